@@ -1,0 +1,60 @@
+/*-------------------------------------------------------------------------
+ *
+ * catalog.h
+ *	  Look-ups in the catalog that several capabilities need.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef SAFE_MIGRATE_CATALOG_H
+#define SAFE_MIGRATE_CATALOG_H
+
+#include "postgres.h"
+
+#include "access/attnum.h"
+#include "nodes/primnodes.h"
+
+#define MIGRATE_EXTENSION	"safe_migrate"
+#define MIGRATE_SCHEMA		"migrate"
+
+/* True when the library was loaded by shared_preload_libraries. */
+extern bool library_is_preloaded;
+
+/* Raise an error that tells how to preload the library, if it is not. */
+extern void require_preloaded(void);
+
+/*
+ * True if our extension is created in this database.  Costs two syscache
+ * look-ups; needs a transaction.  A schema or table of the same name that
+ * does not belong to the extension does not count.
+ */
+extern bool extension_is_created(void);
+
+/* OID of our extension; InvalidOid or an error when it is not created. */
+extern Oid	migrate_extension_oid(bool missing_ok);
+
+/* Role that owns our extension.  Throws when it is not created. */
+extern Oid	migrate_extension_owner(void);
+
+/* True if the object is a member of our extension. */
+extern bool extension_owns_function(Oid function_oid);
+extern bool extension_owns_relation(Oid relid);
+
+/*
+ * Schema-qualified and quoted name of a relation, palloc'd; "(dropped)" when
+ * it is gone.
+ */
+extern char *relation_display_name(Oid relid);
+
+/* A RangeVar as the user wrote it, quoted, palloc'd. */
+extern char *range_var_display_name(const RangeVar *relation);
+
+/* True if a column is marked NOT NULL. */
+extern bool attribute_is_not_null(Oid relid, AttrNumber attnum);
+
+/* True if a partitioned table has a default partition. */
+extern bool relation_has_default_partition(Oid relid);
+
+/* Size in words: 512 kB, 41 GB; palloc'd. */
+extern char *size_in_words(uint64 bytes);
+
+#endif							/* SAFE_MIGRATE_CATALOG_H */

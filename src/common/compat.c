@@ -1,0 +1,99 @@
+/*-------------------------------------------------------------------------
+ *
+ * compat.c
+ *	  Differences between PostgreSQL majors that need more than a macro.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "commands/defrem.h"
+#include "common/compat.h"
+#include "utils/typcache.h"
+#if PG_VERSION_NUM >= 180000
+#include "rewrite/rewriteHandler.h"
+#endif
+
+/*
+ * True if a column is NOT NULL and all rows are known to have a value.  On 18
+ * and later attnotnull is set for a NOT VALID constraint as well; the tuple
+ * descriptor of the relation cache knows the difference.
+ */
+bool
+compat_attribute_is_valid_not_null(Relation rel, Form_pg_attribute attribute)
+{
+#if PG_VERSION_NUM >= 180000
+	return TupleDescCompactAttr(RelationGetDescr(rel),
+								attribute->attnum - 1)->attnullability ==
+		ATTNULLABLE_VALID;
+#else
+	return attribute->attnotnull;
+#endif
+}
+
+bool
+compat_domain_has_constraints(Oid type)
+{
+#if PG_VERSION_NUM >= 190000
+	return DomainHasConstraints(type, NULL);
+#else
+	return DomainHasConstraints(type);
+#endif
+}
+
+bool
+compat_domain_column_rewrites(Oid type)
+{
+#if PG_VERSION_NUM >= 190000
+	bool		has_volatile = false;
+
+	return DomainHasConstraints(type, &has_volatile) && has_volatile;
+#else
+	return DomainHasConstraints(type);
+#endif
+}
+
+/*
+ * The table of CLUSTER (15-18), or of CLUSTER, REPACK and VACUUM FULL in the
+ * form of a RepackStmt (19); NULL when it names none.
+ */
+RangeVar *
+compat_cluster_relation(Node *statement)
+{
+#if PG_VERSION_NUM >= 190000
+	RepackStmt *repack = castNode(RepackStmt, statement);
+
+	return repack->relation ? repack->relation->relation : NULL;
+#else
+	return castNode(ClusterStmt, statement)->relation;
+#endif
+}
+
+/* True for REPACK (CONCURRENTLY), 19. */
+bool
+compat_cluster_is_concurrent(Node *statement)
+{
+#if PG_VERSION_NUM >= 190000
+	ListCell   *cell;
+
+	foreach(cell, castNode(RepackStmt, statement)->params)
+	{
+		DefElem    *option = lfirst_node(DefElem, cell);
+
+		if (strcmp(option->defname, "concurrently") == 0)
+			return defGetBoolean(option);
+	}
+#endif
+	return false;
+}
+
+/* 18: replace virtual generated columns by their expressions */
+Node *
+compat_expand_virtual_columns(Node *expression, Relation rel)
+{
+#if PG_VERSION_NUM >= 180000
+	return expand_generated_columns_in_expr(expression, rel, 1);
+#else
+	return expression;
+#endif
+}

@@ -1,0 +1,187 @@
+/*-------------------------------------------------------------------------
+ *
+ * compat.h
+ *	  Differences between PostgreSQL 15, 16, 17, 18 and 19.
+ *
+ * The only place, with the other files of src/common, that looks at
+ * PG_VERSION_NUM.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef SAFE_MIGRATE_COMPAT_H
+#define SAFE_MIGRATE_COMPAT_H
+
+#include "postgres.h"
+
+#include "catalog/pg_attribute.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_constraint.h"
+#include "catalog/pg_namespace.h"
+#include "catalog/pg_proc.h"
+#include "nodes/parsenodes.h"
+#include "storage/lock.h"
+#include "utils/acl.h"
+#include "utils/rel.h"
+
+#if PG_VERSION_NUM < 150000 || PG_VERSION_NUM >= 200000
+#error "safe_migrate supports PostgreSQL 15 to 19"
+#endif
+
+/* 18: the module can tell its name and version */
+#ifdef PG_MODULE_MAGIC_EXT
+#define COMPAT_MODULE_MAGIC \
+	PG_MODULE_MAGIC_EXT(.name = "safe_migrate", .version = "0.1.0")
+#else
+#define COMPAT_MODULE_MAGIC PG_MODULE_MAGIC
+#endif
+
+/* 16: object_ownercheck() replaced one function a catalog */
+#if PG_VERSION_NUM < 160000
+#define compat_owns_relation(relid, roleid) \
+	pg_class_ownercheck(relid, roleid)
+#define compat_owns_namespace(nspoid, roleid) \
+	pg_namespace_ownercheck(nspoid, roleid)
+#define compat_function_aclcheck(funcoid, roleid, mode) \
+	pg_proc_aclcheck(funcoid, roleid, mode)
+#else
+#define compat_owns_relation(relid, roleid) \
+	object_ownercheck(RelationRelationId, relid, roleid)
+#define compat_owns_namespace(nspoid, roleid) \
+	object_ownercheck(NamespaceRelationId, nspoid, roleid)
+#define compat_function_aclcheck(funcoid, roleid, mode) \
+	object_aclcheck(ProcedureRelationId, funcoid, roleid, mode)
+#endif
+
+/* 16: build_attrmap_by_name() got the argument missing_ok */
+#if PG_VERSION_NUM < 160000
+#define COMPAT_ATTRMAP_MISSING_OK
+#else
+#define COMPAT_ATTRMAP_MISSING_OK , false
+#endif
+
+/* 16: what a check hook returns in extra comes from guc_malloc() */
+#if PG_VERSION_NUM < 160000
+#define compat_guc_malloc(size) malloc(size)
+#define compat_guc_free(pointer) free(pointer)
+#else
+#define compat_guc_malloc(size) guc_malloc(LOG, size)
+#define compat_guc_free(pointer) guc_free(pointer)
+#endif
+
+/* 17: the kinds of process got one way of asking */
+#if PG_VERSION_NUM < 170000
+#define compat_is_autovacuum_worker() IsAutoVacuumWorkerProcess()
+#else
+#define compat_is_autovacuum_worker() AmAutoVacuumWorkerProcess()
+#endif
+
+/* 17: LockHeldByMe() got the argument orstronger */
+#if PG_VERSION_NUM < 170000
+#define compat_lock_held_by_me(tag, mode) LockHeldByMe(tag, mode)
+#else
+#define compat_lock_held_by_me(tag, mode) LockHeldByMe(tag, mode, false)
+#endif
+
+/* 18: PortalRun() lost the argument run_once */
+#if PG_VERSION_NUM < 180000
+#define compat_portal_run(portal, dest, completion) \
+	PortalRun(portal, FETCH_ALL, true, true, dest, dest, completion)
+#else
+#define compat_portal_run(portal, dest, completion) \
+	PortalRun(portal, FETCH_ALL, true, dest, dest, completion)
+#endif
+
+/* 17: a new enum value may be used in the transaction that made its type */
+#define COMPAT_NEW_ENUM_VALUE_OF_NEW_TYPE (PG_VERSION_NUM >= 170000)
+
+/* ALTER TABLE sub-commands that the parser of this version never makes */
+#if PG_VERSION_NUM < 160000
+#define COMPAT_CASES_AT_INTERNAL \
+		case AT_AddColumnRecurse: \
+		case AT_DropColumnRecurse: \
+		case AT_AddConstraintRecurse: \
+		case AT_ValidateConstraintRecurse: \
+		case AT_DropConstraintRecurse: \
+		case AT_CheckNotNull:
+#elif PG_VERSION_NUM < 180000
+#define COMPAT_CASES_AT_INTERNAL \
+		case AT_CheckNotNull:
+#else
+#define COMPAT_CASES_AT_INTERNAL
+#endif
+
+/* 17: ALTER COLUMN ... SET EXPRESSION */
+#if PG_VERSION_NUM >= 170000
+#define COMPAT_CASES_AT_SET_EXPRESSION \
+		case AT_SetExpression:
+#else
+#define COMPAT_CASES_AT_SET_EXPRESSION
+#endif
+
+/* 18: ENFORCED and NOT ENFORCED arrive as constraint attributes */
+#if PG_VERSION_NUM >= 180000
+#define COMPAT_CASES_CONSTR_ENFORCED \
+		case CONSTR_ATTR_ENFORCED: \
+		case CONSTR_ATTR_NOT_ENFORCED:
+#else
+#define COMPAT_CASES_CONSTR_ENFORCED
+#endif
+
+/* 18: NOT ENFORCED constraints and virtual generated columns */
+#if PG_VERSION_NUM >= 180000
+#define compat_constraint_is_enforced(con) ((con)->is_enforced)
+#define compat_constraint_without_overlaps(con) ((con)->without_overlaps)
+#define compat_check_is_enforced(check) ((check)->ccenforced)
+#define compat_generated_is_virtual(con) \
+	((con)->generated_kind == ATTRIBUTE_GENERATED_VIRTUAL)
+#define compat_attribute_is_virtual(attgenerated) \
+	((attgenerated) == ATTRIBUTE_GENERATED_VIRTUAL)
+#else
+#define compat_constraint_is_enforced(con) true
+#define compat_constraint_without_overlaps(con) false
+#define compat_check_is_enforced(check) true
+#define compat_generated_is_virtual(con) false
+#define compat_attribute_is_virtual(attgenerated) false
+#endif
+
+/* 18: a foreign key of a partitioned table may be NOT VALID */
+#define COMPAT_PARTITIONED_FK_NOT_VALID (PG_VERSION_NUM >= 180000)
+
+/* 18: NOT NULL is a constraint that may be NOT VALID */
+#define COMPAT_NOT_NULL_NOT_VALID (PG_VERSION_NUM >= 180000)
+
+/* 19: REPACK took over CLUSTER and VACUUM FULL */
+#if PG_VERSION_NUM >= 190000
+#define COMPAT_CLUSTER_TAG T_RepackStmt
+#else
+#define COMPAT_CLUSTER_TAG T_ClusterStmt
+#endif
+
+/*
+ * 19: a background worker may be dismissed by CREATE, ALTER and DROP DATABASE;
+ * those wait for it before
+ */
+#if PG_VERSION_NUM >= 190000
+#define COMPAT_BGWORKER_INTERRUPTIBLE BGWORKER_INTERRUPTIBLE
+#else
+#define COMPAT_BGWORKER_INTERRUPTIBLE 0
+#endif
+
+/* 18: attnotnull is also true for a NOT NULL that is NOT VALID */
+extern bool compat_attribute_is_valid_not_null(Relation rel,
+											   Form_pg_attribute attribute);
+
+/*
+ * True if a new column of that type makes PostgreSQL rewrite the table: a
+ * domain with constraints (15-18), with volatile ones (19).
+ */
+extern bool compat_domain_column_rewrites(Oid type);
+
+/* True if values of that domain must be checked. */
+extern bool compat_domain_has_constraints(Oid type);
+
+extern RangeVar *compat_cluster_relation(Node *statement);
+extern bool compat_cluster_is_concurrent(Node *statement);
+extern Node *compat_expand_virtual_columns(Node *expression, Relation rel);
+
+#endif							/* SAFE_MIGRATE_COMPAT_H */

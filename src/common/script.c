@@ -1,0 +1,294 @@
+/*-------------------------------------------------------------------------
+ *
+ * script.c
+ *	  SQL text as tokens, comments and statements.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "common/errors.h"
+#include "common/script.h"
+#include "mb/pg_wchar.h"
+#include "nodes/pg_list.h"
+#include "parser/parser.h"
+#include "parser/scanner.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
+static void rethrow_with_line(const char *text, const char *what,
+							  MemoryContext context);
+static char *directive_in_gap(const char *gap, int length, const char *word);
+
+/*
+ * See script.h.
+ */
+SqlTokens *
+scan_sql(const char *text)
+{
+	SqlTokens  *result = palloc0(sizeof(SqlTokens));
+	int			allocated = 64;
+	core_yyscan_t scanner;
+	core_yy_extra_type extra;
+	core_YYSTYPE value;
+	YYLTYPE		location;
+
+	result->text = text;
+	result->tokens = palloc(allocated * sizeof(SqlToken));
+
+	scanner = scanner_init(text, &extra, &ScanKeywords, ScanKeywordTokens);
+	for (;;)
+	{
+		int			code = core_yylex(&value, &location, scanner);
+
+		if (code == 0)
+			break;
+		if (result->count == allocated)
+		{
+			allocated *= 2;
+			result->tokens = repalloc(result->tokens,
+									  allocated * sizeof(SqlToken));
+		}
+		result->tokens[result->count].code = code;
+		result->tokens[result->count].location = location;
+
+		/*
+		 * flex puts a NUL behind the token it has just matched, which
+		 * pg_stat_statements relies on as well (15-19).
+		 */
+		result->tokens[result->count].length =
+			(int) strlen(extra.scanbuf + location);
+		result->count++;
+	}
+	scanner_finish(scanner);
+	return result;
+}
+
+/*
+ * See script.h.
+ */
+bool
+token_is(const SqlTokens *tokens, int index, const char *word)
+{
+	const SqlToken *token;
+
+	if (index < 0 || index >= tokens->count)
+		return false;
+	token = &tokens->tokens[index];
+	return token->length == (int) strlen(word) &&
+		pg_strncasecmp(tokens->text + token->location, word,
+					   token->length) == 0;
+}
+
+/*
+ * See script.h.
+ */
+List *
+parse_script(const char *text, const char *what)
+{
+	MemoryContext context = CurrentMemoryContext;
+	List	   *volatile raws = NIL;
+	List	   *result = NIL;
+	ListCell   *cell;
+	size_t		length = strlen(text);
+	int			offset = 0;
+	int			line = 1;
+	int			counted = 0;
+
+	if (length > SCRIPT_MAX_BYTES)
+		ereport(ERROR,
+				(errcode(ERRCODE_SM_BAD_MIGRATION),
+				 errmsg("%s has %zu bytes, more than the %d MB that are read at once; split it",
+						what, length, SCRIPT_MAX_BYTES / (1024 * 1024))));
+
+	PG_TRY();
+	{
+		raws = raw_parser(text, RAW_PARSE_DEFAULT);
+	}
+	PG_CATCH();
+	{
+		rethrow_with_line(text, what, context);
+	}
+	PG_END_TRY();
+
+	foreach(cell, raws)
+	{
+		RawStmt    *raw = lfirst_node(RawStmt, cell);
+		ScriptStatement *statement = palloc0(sizeof(ScriptStatement));
+		int			first;
+		int			end;
+
+		/*
+		 * Location and length leave out leading comments on 18 and later, so
+		 * take everything since the previous statement's semicolon.  A length
+		 * of 0 means the rest of the text.
+		 */
+		end = raw->stmt_len > 0 ? raw->stmt_location + raw->stmt_len
+			: (int) length;
+		statement->raw = raw;
+		statement->offset = offset;
+		statement->text = pnstrdup(text + offset, end - offset);
+		statement->end = end < (int) length ? end + 1 : end;
+
+		first = offset + first_token_offset(statement->text);
+		for (; counted < first; counted++)
+			if (text[counted] == '\n')
+				line++;
+		statement->line = line;
+		offset = statement->end;
+		result = lappend(result, statement);
+	}
+	return result;
+}
+
+/*
+ * Throw the current error again with the line number in its message, because
+ * most clients print nothing but the message.
+ */
+static void
+rethrow_with_line(const char *text, const char *what, MemoryContext context)
+{
+	ErrorData  *error;
+
+	MemoryContextSwitchTo(context);
+	error = CopyErrorData();
+	FlushErrorState();
+
+	if (error->cursorpos > 0)
+	{
+		int			offset = 0;
+
+		/* cursorpos counts characters */
+		for (int i = 1; i < error->cursorpos && text[offset]; i++)
+			offset += pg_mblen(text + offset);
+		error->message = psprintf("%s, line %d: %s", what,
+								  line_of_offset(text, offset),
+								  error->message);
+		error->internalpos = error->cursorpos;
+		error->internalquery = pstrdup(text);
+		error->cursorpos = 0;
+	}
+	else
+		error->message = psprintf("%s: %s", what, error->message);
+	ReThrowError(error);
+}
+
+/*
+ * See script.h.
+ */
+int
+first_token_offset(const char *text)
+{
+	core_yyscan_t scanner;
+	core_yy_extra_type extra;
+	core_YYSTYPE value;
+	YYLTYPE		location = 0;
+
+	scanner = scanner_init(text, &extra, &ScanKeywords, ScanKeywordTokens);
+	if (core_yylex(&value, &location, scanner) == 0)
+		location = 0;
+	scanner_finish(scanner);
+	return location;
+}
+
+/*
+ * See script.h.
+ */
+char *
+find_directive(const char *text, const char *word)
+{
+	SqlTokens  *tokens;
+	int			end = 0;
+
+	/* the common case: nothing of ours in it, no need to scan */
+	if (strstr(text, "safe_migrate:") == NULL)
+		return NULL;
+
+	/* comments are what lies between the tokens */
+	tokens = scan_sql(text);
+	for (int i = 0; i <= tokens->count; i++)
+	{
+		int			start = i < tokens->count ? tokens->tokens[i].location
+			: (int) strlen(text);
+		char	   *value = directive_in_gap(text + end, start - end, word);
+
+		if (value != NULL)
+			return value;
+		if (i < tokens->count)
+			end = start + tokens->tokens[i].length;
+	}
+	return NULL;
+}
+
+/*
+ * Look for "safe_migrate: word value" in the white space and comments between
+ * two tokens; the value ends with the line or the comment.
+ */
+static char *
+directive_in_gap(const char *gap, int length, const char *word)
+{
+	char	   *comment = pnstrdup(gap, length);
+	char	   *at = comment;
+
+	while ((at = strstr(at, "safe_migrate:")) != NULL)
+	{
+		size_t		word_length = strlen(word);
+		char	   *value;
+		char	   *stop;
+
+		at += strlen("safe_migrate:");
+		at += strspn(at, " \t");
+		if (strncmp(at, word, word_length) != 0 ||
+			strchr(" \t\r\n*", at[word_length]) == NULL)
+			continue;
+		value = at + word_length;
+		value += strspn(value, " \t");
+		stop = value + strcspn(value, "\r\n");
+		if (strstr(value, "*/") != NULL && strstr(value, "*/") < stop)
+			stop = strstr(value, "*/");
+		while (stop > value && (stop[-1] == ' ' || stop[-1] == '\t'))
+			stop--;
+		return pnstrdup(value, stop - value);
+	}
+	return NULL;
+}
+
+/*
+ * See script.h.
+ */
+int
+line_of_offset(const char *text, int offset)
+{
+	int			line = 1;
+
+	for (int i = 0; i < offset && text[i]; i++)
+		if (text[i] == '\n')
+			line++;
+	return line;
+}
+
+/*
+ * See script.h.
+ */
+char *
+normalize_newlines(const char *text)
+{
+	char	   *result = palloc(strlen(text) + 1);
+	char	   *to = result;
+
+	if (strncmp(text, "\xEF\xBB\xBF", 3) == 0)
+		text += 3;
+	for (; *text; text++)
+	{
+		if (*text == '\r')
+		{
+			*to++ = '\n';
+			if (text[1] == '\n')
+				text++;
+		}
+		else
+			*to++ = *text;
+	}
+	*to = '\0';
+	return result;
+}

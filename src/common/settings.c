@@ -1,0 +1,154 @@
+/*-------------------------------------------------------------------------
+ *
+ * settings.c
+ *	  The safe_migrate.* settings.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <limits.h>
+
+#include "common/settings.h"
+
+int			setting_mode = MODE_AUTO;
+char	   *setting_rules = NULL;
+char	   *setting_override = NULL;
+int			setting_small_table = 1024;
+int			setting_in_transaction = IN_TRANSACTION_REJECT;
+int			setting_lock_deadline = 30000;
+int			setting_lock_queue_time = 15;
+int			setting_on_internal_error = INTERNAL_ERROR_REJECT;
+bool		setting_restore_points = true;
+int			setting_restore_point_ttl = 7 * 24 * 60 * 60;
+bool		setting_restoring = false;
+char	   *setting_fault_point = NULL;
+
+static const struct config_enum_entry mode_options[] = {
+	{"auto", MODE_AUTO, false},
+	{"off", MODE_OFF, false},
+	{"observe", MODE_OBSERVE, false},
+	{"warn", MODE_WARN, false},
+	{"enforce", MODE_ENFORCE, false},
+	{NULL, 0, false}
+};
+
+static const struct config_enum_entry in_transaction_options[] = {
+	{"reject", IN_TRANSACTION_REJECT, false},
+	{"defer", IN_TRANSACTION_DEFER, false},
+	{NULL, 0, false}
+};
+
+static const struct config_enum_entry internal_error_options[] = {
+	{"reject", INTERNAL_ERROR_REJECT, false},
+	{"pass", INTERNAL_ERROR_PASS, false},
+	{NULL, 0, false}
+};
+
+static bool check_in_transaction(int *newval, void **extra, GucSource source);
+static void define_judging_settings(GucStringCheckHook check_rules,
+									GucStringAssignHook assign_rules);
+static void define_reserved_settings(void);
+
+/*
+ * Register all settings.  The hooks of safe_migrate.rules come from the
+ * policy, which knows the names of the rules.
+ */
+void
+define_settings(GucStringCheckHook check_rules,
+				GucStringAssignHook assign_rules)
+{
+	define_judging_settings(check_rules, assign_rules);
+	define_reserved_settings();
+	MarkGUCPrefixReserved("safe_migrate");
+}
+
+static void
+define_judging_settings(GucStringCheckHook check_rules,
+						GucStringAssignHook assign_rules)
+{
+	DefineCustomEnumVariable("safe_migrate.mode",
+							 "What happens to a statement that a rule refuses.",
+							 "\"auto\" enforces where the extension is created and is inert elsewhere.",
+							 &setting_mode, MODE_AUTO, mode_options,
+							 PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomStringVariable("safe_migrate.rules",
+							   "Actions of rules that differ from their defaults.",
+							   "A list \"rule:action, ...\"; the view migrate.rules names them.",
+							   &setting_rules, "", PGC_SUSET, GUC_LIST_INPUT,
+							   check_rules, assign_rules, NULL);
+	DefineCustomStringVariable("safe_migrate.override",
+							   "Reason why statements may pass although a rule refuses them.",
+							   "Recorded. Ends with the transaction in which a statement was judged.",
+							   &setting_override, "", PGC_SUSET, 0,
+							   NULL, NULL, NULL);
+	DefineCustomIntVariable("safe_migrate.small_table",
+							"Tables up to this size may be scanned, rewritten and indexed under a lock.",
+							"0 judges tables of every size.",
+							&setting_small_table, 1024, 0, INT_MAX,
+							PGC_SUSET, GUC_UNIT_KB, NULL, NULL, NULL);
+	DefineCustomEnumVariable("safe_migrate.on_internal_error",
+							 "What happens to a statement when judging it fails internally.",
+							 NULL,
+							 &setting_on_internal_error,
+							 INTERNAL_ERROR_REJECT, internal_error_options,
+							 PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("safe_migrate.restoring",
+							 "Judges and records nothing, for pg_restore.",
+							 "Set it for the session (PGOPTIONS), never for a database.",
+							 &setting_restoring, false,
+							 PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomStringVariable("safe_migrate.fault_point",
+							   "Raises an internal error at the named point, for tests.",
+							   NULL,
+							   &setting_fault_point, "", PGC_SUSET,
+							   GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE,
+							   NULL, NULL, NULL);
+}
+
+/*
+ * Settings whose capability is not in this version.  They are defined so that
+ * one configuration serves several versions; what they say tells the truth.
+ */
+static void
+define_reserved_settings(void)
+{
+	DefineCustomEnumVariable("safe_migrate.in_transaction",
+							 "What happens to a statement with a safer equivalent inside a transaction block.",
+							 "Only \"reject\" is available in this version.",
+							 &setting_in_transaction, IN_TRANSACTION_REJECT,
+							 in_transaction_options, PGC_SUSET, 0,
+							 check_in_transaction, NULL, NULL);
+	DefineCustomIntVariable("safe_migrate.lock_deadline",
+							"Time after which a statement gives up waiting for its locks.",
+							"Has no effect in this version: use lock_timeout.",
+							&setting_lock_deadline, 30000, 0, INT_MAX,
+							PGC_SUSET, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomIntVariable("safe_migrate.lock_queue_time",
+							"Longest single stay in a lock queue.",
+							"Has no effect in this version.",
+							&setting_lock_queue_time, 15, 0, INT_MAX,
+							PGC_SUSET, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomBoolVariable("safe_migrate.restore_points",
+							 "Preserves what migrations would destroy.",
+							 "Has no effect in this version: nothing is preserved.",
+							 &setting_restore_points, true,
+							 PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("safe_migrate.restore_point_ttl",
+							"Time for which restore points are kept.",
+							"Has no effect in this version.",
+							&setting_restore_point_ttl, 7 * 24 * 60 * 60, 0,
+							INT_MAX, PGC_SUSET, GUC_UNIT_S, NULL, NULL, NULL);
+}
+
+/* A promise that cannot be kept is refused rather than ignored. */
+static bool
+check_in_transaction(int *newval, void **extra, GucSource source)
+{
+	if (*newval == IN_TRANSACTION_DEFER)
+	{
+		GUC_check_errdetail("This version cannot defer work until after the transaction.");
+		return false;
+	}
+	return true;
+}

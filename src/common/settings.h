@@ -1,0 +1,53 @@
+/*-------------------------------------------------------------------------
+ *
+ * settings.h
+ *	  The variables behind the safe_migrate.* settings.
+ *
+ * They are defined in settings.c and registered by _PG_init.  Everything
+ * is PGC_SUSET, so that a tenant cannot switch the checks off.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef SAFE_MIGRATE_SETTINGS_H
+#define SAFE_MIGRATE_SETTINGS_H
+
+#include "utils/guc.h"
+
+typedef enum MigrateMode
+{
+	MODE_AUTO,					/* enforce where the extension is created */
+	MODE_OFF,					/* do nothing at all */
+	MODE_OBSERVE,				/* record what would be refused */
+	MODE_WARN,					/* WARNING instead of refusal */
+	MODE_ENFORCE				/* refuse */
+} MigrateMode;
+
+typedef enum InTransactionPolicy
+{
+	IN_TRANSACTION_REJECT,
+	IN_TRANSACTION_DEFER
+} InTransactionPolicy;
+
+typedef enum InternalErrorPolicy
+{
+	INTERNAL_ERROR_REJECT,
+	INTERNAL_ERROR_PASS
+} InternalErrorPolicy;
+
+extern int	setting_mode;
+extern char *setting_rules;
+extern char *setting_override;
+extern int	setting_small_table;	/* kB */
+extern int	setting_in_transaction;
+extern int	setting_lock_deadline;	/* ms */
+extern int	setting_lock_queue_time;	/* ms */
+extern int	setting_on_internal_error;
+extern bool setting_restore_points;
+extern int	setting_restore_point_ttl;	/* s */
+extern bool setting_restoring;
+extern char *setting_fault_point;
+
+extern void define_settings(GucStringCheckHook check_rules,
+							GucStringAssignHook assign_rules);
+
+#endif							/* SAFE_MIGRATE_SETTINGS_H */
