@@ -1,0 +1,481 @@
+/*-------------------------------------------------------------------------
+ *
+ * column.c
+ *	  Effects of ADD COLUMN, DROP COLUMN and ALTER COLUMN TYPE.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/relation.h"
+#include "access/table.h"
+#include "catalog/heap.h"
+#include "catalog/pg_constraint.h"
+#include "catalog/pg_type.h"
+#include "commands/defrem.h"
+#include "common/compat.h"
+#include "effects/describe.h"
+#include "effects/overlay.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
+#include "parser/parse_coerce.h"
+#include "parser/parse_expr.h"
+#include "parser/parse_node.h"
+#include "parser/parse_type.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/typcache.h"
+
+/* What the constraints of a new column ask for. */
+typedef struct NewColumn
+{
+	ColumnDef  *definition;
+	Oid			type;			/* InvalidOid: made by the checked script */
+	int32		typmod;
+	Constraint *column_default;
+	Constraint *generated;
+	bool		has_virtual_value;	/* GENERATED ... VIRTUAL */
+} NewColumn;
+
+static const char *rewrite_reason_of_new_column(const NewColumn *column);
+static const char *rewrite_reason_of_default(const NewColumn *column);
+static bool is_serial(const TypeName *type_name);
+static void describe_new_column_constraint(AlterContext *alter,
+										   const NewColumn *column,
+										   Constraint *constraint);
+static bool column_exists(AlterContext *alter, const char *name);
+static void describe_retyped_indexes(AlterContext *alter, Relation rel,
+									 AttrNumber attnum, Oid target_type,
+									 Oid target_collation);
+static bool index_survives_type(Relation index, AttrNumber attnum,
+								Oid old_type, Oid target_type,
+								Oid target_collation);
+static bool operator_class_survives(Relation index, int key, Oid old_type,
+									Oid target_type);
+static void describe_retyped_constraints(AlterContext *alter, Relation rel,
+										 AttrNumber attnum, bool rewrite);
+static bool constraint_has_column(Relation constraint_rel, HeapTuple tuple,
+								  AttrNumber attnum);
+
+/*
+ * ADD COLUMN.  The catalog keeps one missing value for all old rows, unless
+ * each row needs a value of its own: then the table is rewritten.
+ */
+void
+describe_add_column(AlterContext *alter)
+{
+	NewColumn	column = {0};
+	const char *reason;
+	Effect	   *effect;
+	ListCell   *cell;
+
+	column.definition = castNode(ColumnDef, alter->command->def);
+	if (alter->command->missing_ok &&
+		column_exists(alter, column.definition->colname))
+		return;
+	foreach(cell, column.definition->constraints)
+	{
+		Constraint *constraint = lfirst_node(Constraint, cell);
+
+		if (constraint->contype == CONSTR_DEFAULT)
+			column.column_default = constraint;
+		else if (constraint->contype == CONSTR_GENERATED)
+		{
+			column.generated = constraint;
+			column.has_virtual_value = compat_generated_is_virtual(constraint);
+		}
+	}
+
+	effect = add_alter_effect(alter, CAUSE_ADD_COLUMN,
+							  column.definition->colname);
+	effect->location = column.definition->location;
+	reason = rewrite_reason_of_new_column(&column);
+	if (reason != NULL &&
+		alter->relation->relkind != RELKIND_FOREIGN_TABLE)
+		set_work(effect, WORK_REWRITE, reason);
+
+	foreach(cell, column.definition->constraints)
+		describe_new_column_constraint(alter, &column,
+									   lfirst_node(Constraint, cell));
+}
+
+/* Why a new column needs a rewrite, or NULL. */
+static const char *
+rewrite_reason_of_new_column(const NewColumn *column)
+{
+	ColumnDef  *definition = column->definition;
+	ListCell   *cell;
+
+	/* parse analysis turns serial into a type and a default later on */
+	if (is_serial(definition->typeName))
+		return "each row gets a value from a sequence";
+	foreach(cell, definition->constraints)
+		if (lfirst_node(Constraint, cell)->contype == CONSTR_IDENTITY)
+			return "each row gets a value from a sequence";
+	if (column->generated != NULL)
+		return column->has_virtual_value ? NULL :
+			"each row's value is computed and stored";
+	return rewrite_reason_of_default(column);
+}
+
+/*
+ * Whether the default is the same for every row, decided as ATExecAddColumn()
+ * does: on the planned expression, so that an inlined or folded function
+ * counts as what is left of it.
+ */
+static const char *
+rewrite_reason_of_default(const NewColumn *column)
+{
+	ColumnDef  *definition = column->definition;
+	Oid			type;
+	int32		typmod;
+	Node	   *expression;
+
+	typenameTypeIdAndMod(NULL, definition->typeName, &type, &typmod);
+
+	/* then the table is rewritten even if the column is nullable */
+	if (compat_domain_column_rewrites(type))
+		return "the type is a domain with constraints, which are checked row by row";
+	if (column->column_default != NULL)
+	{
+		ParseState *pstate = make_parsestate(NULL);
+
+		/* transformation scribbles on its input */
+		expression = cookDefault(pstate,
+								 copyObject(column->column_default->raw_expr),
+								 type, typmod, definition->colname, '\0');
+		free_parsestate(pstate);
+	}
+	else
+		expression = get_typdefault(type);
+
+	if (expression != NULL &&
+		contain_volatile_functions((Node *) expression_planner((Expr *) expression)))
+		return "its default is volatile, so each row gets a value of its own";
+	return NULL;
+}
+
+/* The names that transformColumnDefinition() takes for serial types. */
+static bool
+is_serial(const TypeName *type_name)
+{
+	static const char *const names[] = {
+		"smallserial", "serial2", "serial", "serial4", "bigserial", "serial8"
+	};
+
+	if (type_name == NULL || type_name->pct_type ||
+		list_length(type_name->names) != 1)
+		return false;
+	for (int i = 0; i < lengthof(names); i++)
+		if (strcmp(strVal(linitial(type_name->names)), names[i]) == 0)
+			return true;
+	return false;
+}
+
+/* A constraint written behind a new column. */
+static void
+describe_new_column_constraint(AlterContext *alter, const NewColumn *column,
+							   Constraint *constraint)
+{
+	Effect	   *effect;
+	EffectWork	work = WORK_NONE;
+	const char *reason = NULL;
+
+	switch (constraint->contype)
+	{
+		case CONSTR_CHECK:
+			if (!compat_constraint_is_enforced(constraint))
+				return;
+			work = WORK_SCAN;
+			reason = "every row is checked";
+			break;
+		case CONSTR_NOTNULL:
+			/* computed values must be looked at; others are all the same */
+			if (!column->has_virtual_value)
+				return;
+			work = WORK_SCAN;
+			reason = "every computed value is checked";
+			break;
+		case CONSTR_UNIQUE:
+		case CONSTR_PRIMARY:
+		case CONSTR_EXCLUSION:
+			work = WORK_INDEX_BUILD;
+			break;
+		case CONSTR_FOREIGN:
+			add_referenced_table(alter, constraint->pktable,
+								 column->definition->colname);
+			/* all values are NULL without a default: nothing to look up */
+			if (column->column_default == NULL ||
+				!compat_constraint_is_enforced(constraint))
+				return;
+			work = WORK_FK_SCAN;
+			break;
+		case CONSTR_NULL:
+		case CONSTR_DEFAULT:
+		case CONSTR_IDENTITY:
+		case CONSTR_GENERATED:
+		case CONSTR_ATTR_DEFERRABLE:
+		case CONSTR_ATTR_NOT_DEFERRABLE:
+		case CONSTR_ATTR_DEFERRED:
+		case CONSTR_ATTR_IMMEDIATE:
+			COMPAT_CASES_CONSTR_ENFORCED
+				return;
+	}
+	effect = add_alter_effect(alter, CAUSE_ADD_COLUMN_CONSTRAINT,
+							  column->definition->colname);
+	effect->location = constraint->location;
+	effect->node = (Node *) constraint;
+	set_work(effect, work, reason);
+}
+
+static bool
+column_exists(AlterContext *alter, const char *name)
+{
+	OverlayColumn *column = NULL;
+
+	if (alter->relation->overlay != NULL)
+		column = overlay_find_column(alter->relation->overlay, name);
+	if (column != NULL)
+		return !column->dropped;
+	return alter_has_relation(alter) &&
+		get_attnum(alter->relation->relid, name) != InvalidAttrNumber;
+}
+
+/*
+ * ALTER COLUMN TYPE: a rewrite, or indexes rebuilt and constraints checked
+ * again although the stored values stay, or nothing but the catalog.
+ */
+void
+describe_column_type(AlterContext *alter)
+{
+	ColumnDef  *definition = castNode(ColumnDef, alter->command->def);
+	const char *name = alter->command->name;
+	OverlayColumn *overlay = NULL;
+	Effect	   *effect;
+	Relation	rel;
+	AttrNumber	attnum;
+	Oid			type;
+	int32		typmod;
+	char	   *reason;
+
+	effect = add_alter_effect(alter, CAUSE_ALTER_COLUMN_TYPE, name);
+	effect->location = definition->location;
+	if (!alter_has_relation(alter) ||
+		alter->relation->relkind == RELKIND_FOREIGN_TABLE)
+		return;
+	if (alter->relation->overlay != NULL)
+		overlay = overlay_find_column(alter->relation->overlay, name);
+	if (overlay != NULL && (overlay->made || overlay->retyped ||
+							overlay->dropped))
+	{
+		set_work(effect, WORK_UNKNOWN,
+				 "an earlier statement of the script changed the column");
+		return;
+	}
+	attnum = overlay ? overlay->attnum :
+		get_attnum(alter->relation->relid, name);
+	if (attnum <= 0)
+		return;
+
+	rel = relation_open(alter->relation->relid, AccessShareLock);
+	typenameTypeIdAndMod(NULL, definition->typeName, &type, &typmod);
+	reason = column_type_rewrite_reason(rel, definition, attnum, type, typmod);
+	if (reason != NULL && RELKIND_HAS_TABLE_AM(rel->rd_rel->relkind))
+		set_work(effect, WORK_REWRITE, reason);
+	else if (reason != NULL && rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
+		set_work(effect, WORK_REWRITE, reason);
+	else
+		describe_retyped_indexes(alter, rel, attnum, type,
+								 GetColumnDefCollation(NULL, definition, type));
+	describe_retyped_constraints(alter, rel, attnum, reason != NULL);
+	relation_close(rel, AccessShareLock);
+}
+
+/* Indexes that PostgreSQL cannot reuse although no row changes. */
+static void
+describe_retyped_indexes(AlterContext *alter, Relation rel, AttrNumber attnum,
+						 Oid target_type, Oid target_collation)
+{
+	Form_pg_attribute attribute = TupleDescAttr(RelationGetDescr(rel),
+												attnum - 1);
+	ListCell   *cell;
+
+	foreach(cell, RelationGetIndexList(rel))
+	{
+		Relation	index = relation_open(lfirst_oid(cell), AccessShareLock);
+		char	   *name = pstrdup(RelationGetRelationName(index));
+		bool		survives;
+
+		survives = index_survives_type(index, attnum, attribute->atttypid,
+									   target_type, target_collation);
+
+		relation_close(index, AccessShareLock);
+		if (!survives)
+		{
+			Effect	   *effect = add_alter_effect(alter,
+												  CAUSE_ALTER_COLUMN_TYPE,
+												  alter->command->name);
+
+			set_work(effect, WORK_INDEX_REBUILD,
+					 psprintf("index %s is rebuilt", quote_identifier(name)));
+		}
+	}
+}
+
+/*
+ * Whether an index keeps its storage when a column changes its type without a
+ * rewrite.  CheckIndexCompatible() decides that, but looks at the catalog as
+ * it is after the change.
+ */
+static bool
+index_survives_type(Relation index, AttrNumber attnum, Oid old_type,
+					Oid target_type, Oid target_collation)
+{
+	Form_pg_index form = index->rd_index;
+	bool		has_expressions;
+	bool		uses_column = false;
+	Bitmapset  *expression_columns = NULL;
+
+	has_expressions = RelationGetIndexExpressions(index) != NIL ||
+		RelationGetIndexPredicate(index) != NIL;
+	pull_varattnos((Node *) RelationGetIndexExpressions(index), 1,
+				   &expression_columns);
+	pull_varattnos((Node *) RelationGetIndexPredicate(index), 1,
+				   &expression_columns);
+	uses_column = bms_is_member(attnum - FirstLowInvalidHeapAttributeNumber,
+								expression_columns);
+
+	for (int i = 0; i < form->indnatts; i++)
+	{
+		if (form->indkey.values[i] != attnum)
+			continue;
+		uses_column = true;
+		if (i < form->indnkeyatts &&
+			(index->rd_indcollation[i] != target_collation ||
+			 !operator_class_survives(index, i, old_type, target_type)))
+			return false;
+	}
+	return !uses_column || !has_expressions;
+}
+
+/*
+ * The index is made again from its definition, which names the operator class
+ * only if it is not the default of the column's type.
+ */
+static bool
+operator_class_survives(Relation index, int key, Oid old_type,
+						Oid target_type)
+{
+	Oid			access_method = index->rd_rel->relam;
+	Oid			old_default = GetDefaultOpClass(old_type, access_method);
+	Oid			new_default = GetDefaultOpClass(target_type, access_method);
+
+	if (OidIsValid(old_default) &&
+		get_opclass_family(old_default) == index->rd_opfamily[key] &&
+		(!OidIsValid(new_default) ||
+		 get_opclass_family(new_default) != index->rd_opfamily[key]))
+		return false;
+	return IsBinaryCoercible(target_type, index->rd_opcintype[key]);
+}
+
+/*
+ * CHECKs on the column are checked again; foreign keys are made again, with
+ * their locks on the other side, and looked up again when values changed.
+ */
+static void
+describe_retyped_constraints(AlterContext *alter, Relation rel,
+							 AttrNumber attnum, bool rewrite)
+{
+	Relation	catalog = table_open(ConstraintRelationId, AccessShareLock);
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	ScanKeyInit(&key, Anum_pg_constraint_conrelid, BTEqualStrategyNumber,
+				F_OIDEQ, ObjectIdGetDatum(RelationGetRelid(rel)));
+	scan = systable_beginscan(catalog, ConstraintRelidTypidNameIndexId, true,
+							  NULL, 1, &key);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_constraint form = (Form_pg_constraint) GETSTRUCT(tuple);
+		Effect	   *effect;
+
+		if (!form->convalidated ||
+			(form->contype != CONSTRAINT_CHECK &&
+			 form->contype != CONSTRAINT_FOREIGN) ||
+			!constraint_has_column(catalog, tuple, attnum))
+			continue;
+		if (form->contype == CONSTRAINT_FOREIGN && !rewrite)
+			continue;
+		effect = add_alter_effect(alter, CAUSE_ALTER_COLUMN_TYPE,
+								  alter->command->name);
+		set_work(effect,
+				 form->contype == CONSTRAINT_CHECK ? WORK_SCAN : WORK_FK_SCAN,
+				 psprintf("constraint %s is checked again",
+						  quote_identifier(NameStr(form->conname))));
+	}
+	systable_endscan(scan);
+	table_close(catalog, AccessShareLock);
+	add_foreign_key_partners(alter->relation, attnum, AccessExclusiveLock,
+							 alter->effects);
+}
+
+static bool
+constraint_has_column(Relation constraint_rel, HeapTuple tuple,
+					  AttrNumber attnum)
+{
+	bool		isnull;
+	Datum		datum = heap_getattr(tuple, Anum_pg_constraint_conkey,
+									 RelationGetDescr(constraint_rel), &isnull);
+
+	return !isnull && array_has_attnum(datum, attnum);
+}
+
+/* DROP COLUMN: the catalog only, but the values cannot be had again. */
+void
+describe_drop_column(AlterContext *alter)
+{
+	AlterTableCmd *command = alter->command;
+	OverlayColumn *overlay = NULL;
+	Effect	   *effect;
+	AttrNumber	attnum = InvalidAttrNumber;
+
+	if (command->missing_ok && !column_exists(alter, command->name))
+		return;
+	effect = add_alter_effect(alter, CAUSE_DROP_COLUMN, command->name);
+	if (alter->relation->overlay != NULL)
+		overlay = overlay_find_column(alter->relation->overlay, command->name);
+	if (overlay != NULL)
+		attnum = overlay->attnum;
+	else if (alter_has_relation(alter))
+		attnum = get_attnum(alter->relation->relid, command->name);
+	if (attnum <= 0)
+		return;
+	set_risk(effect, RISK_LOSES_DATA);
+	add_foreign_key_partners(alter->relation, attnum, AccessExclusiveLock,
+							 alter->effects);
+}
+
+/* SET EXPRESSION (17+): stored values are computed again for every row. */
+void
+describe_set_expression(AlterContext *alter)
+{
+	Effect	   *effect = add_alter_effect(alter, CAUSE_SET_EXPRESSION,
+										  alter->command->name);
+	AttrNumber	attnum;
+
+	if (!alter_has_relation(alter))
+		return;
+	attnum = get_attnum(alter->relation->relid, alter->command->name);
+	if (attnum > 0 &&
+		get_attgenerated(alter->relation->relid, attnum) ==
+		ATTRIBUTE_GENERATED_STORED)
+		set_work(effect, WORK_REWRITE,
+				 "each row's value is computed again and stored");
+}

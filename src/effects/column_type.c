@@ -1,0 +1,122 @@
+/*-------------------------------------------------------------------------
+ *
+ * column_type.c
+ *	  Does a change of a column's type rewrite the table?
+ *
+ * The expression that converts a value is built and planned as
+ * ATPrepAlterColumnType() does it, and the question asked of the result is
+ * that of ATColumnChangeRequiresRewrite() (both static in tablecmds.c and
+ * alike in 15-19): only what leaves the stored bytes alone may be left of it.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "common/compat.h"
+#include "effects/describe.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
+#include "parser/parse_coerce.h"
+#include "parser/parse_collate.h"
+#include "parser/parse_expr.h"
+#include "parser/parse_node.h"
+#include "parser/parse_relation.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/timestamp.h"
+#include "utils/typcache.h"
+
+static Node *conversion_expression(Relation rel, ColumnDef *definition,
+								   AttrNumber attnum, Oid target_type,
+								   int32 target_typmod);
+static char *expression_rewrite_reason(Node *expression, AttrNumber attnum);
+
+/*
+ * Why changing column attnum to the target type rewrites the table, as a
+ * palloc'd clause; NULL if it does not, or if PostgreSQL will refuse the
+ * conversion.  The caller holds a lock on rel.  Throws what the analysis of
+ * USING throws, which ALTER TABLE would throw as well.
+ */
+char *
+column_type_rewrite_reason(Relation rel, ColumnDef *definition,
+						   AttrNumber attnum, Oid target_type,
+						   int32 target_typmod)
+{
+	Node	   *expression = conversion_expression(rel, definition, attnum,
+												   target_type, target_typmod);
+
+	if (expression == NULL)
+		return NULL;
+	return expression_rewrite_reason(expression, attnum);
+}
+
+static Node *
+conversion_expression(Relation rel, ColumnDef *definition, AttrNumber attnum,
+					  Oid target_type, int32 target_typmod)
+{
+	Form_pg_attribute attribute = TupleDescAttr(RelationGetDescr(rel),
+												attnum - 1);
+	ParseState *pstate = make_parsestate(NULL);
+	Node	   *expression;
+
+	if (definition->raw_default != NULL)
+	{
+		ParseNamespaceItem *item;
+
+		item = addRangeTableEntryForRelation(pstate, rel, AccessShareLock,
+											 NULL, false, true);
+		addNSItemToQuery(pstate, item, false, true, true);
+		/* transformation scribbles on its input */
+		expression = transformExpr(pstate, copyObject(definition->raw_default),
+								   EXPR_KIND_ALTER_COL_TRANSFORM);
+	}
+	else
+		expression = (Node *) makeVar(1, attnum, attribute->atttypid,
+									  attribute->atttypmod,
+									  attribute->attcollation, 0);
+
+	expression = coerce_to_target_type(pstate, expression,
+									   exprType(expression), target_type,
+									   target_typmod, COERCION_ASSIGNMENT,
+									   COERCE_IMPLICIT_CAST, -1);
+	if (expression == NULL)
+		return NULL;
+	assign_expr_collations(pstate, expression);
+	expression = compat_expand_virtual_columns(expression, rel);
+	free_parsestate(pstate);
+	return (Node *) expression_planner((Expr *) expression);
+}
+
+static char *
+expression_rewrite_reason(Node *expression, AttrNumber attnum)
+{
+	for (;;)
+	{
+		if (IsA(expression, Var) && ((Var *) expression)->varattno == attnum)
+			return NULL;
+		else if (IsA(expression, RelabelType))
+			expression = (Node *) ((RelabelType *) expression)->arg;
+		else if (IsA(expression, CoerceToDomain))
+		{
+			CoerceToDomain *coercion = (CoerceToDomain *) expression;
+
+			if (compat_domain_has_constraints(coercion->resulttype))
+				return pstrdup("the new type is a domain with constraints");
+			expression = (Node *) coercion->arg;
+		}
+		else if (IsA(expression, FuncExpr))
+		{
+			FuncExpr   *function = (FuncExpr *) expression;
+
+			/* free when the session's time zone is UTC */
+			if ((function->funcid != F_TIMESTAMPTZ_TIMESTAMP &&
+				 function->funcid != F_TIMESTAMP_TIMESTAMPTZ) ||
+				TimestampTimestampTzRequiresRewrite())
+				return pstrdup("each value is converted");
+			expression = (Node *) linitial(function->args);
+		}
+		else
+			return pstrdup("each value is converted");
+	}
+}

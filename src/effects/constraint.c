@@ -1,0 +1,436 @@
+/*-------------------------------------------------------------------------
+ *
+ * constraint.c
+ *	  Effects of adding, validating and dropping constraints, and of SET NOT
+ *	  NULL.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/relation.h"
+#include "access/table.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_constraint.h"
+#include "catalog/pg_inherits.h"
+#include "common/compat.h"
+#include "effects/describe.h"
+#include "effects/overlay.h"
+#include "nodes/makefuncs.h"
+#include "optimizer/optimizer.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+
+static void describe_add_foreign_key(AlterContext *alter,
+									 Constraint *constraint);
+static void describe_add_key(AlterContext *alter, Constraint *constraint);
+static void describe_not_null(AlterContext *alter, EffectCause cause,
+							  const char *column);
+static bool key_may_be_null(AlterContext *alter, Constraint *constraint);
+static bool not_null_is_proven(AlterContext *alter, const char *column);
+static bool proven_in_relation(Oid relid, const char *column,
+							   List *dropped);
+static List *constraints_dropped(AlterTableStmt *stmt);
+static bool name_is_listed(List *names, const char *name);
+static HeapTuple find_constraint(Oid relid, const char *name);
+
+/* ADD CONSTRAINT, and the constraint of ADD UNIQUE USING INDEX. */
+void
+describe_add_constraint(AlterContext *alter)
+{
+	Constraint *constraint = castNode(Constraint, alter->command->def);
+	Effect	   *effect;
+
+	switch (constraint->contype)
+	{
+		case CONSTR_CHECK:
+			effect = add_alter_effect(alter, CAUSE_ADD_CHECK,
+									  constraint->conname);
+			effect->location = constraint->location;
+			if (!constraint->skip_validation &&
+				compat_constraint_is_enforced(constraint))
+				set_work(effect, WORK_SCAN, "every row is checked");
+			break;
+		case CONSTR_FOREIGN:
+			describe_add_foreign_key(alter, constraint);
+			break;
+		case CONSTR_UNIQUE:
+		case CONSTR_PRIMARY:
+		case CONSTR_EXCLUSION:
+			describe_add_key(alter, constraint);
+			break;
+		case CONSTR_NOTNULL:
+			/* 18+: ADD CONSTRAINT name NOT NULL column [NOT VALID] */
+			if (!constraint->skip_validation && constraint->keys != NIL)
+				describe_not_null(alter, CAUSE_SET_NOT_NULL,
+								  strVal(linitial(constraint->keys)));
+			break;
+		case CONSTR_NULL:
+		case CONSTR_DEFAULT:
+		case CONSTR_IDENTITY:
+		case CONSTR_GENERATED:
+		case CONSTR_ATTR_DEFERRABLE:
+		case CONSTR_ATTR_NOT_DEFERRABLE:
+		case CONSTR_ATTR_DEFERRED:
+		case CONSTR_ATTR_IMMEDIATE:
+			COMPAT_CASES_CONSTR_ENFORCED
+				break;
+	}
+}
+
+/*
+ * A foreign key takes the same lock on both tables and, unless NOT VALID,
+ * looks up every row of the referencing one.
+ */
+static void
+describe_add_foreign_key(AlterContext *alter, Constraint *constraint)
+{
+	Effect	   *effect = add_alter_effect(alter, CAUSE_ADD_FOREIGN_KEY,
+										  constraint->conname);
+
+	effect->location = constraint->location;
+	if (!constraint->skip_validation &&
+		compat_constraint_is_enforced(constraint))
+		set_work(effect, WORK_FK_SCAN, NULL);
+	add_referenced_table(alter, constraint->pktable, constraint->conname);
+}
+
+/* The other side of a new foreign key: writers there have to wait as well. */
+void
+add_referenced_table(AlterContext *alter, RangeVar *referenced,
+					 const char *object)
+{
+	RelationFacts *facts = target_relation(referenced, PERMISSION_ANYBODY,
+										   alter->effects);
+	Effect	   *effect;
+
+	if (facts == NULL || facts == alter->relation)
+		return;
+	effect = add_effect(alter->effects, CAUSE_METADATA, facts,
+						ShareRowExclusiveLock);
+	effect->object = quoted_name(object);
+	effect->subcommand = alter->subcommand;
+}
+
+/* UNIQUE, PRIMARY KEY, EXCLUDE: an index is built, or a finished one taken. */
+static void
+describe_add_key(AlterContext *alter, Constraint *constraint)
+{
+	static const char *const not_null_reason =
+		"its columns are not known to be NOT NULL, so every row is checked";
+	EffectCause cause = CAUSE_ADD_UNIQUE;
+	Effect	   *effect;
+
+	if (constraint->contype == CONSTR_PRIMARY)
+		cause = CAUSE_ADD_PRIMARY_KEY;
+	else if (constraint->contype == CONSTR_EXCLUSION)
+		cause = CAUSE_ADD_EXCLUSION;
+	effect = add_alter_effect(alter, cause, constraint->conname);
+	effect->location = constraint->location;
+
+	if (constraint->indexname == NULL)
+		set_work(effect, WORK_INDEX_BUILD, NULL);
+	else if (constraint->contype == CONSTR_PRIMARY &&
+			 key_may_be_null(alter, constraint))
+		set_work(effect, WORK_SCAN, not_null_reason);
+}
+
+/* PRIMARY KEY USING INDEX sets its columns NOT NULL. */
+static bool
+key_may_be_null(AlterContext *alter, Constraint *constraint)
+{
+	Oid			index_oid;
+	Relation	index;
+	bool		may_be_null = false;
+
+	if (!alter_has_relation(alter))
+		return false;
+	index_oid = get_relname_relid(constraint->indexname,
+								  get_rel_namespace(alter->relation->relid));
+	if (!OidIsValid(index_oid))
+		return false;			/* PostgreSQL will say so */
+	if (get_rel_relkind(index_oid) != RELKIND_INDEX)
+		return false;
+	index = relation_open(index_oid, AccessShareLock);
+	for (int i = 0; i < index->rd_index->indnkeyatts; i++)
+	{
+		AttrNumber	attnum = index->rd_index->indkey.values[i];
+		char	   *column = attnum > 0 ?
+			get_attname(index->rd_index->indrelid, attnum, true) : NULL;
+
+		if (column != NULL && !not_null_is_proven(alter, column))
+			may_be_null = true;
+	}
+	relation_close(index, AccessShareLock);
+	return may_be_null;
+}
+
+/* SET NOT NULL */
+void
+describe_set_not_null(AlterContext *alter)
+{
+	describe_not_null(alter, CAUSE_SET_NOT_NULL, alter->command->name);
+}
+
+static void
+describe_not_null(AlterContext *alter, EffectCause cause, const char *column)
+{
+	Effect	   *effect = add_alter_effect(alter, cause, column);
+
+	if (!not_null_is_proven(alter, column))
+		set_work(effect, WORK_SCAN, "every row is checked");
+}
+
+/*
+ * True if PostgreSQL will not read the table, because the column is NOT NULL
+ * already or a validated CHECK proves it, in every partition.
+ */
+static bool
+not_null_is_proven(AlterContext *alter, const char *column)
+{
+	OverlayRelation *overlay = alter->relation->overlay;
+	List	   *dropped;
+	ListCell   *cell;
+
+	if (overlay != NULL)
+	{
+		OverlayColumn *entry = overlay_find_column(overlay, column);
+
+		if (entry != NULL && entry->not_null)
+			return true;
+		foreach(cell, overlay->constraints)
+		{
+			OverlayConstraint *constraint = lfirst(cell);
+
+			if (constraint->validated && !constraint->dropped &&
+				constraint->not_null_column != NULL &&
+				strcmp(constraint->not_null_column, column) == 0)
+				return true;
+		}
+		if (entry != NULL && entry->attnum > 0 && alter_has_relation(alter))
+			column = get_attname(alter->relation->relid, entry->attnum, false);
+	}
+	if (!alter_has_relation(alter))
+		return true;			/* made by the script: no rows */
+	dropped = constraints_dropped(alter->statement);
+	foreach(cell, find_all_inheritors(alter->relation->relid, NoLock, NULL))
+		if (!proven_in_relation(lfirst_oid(cell), column, dropped))
+			return false;
+	return true;
+}
+
+/*
+ * Names of constraints that the statement drops.  PostgreSQL drops before it
+ * looks for a proof, in whatever order the sub-commands are written.
+ */
+static List *
+constraints_dropped(AlterTableStmt *stmt)
+{
+	List	   *names = NIL;
+	ListCell   *cell;
+
+	foreach(cell, stmt->cmds)
+	{
+		AlterTableCmd *command = lfirst_node(AlterTableCmd, cell);
+
+		if (command->subtype == AT_DropConstraint && command->name != NULL)
+			names = lappend(names, command->name);
+	}
+	return names;
+}
+
+static bool
+name_is_listed(List *names, const char *name)
+{
+	ListCell   *cell;
+
+	foreach(cell, names)
+		if (strcmp(lfirst(cell), name) == 0)
+			return true;
+	return false;
+}
+
+static bool
+proven_in_relation(Oid relid, const char *column, List *dropped)
+{
+	Relation	rel = try_relation_open(relid, AccessShareLock);
+	AttrNumber	attnum;
+	bool		proven = true;
+
+	if (rel == NULL)
+		return true;
+	attnum = get_attnum(relid, column);
+	if (attnum > 0)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(RelationGetDescr(rel),
+													attnum - 1);
+		NullTest   *test = makeNode(NullTest);
+
+		test->arg = (Expr *) makeVar(1, attnum, attribute->atttypid,
+									 attribute->atttypmod,
+									 attribute->attcollation, 0);
+		test->nulltesttype = IS_NOT_NULL;
+		test->argisrow = false;
+		test->location = -1;
+		proven = compat_attribute_is_valid_not_null(rel, attribute) ||
+			constraints_imply(rel, list_make1(test), dropped);
+	}
+	relation_close(rel, AccessShareLock);
+	return proven;
+}
+
+/*
+ * True if the valid CHECK and NOT NULL constraints of a relation imply the
+ * conditions, so that PostgreSQL does not read it: the proof that
+ * ConstraintImpliedByRelConstraint() (static in tablecmds.c, alike in 15-19)
+ * makes.  dropped names constraints that do not count.  The caller holds a
+ * lock on rel.
+ */
+bool
+constraints_imply(Relation rel, List *conditions, List *dropped)
+{
+	TupleConstr *constr = RelationGetDescr(rel)->constr;
+	List	   *known = NIL;
+	int			nchecks = constr ? constr->num_check : 0;
+
+	for (int i = 0; constr != NULL && constr->has_not_null &&
+		 i < RelationGetDescr(rel)->natts; i++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(RelationGetDescr(rel), i);
+		NullTest   *test;
+
+		if (!compat_attribute_is_valid_not_null(rel, attribute) ||
+			attribute->attisdropped)
+			continue;
+		test = makeNode(NullTest);
+		test->arg = (Expr *) makeVar(1, i + 1, attribute->atttypid,
+									 attribute->atttypmod,
+									 attribute->attcollation, 0);
+		test->nulltesttype = IS_NOT_NULL;
+		test->argisrow = false;
+		test->location = -1;
+		known = lappend(known, test);
+	}
+	for (int i = 0; i < nchecks; i++)
+	{
+		Node	   *expression;
+
+		if (!constr->check[i].ccvalid ||
+			!compat_check_is_enforced(&constr->check[i]) ||
+			name_is_listed(dropped, constr->check[i].ccname))
+			continue;
+		expression = stringToNode(constr->check[i].ccbin);
+		expression = eval_const_expressions(NULL, expression);
+		expression = (Node *) canonicalize_qual((Expr *) expression, true);
+		known = list_concat(known, make_ands_implicit((Expr *) expression));
+	}
+	return predicate_implied_by(conditions, known, true);
+}
+
+/*
+ * VALIDATE CONSTRAINT reads the table, but by itself under a lock that lets
+ * readers and writers go on.
+ */
+void
+describe_validate_constraint(AlterContext *alter)
+{
+	const char *name = alter->command->name;
+	Effect	   *effect = add_alter_effect(alter, CAUSE_VALIDATE_CONSTRAINT,
+										  name);
+	OverlayConstraint *overlay = NULL;
+	HeapTuple	tuple;
+	Form_pg_constraint form;
+
+	if (alter->relation->overlay != NULL)
+		overlay = overlay_find_constraint(alter->relation->overlay, name);
+	if (overlay != NULL)
+	{
+		if (!overlay->validated)
+			set_work(effect, overlay->contype == CONSTRAINT_FOREIGN ?
+					 WORK_FK_SCAN : WORK_SCAN, "every row is checked");
+		return;
+	}
+	if (!alter_has_relation(alter))
+		return;
+	tuple = find_constraint(alter->relation->relid, name);
+	if (tuple == NULL)
+		return;
+	form = (Form_pg_constraint) GETSTRUCT(tuple);
+	if (!form->convalidated)
+	{
+		bool		is_foreign = form->contype == CONSTRAINT_FOREIGN;
+
+		set_work(effect, is_foreign ? WORK_FK_SCAN : WORK_SCAN,
+				 "every row is checked");
+		if (is_foreign && form->confrelid != alter->relation->relid)
+		{
+			RelationFacts *other = relation_facts(form->confrelid,
+												  alter->effects);
+
+			if (other != NULL)
+				(void) add_effect(alter->effects, CAUSE_METADATA, other,
+								  RowShareLock);
+		}
+	}
+	heap_freetuple(tuple);
+}
+
+/* DROP CONSTRAINT: a foreign key is dropped on both sides. */
+void
+describe_drop_constraint(AlterContext *alter)
+{
+	HeapTuple	tuple = NULL;
+	Form_pg_constraint form;
+
+	if (alter_has_relation(alter))
+		tuple = find_constraint(alter->relation->relid, alter->command->name);
+	if (tuple == NULL && alter->command->missing_ok)
+		return;
+	(void) add_alter_effect(alter, CAUSE_DROP_CONSTRAINT,
+							alter->command->name);
+	if (tuple == NULL)
+		return;
+	form = (Form_pg_constraint) GETSTRUCT(tuple);
+	if (form->contype == CONSTRAINT_FOREIGN &&
+		form->confrelid != alter->relation->relid)
+	{
+		RelationFacts *other = relation_facts(form->confrelid, alter->effects);
+
+		if (other != NULL)
+			(void) add_effect(alter->effects, CAUSE_METADATA, other,
+							  AccessExclusiveLock);
+	}
+	heap_freetuple(tuple);
+}
+
+/* A copy of the pg_constraint row of a table's constraint, or NULL. */
+static HeapTuple
+find_constraint(Oid relid, const char *name)
+{
+	Relation	catalog;
+	ScanKeyData key[3];
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	if (name == NULL)
+		return NULL;
+	catalog = table_open(ConstraintRelationId, AccessShareLock);
+	ScanKeyInit(&key[0], Anum_pg_constraint_conrelid, BTEqualStrategyNumber,
+				F_OIDEQ, ObjectIdGetDatum(relid));
+	ScanKeyInit(&key[1], Anum_pg_constraint_contypid, BTEqualStrategyNumber,
+				F_OIDEQ, ObjectIdGetDatum(InvalidOid));
+	ScanKeyInit(&key[2], Anum_pg_constraint_conname, BTEqualStrategyNumber,
+				F_NAMEEQ, CStringGetDatum(name));
+	scan = systable_beginscan(catalog, ConstraintRelidTypidNameIndexId, true,
+							  NULL, 3, key);
+	tuple = systable_getnext(scan);
+	if (HeapTupleIsValid(tuple))
+		tuple = heap_copytuple(tuple);
+	systable_endscan(scan);
+	table_close(catalog, AccessShareLock);
+	return tuple;
+}

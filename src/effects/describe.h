@@ -1,0 +1,120 @@
+/*-------------------------------------------------------------------------
+ *
+ * describe.h
+ *	  Shared by the files of src/effects, one for each statement family.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef SAFE_MIGRATE_DESCRIBE_H
+#define SAFE_MIGRATE_DESCRIBE_H
+
+#include "catalog/objectaddress.h"
+#include "effects/effects.h"
+#include "nodes/parsenodes.h"
+#include "utils/rel.h"
+
+typedef void (*DescribeFunction) (Node *statement, EffectContext *context);
+
+/* Who may run the command; others get PostgreSQL's own error. */
+typedef enum TargetPermission
+{
+	PERMISSION_ANYBODY,
+	PERMISSION_OWNER,
+	PERMISSION_DROP,			/* owner of the relation or of its schema */
+	PERMISSION_TRUNCATE
+} TargetPermission;
+
+/* One ALTER TABLE, as its sub-commands are looked at. */
+typedef struct AlterContext
+{
+	EffectContext *effects;
+	AlterTableStmt *statement;
+	RelationFacts *relation;
+	LOCKMODE	lockmode;		/* of the whole statement */
+	AlterTableCmd *command;
+	int			subcommand;
+} AlterContext;
+
+/* effects.c */
+extern RelationFacts *target_relation(RangeVar *relation,
+									  TargetPermission permission,
+									  EffectContext *context);
+extern RelationFacts *relation_facts(Oid relid, EffectContext *context);
+extern Effect *add_effect(EffectContext *context, EffectCause cause,
+						  RelationFacts *relation, LOCKMODE lockmode);
+extern void set_work(Effect *effect, EffectWork work, const char *reason);
+extern void set_risk(Effect *effect, EffectRisk risk);
+extern char *quoted_name(const char *name);
+
+/* alter_table.c */
+extern void describe_alter_table(Node *statement, EffectContext *context);
+extern void describe_move_all(Node *statement, EffectContext *context);
+extern Effect *add_alter_effect(AlterContext *alter, EffectCause cause,
+								const char *object);
+extern bool alter_has_relation(const AlterContext *alter);
+
+/* column.c */
+extern void describe_add_column(AlterContext *alter);
+extern void describe_column_type(AlterContext *alter);
+extern void describe_drop_column(AlterContext *alter);
+extern void describe_set_expression(AlterContext *alter);
+
+/* column_type.c */
+extern char *column_type_rewrite_reason(Relation rel, ColumnDef *definition,
+										AttrNumber attnum, Oid target_type,
+										int32 target_typmod);
+
+/* constraint.c */
+extern void describe_add_constraint(AlterContext *alter);
+extern void describe_add_index_constraint(AlterContext *alter);
+extern void describe_set_not_null(AlterContext *alter);
+extern void describe_validate_constraint(AlterContext *alter);
+extern void describe_drop_constraint(AlterContext *alter);
+extern void add_referenced_table(AlterContext *alter, RangeVar *referenced,
+								 const char *object);
+extern bool constraints_imply(Relation rel, List *conditions,
+							  List *dropped);
+
+/* partition.c */
+extern void describe_attach_partition(AlterContext *alter);
+extern void describe_detach_partition(AlterContext *alter);
+extern void describe_create_table(Node *statement, EffectContext *context);
+
+/* index.c */
+extern void describe_create_index(Node *statement, EffectContext *context);
+extern void describe_reindex(Node *statement, EffectContext *context);
+extern void describe_drop_index(RangeVar *index, bool concurrent,
+								EffectContext *context);
+
+/* drop.c */
+extern void describe_drop(Node *statement, EffectContext *context);
+extern void describe_drop_owned(Node *statement, EffectContext *context);
+extern void describe_drop_database(Node *statement, EffectContext *context);
+extern void describe_truncate(Node *statement, EffectContext *context);
+extern void add_foreign_key_partners(RelationFacts *relation,
+									 AttrNumber attnum, LOCKMODE lockmode,
+									 EffectContext *context);
+extern bool array_has_attnum(Datum datum, AttrNumber attnum);
+
+/* dependents.c */
+extern List *dependent_objects(const ObjectAddress *root, bool cascade);
+extern List *relations_with_type(Oid type_oid);
+
+/* rename.c */
+extern void describe_rename(Node *statement, EffectContext *context);
+extern void describe_set_schema(Node *statement, EffectContext *context);
+
+/* storage.c */
+extern void describe_vacuum(Node *statement, EffectContext *context);
+extern void describe_cluster(Node *statement, EffectContext *context);
+extern void describe_refresh(Node *statement, EffectContext *context);
+
+/* type.c */
+extern void describe_alter_domain(Node *statement, EffectContext *context);
+extern void describe_alter_enum(Node *statement, EffectContext *context);
+extern void describe_alter_composite(AlterTableStmt *statement,
+									 EffectContext *context);
+extern void describe_create_trigger(Node *statement, EffectContext *context);
+extern void describe_opaque(Node *statement, EffectContext *context);
+
+#endif							/* SAFE_MIGRATE_DESCRIBE_H */

@@ -1,0 +1,327 @@
+/*-------------------------------------------------------------------------
+ *
+ * drop.c
+ *	  Effects of DROP, DROP OWNED, DROP DATABASE and TRUNCATE.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/relation.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "catalog/heap.h"
+#include "catalog/namespace.h"
+#include "catalog/objectaddress.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_constraint.h"
+#include "common/catalog.h"
+#include "effects/describe.h"
+#include "effects/overlay.h"
+#include "nodes/makefuncs.h"
+#include "utils/acl.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+
+static void describe_drop_table(DropStmt *stmt, RangeVar *name,
+								EffectContext *context);
+static void describe_drop_object(DropStmt *stmt, Node *name,
+								 EffectContext *context);
+static void add_cascade_victims(const ObjectAddress *root, bool cascade,
+								EffectContext *context);
+static void add_cascade_victim(const ObjectAddress *object,
+							   EffectContext *context);
+static bool is_drop_of_relation(ObjectType type);
+
+/* DROP of anything that DropStmt covers. */
+void
+describe_drop(Node *statement, EffectContext *context)
+{
+	DropStmt   *stmt = castNode(DropStmt, statement);
+	ListCell   *cell;
+
+	foreach(cell, stmt->objects)
+	{
+		if (stmt->removeType == OBJECT_INDEX)
+			describe_drop_index(makeRangeVarFromNameList(lfirst(cell)),
+								stmt->concurrent, context);
+		else if (is_drop_of_relation(stmt->removeType))
+			describe_drop_table(stmt, makeRangeVarFromNameList(lfirst(cell)),
+								context);
+		else
+			describe_drop_object(stmt, lfirst(cell), context);
+	}
+}
+
+static bool
+is_drop_of_relation(ObjectType type)
+{
+	return type == OBJECT_TABLE || type == OBJECT_FOREIGN_TABLE ||
+		type == OBJECT_VIEW || type == OBJECT_MATVIEW ||
+		type == OBJECT_SEQUENCE;
+}
+
+/* DROP TABLE, VIEW, MATERIALIZED VIEW, SEQUENCE, FOREIGN TABLE */
+static void
+describe_drop_table(DropStmt *stmt, RangeVar *name, EffectContext *context)
+{
+	RelationFacts *relation;
+	Effect	   *effect;
+	ObjectAddress root;
+
+	if (stmt->missing_ok && context->overlay != NULL &&
+		overlay_find_relation(context->overlay, name) == NULL &&
+		!OidIsValid(RangeVarGetRelid(name, NoLock, true)))
+		return;
+	relation = target_relation(name, PERMISSION_DROP, context);
+	if (relation == NULL)
+		return;
+	effect = add_effect(context, stmt->removeType == OBJECT_TABLE ?
+						CAUSE_DROP_TABLE : CAUSE_DROP_OBJECT, relation,
+						AccessExclusiveLock);
+	if (!OidIsValid(relation->relid))
+		return;
+
+	/* a view has no data; a foreign table's data stays where it is */
+	if (stmt->removeType == OBJECT_TABLE)
+		set_risk(effect, RISK_LOSES_DATA);
+	else
+		set_risk(effect, RISK_BREAKS_CLIENTS);
+	add_foreign_key_partners(relation, InvalidAttrNumber,
+							 AccessExclusiveLock, context);
+	ObjectAddressSet(root, RelationRelationId, relation->relid);
+	if (stmt->behavior == DROP_CASCADE)
+		add_cascade_victims(&root, true, context);
+}
+
+/* DROP of a schema, type, function, extension ... */
+static void
+describe_drop_object(DropStmt *stmt, Node *name, EffectContext *context)
+{
+	ObjectAddress address;
+	Relation	rel = NULL;
+	Effect	   *effect;
+
+	/* these are dropped by a relation's name: PostgreSQL locks it itself */
+	address = get_object_address(stmt->removeType, copyObject(name), &rel,
+								 AccessShareLock, true);
+	if (rel != NULL)
+	{
+		RelationFacts *facts = relation_facts(RelationGetRelid(rel), context);
+
+		relation_close(rel, AccessShareLock);
+		if (facts != NULL)
+			(void) add_effect(context, CAUSE_METADATA, facts,
+							  AccessExclusiveLock);
+	}
+	if (!OidIsValid(address.objectId))
+		return;
+	effect = add_effect(context, CAUSE_DROP_OBJECT, NULL, NoLock);
+	effect->object = getObjectDescription(&address, true);
+	set_risk(effect, RISK_BREAKS_CLIENTS);
+	add_cascade_victims(&address, stmt->behavior == DROP_CASCADE, context);
+}
+
+/* Tables and columns that a DROP takes along. */
+static void
+add_cascade_victims(const ObjectAddress *root, bool cascade,
+					EffectContext *context)
+{
+	ListCell   *cell;
+
+	foreach(cell, dependent_objects(root, cascade))
+	{
+		const ObjectAddress *object = lfirst(cell);
+
+		if (object->classId == RelationRelationId &&
+			object->objectId != root->objectId)
+			add_cascade_victim(object, context);
+	}
+}
+
+static void
+add_cascade_victim(const ObjectAddress *object, EffectContext *context)
+{
+	RelationFacts *facts;
+	Effect	   *effect;
+	char		relkind = get_rel_relkind(object->objectId);
+
+	/* indexes, TOAST and sequences go with their table */
+	if (relkind != RELKIND_RELATION && relkind != RELKIND_PARTITIONED_TABLE &&
+		relkind != RELKIND_MATVIEW && relkind != RELKIND_VIEW)
+		return;
+	facts = relation_facts(object->objectId, context);
+	if (facts == NULL)
+		return;
+	effect = add_effect(context, CAUSE_DROP_CASCADE, facts,
+						AccessExclusiveLock);
+	if (object->objectSubId > 0)
+		effect->object = psprintf("to column %s",
+								  quoted_name(get_attname(object->objectId,
+														  object->objectSubId,
+														  false)));
+	set_risk(effect, relkind == RELKIND_RELATION ||
+			 relkind == RELKIND_PARTITIONED_TABLE ? RISK_LOSES_DATA :
+			 RISK_BREAKS_CLIENTS);
+}
+
+/*
+ * The tables on the other side of a table's foreign keys, in both directions;
+ * with attnum only of those that use the column.
+ */
+void
+add_foreign_key_partners(RelationFacts *relation, AttrNumber attnum,
+						 LOCKMODE lockmode, EffectContext *context)
+{
+	Relation	catalog = table_open(ConstraintRelationId, AccessShareLock);
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	List	   *partners = NIL;
+	ListCell   *cell;
+
+	/*
+	 * pg_constraint has no index on confrelid: read all of it, as
+	 * heap_truncate_find_FKs() does.
+	 */
+	scan = systable_beginscan(catalog, InvalidOid, false, NULL, 0, NULL);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_constraint form = (Form_pg_constraint) GETSTRUCT(tuple);
+		bool		referencing = form->conrelid == relation->relid;
+		bool		isnull;
+		Datum		columns;
+
+		if (form->contype != CONSTRAINT_FOREIGN ||
+			(!referencing && form->confrelid != relation->relid))
+			continue;
+		columns = heap_getattr(tuple, referencing ?
+							   Anum_pg_constraint_conkey :
+							   Anum_pg_constraint_confkey,
+							   RelationGetDescr(catalog), &isnull);
+		if (attnum != InvalidAttrNumber &&
+			(isnull || !array_has_attnum(columns, attnum)))
+			continue;
+		partners = list_append_unique_oid(partners, referencing ?
+										  form->confrelid : form->conrelid);
+	}
+	systable_endscan(scan);
+	table_close(catalog, AccessShareLock);
+
+	foreach(cell, partners)
+	{
+		RelationFacts *facts;
+
+		if (lfirst_oid(cell) == relation->relid)
+			continue;
+		facts = relation_facts(lfirst_oid(cell), context);
+		if (facts != NULL)
+			(void) add_effect(context, CAUSE_METADATA, facts, lockmode);
+	}
+}
+
+/* True if an int2 array, as in pg_constraint.conkey, has that column. */
+bool
+array_has_attnum(Datum datum, AttrNumber attnum)
+{
+	ArrayType  *array = DatumGetArrayTypeP(datum);
+	int16	   *attnums = (int16 *) ARR_DATA_PTR(array);
+
+	for (int i = 0; i < ARR_DIMS(array)[0]; i++)
+		if (attnums[i] == attnum)
+			return true;
+	return false;
+}
+
+/* DROP OWNED drops every table of the roles in this database. */
+void
+describe_drop_owned(Node *statement, EffectContext *context)
+{
+	DropOwnedStmt *stmt = castNode(DropOwnedStmt, statement);
+	Relation	catalog = table_open(RelationRelationId, AccessShareLock);
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	List	   *roles = NIL;
+	List	   *relids = NIL;
+	ListCell   *cell;
+
+	foreach(cell, stmt->roles)
+		roles = lappend_oid(roles, get_rolespec_oid(lfirst(cell), true));
+
+	scan = systable_beginscan(catalog, InvalidOid, false, NULL, 0, NULL);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_class form = (Form_pg_class) GETSTRUCT(tuple);
+
+		if (list_member_oid(roles, form->relowner))
+			relids = lappend_oid(relids, form->oid);
+	}
+	systable_endscan(scan);
+	table_close(catalog, AccessShareLock);
+
+	foreach(cell, relids)
+	{
+		ObjectAddress object;
+
+		ObjectAddressSet(object, RelationRelationId, lfirst_oid(cell));
+		add_cascade_victim(&object, context);
+	}
+}
+
+/* DROP DATABASE: nothing in it can be looked at from here. */
+void
+describe_drop_database(Node *statement, EffectContext *context)
+{
+	DropdbStmt *stmt = castNode(DropdbStmt, statement);
+	Effect	   *effect = add_effect(context, CAUSE_DROP_DATABASE, NULL,
+									AccessExclusiveLock);
+
+	effect->object = quoted_name(stmt->dbname);
+	set_risk(effect, RISK_LOSES_DATA);
+}
+
+/* TRUNCATE, and with CASCADE the tables that refer to it. */
+void
+describe_truncate(Node *statement, EffectContext *context)
+{
+	TruncateStmt *stmt = castNode(TruncateStmt, statement);
+	List	   *relids = NIL;
+	ListCell   *cell;
+
+	foreach(cell, stmt->relations)
+	{
+		RelationFacts *facts = target_relation(lfirst_node(RangeVar, cell),
+											   PERMISSION_TRUNCATE, context);
+
+		if (facts == NULL)
+			continue;
+		set_risk(add_effect(context, CAUSE_TRUNCATE, facts,
+							AccessExclusiveLock), RISK_LOSES_DATA);
+		if (OidIsValid(facts->relid))
+			relids = lappend_oid(relids, facts->relid);
+	}
+	if (stmt->behavior != DROP_CASCADE)
+		return;
+
+	/* relids grows while new referencing tables turn up */
+	for (;;)
+	{
+		List	   *referencing = heap_truncate_find_FKs(relids);
+
+		if (referencing == NIL)
+			break;
+		foreach(cell, referencing)
+		{
+			RelationFacts *facts = relation_facts(lfirst_oid(cell), context);
+
+			relids = lappend_oid(relids, lfirst_oid(cell));
+			if (facts != NULL)
+				set_risk(add_effect(context, CAUSE_DROP_CASCADE, facts,
+									AccessExclusiveLock), RISK_LOSES_DATA);
+		}
+	}
+}

@@ -1,0 +1,365 @@
+/*-------------------------------------------------------------------------
+ *
+ * effects.c
+ *	  The table of statements that have effects, and the facts about the
+ *	  relations they touch.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/relation.h"
+#include "access/transam.h"
+#include "catalog/catalog.h"
+#include "catalog/dependency.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_inherits.h"
+#include "catalog/pg_namespace.h"
+#include "common/catalog.h"
+#include "common/compat.h"
+#include "effects/describe.h"
+#include "effects/ledgers.h"
+#include "effects/overlay.h"
+#include "miscadmin.h"
+#include "storage/bufmgr.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+
+static const struct
+{
+	NodeTag		tag;
+	DescribeFunction describe;
+}			describers[] =
+{
+	{T_AlterTableStmt, describe_alter_table},
+	{T_IndexStmt, describe_create_index},
+	{T_CreateStmt, describe_create_table},
+	{T_DropStmt, describe_drop},
+	{T_RenameStmt, describe_rename},
+	{T_TruncateStmt, describe_truncate},
+	{T_AlterObjectSchemaStmt, describe_set_schema},
+	{T_CreateTrigStmt, describe_create_trigger},
+	{T_ReindexStmt, describe_reindex},
+	{T_RefreshMatViewStmt, describe_refresh},
+	{T_VacuumStmt, describe_vacuum},
+	{COMPAT_CLUSTER_TAG, describe_cluster},
+	{T_AlterDomainStmt, describe_alter_domain},
+	{T_AlterEnumStmt, describe_alter_enum},
+	{T_AlterTableMoveAllStmt, describe_move_all},
+	{T_DropOwnedStmt, describe_drop_owned},
+	{T_DropdbStmt, describe_drop_database},
+	{T_DoStmt, describe_opaque},
+	{T_CallStmt, describe_opaque},
+};
+
+static const char *const work_names[] = {
+	[WORK_NONE] = "none",
+	[WORK_SCAN] = "scan",
+	[WORK_FK_SCAN] = "fk_scan",
+	[WORK_INDEX_BUILD] = "index_build",
+	[WORK_INDEX_REBUILD] = "index_rebuild",
+	[WORK_REWRITE] = "rewrite",
+	[WORK_UNKNOWN] = "unknown",
+};
+
+static const char *const risk_names[] = {
+	[RISK_NONE] = "none",
+	[RISK_BREAKS_CLIENTS] = "breaks_clients",
+	[RISK_LOSES_DATA] = "loses_data",
+};
+
+static DescribeFunction describer_of(Node *statement);
+static RelationFacts *overlay_facts(OverlayRelation *entry,
+									EffectContext *context);
+static bool is_permitted(Oid relid, TargetPermission permission);
+static void measure_storage(RelationFacts *facts, Oid relid);
+
+const char *
+work_name(EffectWork work)
+{
+	return work_names[work];
+}
+
+const char *
+risk_name(EffectRisk risk)
+{
+	return risk_names[risk];
+}
+
+/*
+ * See effects.h.
+ */
+bool
+statement_has_effects(Node *statement)
+{
+	return statement != NULL && describer_of(statement) != NULL;
+}
+
+/*
+ * See effects.h.
+ */
+List *
+describe_effects(Node *statement, EffectContext *context)
+{
+	DescribeFunction describe = describer_of(statement);
+
+	if (describe != NULL)
+		describe(statement, context);
+	return context->effects;
+}
+
+static DescribeFunction
+describer_of(Node *statement)
+{
+	for (int i = 0; i < lengthof(describers); i++)
+		if (describers[i].tag == nodeTag(statement))
+			return describers[i].describe;
+	return NULL;
+}
+
+/*
+ * The relation that a statement names, or NULL when PostgreSQL is to speak:
+ * it does not exist, or the user may not do that to it.  When a script is
+ * checked nothing will speak later, so a missing relation is an error there.
+ */
+RelationFacts *
+target_relation(RangeVar *relation, TargetPermission permission,
+				EffectContext *context)
+{
+	Oid			relid;
+
+	if (relation == NULL)
+		return NULL;
+	if (context->overlay != NULL)
+	{
+		OverlayRelation *entry = overlay_find_relation(context->overlay,
+													   relation);
+
+		if (entry != NULL && entry->dropped)
+			ereport(ERROR,
+					(errcode(ERRCODE_UNDEFINED_TABLE),
+					 errmsg("relation %s was dropped or renamed by an earlier statement of the script",
+							range_var_display_name(relation))));
+		if (entry != NULL)
+			return overlay_facts(entry, context);
+	}
+	relid = RangeVarGetRelidExtended(relation, NoLock,
+									 context->overlay ? 0 : RVR_MISSING_OK,
+									 NULL, NULL);
+	if (!OidIsValid(relid) || !is_permitted(relid, permission))
+		return NULL;
+	return relation_facts(relid, context);
+}
+
+/*
+ * Ownership and privilege as PostgreSQL checks it before it locks, so that
+ * nobody learns by our message, or waits by our lock, where PostgreSQL would
+ * have refused at once.
+ */
+static bool
+is_permitted(Oid relid, TargetPermission permission)
+{
+	switch (permission)
+	{
+		case PERMISSION_ANYBODY:
+			return true;
+		case PERMISSION_OWNER:
+			return compat_owns_relation(relid, GetUserId());
+		case PERMISSION_DROP:
+			return compat_owns_relation(relid, GetUserId()) ||
+				compat_owns_namespace(get_rel_namespace(relid), GetUserId());
+		case PERMISSION_TRUNCATE:
+			return pg_class_aclcheck(relid, GetUserId(),
+									 ACL_TRUNCATE) == ACLCHECK_OK;
+	}
+	return true;
+}
+
+/* Facts about a relation that the checked script made or changed. */
+static RelationFacts *
+overlay_facts(OverlayRelation *entry, EffectContext *context)
+{
+	RelationFacts *facts;
+
+	if (OidIsValid(entry->relid))
+		facts = relation_facts(entry->relid, context);
+	else
+	{
+		facts = palloc0(sizeof(RelationFacts));
+		facts->is_new = true;
+		facts->relkind = entry->relkind;
+		facts->measured = true;
+		context->relations = lappend(context->relations, facts);
+	}
+	if (facts != NULL)
+	{
+		facts->name = quote_qualified_identifier(entry->nspname,
+												 entry->relname);
+		facts->overlay = entry;
+	}
+	return facts;
+}
+
+/*
+ * Facts about a relation of the catalog, from the context if they have been
+ * asked for before.  NULL when it is gone.  Sizes are read when needed, see
+ * measure_relation().
+ */
+RelationFacts *
+relation_facts(Oid relid, EffectContext *context)
+{
+	RelationFacts *facts;
+	Relation	rel;
+	ListCell   *cell;
+
+	foreach(cell, context->relations)
+	{
+		facts = lfirst(cell);
+		if (facts->relid == relid)
+			return facts;
+	}
+
+	rel = try_relation_open(relid, AccessShareLock);
+	if (rel == NULL)
+		return NULL;
+	facts = palloc0(sizeof(RelationFacts));
+	facts->relid = relid;
+	facts->name = relation_display_name(relid);
+	facts->relkind = rel->rd_rel->relkind;
+	facts->is_new = rel->rd_createSubid != InvalidSubTransactionId;
+	facts->is_temp = RelationUsesLocalBuffers(rel);
+	facts->is_protected = IsCatalogRelation(rel) || IsToastRelation(rel) ||
+		is_runner_ledger(rel) || extension_owns_relation(relid);
+	relation_close(rel, AccessShareLock);
+
+	if (context->overlay != NULL)
+		facts->overlay = overlay_find_relid(context->overlay, relid);
+	context->relations = lappend(context->relations, facts);
+	return facts;
+}
+
+/*
+ * See effects.h.  Sizes are physical blocks: pg_class.reltuples and relpages are -1,
+ * 0 or stale when it matters most, and a partitioned parent has none of its
+ * own.
+ */
+void
+measure_relation(RelationFacts *facts)
+{
+	LOCKTAG		tag;
+	ListCell   *cell;
+
+	if (facts->measured)
+		return;
+	facts->measured = true;
+
+	SET_LOCKTAG_RELATION(tag, MyDatabaseId, facts->relid);
+	for (LOCKMODE mode = MaxLockMode; mode > NoLock; mode--)
+	{
+		if (compat_lock_held_by_me(&tag, mode))
+		{
+			facts->held_lockmode = mode;
+			break;
+		}
+	}
+
+	if (facts->relkind != RELKIND_RELATION &&
+		facts->relkind != RELKIND_PARTITIONED_TABLE)
+		measure_storage(facts, facts->relid);
+	else
+		foreach(cell, find_all_inheritors(facts->relid, NoLock, NULL))
+			measure_storage(facts, lfirst_oid(cell));
+}
+
+/* Add one relation with its TOAST table and indexes. */
+static void
+measure_storage(RelationFacts *facts, Oid relid)
+{
+	Relation	rel = try_relation_open(relid, AccessShareLock);
+	ListCell   *cell;
+
+	if (rel == NULL)
+		return;
+	if (RELKIND_HAS_STORAGE(rel->rd_rel->relkind))
+	{
+		Oid			toast = rel->rd_rel->reltoastrelid;
+
+		facts->ntables++;
+		facts->table_bytes +=
+			(uint64) RelationGetNumberOfBlocks(rel) * BLCKSZ;
+		if (OidIsValid(toast))
+		{
+			Relation	toast_rel = relation_open(toast, AccessShareLock);
+
+			facts->table_bytes +=
+				(uint64) RelationGetNumberOfBlocks(toast_rel) * BLCKSZ;
+			relation_close(toast_rel, AccessShareLock);
+		}
+		if (rel->rd_rel->relhasindex)
+			foreach(cell, RelationGetIndexList(rel))
+			{
+				Relation	index = relation_open(lfirst_oid(cell),
+												  AccessShareLock);
+
+				facts->index_bytes +=
+					(uint64) RelationGetNumberOfBlocks(index) * BLCKSZ;
+				relation_close(index, AccessShareLock);
+			}
+	}
+	relation_close(rel, AccessShareLock);
+}
+
+/*
+ * Add an effect that is a lock and a catalog change; set_work() and
+ * set_risk() add what makes it heavier.
+ */
+Effect *
+add_effect(EffectContext *context, EffectCause cause,
+		   RelationFacts *relation, LOCKMODE lockmode)
+{
+	Effect	   *effect = palloc0(sizeof(Effect));
+
+	effect->cause = cause;
+	effect->relation = relation;
+	effect->lockmode = lockmode;
+	effect->subcommand = -1;
+	effect->location = -1;
+	context->effects = lappend(context->effects, effect);
+	return effect;
+}
+
+/*
+ * Say what work an effect does.  A scan reads the table, a rewrite writes the
+ * table and all its indexes, an index is built from the table.
+ */
+void
+set_work(Effect *effect, EffectWork work, const char *reason)
+{
+	effect->work = work;
+	effect->reason = reason ? pstrdup(reason) : NULL;
+	if (effect->relation == NULL || work == WORK_NONE)
+		return;
+	measure_relation(effect->relation);
+	effect->size_bytes = effect->relation->table_bytes;
+	if (work == WORK_REWRITE)
+		effect->size_bytes += effect->relation->index_bytes;
+}
+
+void
+set_risk(Effect *effect, EffectRisk risk)
+{
+	effect->risk = risk;
+	if (effect->relation == NULL)
+		return;
+	measure_relation(effect->relation);
+	if (effect->work == WORK_NONE)
+		effect->size_bytes = effect->relation->table_bytes;
+}
+
+char *
+quoted_name(const char *name)
+{
+	return name ? pstrdup(quote_identifier(name)) : NULL;
+}

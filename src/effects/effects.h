@@ -1,0 +1,168 @@
+/*-------------------------------------------------------------------------
+ *
+ * effects.h
+ *	  What a statement will lock, scan, build, rewrite and break.
+ *
+ * Effects are predictions of what PostgreSQL will do.  They know nothing of
+ * policy: whether a rewrite of a table of that size is acceptable is judged
+ * in src/policy.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef SAFE_MIGRATE_EFFECTS_H
+#define SAFE_MIGRATE_EFFECTS_H
+
+#include "postgres.h"
+
+#include "access/attnum.h"
+#include "nodes/parsenodes.h"
+#include "storage/lockdefs.h"
+#include "utils/relcache.h"
+
+/* The work done under the lock, in order of weight. */
+typedef enum EffectWork
+{
+	WORK_NONE,
+	WORK_SCAN,
+	WORK_FK_SCAN,
+	WORK_INDEX_BUILD,
+	WORK_INDEX_REBUILD,
+	WORK_REWRITE,
+	WORK_UNKNOWN
+} EffectWork;
+
+typedef enum EffectRisk
+{
+	RISK_NONE,
+	RISK_BREAKS_CLIENTS,
+	RISK_LOSES_DATA
+} EffectRisk;
+
+/*
+ * What in the statement has the effect.  A rule names the cause that it is
+ * about, so that its message can say what to do instead.
+ */
+typedef enum EffectCause
+{
+	CAUSE_METADATA,				/* a lock and a catalog change, nothing else */
+	CAUSE_ADD_COLUMN,
+	CAUSE_ADD_COLUMN_CONSTRAINT,	/* CHECK, REFERENCES, UNIQUE in ADD COLUMN */
+	CAUSE_ALTER_COLUMN_TYPE,
+	CAUSE_SET_EXPRESSION,		/* 17+ */
+	CAUSE_SET_NOT_NULL,
+	CAUSE_ADD_CHECK,
+	CAUSE_ADD_FOREIGN_KEY,
+	CAUSE_ADD_UNIQUE,
+	CAUSE_ADD_PRIMARY_KEY,
+	CAUSE_ADD_EXCLUSION,
+	CAUSE_VALIDATE_CONSTRAINT,
+	CAUSE_DROP_CONSTRAINT,
+	CAUSE_DROP_NOT_NULL,
+	CAUSE_DROP_COLUMN,
+	CAUSE_SET_STORAGE_OF_TABLE, /* LOGGED, ACCESS METHOD, TABLESPACE */
+	CAUSE_ATTACH_PARTITION,
+	CAUSE_DETACH_PARTITION,
+	CAUSE_CREATE_PARTITION,
+	CAUSE_CREATE_INDEX,
+	CAUSE_DROP_INDEX,
+	CAUSE_REINDEX,
+	CAUSE_CREATE_TRIGGER,
+	CAUSE_DROP_TABLE,
+	CAUSE_DROP_OBJECT,			/* view, function, type, ... */
+	CAUSE_DROP_CASCADE,			/* what CASCADE reaches */
+	CAUSE_DROP_DATABASE,
+	CAUSE_TRUNCATE,
+	CAUSE_RENAME_TABLE,
+	CAUSE_RENAME_COLUMN,
+	CAUSE_RENAME_OBJECT,		/* view, type, enum value, schema, ... */
+	CAUSE_SET_SCHEMA,
+	CAUSE_VACUUM_FULL,
+	CAUSE_CLUSTER,				/* CLUSTER and REPACK */
+	CAUSE_REFRESH,
+	CAUSE_ALTER_DOMAIN,
+	CAUSE_ALTER_TYPE,			/* composite type: typed tables are rewritten */
+	CAUSE_OPAQUE				/* DO, CALL: only running tells */
+} EffectCause;
+
+struct Overlay;
+struct OverlayRelation;
+
+/*
+ * Facts about one relation a statement touches, read once per statement.
+ * Allocated in the memory context current when describe_effects() is called.
+ */
+typedef struct RelationFacts
+{
+	Oid			relid;			/* InvalidOid: made by an earlier statement of
+								 * a script that is only checked */
+	char	   *name;			/* schema-qualified and quoted, for messages */
+	char		relkind;
+	bool		is_new;			/* made in this transaction or script */
+	bool		is_temp;
+	bool		is_protected;	/* a runner's ledger or a system catalog:
+								 * never judged */
+	bool		measured;		/* the fields below are filled in */
+	uint64		table_bytes;	/* main forks and TOAST, whole partition tree */
+	uint64		index_bytes;	/* all indexes, whole partition tree */
+	int			ntables;		/* relations with storage in the tree */
+	LOCKMODE	held_lockmode;	/* strongest lock this transaction holds */
+	struct OverlayRelation *overlay;	/* what the script changed, or NULL */
+} RelationFacts;
+
+typedef struct Effect
+{
+	EffectCause cause;
+	RelationFacts *relation;	/* NULL for objects that are not relations */
+	char	   *object;			/* quoted name of the column, constraint,
+								 * index ... concerned, or NULL */
+	LOCKMODE	lockmode;
+	EffectWork	work;
+	EffectRisk	risk;
+	uint64		size_bytes;		/* what the work reads or writes */
+	char	   *reason;			/* a clause that explains the work, or NULL */
+	int			subcommand;		/* index into AlterTableStmt.cmds, or -1 */
+	int			location;		/* byte position in the source, or -1 */
+	Node	   *node;			/* the (sub)command or constraint node that
+								 * has the effect; read only, may be NULL */
+} Effect;
+
+typedef struct EffectContext
+{
+	const char *source_text;	/* whole source the locations refer to */
+	struct Overlay *overlay;	/* NULL: the statement is about to run */
+	bool		in_transaction; /* in a block, function or multi-statement
+								 * message: the locks stay */
+	bool		nested;			/* running inside a function, DO or trigger */
+	List	   *effects;		/* of Effect, in order of discovery */
+	List	   *relations;		/* of RelationFacts */
+} EffectContext;
+
+/*
+ * Describe what a utility statement will do.
+ *
+ * The tree is not changed.  Takes AccessShareLock on the relations concerned
+ * for as long as they are looked at and releases it, so that no lock is held
+ * into the statement itself (a lock upgrade there would deadlock two sessions
+ * that run the same DDL).  A relation that does not exist, is of the wrong
+ * kind or is not the user's gives no effect: PostgreSQL's own error is the
+ * one to see.  With an overlay, a missing relation raises it.
+ *
+ * Returns a list of Effect in the current memory context, which is also
+ * context->effects.  May throw what the analysis of an expression throws.
+ */
+extern List *describe_effects(Node *statement, EffectContext *context);
+
+/* True if the statement can have an effect; cheap, looks at the tag only. */
+extern bool statement_has_effects(Node *statement);
+
+/*
+ * Fill in the sizes of a relation, and of all below it, and the lock that is
+ * held on it.  Takes AccessShareLock on each for a moment.  Does nothing if
+ * that has been done.
+ */
+extern void measure_relation(RelationFacts *facts);
+
+extern const char *work_name(EffectWork work);
+extern const char *risk_name(EffectRisk risk);
+
+#endif							/* SAFE_MIGRATE_EFFECTS_H */

@@ -1,0 +1,153 @@
+/*-------------------------------------------------------------------------
+ *
+ * index.c
+ *	  Effects of CREATE INDEX, DROP INDEX and REINDEX.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/index.h"
+#include "catalog/namespace.h"
+#include "commands/defrem.h"
+#include "common/catalog.h"
+#include "effects/describe.h"
+#include "effects/overlay.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
+static bool index_exists(IndexStmt *stmt, RelationFacts *relation);
+static RelationFacts *table_of_index(RangeVar *index, EffectContext *context);
+static bool reindex_is_concurrent(ReindexStmt *stmt);
+
+/* CREATE INDEX reads the whole table; writers wait unless CONCURRENTLY. */
+void
+describe_create_index(Node *statement, EffectContext *context)
+{
+	IndexStmt  *stmt = castNode(IndexStmt, statement);
+	RelationFacts *relation = target_relation(stmt->relation, PERMISSION_OWNER,
+											  context);
+	Effect	   *effect;
+
+	if (relation == NULL)
+		return;
+	effect = add_effect(context, CAUSE_CREATE_INDEX, relation,
+						stmt->concurrent ? ShareUpdateExclusiveLock :
+						ShareLock);
+	effect->object = quoted_name(stmt->idxname);
+	effect->node = (Node *) stmt;
+
+	/* the lock is taken even if the index is there already */
+	if (stmt->if_not_exists && index_exists(stmt, relation))
+		return;
+	/* ON ONLY a partitioned table makes an empty, invalid parent index */
+	if (relation->relkind == RELKIND_PARTITIONED_TABLE && !stmt->relation->inh)
+		return;
+	set_work(effect, WORK_INDEX_BUILD, NULL);
+}
+
+static bool
+index_exists(IndexStmt *stmt, RelationFacts *relation)
+{
+	return stmt->idxname != NULL && OidIsValid(relation->relid) &&
+		OidIsValid(get_relname_relid(stmt->idxname,
+									 get_rel_namespace(relation->relid)));
+}
+
+/*
+ * DROP INDEX takes AccessExclusiveLock on the table as well, unless
+ * CONCURRENTLY.
+ */
+void
+describe_drop_index(RangeVar *index, bool concurrent, EffectContext *context)
+{
+	RelationFacts *table = table_of_index(index, context);
+	Effect	   *effect;
+
+	if (table == NULL)
+		return;
+	effect = add_effect(context, CAUSE_DROP_INDEX, table,
+						concurrent ? ShareUpdateExclusiveLock :
+						AccessExclusiveLock);
+	effect->object = range_var_display_name(index);
+	measure_relation(table);
+}
+
+/* Facts about the table of an index, or NULL where PostgreSQL is to speak. */
+static RelationFacts *
+table_of_index(RangeVar *index, EffectContext *context)
+{
+	RelationFacts *facts;
+
+	if (context->overlay != NULL)
+	{
+		OverlayRelation *entry = overlay_find_relation(context->overlay,
+													   index);
+
+		/* an index that the script made: its table is what counts */
+		if (entry != NULL && entry->index_of != NULL && !entry->dropped)
+			return target_relation(entry->index_of, PERMISSION_OWNER, context);
+	}
+	facts = target_relation(index, PERMISSION_DROP, context);
+	if (facts == NULL || !OidIsValid(facts->relid) ||
+		(facts->relkind != RELKIND_INDEX &&
+		 facts->relkind != RELKIND_PARTITIONED_INDEX))
+		return NULL;
+	return relation_facts(IndexGetRelation(facts->relid, false), context);
+}
+
+/*
+ * REINDEX blocks writers of the table, and by its lock on the index every
+ * query that is planned meanwhile.
+ */
+void
+describe_reindex(Node *statement, EffectContext *context)
+{
+	ReindexStmt *stmt = castNode(ReindexStmt, statement);
+	bool		concurrent = reindex_is_concurrent(stmt);
+	LOCKMODE	lockmode = concurrent ? ShareUpdateExclusiveLock : ShareLock;
+	RelationFacts *relation = NULL;
+	Effect	   *effect;
+
+	switch (stmt->kind)
+	{
+		case REINDEX_OBJECT_INDEX:
+			relation = table_of_index(stmt->relation, context);
+			break;
+		case REINDEX_OBJECT_TABLE:
+			relation = target_relation(stmt->relation, PERMISSION_ANYBODY,
+									   context);
+			break;
+		case REINDEX_OBJECT_SCHEMA:
+		case REINDEX_OBJECT_SYSTEM:
+		case REINDEX_OBJECT_DATABASE:
+			effect = add_effect(context, CAUSE_REINDEX, NULL, lockmode);
+			effect->object = quoted_name(stmt->name);
+			effect->node = (Node *) stmt;
+			set_work(effect, WORK_INDEX_REBUILD,
+					 "every index there is rebuilt, one table after another");
+			return;
+	}
+	if (relation == NULL)
+		return;
+	effect = add_effect(context, CAUSE_REINDEX, relation, lockmode);
+	if (stmt->kind == REINDEX_OBJECT_INDEX)
+		effect->object = range_var_display_name(stmt->relation);
+	effect->node = (Node *) stmt;
+	set_work(effect, WORK_INDEX_REBUILD, NULL);
+}
+
+static bool
+reindex_is_concurrent(ReindexStmt *stmt)
+{
+	ListCell   *cell;
+
+	foreach(cell, stmt->params)
+	{
+		DefElem    *option = lfirst_node(DefElem, cell);
+
+		if (strcmp(option->defname, "concurrently") == 0)
+			return defGetBoolean(option);
+	}
+	return false;
+}

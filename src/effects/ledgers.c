@@ -1,0 +1,81 @@
+/*-------------------------------------------------------------------------
+ *
+ * ledgers.c
+ *	  The tables in which migration tools keep their own books.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/tupdesc.h"
+#include "effects/ledgers.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+
+/* All columns named must be there; at most three tell the tools apart. */
+static const struct
+{
+	const char *relname;
+	const char *columns[3];
+}			runner_ledgers[] =
+{
+	{"__diesel_schema_migrations", {"version", "run_on"}},
+	{"__drizzle_migrations", {"hash", "created_at"}},
+	{"_prisma_migrations", {"migration_name", "applied_steps_count"}},
+	{"_sqlx_migrations", {"version", "installed_on"}},
+	{"alembic_version", {"version_num"}},
+	{"applied_migrations", {"identifier", "ddl"}},
+	{"ar_internal_metadata", {"key", "value"}},
+	{"atlas_schema_revisions", {"version", "executed_at"}},
+	{"changes", {"change_id", "script_hash"}},	/* sqitch */
+	{"databasechangelog", {"orderexecuted", "md5sum"}},
+	{"databasechangeloglock", {"locked", "lockgranted"}},
+	{"dependencies", {"change_id", "dependency"}},	/* sqitch */
+	{"django_migrations", {"app", "applied"}},
+	{"events", {"change_id", "committer_name"}},	/* sqitch */
+	{"flyway_schema_history", {"installed_rank", "checksum"}},
+	{"goose_db_version", {"version_id", "is_applied"}},
+	{"gorp_migrations", {"id", "applied_at"}},
+	{"knex_migrations", {"batch", "migration_time"}},
+	{"knex_migrations_lock", {"is_locked"}},
+	{"kysely_migration", {"name", "timestamp"}},
+	{"kysely_migration_lock", {"is_locked"}},
+	{"migrations", {"timestamp", "name"}},	/* TypeORM */
+	{"migrations", {"hash", "executed_at"}},	/* postgres-migrations */
+	{"migrations", {"previous_hash", "filename"}},	/* graphile-migrate */
+	{"migrations", {"migration", "resulting_schema"}},	/* pgroll */
+	{"patches", {"patch_name", "applied_tsz"}}, /* Versioning */
+	{"pgmigrations", {"name", "run_on"}},
+	{"pgroll_version", {"version"}},
+	{"projects", {"project", "creator_email"}}, /* sqitch */
+	{"releases", {"version", "installer_email"}},	/* sqitch */
+	{"schema_migrations", {"version"}}, /* dbmate, golang-migrate, Rails,
+										 * supabase */
+	{"schema_version", {"version"}},	/* tern, old Flyway */
+	{"schemaversion", {"version", "md5"}},	/* postgrator */
+	{"SequelizeMeta", {"name"}},
+	{"tags", {"tag_id", "change_id"}},	/* sqitch */
+};
+
+/*
+ * See ledgers.h.
+ */
+bool
+is_runner_ledger(Relation rel)
+{
+	for (int i = 0; i < lengthof(runner_ledgers); i++)
+	{
+		bool		matches;
+
+		matches = strcmp(runner_ledgers[i].relname,
+						 RelationGetRelationName(rel)) == 0;
+		for (int j = 0; matches && j < lengthof(runner_ledgers[i].columns); j++)
+			if (runner_ledgers[i].columns[j] != NULL)
+				matches = get_attnum(RelationGetRelid(rel),
+									 runner_ledgers[i].columns[j]) !=
+					InvalidAttrNumber;
+		if (matches)
+			return true;
+	}
+	return false;
+}

@@ -1,0 +1,308 @@
+/*-------------------------------------------------------------------------
+ *
+ * partition.c
+ *	  Effects of ATTACH, DETACH and CREATE TABLE ... PARTITION OF.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/attmap.h"
+#include "access/relation.h"
+#include "access/table.h"
+#include "catalog/index.h"
+#include "catalog/namespace.h"
+#include "catalog/partition.h"
+#include "common/compat.h"
+#include "effects/describe.h"
+#include "effects/overlay.h"
+#include "optimizer/optimizer.h"
+#include "parser/parse_node.h"
+#include "parser/parse_utilcmd.h"
+#include "partitioning/partbounds.h"
+#include "partitioning/partdesc.h"
+#include "utils/lsyscache.h"
+#include "utils/partcache.h"
+#include "utils/rel.h"
+
+static List *bound_constraint(Relation parent, PartitionBoundSpec *bound);
+static bool rows_must_be_checked(Relation parent, Relation partition,
+								 List *constraint);
+static void describe_default_partition(EffectContext *context,
+									   EffectCause cause, Relation parent,
+									   List *constraint);
+static void describe_missing_indexes(AlterContext *alter, Relation parent,
+									 RelationFacts *partition);
+static bool has_equal_index(Relation parent_index, Relation partition,
+							AttrMap *map);
+static void describe_create_foreign_keys(CreateStmt *stmt,
+										 EffectContext *context);
+static void describe_referenced_table(Constraint *constraint,
+									  EffectContext *context);
+
+/*
+ * ATTACH PARTITION reads the new partition unless its constraints prove the
+ * bound, and the default partition unless its constraints exclude it.
+ */
+void
+describe_attach_partition(AlterContext *alter)
+{
+	PartitionCmd *command = castNode(PartitionCmd, alter->command->def);
+	RelationFacts *partition;
+	Relation	parent;
+	Relation	child;
+	List	   *constraint;
+	Effect	   *effect;
+
+	/* for an index there is nothing but the catalog */
+	if (alter->relation->relkind != RELKIND_PARTITIONED_TABLE)
+		return;
+	(void) add_alter_effect(alter, CAUSE_METADATA, NULL);
+	partition = target_relation(command->name, PERMISSION_OWNER,
+								alter->effects);
+	if (partition == NULL)
+		return;
+	effect = add_effect(alter->effects, CAUSE_ATTACH_PARTITION, partition,
+						AccessExclusiveLock);
+	effect->subcommand = alter->subcommand;
+	if (!alter_has_relation(alter) || command->bound == NULL)
+		return;
+
+	parent = relation_open(alter->relation->relid, AccessShareLock);
+	constraint = bound_constraint(parent, command->bound);
+	if (OidIsValid(partition->relid))
+	{
+		child = relation_open(partition->relid, AccessShareLock);
+		if (rows_must_be_checked(parent, child, constraint))
+			set_work(effect, WORK_SCAN,
+					 "every row is checked against the partition bound");
+		relation_close(child, AccessShareLock);
+		describe_missing_indexes(alter, parent, partition);
+	}
+	if (!command->bound->is_default)
+		describe_default_partition(alter->effects, CAUSE_ATTACH_PARTITION,
+								   parent, constraint);
+	relation_close(parent, AccessShareLock);
+}
+
+/* The condition that rows of a partition with these bounds fulfil. */
+static List *
+bound_constraint(Relation parent, PartitionBoundSpec *bound)
+{
+	ParseState *pstate = make_parsestate(NULL);
+
+	if (RelationGetPartitionKey(parent) == NULL)
+		return NIL;
+	/* transformation scribbles on its input */
+	bound = transformPartitionBound(pstate, parent, copyObject(bound));
+	free_parsestate(pstate);
+	return get_qual_from_partbound(parent, bound);
+}
+
+/*
+ * Whether ATExecAttachPartition() reads the partition: unless its constraints
+ * imply the bound and those of the parent, if that is a partition itself.
+ */
+static bool
+rows_must_be_checked(Relation parent, Relation partition, List *constraint)
+{
+	constraint = list_concat_copy(constraint, RelationGetPartitionQual(parent));
+	if (constraint == NIL)
+		return false;
+	constraint = (List *) eval_const_expressions(NULL, (Node *) constraint);
+	constraint = (List *) canonicalize_qual((Expr *) constraint, false);
+	constraint = map_partition_varattnos(list_make1(constraint), 1, partition,
+										 parent);
+	return !constraints_imply(partition, constraint, NIL);
+}
+
+/*
+ * A new partition takes its values away from the default partition, which is
+ * locked, and read to see that it has none of them.
+ */
+static void
+describe_default_partition(EffectContext *context, EffectCause cause,
+						   Relation parent, List *constraint)
+{
+	PartitionDesc descriptor = RelationGetPartitionDesc(parent, true);
+	Oid			default_oid = get_default_oid_from_partdesc(descriptor);
+	RelationFacts *facts;
+	Relation	rel;
+	Effect	   *effect;
+
+	if (!OidIsValid(default_oid))
+		return;
+	facts = relation_facts(default_oid, context);
+	if (facts == NULL)
+		return;
+	effect = add_effect(context, cause, facts, AccessExclusiveLock);
+	if (constraint == NIL)
+		return;
+	rel = relation_open(default_oid, AccessShareLock);
+	constraint = get_proposed_default_constraint(constraint);
+	if (!constraints_imply(rel, map_partition_varattnos(constraint, 1, rel,
+														parent), NIL))
+		set_work(effect, WORK_SCAN,
+				 "the default partition is read for rows of the new one");
+	relation_close(rel, AccessShareLock);
+}
+
+/* Indexes of the parent that the new partition lacks are built then. */
+static void
+describe_missing_indexes(AlterContext *alter, Relation parent,
+						 RelationFacts *partition)
+{
+	Relation	child = relation_open(partition->relid, AccessShareLock);
+	ListCell   *cell;
+	AttrMap    *map;
+
+	map = build_attrmap_by_name(RelationGetDescr(child),
+								RelationGetDescr(parent)
+								COMPAT_ATTRMAP_MISSING_OK);
+	foreach(cell, RelationGetIndexList(parent))
+	{
+		Relation	index = relation_open(lfirst_oid(cell), AccessShareLock);
+
+		if (!has_equal_index(index, child, map))
+		{
+			Effect	   *effect = add_effect(alter->effects,
+											CAUSE_ATTACH_PARTITION,
+											partition, AccessExclusiveLock);
+
+			effect->object = quoted_name(RelationGetRelationName(index));
+			effect->subcommand = alter->subcommand;
+			set_work(effect, WORK_INDEX_BUILD,
+					 "it lacks an index of the parent, which is built");
+		}
+		relation_close(index, AccessShareLock);
+	}
+	free_attrmap(map);
+	relation_close(child, AccessShareLock);
+}
+
+static bool
+has_equal_index(Relation parent_index, Relation partition, AttrMap *map)
+{
+	IndexInfo  *wanted = BuildIndexInfo(parent_index);
+	bool		found = false;
+	ListCell   *cell;
+
+	foreach(cell, RelationGetIndexList(partition))
+	{
+		Relation	index = relation_open(lfirst_oid(cell), AccessShareLock);
+
+		if (index->rd_index->indisvalid &&
+			CompareIndexInfo(BuildIndexInfo(index), wanted,
+							 index->rd_indcollation,
+							 parent_index->rd_indcollation,
+							 index->rd_opfamily, parent_index->rd_opfamily,
+							 map))
+			found = true;
+		relation_close(index, AccessShareLock);
+		if (found)
+			break;
+	}
+	return found;
+}
+
+/* DETACH PARTITION: the catalog only, but everybody waits for the parent. */
+void
+describe_detach_partition(AlterContext *alter)
+{
+	PartitionCmd *command = castNode(PartitionCmd, alter->command->def);
+	RelationFacts *partition;
+	Effect	   *effect;
+
+	if (alter->relation->relkind != RELKIND_PARTITIONED_TABLE)
+		return;
+	effect = add_alter_effect(alter, command->concurrent ? CAUSE_METADATA :
+							  CAUSE_DETACH_PARTITION, NULL);
+	if (!command->concurrent)
+		measure_relation(effect->relation);
+	partition = target_relation(command->name, PERMISSION_ANYBODY,
+								alter->effects);
+	if (partition != NULL)
+		(void) add_effect(alter->effects, CAUSE_METADATA, partition,
+						  AccessExclusiveLock);
+}
+
+/*
+ * CREATE TABLE is about a new table, but PARTITION OF, INHERITS and REFERENCES
+ * lock tables that are there already.
+ */
+void
+describe_create_table(Node *statement, EffectContext *context)
+{
+	CreateStmt *stmt = castNode(CreateStmt, statement);
+	ListCell   *cell;
+
+	foreach(cell, stmt->inhRelations)
+	{
+		RelationFacts *parent;
+
+		parent = target_relation(lfirst_node(RangeVar, cell),
+								 PERMISSION_ANYBODY, context);
+		if (parent == NULL)
+			continue;
+		if (stmt->partbound == NULL)
+		{
+			(void) add_effect(context, CAUSE_METADATA, parent,
+							  ShareUpdateExclusiveLock);
+			continue;
+		}
+		(void) add_effect(context, CAUSE_METADATA, parent,
+						  AccessExclusiveLock);
+		if (OidIsValid(parent->relid) && !stmt->partbound->is_default &&
+			parent->relkind == RELKIND_PARTITIONED_TABLE)
+		{
+			Relation	rel = relation_open(parent->relid, AccessShareLock);
+
+			describe_default_partition(context, CAUSE_CREATE_PARTITION, rel,
+									   bound_constraint(rel, stmt->partbound));
+			relation_close(rel, AccessShareLock);
+		}
+	}
+	describe_create_foreign_keys(stmt, context);
+}
+
+static void
+describe_create_foreign_keys(CreateStmt *stmt, EffectContext *context)
+{
+	ListCell   *cell;
+	ListCell   *inner;
+
+	foreach(cell, stmt->tableElts)
+	{
+		Node	   *element = lfirst(cell);
+
+		if (IsA(element, Constraint))
+			describe_referenced_table((Constraint *) element, context);
+		else if (IsA(element, ColumnDef))
+			foreach(inner, ((ColumnDef *) element)->constraints)
+				describe_referenced_table(lfirst_node(Constraint, inner),
+										  context);
+	}
+}
+
+static void
+describe_referenced_table(Constraint *constraint, EffectContext *context)
+{
+	Oid			relid;
+	RelationFacts *facts;
+
+	if (constraint->contype != CONSTR_FOREIGN || constraint->pktable == NULL)
+		return;
+
+	/* it may be the table that is being made: then there is nothing yet */
+	relid = RangeVarGetRelidExtended(constraint->pktable, NoLock,
+									 RVR_MISSING_OK, NULL, NULL);
+	if (context->overlay == NULL && !OidIsValid(relid))
+		return;
+	if (context->overlay != NULL && !OidIsValid(relid) &&
+		overlay_find_relation(context->overlay, constraint->pktable) == NULL)
+		return;
+	facts = target_relation(constraint->pktable, PERMISSION_ANYBODY, context);
+	if (facts != NULL)
+		(void) add_effect(context, CAUSE_METADATA, facts,
+						  ShareRowExclusiveLock);
+}

@@ -1,0 +1,160 @@
+/*-------------------------------------------------------------------------
+ *
+ * rename.c
+ *	  Effects of RENAME and SET SCHEMA: instant, but what runs under the old
+ *	  name fails.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/relation.h"
+#include "catalog/dependency.h"
+#include "catalog/namespace.h"
+#include "catalog/objectaddress.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_namespace.h"
+#include "catalog/pg_type.h"
+#include "effects/describe.h"
+#include "effects/overlay.h"
+#include "nodes/makefuncs.h"
+#include "parser/parse_type.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
+static void describe_rename_relation(RenameStmt *stmt, EffectContext *context);
+static void describe_rename_other(RenameStmt *stmt, EffectContext *context);
+static bool is_relation_type(ObjectType type);
+static bool is_unseen_by_clients(ObjectType type);
+
+void
+describe_rename(Node *statement, EffectContext *context)
+{
+	RenameStmt *stmt = castNode(RenameStmt, statement);
+
+	if (stmt->relation != NULL)
+		describe_rename_relation(stmt, context);
+	else
+		describe_rename_other(stmt, context);
+}
+
+/* A relation, or something of a relation: column, constraint, trigger ... */
+static void
+describe_rename_relation(RenameStmt *stmt, EffectContext *context)
+{
+	RelationFacts *relation;
+	EffectCause cause = CAUSE_METADATA;
+	LOCKMODE	lockmode = AccessExclusiveLock;
+	Effect	   *effect;
+
+	if (stmt->missing_ok && context->overlay != NULL &&
+		overlay_find_relation(context->overlay, stmt->relation) == NULL &&
+		!OidIsValid(RangeVarGetRelid(stmt->relation, NoLock, true)))
+		return;
+	relation = target_relation(stmt->relation, PERMISSION_OWNER, context);
+	if (relation == NULL)
+		return;
+
+	/* ALTER TABLE ... RENAME is taken for an index or view as well */
+	if (relation->relkind == RELKIND_INDEX ||
+		relation->relkind == RELKIND_PARTITIONED_INDEX)
+		lockmode = ShareUpdateExclusiveLock;
+	else if (stmt->renameType == OBJECT_COLUMN ||
+			 stmt->renameType == OBJECT_ATTRIBUTE)
+		cause = CAUSE_RENAME_COLUMN;
+	else if (is_relation_type(stmt->renameType))
+		cause = CAUSE_RENAME_TABLE;
+
+	effect = add_effect(context, cause, relation, lockmode);
+	effect->object = quoted_name(stmt->subname);
+	effect->node = (Node *) stmt;
+	if (cause != CAUSE_METADATA)
+		set_risk(effect, RISK_BREAKS_CLIENTS);
+}
+
+static bool
+is_relation_type(ObjectType type)
+{
+	return type == OBJECT_TABLE || type == OBJECT_VIEW ||
+		type == OBJECT_MATVIEW || type == OBJECT_FOREIGN_TABLE ||
+		type == OBJECT_SEQUENCE;
+}
+
+/*
+ * A schema, type, function ...: clients break if there are tables in it, or
+ * columns of it, with data.
+ */
+static void
+describe_rename_other(RenameStmt *stmt, EffectContext *context)
+{
+	ObjectAddress address;
+	Node	   *name = stmt->object;
+	Relation	rel = NULL;
+	ListCell   *cell;
+
+	if (is_unseen_by_clients(stmt->renameType))
+		return;
+	if (stmt->renameType == OBJECT_SCHEMA)
+		name = (Node *) makeString(stmt->subname);
+	else if (stmt->renameType != OBJECT_TYPE &&
+			 stmt->renameType != OBJECT_DOMAIN &&
+			 stmt->renameType != OBJECT_FUNCTION &&
+			 stmt->renameType != OBJECT_PROCEDURE &&
+			 stmt->renameType != OBJECT_ROUTINE)
+		return;
+	if (name == NULL)
+		return;
+	if (stmt->renameType == OBJECT_TYPE || stmt->renameType == OBJECT_DOMAIN)
+		name = (Node *) makeTypeNameFromNameList(castNode(List, name));
+
+	address = get_object_address(stmt->renameType, copyObject(name), &rel,
+								 AccessShareLock, true);
+	if (rel != NULL)
+		relation_close(rel, AccessShareLock);
+	if (!OidIsValid(address.objectId))
+		return;
+	foreach(cell, dependent_objects(&address, true))
+	{
+		const ObjectAddress *object = lfirst(cell);
+		RelationFacts *facts;
+		Effect	   *effect;
+
+		if (object->classId != RelationRelationId ||
+			(get_rel_relkind(object->objectId) != RELKIND_RELATION &&
+			 get_rel_relkind(object->objectId) != RELKIND_PARTITIONED_TABLE))
+			continue;
+		facts = relation_facts(object->objectId, context);
+		if (facts == NULL)
+			continue;
+		effect = add_effect(context, CAUSE_RENAME_OBJECT, facts, NoLock);
+		effect->object = getObjectDescription(&address, true);
+		set_risk(effect, RISK_BREAKS_CLIENTS);
+	}
+}
+
+static bool
+is_unseen_by_clients(ObjectType type)
+{
+	return type == OBJECT_DATABASE || type == OBJECT_ROLE ||
+		type == OBJECT_TABLESPACE || type == OBJECT_DOMCONSTRAINT;
+}
+
+/* ALTER ... SET SCHEMA */
+void
+describe_set_schema(Node *statement, EffectContext *context)
+{
+	AlterObjectSchemaStmt *stmt = castNode(AlterObjectSchemaStmt, statement);
+	RelationFacts *relation;
+	Effect	   *effect;
+
+	if (stmt->relation == NULL)
+		return;
+	relation = target_relation(stmt->relation, PERMISSION_OWNER, context);
+	if (relation == NULL)
+		return;
+	effect = add_effect(context, CAUSE_SET_SCHEMA, relation,
+						AccessExclusiveLock);
+	effect->object = quoted_name(stmt->newschema);
+	effect->node = (Node *) stmt;
+	set_risk(effect, RISK_BREAKS_CLIENTS);
+}

@@ -1,0 +1,188 @@
+/*-------------------------------------------------------------------------
+ *
+ * type.c
+ *	  Effects of ALTER TYPE and ALTER DOMAIN, CREATE TRIGGER, and of
+ *	  statements that only running would tell.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/pg_class.h"
+#include "effects/describe.h"
+#include "effects/overlay.h"
+#include "nodes/makefuncs.h"
+#include "parser/parse_type.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+
+static bool domain_reads_tables(AlterDomainStmt *stmt);
+static List *name_of_relation(RangeVar *relation);
+
+/*
+ * ALTER DOMAIN ADD CONSTRAINT, SET NOT NULL and VALIDATE read every table that
+ * uses the domain, under a lock that its writers wait for.
+ */
+void
+describe_alter_domain(Node *statement, EffectContext *context)
+{
+	AlterDomainStmt *stmt = castNode(AlterDomainStmt, statement);
+	Oid			domain;
+	ListCell   *cell;
+
+	if (!domain_reads_tables(stmt))
+		return;
+	domain = LookupTypeNameOid(NULL, makeTypeNameFromNameList(stmt->typeName),
+							   true);
+	if (!OidIsValid(domain))
+		return;
+	foreach(cell, relations_with_type(domain))
+	{
+		RelationFacts *facts = relation_facts(lfirst_oid(cell), context);
+		Effect	   *effect;
+
+		if (facts == NULL)
+			continue;
+		effect = add_effect(context, CAUSE_ALTER_DOMAIN, facts, ShareLock);
+		effect->object = quoted_name(stmt->name);
+		effect->node = (Node *) stmt;
+		set_work(effect, WORK_SCAN, "every value of the domain is checked");
+	}
+}
+
+/* The letters are those of AlterDomainStmt.subtype. */
+static bool
+domain_reads_tables(AlterDomainStmt *stmt)
+{
+	switch (stmt->subtype)
+	{
+		case 'O':				/* SET NOT NULL */
+		case 'V':				/* VALIDATE CONSTRAINT */
+			return true;
+		case 'C':				/* ADD CONSTRAINT */
+			return stmt->def != NULL && IsA(stmt->def, Constraint) &&
+				!((Constraint *) stmt->def)->skip_validation;
+		default:				/* SET/DROP DEFAULT, DROP NOT NULL, DROP
+								 * CONSTRAINT */
+			return false;
+	}
+}
+
+/* ALTER TYPE ... RENAME VALUE: clients that send the old label fail. */
+void
+describe_alter_enum(Node *statement, EffectContext *context)
+{
+	AlterEnumStmt *stmt = castNode(AlterEnumStmt, statement);
+	Oid			type;
+	ListCell   *cell;
+
+	if (stmt->oldVal == NULL)
+		return;
+	type = LookupTypeNameOid(NULL, makeTypeNameFromNameList(stmt->typeName),
+							 true);
+	if (!OidIsValid(type))
+		return;
+	foreach(cell, relations_with_type(type))
+	{
+		RelationFacts *facts = relation_facts(lfirst_oid(cell), context);
+		Effect	   *effect;
+
+		if (facts == NULL)
+			continue;
+		effect = add_effect(context, CAUSE_RENAME_OBJECT, facts, NoLock);
+		effect->object = psprintf("enum value \"%s\"", stmt->oldVal);
+		set_risk(effect, RISK_BREAKS_CLIENTS);
+	}
+}
+
+/*
+ * ALTER TYPE of a composite type: with CASCADE the typed tables follow, and
+ * are rewritten when an attribute's type changes.
+ */
+void
+describe_alter_composite(AlterTableStmt *stmt, EffectContext *context)
+{
+	Relation	catalog;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	Oid			type;
+	List	   *relids = NIL;
+	bool		retypes = false;
+	ListCell   *cell;
+
+	foreach(cell, stmt->cmds)
+		if (lfirst_node(AlterTableCmd, cell)->subtype == AT_AlterColumnType)
+			retypes = true;
+	type = LookupTypeNameOid(NULL,
+							 makeTypeNameFromNameList(name_of_relation(stmt->relation)),
+							 true);
+	if (!OidIsValid(type))
+		return;
+
+	catalog = table_open(RelationRelationId, AccessShareLock);
+	scan = systable_beginscan(catalog, InvalidOid, false, NULL, 0, NULL);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_class form = (Form_pg_class) GETSTRUCT(tuple);
+
+		if (form->reloftype == type)
+			relids = lappend_oid(relids, form->oid);
+	}
+	systable_endscan(scan);
+	table_close(catalog, AccessShareLock);
+
+	foreach(cell, relids)
+	{
+		RelationFacts *facts = relation_facts(lfirst_oid(cell), context);
+		Effect	   *effect;
+
+		if (facts == NULL)
+			continue;
+		effect = add_effect(context, CAUSE_ALTER_TYPE, facts,
+							AccessExclusiveLock);
+		if (retypes)
+			set_work(effect, WORK_REWRITE,
+					 "it is a table of that type, whose values are converted");
+	}
+}
+
+/* The name of a relation as a list of strings, as types are looked up. */
+static List *
+name_of_relation(RangeVar *relation)
+{
+	if (relation->schemaname == NULL)
+		return list_make1(makeString(relation->relname));
+	return list_make2(makeString(relation->schemaname),
+					  makeString(relation->relname));
+}
+
+/* CREATE TRIGGER: writers wait, for a moment. */
+void
+describe_create_trigger(Node *statement, EffectContext *context)
+{
+	CreateTrigStmt *stmt = castNode(CreateTrigStmt, statement);
+	RelationFacts *relation = target_relation(stmt->relation,
+											  PERMISSION_ANYBODY, context);
+	Effect	   *effect;
+
+	if (relation == NULL)
+		return;
+	effect = add_effect(context, CAUSE_CREATE_TRIGGER, relation,
+						ShareRowExclusiveLock);
+	effect->object = quoted_name(stmt->trigname);
+}
+
+/*
+ * DO and CALL may run anything.  The statements inside are judged when they
+ * run; when a script is only checked, all that can be said is that.
+ */
+void
+describe_opaque(Node *statement, EffectContext *context)
+{
+	if (context->overlay != NULL)
+		set_work(add_effect(context, CAUSE_OPAQUE, NULL, NoLock),
+				 WORK_UNKNOWN, "only running it would tell what it does");
+}
