@@ -1,0 +1,93 @@
+/*-------------------------------------------------------------------------
+ *
+ * policy.h
+ *	  Rules, and what is to be done when one applies.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef SAFE_MIGRATE_POLICY_H
+#define SAFE_MIGRATE_POLICY_H
+
+#include "effects/effects.h"
+#include "utils/guc.h"
+
+/* In order of weight. */
+typedef enum RuleAction
+{
+	ACTION_ALLOW,
+	ACTION_NOTE,
+	ACTION_WARN,
+	ACTION_REWRITE,
+	ACTION_DEFER,
+	ACTION_REJECT
+} RuleAction;
+
+/* What makes a rule count. */
+typedef enum RuleClass
+{
+	RULE_WORK,					/* long work under a lock that others need */
+	RULE_LOCK,					/* a lock that stops everybody, without work */
+	RULE_DATA,					/* data is lost */
+	RULE_CLIENTS				/* statements of running clients fail */
+} RuleClass;
+
+/*
+ * One rule.  Its message is composed of its name, the subject with the object
+ * concerned, the cost of the effect, and the remedy.
+ */
+typedef struct Rule
+{
+	const char *name;
+	RuleClass	rule_class;
+	RuleAction	default_action;
+	EffectCause cause;
+	bool		(*applies) (const Effect *effect);
+	const char *subject;
+	const char *remedy;
+	const char *remedy_partitioned; /* for a partitioned table, or NULL */
+	const char *description;	/* what it is for: one line */
+} Rule;
+
+typedef struct Finding
+{
+	const Rule *rule;
+	const Effect *effect;
+	RuleAction	action;			/* in force here */
+	char	   *message;		/* rule, object, cost and remedy in one line */
+} Finding;
+
+extern const Rule rule_registry[];
+extern const int rule_count;
+
+/*
+ * Judge effects.  Returns a list of Finding in the current memory context,
+ * one for each effect that a rule applies to, whatever the action.  Reads
+ * migrate.policy, if the extension is created, when there is a finding.
+ */
+extern List *judge_effects(List *effects);
+
+/* The finding with the heaviest action, the first of equals; NULL for NIL. */
+extern Finding *heaviest_finding(List *findings);
+
+extern const char *action_name(RuleAction action);
+
+/* Index of a rule in the registry, or -1. */
+extern int	rule_index(const char *name);
+
+/* False if the text is not an action. */
+extern bool parse_action(const char *name, RuleAction *action);
+
+/*
+ * The action of a rule for a relation (InvalidOid: wherever no table matters)
+ * and the current role: migrate.policy, else safe_migrate.rules, else the
+ * default.  table_action() looks at migrate.policy alone.
+ */
+extern RuleAction action_in_force(int rule, Oid relid);
+extern bool table_action(const char *rule_name, Oid relid,
+						 RuleAction *action);
+
+/* GUC hooks of safe_migrate.rules: they only parse. */
+extern bool check_rules_setting(char **newval, void **extra, GucSource source);
+extern void assign_rules_setting(const char *newval, void *extra);
+
+#endif							/* SAFE_MIGRATE_POLICY_H */
