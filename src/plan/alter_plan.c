@@ -1,0 +1,386 @@
+/*-------------------------------------------------------------------------
+ *
+ * alter_plan.c
+ *	  Safer sequences for ALTER TABLE.
+ *
+ * An ALTER TABLE with several sub-commands is taken apart: those that do
+ * nothing but change the catalog go first, together; each of the others
+ * becomes a sequence of its own.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_constraint.h"
+#include "common/catalog.h"
+#include "common/compat.h"
+#include "common/script.h"
+#include "lib/stringinfo.h"
+#include "plan/alter_plan.h"
+#include "policy/policy.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
+typedef struct AlterPlan
+{
+	AlterTableStmt *stmt;
+	const char *prefix;			/* "ALTER TABLE [ONLY] name" */
+	RelationFacts *relation;
+	List	   *pieces;			/* text of each sub-command */
+	List	   *steps;
+	List	   *names;			/* constraint names chosen so far */
+} AlterPlan;
+
+static List *split_subcommands(const char *source_text);
+static int	first_subcommand(const SqlTokens *tokens);
+static char *alter_prefix(AlterTableStmt *stmt, const RelationFacts *relation);
+static const Effect *problem_of(List *findings, int subcommand);
+static bool plan_subcommand(AlterPlan *plan, const Effect *problem);
+static void add_step(AlterPlan *plan, const char *format,...) pg_attribute_printf(2, 3);
+static bool plan_not_valid(AlterPlan *plan, const Effect *problem);
+static bool plan_not_null(AlterPlan *plan, const char *column, bool keep);
+static bool plan_key(AlterPlan *plan, const Effect *problem);
+static bool plan_detach(AlterPlan *plan, const Effect *problem);
+static char *constraint_name(AlterPlan *plan, const char *given,
+							 const char *column, const char *label);
+static char *column_list(List *columns);
+
+/*
+ * See alter_plan.h.
+ */
+List *
+plan_alter_table(AlterTableStmt *stmt, List *effects, const char *source_text)
+{
+	AlterPlan	plan = {0};
+	List	   *findings = judge_effects(effects);
+	StringInfoData harmless;
+
+	if (findings == NIL || stmt->relation == NULL ||
+		stmt->objtype != OBJECT_TABLE)
+		return NIL;
+	plan.stmt = stmt;
+	plan.relation = ((Effect *) linitial(effects))->relation;
+	plan.pieces = split_subcommands(source_text);
+	plan.prefix = alter_prefix(stmt, plan.relation);
+	if (list_length(plan.pieces) != list_length(stmt->cmds) ||
+		plan.relation == NULL || !OidIsValid(plan.relation->relid))
+		return NIL;
+
+	initStringInfo(&harmless);
+	for (int i = 0; i < list_length(stmt->cmds); i++)
+		if (problem_of(findings, i) == NULL)
+			appendStringInfo(&harmless, "%s %s", harmless.len > 0 ? "," : "",
+							 (char *) list_nth(plan.pieces, i));
+	if (harmless.len > 0)
+		add_step(&plan, "%s%s", plan.prefix, harmless.data);
+
+	for (int i = 0; i < list_length(stmt->cmds); i++)
+	{
+		const Effect *problem = problem_of(findings, i);
+
+		if (problem != NULL && !plan_subcommand(&plan, problem))
+			return NIL;
+	}
+	return plan.steps;
+}
+
+/*
+ * The text of each sub-command.  In the grammar they are separated by the
+ * commas outside of parentheses and brackets, and by nothing else.
+ */
+static List *
+split_subcommands(const char *source_text)
+{
+	SqlTokens  *tokens = scan_sql(source_text);
+	int			token = first_subcommand(tokens);
+	int			depth = 0;
+	int			start;
+	List	   *pieces = NIL;
+
+	if (token >= tokens->count)
+		return NIL;
+	start = tokens->tokens[token].location;
+	for (; token < tokens->count; token++)
+	{
+		int			code = tokens->tokens[token].code;
+
+		if (code == '(' || code == '[')
+			depth++;
+		else if (code == ')' || code == ']')
+			depth--;
+		else if (code == ',' && depth == 0)
+		{
+			pieces = lappend(pieces,
+							 statement_text(source_text, start,
+											tokens->tokens[token].location));
+			start = tokens->tokens[token].location + 1;
+		}
+	}
+	return lappend(pieces, statement_text(source_text, start, -1));
+}
+
+/* ALTER TABLE [IF EXISTS] [ONLY] name [*] action: index of the action. */
+static int
+first_subcommand(const SqlTokens *tokens)
+{
+	int			i = 2;
+
+	if (token_is(tokens, 1, "materialized") || token_is(tokens, 1, "foreign"))
+		i++;
+	if (token_is(tokens, i, "if"))
+		i += 2;
+	if (token_is(tokens, i, "only"))
+		i++;
+	if (i < tokens->count && tokens->tokens[i].code == '(')
+		i++;
+	i++;
+	while (i < tokens->count && tokens->tokens[i].code == '.')
+		i += 2;
+	while (i < tokens->count && (tokens->tokens[i].code == '*' ||
+								 tokens->tokens[i].code == ')'))
+		i++;
+	return i;
+}
+
+static char *
+alter_prefix(AlterTableStmt *stmt, const RelationFacts *relation)
+{
+	return psprintf("ALTER TABLE %s%s", stmt->relation->inh ? "" : "ONLY ",
+					relation ? relation->name : "");
+}
+
+/*
+ * See alter_plan.h.
+ */
+char *
+statement_text(const char *source_text, int start, int end)
+{
+	int			length = end < 0 ? (int) strlen(source_text) : end;
+
+	if (start == 0)
+		start = first_token_offset(source_text);
+	while (start < length && isspace((unsigned char) source_text[start]))
+		start++;
+	while (length > start && (isspace((unsigned char) source_text[length - 1]) ||
+							  source_text[length - 1] == ';'))
+		length--;
+	return pnstrdup(source_text + start, Max(length - start, 0));
+}
+
+/* The effect of a sub-command that a rule does not let pass, or NULL. */
+static const Effect *
+problem_of(List *findings, int subcommand)
+{
+	ListCell   *cell;
+
+	foreach(cell, findings)
+	{
+		const Finding *finding = lfirst(cell);
+
+		if (finding->effect->subcommand == subcommand)
+			return finding->effect;
+	}
+	return NULL;
+}
+
+/* False if there is no safer sequence for it. */
+static bool
+plan_subcommand(AlterPlan *plan, const Effect *problem)
+{
+	const char *piece = list_nth(plan->pieces, problem->subcommand);
+	AlterTableCmd *command = list_nth_node(AlterTableCmd, plan->stmt->cmds,
+										   problem->subcommand);
+
+	switch (problem->cause)
+	{
+		case CAUSE_ADD_CHECK:
+		case CAUSE_ADD_FOREIGN_KEY:
+			return plan_not_valid(plan, problem);
+		case CAUSE_SET_NOT_NULL:
+			return command->subtype == AT_SetNotNull &&
+				plan_not_null(plan, command->name, true);
+		case CAUSE_ADD_UNIQUE:
+		case CAUSE_ADD_PRIMARY_KEY:
+			return plan_key(plan, problem);
+		case CAUSE_VALIDATE_CONSTRAINT:
+			add_step(plan, "%s %s", plan->prefix, piece);
+			return true;
+		case CAUSE_DETACH_PARTITION:
+			return plan_detach(plan, problem);
+		default:				/* the others need the user's decision */
+			return false;
+	}
+}
+
+static void
+add_step(AlterPlan *plan, const char *format,...)
+{
+	StringInfoData step;
+	va_list		args;
+	int			needed;
+
+	initStringInfo(&step);
+	for (;;)
+	{
+		va_start(args, format);
+		needed = appendStringInfoVA(&step, format, args);
+		va_end(args);
+		if (needed == 0)
+			break;
+		enlargeStringInfo(&step, needed);
+	}
+	plan->steps = lappend(plan->steps, step.data);
+}
+
+/* CHECK and FOREIGN KEY: checked for new rows at once, for old ones later. */
+static bool
+plan_not_valid(AlterPlan *plan, const Effect *problem)
+{
+	AlterTableCmd *command = list_nth_node(AlterTableCmd, plan->stmt->cmds,
+										   problem->subcommand);
+	Constraint *constraint = castNode(Constraint, command->def);
+	const char *piece = list_nth(plan->pieces, problem->subcommand);
+	char	   *column = NULL;
+	char	   *name;
+
+	if (constraint->contype == CONSTR_FOREIGN)
+	{
+		if (plan->relation->relkind == RELKIND_PARTITIONED_TABLE &&
+			!COMPAT_PARTITIONED_FK_NOT_VALID)
+			return false;
+		if (constraint->fk_attrs != NIL)
+			column = strVal(linitial(constraint->fk_attrs));
+	}
+	name = constraint_name(plan, constraint->conname, column,
+						   constraint->contype == CONSTR_FOREIGN ? "fkey" :
+						   "check");
+	if (constraint->conname == NULL)
+	{
+		/* "ADD CHECK ..." gets the name that VALIDATE is to use */
+		SqlTokens  *tokens = scan_sql(piece);
+
+		piece = psprintf("ADD CONSTRAINT %s%s", quote_identifier(name),
+						 piece + tokens->tokens[0].location +
+						 tokens->tokens[0].length);
+	}
+	add_step(plan, "%s %s NOT VALID", plan->prefix, piece);
+	add_step(plan, "%s VALIDATE CONSTRAINT %s", plan->prefix,
+			 quote_identifier(name));
+	return true;
+}
+
+/*
+ * SET NOT NULL behind a CHECK that proves it.  keep: the column is to be NOT
+ * NULL when the steps are done; otherwise only the CHECK stays, which a
+ * primary key takes as proof.
+ */
+static bool
+plan_not_null(AlterPlan *plan, const char *column, bool keep)
+{
+	const char *quoted = quote_identifier(column);
+	const char *name;
+
+	if (COMPAT_NOT_NULL_NOT_VALID)
+	{
+		name = quote_identifier(constraint_name(plan, NULL, column,
+												"not_null"));
+		add_step(plan, "%s ADD CONSTRAINT %s NOT NULL %s NOT VALID",
+				 plan->prefix, name, quoted);
+		add_step(plan, "%s VALIDATE CONSTRAINT %s", plan->prefix, name);
+		return true;
+	}
+	name = quote_identifier(constraint_name(plan, NULL, column, "check"));
+	add_step(plan, "%s ADD CONSTRAINT %s CHECK (%s IS NOT NULL) NOT VALID",
+			 plan->prefix, name, quoted);
+	add_step(plan, "%s VALIDATE CONSTRAINT %s", plan->prefix, name);
+	add_step(plan, "%s ALTER COLUMN %s SET NOT NULL", plan->prefix, quoted);
+	if (keep)
+		add_step(plan, "%s DROP CONSTRAINT %s", plan->prefix, name);
+	return true;
+}
+
+/* UNIQUE and PRIMARY KEY: a unique index built CONCURRENTLY, then adopted. */
+static bool
+plan_key(AlterPlan *plan, const Effect *problem)
+{
+	AlterTableCmd *command = list_nth_node(AlterTableCmd, plan->stmt->cmds,
+										   problem->subcommand);
+	Constraint *constraint = castNode(Constraint, command->def);
+	bool		primary = constraint->contype == CONSTR_PRIMARY;
+	const char *name;
+	ListCell   *cell;
+
+	if (plan->relation->relkind == RELKIND_PARTITIONED_TABLE ||
+		constraint->indexname != NULL || constraint->keys == NIL ||
+		constraint->options != NIL || constraint->indexspace != NULL ||
+		compat_constraint_without_overlaps(constraint))
+		return false;
+	name = quote_identifier(constraint_name(plan, constraint->conname,
+											primary ? NULL :
+											strVal(linitial(constraint->keys)),
+											primary ? "pkey" : "key"));
+	foreach(cell, constraint->keys)
+	{
+		char	   *column = strVal(lfirst(cell));
+		AttrNumber	attnum = get_attnum(plan->relation->relid, column);
+
+		if (primary && attnum > 0 &&
+			!attribute_is_not_null(plan->relation->relid, attnum) &&
+			!plan_not_null(plan, column, true))
+			return false;
+	}
+	add_step(plan, "CREATE UNIQUE INDEX CONCURRENTLY %s ON %s (%s)%s%s",
+			 name, plan->relation->name, column_list(constraint->keys),
+			 constraint->including == NIL ? "" :
+			 psprintf(" INCLUDE (%s)", column_list(constraint->including)),
+			 constraint->nulls_not_distinct ? " NULLS NOT DISTINCT" : "");
+	add_step(plan, "%s ADD CONSTRAINT %s %s USING INDEX %s%s%s", plan->prefix,
+			 name, primary ? "PRIMARY KEY" : "UNIQUE", name,
+			 constraint->deferrable ? " DEFERRABLE" : "",
+			 constraint->initdeferred ? " INITIALLY DEFERRED" : "");
+	return true;
+}
+
+/* DETACH CONCURRENTLY, which PostgreSQL refuses beside a default partition. */
+static bool
+plan_detach(AlterPlan *plan, const Effect *problem)
+{
+	if (list_length(plan->pieces) > 1 ||
+		relation_has_default_partition(plan->relation->relid))
+		return false;
+	add_step(plan, "%s %s CONCURRENTLY", plan->prefix,
+			 (char *) linitial(plan->pieces));
+	return true;
+}
+
+/* The name given, or the one that PostgreSQL would choose. */
+static char *
+constraint_name(AlterPlan *plan, const char *given, const char *column,
+				const char *label)
+{
+	char	   *name;
+
+	if (given != NULL)
+		return pstrdup(given);
+	name = ChooseConstraintName(get_rel_name(plan->relation->relid), column,
+								label,
+								get_rel_namespace(plan->relation->relid),
+								plan->names);
+	plan->names = lappend(plan->names, name);
+	return name;
+}
+
+static char *
+column_list(List *columns)
+{
+	StringInfoData list;
+	ListCell   *cell;
+
+	initStringInfo(&list);
+	foreach(cell, columns)
+		appendStringInfo(&list, "%s%s", list.len > 0 ? ", " : "",
+						 quote_identifier(strVal(lfirst(cell))));
+	return list.data;
+}

@@ -1,0 +1,270 @@
+/*-------------------------------------------------------------------------
+ *
+ * plan.c
+ *	  The safer sequence that ends in the same schema.
+ *
+ * A step is made from the user's own text, by the tokens of the server's
+ * scanner: a word put in, a clause cut out.  PostgreSQL cannot print a parse
+ * tree of DDL as text.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_class.h"
+#include "common/script.h"
+#include "common/settings.h"
+#include "lib/stringinfo.h"
+#include "plan/alter_plan.h"
+#include "plan/plan.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+
+static List *plan_with_word(const char *source_text, const char *after);
+static bool has_partitioned_relation(List *effects);
+static List *plan_refresh(RefreshMatViewStmt *stmt, List *effects,
+						  const char *source_text);
+static bool has_usable_unique_index(Oid relid);
+static bool *concurrent_flag(Node *statement);
+static bool drop_reindex_option(ReindexStmt *stmt, bool remove);
+
+/*
+ * See plan.h.
+ */
+List *
+plan_statement(Node *statement, List *effects, const char *source_text)
+{
+	switch (nodeTag(statement))
+	{
+		case T_IndexStmt:
+			if (((IndexStmt *) statement)->concurrent ||
+				has_partitioned_relation(effects))
+				return NIL;
+			return plan_with_word(source_text, "index");
+		case T_DropStmt:
+			{
+				DropStmt   *drop = (DropStmt *) statement;
+
+				/* PostgreSQL takes one index at a time, and no CASCADE */
+				if (drop->removeType != OBJECT_INDEX || drop->concurrent ||
+					list_length(drop->objects) != 1 ||
+					drop->behavior == DROP_CASCADE ||
+					has_partitioned_relation(effects))
+					return NIL;
+				return plan_with_word(source_text, "index");
+			}
+		case T_ReindexStmt:
+			switch (((ReindexStmt *) statement)->kind)
+			{
+				case REINDEX_OBJECT_INDEX:
+					return plan_with_word(source_text, "index");
+				case REINDEX_OBJECT_TABLE:
+					return plan_with_word(source_text, "table");
+				case REINDEX_OBJECT_SCHEMA:
+					return plan_with_word(source_text, "schema");
+				case REINDEX_OBJECT_DATABASE:
+					return plan_with_word(source_text, "database");
+				case REINDEX_OBJECT_SYSTEM:
+					return NIL;
+			}
+			return NIL;
+		case T_RefreshMatViewStmt:
+			return plan_refresh((RefreshMatViewStmt *) statement, effects,
+								source_text);
+		case T_AlterTableStmt:
+			return plan_alter_table((AlterTableStmt *) statement, effects,
+									source_text);
+		default:
+			return NIL;
+	}
+}
+
+/*
+ * See plan.h.
+ */
+char *
+plan_as_script(List *steps)
+{
+	StringInfoData script;
+	ListCell   *cell;
+
+	if (steps == NIL)
+		return NULL;
+	initStringInfo(&script);
+	foreach(cell, steps)
+	{
+		if (script.len > 0)
+			appendStringInfoChar(&script, '\n');
+		appendStringInfo(&script, "%s;", (char *) lfirst(cell));
+	}
+	return script.data;
+}
+
+/* The statement with CONCURRENTLY behind the first token that is "after". */
+static List *
+plan_with_word(const char *source_text, const char *after)
+{
+	SqlTokens  *tokens = scan_sql(source_text);
+
+	for (int i = 0; i < tokens->count; i++)
+	{
+		int			end = tokens->tokens[i].location +
+			tokens->tokens[i].length;
+
+		if (token_is(tokens, i, after))
+			return list_make1(psprintf("%s CONCURRENTLY %s",
+									   statement_text(source_text, 0, end),
+									   statement_text(source_text, end, -1)));
+	}
+	return NIL;
+}
+
+static bool
+has_partitioned_relation(List *effects)
+{
+	ListCell   *cell;
+
+	foreach(cell, effects)
+	{
+		const RelationFacts *relation = ((Effect *) lfirst(cell))->relation;
+
+		if (relation != NULL && relation->relkind == RELKIND_PARTITIONED_TABLE)
+			return true;
+	}
+	return false;
+}
+
+/* REFRESH CONCURRENTLY needs a filled view with a unique index. */
+static List *
+plan_refresh(RefreshMatViewStmt *stmt, List *effects, const char *source_text)
+{
+	const Effect *effect;
+
+	if (stmt->concurrent || stmt->skipData || effects == NIL)
+		return NIL;
+	effect = linitial(effects);
+	if (effect->relation == NULL || !OidIsValid(effect->relation->relid) ||
+		!has_usable_unique_index(effect->relation->relid))
+		return NIL;
+	return plan_with_word(source_text, "view");
+}
+
+static bool
+has_usable_unique_index(Oid relid)
+{
+	Relation	rel = RelationIdGetRelation(relid);
+	bool		found = false;
+	ListCell   *cell;
+
+	if (!RelationIsValid(rel))
+		return false;
+	foreach(cell, RelationGetIndexList(rel))
+	{
+		Relation	index = RelationIdGetRelation(lfirst_oid(cell));
+
+		if (!RelationIsValid(index))
+			continue;
+		if (index->rd_index->indisunique && index->rd_index->indisvalid &&
+			RelationGetIndexExpressions(index) == NIL &&
+			RelationGetIndexPredicate(index) == NIL)
+			found = true;
+		RelationClose(index);
+	}
+	found = found && rel->rd_rel->relispopulated;
+	RelationClose(rel);
+	return found;
+}
+
+/*
+ * See plan.h.
+ */
+bool
+concurrently_is_needless(Node *statement)
+{
+	EffectContext context = {0};
+	bool	   *flag = concurrent_flag(statement);
+	ListCell   *cell;
+
+	if (flag == NULL ? !(IsA(statement, ReindexStmt) &&
+						 drop_reindex_option((ReindexStmt *) statement, false))
+		: !*flag)
+		return false;
+
+	foreach(cell, describe_effects(statement, &context))
+	{
+		RelationFacts *relation = ((Effect *) lfirst(cell))->relation;
+
+		/* every table of a schema or database */
+		if (relation == NULL)
+			return false;
+
+		/* PostgreSQL refuses the word for these; let it say so */
+		if (relation->relkind == RELKIND_PARTITIONED_TABLE)
+			return false;
+		measure_relation(relation);
+		if (!relation->is_new && !relation->is_temp &&
+			relation->table_bytes > (uint64) setting_small_table * 1024)
+			return false;
+	}
+	return true;
+}
+
+/* Where a statement keeps the word, or NULL. */
+static bool *
+concurrent_flag(Node *statement)
+{
+	if (IsA(statement, IndexStmt))
+		return &((IndexStmt *) statement)->concurrent;
+	if (IsA(statement, DropStmt) &&
+		((DropStmt *) statement)->removeType == OBJECT_INDEX)
+		return &((DropStmt *) statement)->concurrent;
+	return NULL;
+}
+
+/* True if REINDEX has the option; takes it out when asked to. */
+static bool
+drop_reindex_option(ReindexStmt *stmt, bool remove)
+{
+	ListCell   *cell;
+
+	foreach(cell, stmt->params)
+	{
+		DefElem    *option = lfirst_node(DefElem, cell);
+
+		if (strcmp(option->defname, "concurrently") != 0)
+			continue;
+		if (remove)
+			stmt->params = list_delete_ptr(stmt->params, option);
+		return true;
+	}
+	return false;
+}
+
+/*
+ * See plan.h.
+ */
+char *
+remove_concurrently(Node *statement, const char *text)
+{
+	bool	   *flag = concurrent_flag(statement);
+	SqlTokens  *tokens = scan_sql(text);
+
+	if (flag != NULL)
+		*flag = false;
+	else
+		(void) drop_reindex_option(castNode(ReindexStmt, statement), true);
+
+	for (int i = 1; i < tokens->count; i++)
+	{
+		int			start = tokens->tokens[i].location;
+		int			before = tokens->tokens[i - 1].location +
+			tokens->tokens[i - 1].length;
+
+		/* in REINDEX (CONCURRENTLY) it cannot be cut out so simply */
+		if (token_is(tokens, i, "concurrently") && text[before] != '(' &&
+			text[before - 1] != '(')
+			return psprintf("%s%s", statement_text(text, 0, before),
+							text + start + tokens->tokens[i].length);
+	}
+	return pstrdup(text);
+}
