@@ -1,0 +1,413 @@
+/*-------------------------------------------------------------------------
+ *
+ * judge.c
+ *	  A statement that is about to run: judge it, and act on the verdict.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_parameter_acl.h"
+#include "common/errors.h"
+#include "common/script.h"
+#include "common/settings.h"
+#include "effects/effects.h"
+#include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "plan/plan.h"
+#include "policy/policy.h"
+#include "record/record.h"
+#include "run/judge.h"
+#include "storage/lock.h"
+#include "tcop/utility.h"
+#include "utils/acl.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
+
+#define OVERRIDE_SETTING "safe_migrate.override"
+
+/* What is known of the statement while the verdict is carried out. */
+typedef struct Judgement
+{
+	PlannedStmt *pstmt;
+	const char *query_string;
+	EffectContext context;
+	List	   *findings;
+	const char *override;		/* reason to let it pass, or NULL */
+	const char *refused_override;	/* why a reason given does not count */
+} Judgement;
+
+/* A statement was judged in this transaction: its override ends with it. */
+static bool override_was_due = false;
+
+static void find_effects(Judgement *judgement);
+static void find_effects_in_subtransaction(Judgement *judgement);
+static void report_internal_error(ErrorData *error);
+static bool must_be_rethrown(const ErrorData *error);
+static void act_on(Judgement *judgement, const Finding *finding);
+static void find_override(Judgement *judgement);
+static void record_finding(const Judgement *judgement, const Finding *finding,
+						   DecisionOutcome outcome);
+static void reject(const Judgement *judgement, const Finding *finding);
+static char *effects_in_words(List *effects);
+static int	error_position(const Judgement *judgement, const Finding *finding);
+static int	statement_start(PlannedStmt *pstmt, const char *query_string);
+static void end_override(XactEvent event, void *arg);
+
+/*
+ * See judge.h.
+ */
+void
+judge_statement(PlannedStmt *pstmt, const char *query_string,
+				bool in_transaction, bool nested)
+{
+	Judgement	judgement = {0};
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext context;
+	Finding    *heaviest;
+	ListCell   *cell;
+
+	context = AllocSetContextCreate(caller, "safe_migrate judgement",
+									ALLOCSET_DEFAULT_SIZES);
+	MemoryContextSwitchTo(context);
+	judgement.pstmt = pstmt;
+	judgement.query_string = query_string;
+	judgement.context.source_text = query_string;
+	judgement.context.in_transaction = in_transaction;
+	judgement.context.nested = nested;
+
+	if (setting_on_internal_error == INTERNAL_ERROR_PASS)
+		find_effects_in_subtransaction(&judgement);
+	else
+		find_effects(&judgement);
+	override_was_due = true;
+
+	/* a refusal first, so that no warning goes before it */
+	heaviest = heaviest_finding(judgement.findings);
+	if (heaviest != NULL && heaviest->action > ACTION_WARN)
+		find_override(&judgement);
+	if (heaviest != NULL)
+		act_on(&judgement, heaviest);
+	foreach(cell, judgement.findings)
+		if (lfirst(cell) != heaviest)
+			act_on(&judgement, lfirst(cell));
+
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(context);
+}
+
+/*
+ * Describe and judge.  PostgreSQL's own errors (a default that divides by
+ * zero, a USING clause of the wrong type) go out as they are, for the
+ * statement would raise them as well; an internal error is ours.
+ */
+static void
+find_effects(Judgement *judgement)
+{
+	MemoryContext context = CurrentMemoryContext;
+
+	PG_TRY();
+	{
+		List	   *effects;
+
+		if (strcmp(setting_fault_point, "judge") == 0)
+			elog(ERROR, "fault point \"judge\"");
+		effects = describe_effects(judgement->pstmt->utilityStmt,
+								   &judgement->context);
+		judgement->findings = judge_effects(effects);
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		if (ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_INTERNAL_ERROR)
+			PG_RE_THROW();
+		FlushErrorState();
+		report_internal_error(error);
+		ereport(ERROR,
+				(errcode(ERRCODE_INTERNAL_ERROR),
+				 errmsg("safe_migrate failed while judging the statement, which was not run: %s",
+						error->message),
+				 errhint("Set safe_migrate.on_internal_error to \"pass\" to let such statements run unjudged.")));
+	}
+	PG_END_TRY();
+}
+
+/* on_internal_error = pass: an error is swallowed, so it needs a subtransaction. */
+static void
+find_effects_in_subtransaction(Judgement *judgement)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		find_effects(judgement);
+		ReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(context);
+		CurrentResourceOwner = owner;
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(context);
+		CurrentResourceOwner = owner;
+		if (must_be_rethrown(error))
+			ReThrowError(error);
+		judgement->findings = NIL;
+	}
+	PG_END_TRY();
+}
+
+/* Somebody wants the statement to stop: that is not about our judgement. */
+static bool
+must_be_rethrown(const ErrorData *error)
+{
+	switch (ERRCODE_TO_CATEGORY(error->sqlerrcode))
+	{
+		case ERRCODE_OPERATOR_INTERVENTION:
+		case ERRCODE_INSUFFICIENT_RESOURCES:
+			return true;
+		default:
+			return error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE ||
+				error->sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED;
+	}
+}
+
+static void
+report_internal_error(ErrorData *error)
+{
+	record_internal_error();
+	ereport(LOG,
+			(errcode(ERRCODE_INTERNAL_ERROR),
+			 errmsg("safe_migrate failed while judging a statement: %s",
+					error->message),
+			 errdetail("Raised in %s, %s:%d.",
+					   error->funcname ? error->funcname : "?",
+					   error->filename ? error->filename : "?",
+					   error->lineno)));
+}
+
+/* Carry out the action that is in force for one finding. */
+static void
+act_on(Judgement *judgement, const Finding *finding)
+{
+	switch (finding->action)
+	{
+		case ACTION_ALLOW:
+			break;
+		case ACTION_NOTE:
+			if (setting_mode != MODE_OBSERVE)
+				ereport(NOTICE, (errmsg("%s", finding->message)));
+			break;
+		case ACTION_WARN:
+			record_finding(judgement, finding, DECISION_WARNED);
+			if (setting_mode != MODE_OBSERVE)
+				ereport(WARNING,
+						(errcode(ERRCODE_SM_REJECTED_BY_RULE),
+						 errmsg("%s", finding->message)));
+			break;
+
+			/*
+			 * This version neither rewrites at once nor defers: the statement
+			 * is refused, and the message and hint say how it can be run.
+			 */
+		case ACTION_REWRITE:
+		case ACTION_DEFER:
+		case ACTION_REJECT:
+			if (judgement->override != NULL)
+				record_finding(judgement, finding, DECISION_OVERRIDDEN);
+			else if (setting_mode == MODE_OBSERVE)
+				record_finding(judgement, finding, DECISION_OBSERVED);
+			else if (setting_mode == MODE_WARN)
+			{
+				record_finding(judgement, finding, DECISION_WARNED);
+				ereport(WARNING,
+						(errcode(ERRCODE_SM_REJECTED_BY_RULE),
+						 errmsg("%s", finding->message)));
+			}
+			else
+				reject(judgement, finding);
+			break;
+	}
+}
+
+/*
+ * A reason to let the statement pass: the setting, or a comment before or in
+ * the statement, which counts only for a role that may change the setting.
+ */
+static void
+find_override(Judgement *judgement)
+{
+	char	   *reason;
+
+	if (setting_override != NULL && setting_override[0] != '\0')
+	{
+		judgement->override = setting_override;
+		return;
+	}
+	reason = find_directive(statement_source(judgement->pstmt,
+											 judgement->query_string),
+							"override");
+	if (reason == NULL)
+		return;
+	if (reason[0] == '\0')
+		judgement->refused_override = "The override comment was ignored, because it gives no reason.";
+	else if (pg_parameter_aclcheck(OVERRIDE_SETTING, GetUserId(),
+								   ACL_SET) != ACLCHECK_OK)
+		judgement->refused_override = "The override comment was ignored, because the role may not set safe_migrate.override.";
+	else
+		judgement->override = reason;
+}
+
+static void
+record_finding(const Judgement *judgement, const Finding *finding,
+			   DecisionOutcome outcome)
+{
+	Decision	decision = {0};
+	const RelationFacts *relation = finding->effect->relation;
+
+	decision.outcome = outcome;
+	decision.rule = finding->rule->name;
+	decision.command =
+		GetCommandTagName(CreateCommandTag(judgement->pstmt->utilityStmt));
+	decision.relation = relation ? relation->name : NULL;
+	decision.statement = statement_source(judgement->pstmt,
+										  judgement->query_string);
+	decision.message = finding->message;
+	if (outcome == DECISION_OVERRIDDEN)
+		decision.reason = judgement->override;
+	record_decision(&decision);
+}
+
+static void
+reject(const Judgement *judgement, const Finding *finding)
+{
+	char	   *source = statement_source(judgement->pstmt,
+										  judgement->query_string);
+	List	   *steps = plan_statement(judgement->pstmt->utilityStmt,
+									   judgement->context.effects, source);
+	char	   *script = plan_as_script(steps);
+	char	   *effects = effects_in_words(judgement->context.effects);
+
+	record_finding(judgement, finding, DECISION_REJECTED);
+	ereport(ERROR,
+			(errcode(ERRCODE_SM_REJECTED_BY_RULE),
+			 errmsg("%s%s", finding->message,
+					script ? "; CALL migrate.run('...') does it so" : ""),
+			 judgement->refused_override ?
+			 errdetail("%s\n%s", effects, judgement->refused_override) :
+			 errdetail("%s", effects),
+			 script ? errhint("%s", script) :
+			 errhint("SET LOCAL safe_migrate.override = 'reason'; in the same transaction lets it pass, and is recorded."),
+			 errposition(error_position(judgement, finding))));
+}
+
+/* For the DETAIL: lock, work and risk of each relation. */
+static char *
+effects_in_words(List *effects)
+{
+	StringInfoData words;
+	ListCell   *cell;
+
+	initStringInfo(&words);
+	foreach(cell, effects)
+	{
+		const Effect *effect = lfirst(cell);
+
+		appendStringInfo(&words, "%s%s: %s, work %s, risk %s.",
+						 words.len > 0 ? "\n" : "",
+						 effect->relation ? effect->relation->name :
+						 effect->object ? effect->object : "database",
+						 effect->lockmode == NoLock ? "no lock" :
+						 GetLockmodeName(DEFAULT_LOCKMETHOD, effect->lockmode),
+						 work_name(effect->work), risk_name(effect->risk));
+	}
+	return words.data;
+}
+
+/* Position of what is refused in the query string, in characters from 1. */
+static int
+error_position(const Judgement *judgement, const Finding *finding)
+{
+	int			location = finding->effect->location;
+
+	if (location < 0)
+	{
+		location = Max(judgement->pstmt->stmt_location, 0);
+		location += first_token_offset(judgement->query_string + location);
+	}
+	return pg_mbstrlen_with_len(judgement->query_string, location) + 1;
+}
+
+/*
+ * See judge.h.
+ */
+char *
+statement_source(PlannedStmt *pstmt, const char *query_string)
+{
+	int			start = statement_start(pstmt, query_string);
+	int			end;
+
+	if (pstmt->stmt_len > 0)
+		end = pstmt->stmt_location + pstmt->stmt_len;
+	else
+		end = strlen(query_string);
+	return pnstrdup(query_string + start, end - start);
+}
+
+/*
+ * Where a statement begins, comments included.  Its location does so on
+ * 15-17; on 18 and later it is that of the first token, so go back to the end
+ * of the statement before.
+ */
+static int
+statement_start(PlannedStmt *pstmt, const char *query_string)
+{
+	SqlTokens  *tokens;
+	SqlToken   *last;
+
+	if (pstmt->stmt_location <= 0)
+		return 0;
+	tokens = scan_sql(pnstrdup(query_string, pstmt->stmt_location));
+	if (tokens->count == 0)
+		return 0;
+	last = &tokens->tokens[tokens->count - 1];
+	return last->location + last->length;
+}
+
+void
+register_override_callback(void)
+{
+	RegisterXactCallback(end_override, NULL);
+}
+
+/*
+ * An override holds for one transaction: a block, or a single statement
+ * outside of one.  SET LOCAL ends by itself; SET is taken back here.
+ */
+static void
+end_override(XactEvent event, void *arg)
+{
+	if (!override_was_due)
+		return;
+	if (event == XACT_EVENT_PRE_COMMIT || event == XACT_EVENT_PRE_PREPARE)
+	{
+		if (setting_override != NULL && setting_override[0] != '\0')
+			SetConfigOption(OVERRIDE_SETTING, "", PGC_SUSET, PGC_S_SESSION);
+	}
+	else if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT ||
+			 event == XACT_EVENT_PREPARE)
+		override_was_due = false;
+}

@@ -1,0 +1,41 @@
+/*-------------------------------------------------------------------------
+ *
+ * run.h
+ *	  The utility hook, and running statements in one or many transactions.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef SAFE_MIGRATE_RUN_H
+#define SAFE_MIGRATE_RUN_H
+
+#include "postgres.h"
+
+#include "nodes/params.h"
+#include "nodes/parsenodes.h"
+#include "tcop/dest.h"
+
+/* Install the ProcessUtility hook.  Called once, from _PG_init. */
+extern void install_utility_hook(void);
+
+/*
+ * A procedure of ours that the hook takes over when it is called at top level
+ * and outside a transaction block, because its work needs transactions of its
+ * own.  The handler is called with a transaction open and must leave one open;
+ * args are the evaluated arguments, copied into a context that outlives them.
+ */
+typedef struct ProcedureArgument
+{
+	bool		isnull;
+	char	   *value;			/* text output of the argument */
+} ProcedureArgument;
+
+typedef void (*TopLevelProcedure) (int nargs, const ProcedureArgument *args);
+
+/* name is that of a procedure in schema migrate which our extension owns. */
+extern void register_top_level_procedure(const char *name,
+										 TopLevelProcedure procedure);
+
+/* Register migrate.run().  Called once, from _PG_init. */
+extern void register_run_procedures(void);
+
+#endif							/* SAFE_MIGRATE_RUN_H */

@@ -1,0 +1,175 @@
+/*-------------------------------------------------------------------------
+ *
+ * run_plan.c
+ *	  CALL migrate.run(statement): one statement, done the safe way.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "common/errors.h"
+#include "common/script.h"
+#include "nodes/nodeFuncs.h"
+#include "plan/plan.h"
+#include "policy/policy.h"
+#include "record/record.h"
+#include "run/run.h"
+#include "run/step.h"
+#include "tcop/utility.h"
+#include "utils/memutils.h"
+#include "utils/portal.h"
+#include "utils/snapmgr.h"
+
+/* Where in its plan a statement is, for the CONTEXT of an error. */
+typedef struct PlanProgress
+{
+	List	   *steps;
+	int			current;		/* from 0 */
+} PlanProgress;
+
+static void run_safely(int nargs, const ProcedureArgument *args);
+static Node *single_statement(const char *text);
+static List *plan_safely(Node *statement, const char *text);
+static void run_steps(List *steps);
+static void add_progress_to_context(void *arg);
+
+/*
+ * Register the procedures of this folder.  Called once, from _PG_init.
+ */
+void
+register_run_procedures(void)
+{
+	register_top_level_procedure("run", run_safely);
+}
+
+/*
+ * Make a plan, then run each of its steps in a transaction of its own.  A
+ * statement that no rule refuses runs as it is.
+ */
+static void
+run_safely(int nargs, const ProcedureArgument *args)
+{
+	MemoryContext context;
+	List	   *steps;
+	const char *text;
+	Node	   *statement;
+
+	Assert(nargs == 1);
+	if (args[0].isnull)
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("the statement for migrate.run() must not be null")));
+	text = args[0].value;
+
+	/* the plan outlives the transactions that its steps run in */
+	context = AllocSetContextCreate(PortalContext, "safe_migrate plan",
+									ALLOCSET_DEFAULT_SIZES);
+	MemoryContextSwitchTo(context);
+	statement = single_statement(text);
+	steps = plan_safely(statement, text);
+	if (steps != NIL)
+	{
+		Decision	decision = {0};
+
+		decision.outcome = DECISION_REWRITTEN;
+		decision.command = GetCommandTagName(CreateCommandTag(statement));
+		decision.statement = text;
+		decision.executed = plan_as_script(steps);
+		decision.message = "run step by step by migrate.run()";
+		record_decision(&decision);
+	}
+	else
+		steps = list_make1((void *) text);
+
+	/* the caller's transaction has done nothing but evaluate the argument */
+	while (ActiveSnapshotSet())
+		PopActiveSnapshot();
+	CommitTransactionCommand();
+	run_steps(steps);
+	MemoryContextSwitchTo(CurTransactionContext);
+}
+
+static Node *
+single_statement(const char *text)
+{
+	List	   *statements = parse_script(text, "statement");
+	Node	   *statement;
+
+	if (list_length(statements) != 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_SM_BAD_MIGRATION),
+				 errmsg("migrate.run() takes one statement, not %d; send each in a CALL of its own, or a script to migrate.apply()",
+						list_length(statements))));
+	statement = ((ScriptStatement *) linitial(statements))->raw->stmt;
+	if (!statement_has_effects(statement) || IsA(statement, DoStmt) ||
+		IsA(statement, CallStmt))
+		ereport(ERROR,
+				(errcode(ERRCODE_SM_BAD_MIGRATION),
+				 errmsg("migrate.run() is for statements that change the schema, not for %s; send it directly",
+						GetCommandTagName(CreateCommandTag(statement)))));
+	return statement;
+}
+
+/* The steps, or NIL when the statement may run as it is. */
+static List *
+plan_safely(Node *statement, const char *text)
+{
+	EffectContext context = {0};
+	List	   *findings;
+	List	   *steps;
+	Finding    *heaviest;
+
+	context.source_text = text;
+	findings = judge_effects(describe_effects(statement, &context));
+	heaviest = heaviest_finding(findings);
+	if (heaviest == NULL || heaviest->action == ACTION_ALLOW)
+		return NIL;
+	steps = plan_statement(statement, context.effects, text);
+
+	/* without a plan the hook decides, and an override counts */
+	return steps;
+}
+
+/*
+ * One transaction a step; leaves a new one open.  What is done stays done when
+ * a later step fails: every state in between is one that can be left so.
+ */
+static void
+run_steps(List *steps)
+{
+	MemoryContext context = CurrentMemoryContext;
+	PlanProgress progress = {steps, 0};
+	ErrorContextCallback callback;
+
+	callback.callback = add_progress_to_context;
+	callback.arg = &progress;
+	callback.previous = error_context_stack;
+	error_context_stack = &callback;
+
+	for (; progress.current < list_length(steps); progress.current++)
+	{
+		SetCurrentStatementStartTimestamp();
+		StartTransactionCommand();
+		MemoryContextSwitchTo(context);
+		run_statement_at_top_level(list_nth(steps, progress.current));
+		CommitTransactionCommand();
+		MemoryContextSwitchTo(context);
+	}
+	error_context_stack = callback.previous;
+
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+}
+
+static void
+add_progress_to_context(void *arg)
+{
+	PlanProgress *progress = arg;
+	int			total = list_length(progress->steps);
+
+	if (total > 1)
+		errcontext("step %d of %d, the steps before it are done: %s",
+				   progress->current + 1, total,
+				   (char *) list_nth(progress->steps, progress->current));
+}

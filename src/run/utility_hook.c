@@ -1,0 +1,128 @@
+/*-------------------------------------------------------------------------
+ *
+ * utility_hook.c
+ *	  Every utility statement passes here, whoever sends it.
+ *
+ * What is not judged leaves at once: transaction control (no catalog access
+ * is possible in an aborted transaction), statements without effects, parts
+ * of a statement that was judged as a whole.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/parallel.h"
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "commands/extension.h"
+#include "common/catalog.h"
+#include "common/compat.h"
+#include "common/settings.h"
+#include "effects/effects.h"
+#include "miscadmin.h"
+#include "plan/plan.h"
+#include "postmaster/autovacuum.h"
+#include "record/record.h"
+#include "replication/logicalworker.h"
+#include "run/judge.h"
+#include "run/run.h"
+#include "run/take_over.h"
+#include "tcop/utility.h"
+#include "utils/memutils.h"
+
+static ProcessUtility_hook_type next_process_utility = NULL;
+
+static void migrate_process_utility(PlannedStmt *pstmt,
+									const char *query_string,
+									bool read_only_tree,
+									ProcessUtilityContext context,
+									ParamListInfo params,
+									QueryEnvironment *query_env,
+									DestReceiver *dest, QueryCompletion *qc);
+static bool hook_is_active(void);
+static PlannedStmt *without_concurrently(PlannedStmt *pstmt,
+										 const char *query_string);
+
+void
+install_utility_hook(void)
+{
+	next_process_utility = ProcessUtility_hook ? ProcessUtility_hook :
+		standard_ProcessUtility;
+	ProcessUtility_hook = migrate_process_utility;
+}
+
+static void
+migrate_process_utility(PlannedStmt *pstmt, const char *query_string,
+						bool read_only_tree, ProcessUtilityContext context,
+						ParamListInfo params, QueryEnvironment *query_env,
+						DestReceiver *dest, QueryCompletion *qc)
+{
+	Node	   *statement = pstmt->utilityStmt;
+	bool		top_level = context == PROCESS_UTILITY_TOPLEVEL;
+
+	if (!IsA(statement, TransactionStmt) &&
+		!IsAbortedTransactionBlockState() &&
+		context != PROCESS_UTILITY_SUBCOMMAND)
+	{
+		if (IsA(statement, CallStmt))
+		{
+			if (top_level &&
+				take_over_call((CallStmt *) statement, params, qc))
+				return;
+		}
+		else if (statement_has_effects(statement) && hook_is_active())
+		{
+			bool		in_transaction = IsInTransactionBlock(top_level);
+
+			if (in_transaction && concurrently_is_needless(statement))
+			{
+				pstmt = without_concurrently(pstmt, query_string);
+				read_only_tree = false;
+			}
+			judge_statement(pstmt, query_string, in_transaction, !top_level);
+		}
+	}
+	next_process_utility(pstmt, query_string, read_only_tree, context, params,
+						 query_env, dest, qc);
+}
+
+/*
+ * Where the hook does nothing: when it is switched off, when PostgreSQL
+ * itself repeats DDL that was judged where it was typed (replication, restore,
+ * pg_upgrade, scripts of extensions), and in "auto" wherever the extension is
+ * not created.
+ */
+static bool
+hook_is_active(void)
+{
+	if (setting_mode == MODE_OFF || setting_restoring)
+		return false;
+	if (!IsNormalProcessingMode() || !IsTransactionState() ||
+		IsBinaryUpgrade || creating_extension || RecoveryInProgress() ||
+		IsParallelWorker() || IsLogicalWorker() ||
+		compat_is_autovacuum_worker())
+		return false;
+	return setting_mode != MODE_AUTO || extension_is_created();
+}
+
+/*
+ * CONCURRENTLY cannot run in a transaction, but on a new, empty or small table
+ * nobody would notice the difference: leave the word out, and say so.
+ */
+static PlannedStmt *
+without_concurrently(PlannedStmt *pstmt, const char *query_string)
+{
+	char	   *original = statement_source(pstmt, query_string);
+	Decision	decision = {0};
+
+	/* the tree may belong to a plan cache */
+	pstmt = copyObject(pstmt);
+	decision.outcome = DECISION_REWRITTEN;
+	decision.command = GetCommandTagName(CreateCommandTag(pstmt->utilityStmt));
+	decision.statement = original;
+	decision.executed = remove_concurrently(pstmt->utilityStmt, original);
+	decision.message = "CONCURRENTLY was left out: the table is new, empty or small, and the statement is inside a transaction";
+	record_decision(&decision);
+	ereport(NOTICE, (errmsg("%s", decision.message)));
+	return pstmt;
+}

@@ -1,0 +1,45 @@
+/*-------------------------------------------------------------------------
+ *
+ * safe_migrate.c
+ *	  Settings and hooks, nothing else.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "common/catalog.h"
+#include "common/compat.h"
+#include "common/settings.h"
+#include "fmgr.h"
+#include "ledger/ledger.h"
+#include "miscadmin.h"
+#include "policy/policy.h"
+#include "record/record.h"
+#include "run/judge.h"
+#include "run/run.h"
+
+COMPAT_MODULE_MAGIC;
+
+void		_PG_init(void);
+
+/*
+ * Never raises: triggers of ours may sit on user tables and load the library
+ * in a server that does not preload it, and writing there must go on working.
+ * The entry points migrate.* call require_preloaded().
+ */
+void
+_PG_init(void)
+{
+	if (!process_shared_preload_libraries_in_progress)
+		return;
+	library_is_preloaded = true;
+	define_settings(check_rules_setting, assign_rules_setting);
+	if (IsBinaryUpgrade)
+		return;
+	record_request_shared_memory();
+	record_register_launcher();
+	register_override_callback();
+	register_run_procedures();
+	register_ledger_procedures();
+	install_utility_hook();
+}
