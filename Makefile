@@ -74,6 +74,10 @@ SQL_PARTS = \
 
 DATA_built = $(EXTENSION)--$(EXTVERSION).sql
 
+# The client
+
+SCRIPTS = bin/pg_safe_migrate
+
 # The tests; test/check.sh prepares a server for them
 
 REGRESS = $(filter setup,$(SQL_TESTS)) $(filter-out setup,$(SQL_TESTS))

@@ -1,0 +1,202 @@
+#!/bin/sh
+#
+# What safe_migrate does, shown on a throw-away server:
+#
+#     sh test/demo.sh              a story, on data that it makes
+#     sh test/demo.sh DIRECTORY    applies your own migrations to an empty database
+#
+# Exits with 0 if everything went as told.
+
+set -eu
+
+# shellcheck source=test/lib.sh
+. "$(dirname -- "$0")/lib.sh"
+
+[ $# -le 1 ] || sm_die "usage: sh test/demo.sh [DIRECTORY]"
+if [ $# -eq 1 ]
+then
+	[ -d "$1" ] || sm_die "$1 is not a directory"
+	directory=$(CDPATH='' cd -- "$1" && pwd)
+fi
+
+if [ -t 1 ]
+then
+	bold=$(printf '\033[1m')
+	dim=$(printf '\033[2m')
+	plain=$(printf '\033[0m')
+else
+	bold='' dim='' plain=''
+fi
+
+# A heading, and a paragraph.
+chapter()
+{
+	printf '\n%s%s%s\n' "$bold" "$1" "$plain"
+}
+
+tell()
+{
+	printf '%s\n' "$*" | fold -s -w 78
+}
+
+# Show a statement as psql would, run it, and show what comes.  The first
+# argument says how it must end: with "ok", or with a SQLSTATE.
+sql()
+{
+	wanted=$1
+	printf '\n%sdemo=#%s %s\n' "$dim" "$plain" "$2"
+	status=0
+	sm_psql -d demo -q -v ON_ERROR_STOP=1 -v VERBOSITY=verbose -c "$2" \
+		>"$SM_WORK/shown" 2>&1 </dev/null || status=$?
+	sqlstate=$(sed -n 's/^ERROR:  \([0-9A-Z]\{5\}\): .*/\1/p' "$SM_WORK/shown" | head -n 1)
+	sed -e 's/^\(ERROR\|NOTICE\|WARNING\):  [0-9A-Z]\{5\}: /\1:  /' \
+		-e '/^LOCATION: /d' "$SM_WORK/shown"
+	if [ "$status" -eq 0 ] && [ "$wanted" = ok ]
+	then
+		return 0
+	fi
+	[ "$sqlstate" = "$wanted" ] ||
+		sm_die "that should have ended with $wanted, not ${sqlstate:-ok}"
+	printf '%s(SQLSTATE %s)%s\n' "$dim" "$sqlstate" "$plain"
+}
+
+# pgbench beside it all: reads and writes on the table.
+start_traffic()
+{
+	cat >"$SM_WORK/traffic.sql" <<'SQL'
+\set id random(1, 1000000)
+UPDATE orders SET status = 'paid' WHERE id = :id;
+SELECT amount FROM orders WHERE id = :id;
+SQL
+	"$SM_BIN/pgbench" -n -c 2 -T 300 -P 1 -f "$SM_WORK/traffic.sql" demo \
+		>"$SM_WORK/traffic.log" 2>&1 </dev/null &
+	traffic=$!
+}
+
+# How it did, from the lines "progress: 3.0 s, 1234.5 tps, lat 1.2 ms ...".
+traffic_so_far()
+{
+	sed -n 's/^progress: .* s, \([0-9.]*\) tps, lat \([0-9.]*\) ms.*/\1 \2/p' \
+		"$SM_WORK/traffic.log" | awk '
+		{ n++; sum += $1; if ($2 > worst) worst = $2 }
+		END { printf "%d seconds of traffic, %.0f transactions a second; in the worst second one of them took %.1f ms on average", n, n ? sum / n : 0, worst }'
+}
+
+story()
+{
+	chapter "1. A table of a million rows, and clients that use it"
+	sm_psql -d demo -q -v ON_ERROR_STOP=1 <<'SQL'
+CREATE TABLE customers (id int PRIMARY KEY, name text NOT NULL);
+INSERT INTO customers SELECT g, 'customer ' || g FROM generate_series(1, 10000) g;
+CREATE TABLE orders (
+	id int PRIMARY KEY,
+	customer int NOT NULL,
+	amount numeric(10,2) NOT NULL,
+	status varchar(10) DEFAULT 'new');
+INSERT INTO orders
+SELECT g, 1 + g % 10000, g % 500, 'new' FROM generate_series(1, 1000000) g;
+VACUUM ANALYZE customers, orders;
+SQL
+	start_traffic
+	sql ok "SELECT pg_size_pretty(pg_table_size('orders')) AS orders"
+	tell "pgbench reads and writes it from now on."
+	sleep 2
+
+	chapter "2. A statement that would stop everybody is refused"
+	tell "Each of these is one line of DDL that passes every review."
+	sql SM001 "CREATE INDEX orders_customer ON orders (customer)"
+	sql SM001 "ALTER TABLE orders ALTER amount TYPE numeric(12,4)"
+	sql SM001 "ALTER TABLE orders ADD COLUMN token uuid DEFAULT gen_random_uuid()"
+	tell "What only looks dangerous passes:"
+	sql ok "ALTER TABLE orders ADD COLUMN placed timestamptz NOT NULL DEFAULT now()"
+	sql ok "ALTER TABLE orders ALTER status TYPE varchar(20)"
+
+	chapter "3. The message says what to do instead: do it"
+	sql ok "CALL migrate.run('CREATE INDEX orders_customer ON orders (customer)')"
+	sql ok "CALL migrate.run('ALTER TABLE orders ADD FOREIGN KEY (customer) REFERENCES customers')"
+	sql ok "SELECT statement, executed FROM migrate.decisions WHERE outcome = 'rewritten'"
+	tell "$(traffic_so_far)."
+
+	chapter "4. A file, checked before anything runs"
+	cat >"$SM_WORK/proposal.sql" <<'SQL'
+ALTER TABLE orders RENAME TO purchases;
+ALTER TABLE purchases ALTER status SET NOT NULL;
+CREATE TABLE refunds (id int PRIMARY KEY, purchase int REFERENCES purchases);
+CREATE INDEX ON refunds (purchase);
+DROP TABLE customers CASCADE;
+SQL
+	sed 's/^/    /' "$SM_WORK/proposal.sql"
+	sm_psql -d demo -q -v ON_ERROR_STOP=1 -v "file=$SM_WORK/proposal.sql" <<'SQL'
+\set script `cat :'file'`
+SELECT statement, relation, work, rule, action FROM migrate.check(:'script');
+SQL
+	tell "The second statement is judged by the new name that the first would give."
+
+	chapter "5. A directory of migrations"
+	mkdir "$SM_WORK/migrations"
+	cat >"$SM_WORK/migrations/1_invoices.sql" <<'SQL'
+CREATE TABLE invoices (id int PRIMARY KEY, order_id int REFERENCES orders);
+SQL
+	cat >"$SM_WORK/migrations/2_invoice_number.sql" <<'SQL'
+ALTER TABLE invoices ADD COLUMN number serial;
+CREATE INDEX ON invoices (order_id);
+SQL
+	cat >"$SM_WORK/migrations/10_paid_orders.sql" <<'SQL'
+CREATE INDEX CONCURRENTLY orders_paid ON orders (id) WHERE status = 'paid';
+SQL
+	chmod -R a+rX "$SM_WORK/migrations"
+	sql ok "SELECT * FROM migrate.load('$SM_WORK/migrations')"
+	sql ok "CALL migrate.deploy()"
+	sql ok "SELECT version, name, state, applied_at IS NOT NULL AS applied FROM migrate.status"
+	tell "Applied again, there is nothing to do:"
+	sql ok "CALL migrate.deploy()"
+
+	chapter "6. A file that was edited after it ran"
+	echo "CREATE TABLE invoices (id bigint PRIMARY KEY);" \
+		>"$SM_WORK/migrations/1_invoices.sql"
+	sql ok "SELECT * FROM migrate.load('$SM_WORK/migrations') WHERE state <> 'unchanged'"
+	sql SM003 "CALL migrate.deploy()"
+
+	chapter "7. The ledger, and what was decided"
+	sql ok "SELECT version, state, role, started_at::time(0) AS started, duration_ms, statements FROM migrate.history"
+	sql ok "SELECT decided_at::time(0) AS at, outcome, rule, relation FROM migrate.decisions ORDER BY decided_at"
+
+	chapter "And the clients?"
+	sleep 1
+	kill "$traffic" 2>/dev/null ||
+		sm_die "pgbench gave up: $(tail -n 3 "$SM_WORK/traffic.log")"
+	wait "$traffic" 2>/dev/null || true
+	if grep -qi 'error' "$SM_WORK/traffic.log"
+	then
+		sm_die "a client met an error: $(grep -i error "$SM_WORK/traffic.log" | head -n 3)"
+	fi
+	tell "$(traffic_so_far). No transaction failed."
+}
+
+own_directory()
+{
+	chapter "Your migrations: $directory"
+	tell "They are applied to an empty database of a throw-away server, with every rule in force."
+	PATH=$SM_BIN:$PATH sh "$SM_TOP/bin/pg_safe_migrate" deploy -d demo "$directory" ||
+		failed=1
+	sql ok "SELECT state, count(*) FROM migrate.status GROUP BY state ORDER BY state"
+	sql ok "SELECT outcome, rule, relation, message FROM migrate.decisions WHERE outcome IN ('rejected', 'warned') ORDER BY decided_at LIMIT 20"
+	sql ok "SELECT n.nspname AS schema, count(*) FILTER (WHERE relkind IN ('r', 'p')) AS tables, count(*) FILTER (WHERE relkind IN ('i', 'I')) AS indexes, count(*) FILTER (WHERE relkind IN ('v', 'm')) AS views FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace WHERE nspname !~ '^pg_|^information_schema|^migrate' GROUP BY 1"
+	[ -z "${failed:-}" ] ||
+		sm_die "a migration failed; the message above says which, and why"
+}
+
+sm_packages --optional postgresql-contrib
+sm_workdir
+sm_build
+sm_start demo "fsync = off" "shared_buffers = 256MB" "max_wal_size = 4GB"
+sm_psql -q -c "CREATE DATABASE demo"
+sm_psql -q -d demo -c "CREATE EXTENSION safe_migrate"
+
+if [ -n "${directory:-}" ]
+then
+	own_directory
+else
+	story
+fi
+printf '\nThe server is stopped and removed.\n'
