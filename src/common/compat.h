@@ -41,6 +41,8 @@
 	pg_class_ownercheck(relid, roleid)
 #define compat_owns_namespace(nspoid, roleid) \
 	pg_namespace_ownercheck(nspoid, roleid)
+#define compat_may_use_namespace(nspoid, roleid) \
+	(pg_namespace_aclcheck(nspoid, roleid, ACL_USAGE) == ACLCHECK_OK)
 #define compat_function_aclcheck(funcoid, roleid, mode) \
 	pg_proc_aclcheck(funcoid, roleid, mode)
 #else
@@ -48,6 +50,9 @@
 	object_ownercheck(RelationRelationId, relid, roleid)
 #define compat_owns_namespace(nspoid, roleid) \
 	object_ownercheck(NamespaceRelationId, nspoid, roleid)
+#define compat_may_use_namespace(nspoid, roleid) \
+	(object_aclcheck(NamespaceRelationId, nspoid, roleid, ACL_USAGE) == \
+	 ACLCHECK_OK)
 #define compat_function_aclcheck(funcoid, roleid, mode) \
 	object_aclcheck(ProcedureRelationId, funcoid, roleid, mode)
 #endif
@@ -80,6 +85,14 @@
 #define compat_lock_held_by_me(tag, mode) LockHeldByMe(tag, mode)
 #else
 #define compat_lock_held_by_me(tag, mode) LockHeldByMe(tag, mode, false)
+#endif
+
+/* 16: get_guc_variables() tells how many there are */
+#if PG_VERSION_NUM < 160000
+#define compat_guc_variables(count) \
+	(*(count) = GetNumConfigOptions(), get_guc_variables())
+#else
+#define compat_guc_variables(count) get_guc_variables(count)
 #endif
 
 /* 18: PortalRun() lost the argument run_once */
@@ -149,6 +162,16 @@
 
 /* 18: NOT NULL is a constraint that may be NOT VALID */
 #define COMPAT_NOT_NULL_NOT_VALID (PG_VERSION_NUM >= 180000)
+
+/* 19: only volatile constraints of a domain make ADD COLUMN rewrite */
+#define COMPAT_STABLE_DOMAIN_REWRITES (PG_VERSION_NUM < 190000)
+
+/* 17: the contype of the NOT NULL constraints of domains, 18: of tables */
+#ifdef CONSTRAINT_NOTNULL
+#define COMPAT_CONSTRAINT_NOTNULL CONSTRAINT_NOTNULL
+#else
+#define COMPAT_CONSTRAINT_NOTNULL 'n'
+#endif
 
 /* 19: REPACK took over CLUSTER and VACUUM FULL */
 #if PG_VERSION_NUM >= 190000

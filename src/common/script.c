@@ -16,6 +16,9 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
+/* A script that is not longer, in bytes, is shown with its syntax error. */
+#define SCRIPT_MAX_SHOWN	10000
+
 static void rethrow_with_line(const char *text, const char *what,
 							  MemoryContext context);
 static char *directive_in_gap(const char *gap, int length, const char *word);
@@ -149,24 +152,29 @@ static void
 rethrow_with_line(const char *text, const char *what, MemoryContext context)
 {
 	ErrorData  *error;
+	int			position;
 
 	MemoryContextSwitchTo(context);
 	error = CopyErrorData();
 	FlushErrorState();
 
-	if (error->cursorpos > 0)
+	/* inside a function, its context callback has moved the position */
+	position = error->cursorpos > 0 ? error->cursorpos : error->internalpos;
+	if (position > 0)
 	{
 		int			offset = 0;
 
-		/* cursorpos counts characters */
-		for (int i = 1; i < error->cursorpos && text[offset]; i++)
+		/* positions count characters */
+		for (int i = 1; i < position && text[offset]; i++)
 			offset += pg_mblen(text + offset);
 		error->message = psprintf("%s, line %d: %s", what,
 								  line_of_offset(text, offset),
 								  error->message);
-		error->internalpos = error->cursorpos;
-		error->internalquery = pstrdup(text);
 		error->cursorpos = 0;
+
+		/* the text goes to the client and to the log: not if it is long */
+		error->internalpos = strlen(text) <= SCRIPT_MAX_SHOWN ? position : 0;
+		error->internalquery = strlen(text) <= SCRIPT_MAX_SHOWN ? pstrdup(text) : NULL;
 	}
 	else
 		error->message = psprintf("%s: %s", what, error->message);
@@ -209,7 +217,7 @@ find_directive(const char *text, const char *word)
 	for (int i = 0; i <= tokens->count; i++)
 	{
 		int			start = i < tokens->count ? tokens->tokens[i].location
-			: (int) strlen(text);
+		: (int) strlen(text);
 		char	   *value = directive_in_gap(text + end, start - end, word);
 
 		if (value != NULL)

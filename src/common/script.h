@@ -58,8 +58,9 @@ extern int	first_token_offset(const char *text);
 /*
  * Parse a script into a list of ScriptStatement, in the current memory
  * context.  A syntax error is thrown as PostgreSQL throws it, with the line
- * number in the message and the position in an internal query; what names the
- * script in messages ("script", "migration 12").  An empty script gives NIL.
+ * number in the message and, unless the script is long, the position in an
+ * internal query; what names the script in messages ("script", "migration
+ * 12").  An empty script gives NIL.
  * A script over SCRIPT_MAX_BYTES throws SM008.
  */
 extern List *parse_script(const char *text, const char *what);

@@ -35,7 +35,9 @@
 /* What the constraints of a new column ask for. */
 typedef struct NewColumn
 {
+	const EffectContext *effects;
 	ColumnDef  *definition;
+	Overlay    *overlay;		/* NULL: the statement is about to run */
 	Oid			type;			/* InvalidOid: made by the checked script */
 	int32		typmod;
 	Constraint *column_default;
@@ -45,7 +47,6 @@ typedef struct NewColumn
 
 static const char *rewrite_reason_of_new_column(const NewColumn *column);
 static const char *rewrite_reason_of_default(const NewColumn *column);
-static bool is_serial(const TypeName *type_name);
 static void describe_new_column_constraint(AlterContext *alter,
 										   const NewColumn *column,
 										   Constraint *constraint);
@@ -75,6 +76,7 @@ describe_add_column(AlterContext *alter)
 	Effect	   *effect;
 	ListCell   *cell;
 
+	column.effects = alter->effects;
 	column.definition = castNode(ColumnDef, alter->command->def);
 	if (alter->command->missing_ok &&
 		column_exists(alter, column.definition->colname))
@@ -95,6 +97,7 @@ describe_add_column(AlterContext *alter)
 	effect = add_alter_effect(alter, CAUSE_ADD_COLUMN,
 							  column.definition->colname);
 	effect->location = column.definition->location;
+	column.overlay = alter->effects->overlay;
 	reason = rewrite_reason_of_new_column(&column);
 	if (reason != NULL &&
 		alter->relation->relkind != RELKIND_FOREIGN_TABLE)
@@ -113,11 +116,11 @@ rewrite_reason_of_new_column(const NewColumn *column)
 	ListCell   *cell;
 
 	/* parse analysis turns serial into a type and a default later on */
-	if (is_serial(definition->typeName))
+	if (type_is_serial(definition->typeName))
 		return "each row gets a value from a sequence";
 	foreach(cell, definition->constraints)
 		if (lfirst_node(Constraint, cell)->contype == CONSTR_IDENTITY)
-			return "each row gets a value from a sequence";
+		return "each row gets a value from a sequence";
 	if (column->generated != NULL)
 		return column->has_virtual_value ? NULL :
 			"each row's value is computed and stored";
@@ -133,25 +136,27 @@ static const char *
 rewrite_reason_of_default(const NewColumn *column)
 {
 	ColumnDef  *definition = column->definition;
+	ParseState *pstate = parse_state(column->effects);
 	Oid			type;
 	int32		typmod;
 	Node	   *expression;
+	const char *reason;
 
-	typenameTypeIdAndMod(NULL, definition->typeName, &type, &typmod);
+	if (script_decides_default(column->overlay, definition->typeName,
+							   column->column_default ?
+							   column->column_default->raw_expr : NULL,
+							   &reason))
+		return reason;
+	typenameTypeIdAndMod(pstate, definition->typeName, &type, &typmod);
 
 	/* then the table is rewritten even if the column is nullable */
 	if (compat_domain_column_rewrites(type))
 		return "the type is a domain with constraints, which are checked row by row";
 	if (column->column_default != NULL)
-	{
-		ParseState *pstate = make_parsestate(NULL);
-
 		/* transformation scribbles on its input */
 		expression = cookDefault(pstate,
 								 copyObject(column->column_default->raw_expr),
 								 type, typmod, definition->colname, '\0');
-		free_parsestate(pstate);
-	}
 	else
 		expression = get_typdefault(type);
 
@@ -162,8 +167,8 @@ rewrite_reason_of_default(const NewColumn *column)
 }
 
 /* The names that transformColumnDefinition() takes for serial types. */
-static bool
-is_serial(const TypeName *type_name)
+bool
+type_is_serial(const TypeName *type_name)
 {
 	static const char *const names[] = {
 		"smallserial", "serial2", "serial", "serial4", "bigserial", "serial8"
@@ -256,6 +261,7 @@ describe_column_type(AlterContext *alter)
 {
 	ColumnDef  *definition = castNode(ColumnDef, alter->command->def);
 	const char *name = alter->command->name;
+	ParseState *pstate = parse_state(alter->effects);
 	OverlayColumn *overlay = NULL;
 	Effect	   *effect;
 	Relation	rel;
@@ -271,28 +277,24 @@ describe_column_type(AlterContext *alter)
 		return;
 	if (alter->relation->overlay != NULL)
 		overlay = overlay_find_column(alter->relation->overlay, name);
-	if (overlay != NULL && (overlay->made || overlay->retyped ||
-							overlay->dropped))
-	{
-		set_work(effect, WORK_UNKNOWN,
-				 "an earlier statement of the script changed the column");
+	if (script_decides_type(alter, effect, &definition))
 		return;
-	}
 	attnum = overlay ? overlay->attnum :
 		get_attnum(alter->relation->relid, name);
 	if (attnum <= 0)
 		return;
 
 	rel = relation_open(alter->relation->relid, AccessShareLock);
-	typenameTypeIdAndMod(NULL, definition->typeName, &type, &typmod);
-	reason = column_type_rewrite_reason(rel, definition, attnum, type, typmod);
+	typenameTypeIdAndMod(pstate, definition->typeName, &type, &typmod);
+	reason = column_type_rewrite_reason(pstate, rel, definition, attnum, type,
+										typmod);
 	if (reason != NULL && RELKIND_HAS_TABLE_AM(rel->rd_rel->relkind))
 		set_work(effect, WORK_REWRITE, reason);
 	else if (reason != NULL && rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
 		set_work(effect, WORK_REWRITE, reason);
 	else
 		describe_retyped_indexes(alter, rel, attnum, type,
-								 GetColumnDefCollation(NULL, definition, type));
+								 GetColumnDefCollation(pstate, definition, type));
 	describe_retyped_constraints(alter, rel, attnum, reason != NULL);
 	relation_close(rel, AccessShareLock);
 }
@@ -455,9 +457,11 @@ describe_drop_column(AlterContext *alter)
 		attnum = overlay->attnum;
 	else if (alter_has_relation(alter))
 		attnum = get_attnum(alter->relation->relid, command->name);
-	if (attnum <= 0)
+	if (attnum <= 0 && (overlay == NULL || !overlay->made))
 		return;
 	set_risk(effect, RISK_LOSES_DATA);
+	if (attnum <= 0)
+		return;
 	add_foreign_key_partners(alter->relation, attnum, AccessExclusiveLock,
 							 alter->effects);
 }

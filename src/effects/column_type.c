@@ -24,12 +24,13 @@
 #include "parser/parse_relation.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 #include "utils/typcache.h"
 
-static Node *conversion_expression(Relation rel, ColumnDef *definition,
-								   AttrNumber attnum, Oid target_type,
-								   int32 target_typmod);
+static Node *conversion_expression(ParseState *pstate, Relation rel,
+								   ColumnDef *definition, AttrNumber attnum,
+								   Oid target_type, int32 target_typmod);
 static char *expression_rewrite_reason(Node *expression, AttrNumber attnum);
 
 /*
@@ -39,11 +40,11 @@ static char *expression_rewrite_reason(Node *expression, AttrNumber attnum);
  * USING throws, which ALTER TABLE would throw as well.
  */
 char *
-column_type_rewrite_reason(Relation rel, ColumnDef *definition,
-						   AttrNumber attnum, Oid target_type,
-						   int32 target_typmod)
+column_type_rewrite_reason(ParseState *pstate, Relation rel,
+						   ColumnDef *definition, AttrNumber attnum,
+						   Oid target_type, int32 target_typmod)
 {
-	Node	   *expression = conversion_expression(rel, definition, attnum,
+	Node	   *expression = conversion_expression(pstate, rel, definition, attnum,
 												   target_type, target_typmod);
 
 	if (expression == NULL)
@@ -51,13 +52,37 @@ column_type_rewrite_reason(Relation rel, ColumnDef *definition,
 	return expression_rewrite_reason(expression, attnum);
 }
 
+/*
+ * The same for a column that is not in the catalog as it is to be changed, by
+ * its type alone.
+ */
+char *
+type_change_rewrite_reason(Oid source_type, int32 source_typmod,
+						   Oid target_type, int32 target_typmod)
+{
+	ParseState *pstate = make_parsestate(NULL);
+	Node	   *expression;
+
+	expression = (Node *) makeVar(1, 1, source_type, source_typmod,
+								  get_typcollation(source_type), 0);
+	expression = coerce_to_target_type(pstate, expression, source_type,
+									   target_type, target_typmod,
+									   COERCION_ASSIGNMENT,
+									   COERCE_IMPLICIT_CAST, -1);
+	if (expression == NULL)
+		return NULL;
+	assign_expr_collations(pstate, expression);
+	free_parsestate(pstate);
+	expression = (Node *) expression_planner((Expr *) expression);
+	return expression_rewrite_reason(expression, 1);
+}
+
 static Node *
-conversion_expression(Relation rel, ColumnDef *definition, AttrNumber attnum,
-					  Oid target_type, int32 target_typmod)
+conversion_expression(ParseState *pstate, Relation rel, ColumnDef *definition,
+					  AttrNumber attnum, Oid target_type, int32 target_typmod)
 {
 	Form_pg_attribute attribute = TupleDescAttr(RelationGetDescr(rel),
 												attnum - 1);
-	ParseState *pstate = make_parsestate(NULL);
 	Node	   *expression;
 
 	if (definition->raw_default != NULL)

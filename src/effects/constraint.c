@@ -31,11 +31,17 @@ static void describe_add_key(AlterContext *alter, Constraint *constraint);
 static void describe_not_null(AlterContext *alter, EffectCause cause,
 							  const char *column);
 static bool key_may_be_null(AlterContext *alter, Constraint *constraint);
+static bool key_may_be_null_in_script(AlterContext *alter,
+									  Constraint *constraint);
 static bool not_null_is_proven(AlterContext *alter, const char *column);
-static bool proven_in_relation(Oid relid, const char *column,
-							   List *dropped);
+static bool proven_in_relation(Oid relid, const char *column, List *dropped,
+							   EffectContext *context);
 static List *constraints_dropped(AlterTableStmt *stmt);
-static bool name_is_listed(List *names, const char *name);
+static bool column_is_not_null(Relation rel, Form_pg_attribute attribute,
+							   const OverlayRelation *overlay);
+static void add_partner_of_script(AlterContext *alter,
+								  OverlayConstraint *constraint,
+								  LOCKMODE lockmode);
 static HeapTuple find_constraint(Oid relid, const char *name);
 
 /* ADD CONSTRAINT, and the constraint of ADD UNIQUE USING INDEX. */
@@ -121,7 +127,7 @@ static void
 describe_add_key(AlterContext *alter, Constraint *constraint)
 {
 	static const char *const not_null_reason =
-		"its columns are not known to be NOT NULL, so every row is checked";
+	"its columns are not known to be NOT NULL, so every row is checked";
 	EffectCause cause = CAUSE_ADD_UNIQUE;
 	Effect	   *effect;
 
@@ -149,6 +155,8 @@ key_may_be_null(AlterContext *alter, Constraint *constraint)
 
 	if (!alter_has_relation(alter))
 		return false;
+	if (alter->effects->overlay != NULL)
+		return key_may_be_null_in_script(alter, constraint);
 	index_oid = get_relname_relid(constraint->indexname,
 								  get_rel_namespace(alter->relation->relid));
 	if (!OidIsValid(index_oid))
@@ -160,13 +168,31 @@ key_may_be_null(AlterContext *alter, Constraint *constraint)
 	{
 		AttrNumber	attnum = index->rd_index->indkey.values[i];
 		char	   *column = attnum > 0 ?
-			get_attname(index->rd_index->indrelid, attnum, true) : NULL;
+		get_attname(index->rd_index->indrelid, attnum, true) : NULL;
 
 		if (column != NULL && !not_null_is_proven(alter, column))
 			may_be_null = true;
 	}
 	relation_close(index, AccessShareLock);
 	return may_be_null;
+}
+
+/* The same when the index may be one of the script that is checked. */
+static bool
+key_may_be_null_in_script(AlterContext *alter, Constraint *constraint)
+{
+	Overlay    *overlay = alter->effects->overlay;
+	RangeVar   *name = makeRangeVar(alter->relation->overlay->nspname,
+									constraint->indexname, -1);
+	OverlayRelation *index = overlay_find_relation(overlay, name);
+	ListCell   *cell;
+
+	if (index == NULL || index->dropped)
+		return false;
+	foreach(cell, overlay_key_columns(overlay, index))
+		if (!not_null_is_proven(alter, lfirst(cell)))
+		return true;
+	return false;
 }
 
 /* SET NOT NULL */
@@ -193,33 +219,26 @@ static bool
 not_null_is_proven(AlterContext *alter, const char *column)
 {
 	OverlayRelation *overlay = alter->relation->overlay;
-	List	   *dropped;
+	List	   *dropped = constraints_dropped(alter->statement);
+	OverlayColumn *entry = NULL;
 	ListCell   *cell;
 
 	if (overlay != NULL)
 	{
-		OverlayColumn *entry = overlay_find_column(overlay, column);
-
-		if (entry != NULL && entry->not_null)
+		if (overlay_proves_not_null(overlay, column, dropped))
 			return true;
-		foreach(cell, overlay->constraints)
-		{
-			OverlayConstraint *constraint = lfirst(cell);
-
-			if (constraint->validated && !constraint->dropped &&
-				constraint->not_null_column != NULL &&
-				strcmp(constraint->not_null_column, column) == 0)
-				return true;
-		}
-		if (entry != NULL && entry->attnum > 0 && alter_has_relation(alter))
-			column = get_attname(alter->relation->relid, entry->attnum, false);
+		entry = overlay_find_column(overlay, column);
 	}
 	if (!alter_has_relation(alter))
 		return true;			/* made by the script: no rows */
-	dropped = constraints_dropped(alter->statement);
+	if (entry != NULL && entry->attnum == InvalidAttrNumber)
+		return false;			/* a new column of an old table */
+	if (entry != NULL)
+		column = get_attname(alter->relation->relid, entry->attnum, false);
 	foreach(cell, find_all_inheritors(alter->relation->relid, NoLock, NULL))
-		if (!proven_in_relation(lfirst_oid(cell), column, dropped))
-			return false;
+		if (!proven_in_relation(lfirst_oid(cell), column, dropped,
+								alter->effects))
+		return false;
 	return true;
 }
 
@@ -243,21 +262,24 @@ constraints_dropped(AlterTableStmt *stmt)
 	return names;
 }
 
-static bool
+/* True if a list of C strings has the name. */
+bool
 name_is_listed(List *names, const char *name)
 {
 	ListCell   *cell;
 
 	foreach(cell, names)
 		if (strcmp(lfirst(cell), name) == 0)
-			return true;
+		return true;
 	return false;
 }
 
 static bool
-proven_in_relation(Oid relid, const char *column, List *dropped)
+proven_in_relation(Oid relid, const char *column, List *dropped,
+				   EffectContext *context)
 {
 	Relation	rel = try_relation_open(relid, AccessShareLock);
+	OverlayRelation *overlay = overlay_of(relid, context);
 	AttrNumber	attnum;
 	bool		proven = true;
 
@@ -276,35 +298,50 @@ proven_in_relation(Oid relid, const char *column, List *dropped)
 		test->nulltesttype = IS_NOT_NULL;
 		test->argisrow = false;
 		test->location = -1;
-		proven = compat_attribute_is_valid_not_null(rel, attribute) ||
-			constraints_imply(rel, list_make1(test), dropped);
+		proven = column_is_not_null(rel, attribute, overlay) ||
+			constraints_imply(rel, list_make1(test), dropped, overlay);
 	}
 	relation_close(rel, AccessShareLock);
 	return proven;
+}
+
+static bool
+column_is_not_null(Relation rel, Form_pg_attribute attribute,
+				   const OverlayRelation *overlay)
+{
+	OverlayColumn *column = NULL;
+
+	if (overlay != NULL)
+		column = overlay_find_attnum(overlay, attribute->attnum);
+	if (column != NULL && (column->not_null || column->null_allowed))
+		return column->not_null;
+	return compat_attribute_is_valid_not_null(rel, attribute);
 }
 
 /*
  * True if the valid CHECK and NOT NULL constraints of a relation imply the
  * conditions, so that PostgreSQL does not read it: the proof that
  * ConstraintImpliedByRelConstraint() (static in tablecmds.c, alike in 15-19)
- * makes.  dropped names constraints that do not count.  The caller holds a
- * lock on rel.
+ * makes.  dropped names constraints that do not count; overlay has those that
+ * a checked script added, or is NULL.  The caller holds a lock on rel.
  */
 bool
-constraints_imply(Relation rel, List *conditions, List *dropped)
+constraints_imply(Relation rel, List *conditions, List *dropped,
+				  const OverlayRelation *overlay)
 {
 	TupleConstr *constr = RelationGetDescr(rel)->constr;
 	List	   *known = NIL;
 	int			nchecks = constr ? constr->num_check : 0;
 
-	for (int i = 0; constr != NULL && constr->has_not_null &&
+	for (int i = 0; constr != NULL &&
+		 (constr->has_not_null || overlay != NULL) &&
 		 i < RelationGetDescr(rel)->natts; i++)
 	{
 		Form_pg_attribute attribute = TupleDescAttr(RelationGetDescr(rel), i);
 		NullTest   *test;
 
-		if (!compat_attribute_is_valid_not_null(rel, attribute) ||
-			attribute->attisdropped)
+		if (attribute->attisdropped ||
+			!column_is_not_null(rel, attribute, overlay))
 			continue;
 		test = makeNode(NullTest);
 		test->arg = (Expr *) makeVar(1, i + 1, attribute->atttypid,
@@ -319,7 +356,8 @@ constraints_imply(Relation rel, List *conditions, List *dropped)
 	{
 		Node	   *expression;
 
-		if (!constr->check[i].ccvalid ||
+		if (!overlay_check_is_valid(overlay, constr->check[i].ccname,
+									constr->check[i].ccvalid) ||
 			!compat_check_is_enforced(&constr->check[i]) ||
 			name_is_listed(dropped, constr->check[i].ccname))
 			continue;
@@ -328,6 +366,7 @@ constraints_imply(Relation rel, List *conditions, List *dropped)
 		expression = (Node *) canonicalize_qual((Expr *) expression, true);
 		known = list_concat(known, make_ands_implicit((Expr *) expression));
 	}
+	known = list_concat(known, overlay_check_conditions(overlay, rel, dropped));
 	return predicate_implied_by(conditions, known, true);
 }
 
@@ -352,6 +391,7 @@ describe_validate_constraint(AlterContext *alter)
 		if (!overlay->validated)
 			set_work(effect, overlay->contype == CONSTRAINT_FOREIGN ?
 					 WORK_FK_SCAN : WORK_SCAN, "every row is checked");
+		add_partner_of_script(alter, overlay, RowShareLock);
 		return;
 	}
 	if (!alter_has_relation(alter))
@@ -385,10 +425,16 @@ describe_drop_constraint(AlterContext *alter)
 {
 	HeapTuple	tuple = NULL;
 	Form_pg_constraint form;
+	OverlayConstraint *overlay = NULL;
 
-	if (alter_has_relation(alter))
+	if (alter->relation->overlay != NULL)
+		overlay = overlay_find_constraint(alter->relation->overlay,
+										  alter->command->name);
+	if (overlay != NULL && !overlay->dropped)
+		add_partner_of_script(alter, overlay, AccessExclusiveLock);
+	else if (overlay == NULL && alter_has_relation(alter))
 		tuple = find_constraint(alter->relation->relid, alter->command->name);
-	if (tuple == NULL && alter->command->missing_ok)
+	if (tuple == NULL && overlay == NULL && alter->command->missing_ok)
 		return;
 	(void) add_alter_effect(alter, CAUSE_DROP_CONSTRAINT,
 							alter->command->name);
@@ -405,6 +451,21 @@ describe_drop_constraint(AlterContext *alter)
 							  AccessExclusiveLock);
 	}
 	heap_freetuple(tuple);
+}
+
+/* The other side of a foreign key that the checked script made. */
+static void
+add_partner_of_script(AlterContext *alter, OverlayConstraint *constraint,
+					  LOCKMODE lockmode)
+{
+	RelationFacts *facts;
+
+	if (constraint->referenced == NULL)
+		return;
+	facts = target_relation(constraint->referenced, PERMISSION_ANYBODY,
+							alter->effects);
+	if (facts != NULL && facts != alter->relation)
+		(void) add_effect(alter->effects, CAUSE_METADATA, facts, lockmode);
 }
 
 /* A copy of the pg_constraint row of a table's constraint, or NULL. */

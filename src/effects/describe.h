@@ -45,6 +45,9 @@ extern Effect *add_effect(EffectContext *context, EffectCause cause,
 extern void set_work(Effect *effect, EffectWork work, const char *reason);
 extern void set_risk(Effect *effect, EffectRisk risk);
 extern char *quoted_name(const char *name);
+extern struct ParseState *parse_state(const EffectContext *context);
+extern struct OverlayRelation *overlay_of(Oid relid,
+										  const EffectContext *context);
 
 /* alter_table.c */
 extern void describe_alter_table(Node *statement, EffectContext *context);
@@ -58,11 +61,24 @@ extern void describe_add_column(AlterContext *alter);
 extern void describe_column_type(AlterContext *alter);
 extern void describe_drop_column(AlterContext *alter);
 extern void describe_set_expression(AlterContext *alter);
+extern bool type_is_serial(const TypeName *type_name);
 
 /* column_type.c */
-extern char *column_type_rewrite_reason(Relation rel, ColumnDef *definition,
+extern char *column_type_rewrite_reason(struct ParseState *pstate, Relation rel,
+										ColumnDef *definition,
 										AttrNumber attnum, Oid target_type,
 										int32 target_typmod);
+
+extern char *type_change_rewrite_reason(Oid source_type, int32 source_typmod,
+										Oid target_type,
+										int32 target_typmod);
+
+/* column_in_script.c */
+extern bool script_decides_default(struct Overlay *overlay,
+								   const TypeName *type_name, Node *value,
+								   const char **reason);
+extern bool script_decides_type(AlterContext *alter, Effect *effect,
+								ColumnDef **definition);
 
 /* constraint.c */
 extern void describe_add_constraint(AlterContext *alter);
@@ -72,8 +88,9 @@ extern void describe_validate_constraint(AlterContext *alter);
 extern void describe_drop_constraint(AlterContext *alter);
 extern void add_referenced_table(AlterContext *alter, RangeVar *referenced,
 								 const char *object);
-extern bool constraints_imply(Relation rel, List *conditions,
-							  List *dropped);
+extern bool name_is_listed(List *names, const char *name);
+extern bool constraints_imply(Relation rel, List *conditions, List *dropped,
+							  const struct OverlayRelation *overlay);
 
 /* partition.c */
 extern void describe_attach_partition(AlterContext *alter);
@@ -95,6 +112,7 @@ extern void add_foreign_key_partners(RelationFacts *relation,
 									 AttrNumber attnum, LOCKMODE lockmode,
 									 EffectContext *context);
 extern bool array_has_attnum(Datum datum, AttrNumber attnum);
+extern ObjectAddress find_object(ObjectType type, Node *name, Oid *relid);
 
 /* dependents.c */
 extern List *dependent_objects(const ObjectAddress *root, bool cascade);
@@ -116,5 +134,6 @@ extern void describe_alter_composite(AlterTableStmt *statement,
 									 EffectContext *context);
 extern void describe_create_trigger(Node *statement, EffectContext *context);
 extern void describe_opaque(Node *statement, EffectContext *context);
+extern List *name_of_relation(const RangeVar *relation);
 
 #endif							/* SAFE_MIGRATE_DESCRIBE_H */

@@ -12,6 +12,7 @@
 #include "access/relation.h"
 #include "access/table.h"
 #include "access/tableam.h"
+#include "catalog/catalog.h"
 #include "catalog/heap.h"
 #include "catalog/namespace.h"
 #include "catalog/objectaddress.h"
@@ -21,6 +22,7 @@
 #include "effects/describe.h"
 #include "effects/overlay.h"
 #include "nodes/makefuncs.h"
+#include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -104,17 +106,14 @@ static void
 describe_drop_object(DropStmt *stmt, Node *name, EffectContext *context)
 {
 	ObjectAddress address;
-	Relation	rel = NULL;
+	Oid			relid;
 	Effect	   *effect;
 
-	/* these are dropped by a relation's name: PostgreSQL locks it itself */
-	address = get_object_address(stmt->removeType, copyObject(name), &rel,
-								 AccessShareLock, true);
-	if (rel != NULL)
+	address = find_object(stmt->removeType, name, &relid);
+	if (OidIsValid(relid))
 	{
-		RelationFacts *facts = relation_facts(RelationGetRelid(rel), context);
+		RelationFacts *facts = relation_facts(relid, context);
 
-		relation_close(rel, AccessShareLock);
 		if (facts != NULL)
 			(void) add_effect(context, CAUSE_METADATA, facts,
 							  AccessExclusiveLock);
@@ -125,6 +124,37 @@ describe_drop_object(DropStmt *stmt, Node *name, EffectContext *context)
 	effect->object = getObjectDescription(&address, true);
 	set_risk(effect, RISK_BREAKS_CLIENTS);
 	add_cascade_victims(&address, stmt->behavior == DROP_CASCADE, context);
+}
+
+/*
+ * The object that a statement names, with an invalid OID if there is none.
+ * *relid is that of the relation which it belongs to, or InvalidOid.
+ */
+ObjectAddress
+find_object(ObjectType type, Node *name, Oid *relid)
+{
+	Relation	rel = NULL;
+	ObjectAddress address = get_object_address(type, copyObject(name), &rel,
+											   AccessShareLock, true);
+
+	*relid = InvalidOid;
+	if (rel != NULL)
+	{
+		*relid = RelationGetRelid(rel);
+		relation_close(rel, AccessShareLock);
+	}
+	if (!OidIsValid(address.objectId) ||
+		address.classId == RelationRelationId)
+		return address;
+
+	/* a lock held into the statement would be upgraded there */
+	if (IsSharedRelation(address.classId))
+		UnlockSharedObject(address.classId, address.objectId, 0,
+						   AccessShareLock);
+	else
+		UnlockDatabaseObject(address.classId, address.objectId, 0,
+							 AccessShareLock);
+	return address;
 }
 
 /* Tables and columns that a DROP takes along. */

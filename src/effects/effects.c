@@ -17,10 +17,12 @@
 #include "catalog/pg_namespace.h"
 #include "common/catalog.h"
 #include "common/compat.h"
+#include "common/new_relations.h"
 #include "effects/describe.h"
 #include "effects/ledgers.h"
 #include "effects/overlay.h"
 #include "miscadmin.h"
+#include "parser/parse_node.h"
 #include "storage/bufmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -32,6 +34,7 @@ static const struct
 	NodeTag		tag;
 	DescribeFunction describe;
 }			describers[] =
+
 {
 	{T_AlterTableStmt, describe_alter_table},
 	{T_IndexStmt, describe_create_index},
@@ -71,9 +74,14 @@ static const char *const risk_names[] = {
 };
 
 static DescribeFunction describer_of(Node *statement);
+static RelationFacts *relation_in_script(RangeVar *relation,
+										 TargetPermission permission,
+										 EffectContext *context);
 static RelationFacts *overlay_facts(OverlayRelation *entry,
 									EffectContext *context);
+static void take_overlay(RelationFacts *facts, OverlayRelation *entry);
 static bool is_permitted(Oid relid, TargetPermission permission);
+static bool is_ours(Relation rel);
 static void measure_storage(RelationFacts *facts, Oid relid);
 
 const char *
@@ -133,24 +141,36 @@ target_relation(RangeVar *relation, TargetPermission permission,
 	if (relation == NULL)
 		return NULL;
 	if (context->overlay != NULL)
-	{
-		OverlayRelation *entry = overlay_find_relation(context->overlay,
-													   relation);
-
-		if (entry != NULL && entry->dropped)
-			ereport(ERROR,
-					(errcode(ERRCODE_UNDEFINED_TABLE),
-					 errmsg("relation %s was dropped or renamed by an earlier statement of the script",
-							range_var_display_name(relation))));
-		if (entry != NULL)
-			return overlay_facts(entry, context);
-	}
-	relid = RangeVarGetRelidExtended(relation, NoLock,
-									 context->overlay ? 0 : RVR_MISSING_OK,
+		return relation_in_script(relation, permission, context);
+	relid = RangeVarGetRelidExtended(relation, NoLock, RVR_MISSING_OK,
 									 NULL, NULL);
 	if (!OidIsValid(relid) || !is_permitted(relid, permission))
 		return NULL;
 	return relation_facts(relid, context);
+}
+
+/* The same for a script that is checked: PostgreSQL's errors are raised. */
+static RelationFacts *
+relation_in_script(RangeVar *relation, TargetPermission permission,
+				   EffectContext *context)
+{
+	OverlayRelation *entry = overlay_find_relation(context->overlay, relation);
+
+	if (entry == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("relation \"%s\" does not exist",
+						NameListToString(name_of_relation(relation)))));
+	if (entry->dropped)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("relation \"%s\" was dropped or renamed by an earlier statement of the script",
+						NameListToString(name_of_relation(relation)))));
+	if (OidIsValid(entry->relid) && !is_permitted(entry->relid, permission))
+		aclcheck_error(permission == PERMISSION_TRUNCATE ? ACLCHECK_NO_PRIV :
+					   ACLCHECK_NOT_OWNER,
+					   get_relkind_objtype(entry->relkind), entry->relname);
+	return overlay_facts(entry, context);
 }
 
 /*
@@ -182,24 +202,50 @@ static RelationFacts *
 overlay_facts(OverlayRelation *entry, EffectContext *context)
 {
 	RelationFacts *facts;
+	ListCell   *cell;
 
 	if (OidIsValid(entry->relid))
+	{
 		facts = relation_facts(entry->relid, context);
-	else
-	{
-		facts = palloc0(sizeof(RelationFacts));
-		facts->is_new = true;
-		facts->relkind = entry->relkind;
-		facts->measured = true;
-		context->relations = lappend(context->relations, facts);
+		if (facts != NULL && facts->overlay == NULL)
+			take_overlay(facts, entry);
+		return facts;
 	}
-	if (facts != NULL)
+	foreach(cell, context->relations)
 	{
-		facts->name = quote_qualified_identifier(entry->nspname,
-												 entry->relname);
-		facts->overlay = entry;
+		facts = lfirst(cell);
+		if (facts->overlay == entry)
+			return facts;
 	}
+	facts = palloc0(sizeof(RelationFacts));
+	facts->is_new = true;
+	facts->relkind = entry->relkind;
+	facts->measured = true;
+	take_overlay(facts, entry);
+	context->relations = lappend(context->relations, facts);
 	return facts;
+}
+
+/* Name, size and lock as the earlier statements of the script leave them. */
+static void
+take_overlay(RelationFacts *facts, OverlayRelation *entry)
+{
+	facts->overlay = entry;
+	facts->name = quote_qualified_identifier(entry->nspname, entry->relname);
+	facts->held_lockmode = entry->held_lockmode;
+	if (entry->emptied)
+		facts->measured = true;
+}
+
+/*
+ * What a checked script changed of a relation; NULL for nothing, or when a
+ * statement is about to run.
+ */
+OverlayRelation *
+overlay_of(Oid relid, const EffectContext *context)
+{
+	return context->overlay ? overlay_find_relid(context->overlay, relid) :
+		NULL;
 }
 
 /*
@@ -221,6 +267,9 @@ relation_facts(Oid relid, EffectContext *context)
 			return facts;
 	}
 
+	if (overlay_of(relid, context) != NULL &&
+		overlay_of(relid, context)->dropped)
+		return NULL;
 	rel = try_relation_open(relid, AccessShareLock);
 	if (rel == NULL)
 		return NULL;
@@ -228,16 +277,26 @@ relation_facts(Oid relid, EffectContext *context)
 	facts->relid = relid;
 	facts->name = relation_display_name(relid);
 	facts->relkind = rel->rd_rel->relkind;
-	facts->is_new = rel->rd_createSubid != InvalidSubTransactionId;
+	facts->is_new = rel->rd_createSubid != InvalidSubTransactionId ||
+		relation_is_remembered(relid);
 	facts->is_temp = RelationUsesLocalBuffers(rel);
 	facts->is_protected = IsCatalogRelation(rel) || IsToastRelation(rel) ||
-		is_runner_ledger(rel) || extension_owns_relation(relid);
+		is_runner_ledger(rel) || is_ours(rel);
 	relation_close(rel, AccessShareLock);
 
-	if (context->overlay != NULL)
-		facts->overlay = overlay_find_relid(context->overlay, relid);
+	if (overlay_of(relid, context) != NULL)
+		take_overlay(facts, overlay_of(relid, context));
 	context->relations = lappend(context->relations, facts);
 	return facts;
+}
+
+/* The namespace first: it is in the cache, the dependencies are not. */
+static bool
+is_ours(Relation rel)
+{
+	return RelationGetNamespace(rel) ==
+		get_namespace_oid(MIGRATE_SCHEMA, true) &&
+		extension_owns_relation(RelationGetRelid(rel));
 }
 
 /*
@@ -260,7 +319,7 @@ measure_relation(RelationFacts *facts)
 	{
 		if (compat_lock_held_by_me(&tag, mode))
 		{
-			facts->held_lockmode = mode;
+			facts->held_lockmode = Max(facts->held_lockmode, mode);
 			break;
 		}
 	}
@@ -299,14 +358,14 @@ measure_storage(RelationFacts *facts, Oid relid)
 		}
 		if (rel->rd_rel->relhasindex)
 			foreach(cell, RelationGetIndexList(rel))
-			{
-				Relation	index = relation_open(lfirst_oid(cell),
-												  AccessShareLock);
+		{
+			Relation	index = relation_open(lfirst_oid(cell),
+											  AccessShareLock);
 
-				facts->index_bytes +=
-					(uint64) RelationGetNumberOfBlocks(index) * BLCKSZ;
-				relation_close(index, AccessShareLock);
-			}
+			facts->index_bytes +=
+				(uint64) RelationGetNumberOfBlocks(index) * BLCKSZ;
+			relation_close(index, AccessShareLock);
+		}
 	}
 	relation_close(rel, AccessShareLock);
 }
@@ -362,4 +421,17 @@ char *
 quoted_name(const char *name)
 {
 	return name ? pstrdup(quote_identifier(name)) : NULL;
+}
+
+/*
+ * For the analysis of an expression, so that PostgreSQL's own errors about it
+ * have the position that they have without us.
+ */
+ParseState *
+parse_state(const EffectContext *context)
+{
+	ParseState *pstate = make_parsestate(NULL);
+
+	pstate->p_sourcetext = context->source_text;
+	return pstate;
 }

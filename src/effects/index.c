@@ -13,10 +13,12 @@
 #include "common/catalog.h"
 #include "effects/describe.h"
 #include "effects/overlay.h"
+#include "nodes/makefuncs.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
-static bool index_exists(IndexStmt *stmt, RelationFacts *relation);
+static bool index_exists(IndexStmt *stmt, RelationFacts *relation,
+						 EffectContext *context);
 static RelationFacts *table_of_index(RangeVar *index, EffectContext *context);
 static bool reindex_is_concurrent(ReindexStmt *stmt);
 
@@ -38,7 +40,7 @@ describe_create_index(Node *statement, EffectContext *context)
 	effect->node = (Node *) stmt;
 
 	/* the lock is taken even if the index is there already */
-	if (stmt->if_not_exists && index_exists(stmt, relation))
+	if (stmt->if_not_exists && index_exists(stmt, relation, context))
 		return;
 	/* ON ONLY a partitioned table makes an empty, invalid parent index */
 	if (relation->relkind == RELKIND_PARTITIONED_TABLE && !stmt->relation->inh)
@@ -47,8 +49,12 @@ describe_create_index(Node *statement, EffectContext *context)
 }
 
 static bool
-index_exists(IndexStmt *stmt, RelationFacts *relation)
+index_exists(IndexStmt *stmt, RelationFacts *relation, EffectContext *context)
 {
+	if (relation->overlay != NULL && stmt->idxname != NULL)
+		return overlay_has_relation(context->overlay,
+									makeRangeVar(relation->overlay->nspname,
+												 stmt->idxname, -1));
 	return stmt->idxname != NULL && OidIsValid(relation->relid) &&
 		OidIsValid(get_relname_relid(stmt->idxname,
 									 get_rel_namespace(relation->relid)));

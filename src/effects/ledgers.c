@@ -18,6 +18,7 @@ static const struct
 	const char *relname;
 	const char *columns[3];
 }			runner_ledgers[] =
+
 {
 	{"__diesel_schema_migrations", {"version", "run_on"}},
 	{"__drizzle_migrations", {"hash", "created_at"}},

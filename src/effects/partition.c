@@ -16,6 +16,7 @@
 #include "common/compat.h"
 #include "effects/describe.h"
 #include "effects/overlay.h"
+#include "nodes/makefuncs.h"
 #include "optimizer/optimizer.h"
 #include "parser/parse_node.h"
 #include "parser/parse_utilcmd.h"
@@ -25,12 +26,18 @@
 #include "utils/partcache.h"
 #include "utils/rel.h"
 
-static List *bound_constraint(Relation parent, PartitionBoundSpec *bound);
+static List *bound_constraint(EffectContext *context, Relation parent,
+							  const RangeVar *partition,
+							  PartitionBoundSpec *bound);
+static bool can_be_attached(EffectContext *context, Relation parent,
+							Relation partition);
 static bool rows_must_be_checked(Relation parent, Relation partition,
-								 List *constraint);
+								 List *constraint,
+								 const OverlayRelation *overlay);
 static void describe_default_partition(EffectContext *context,
 									   EffectCause cause, Relation parent,
-									   List *constraint);
+									   const RangeVar *partition,
+									   PartitionBoundSpec *bound);
 static void describe_missing_indexes(AlterContext *alter, Relation parent,
 									 RelationFacts *partition);
 static bool has_equal_index(Relation parent_index, Relation partition,
@@ -69,33 +76,76 @@ describe_attach_partition(AlterContext *alter)
 		return;
 
 	parent = relation_open(alter->relation->relid, AccessShareLock);
-	constraint = bound_constraint(parent, command->bound);
 	if (OidIsValid(partition->relid))
 	{
 		child = relation_open(partition->relid, AccessShareLock);
-		if (rows_must_be_checked(parent, child, constraint))
+		if (!can_be_attached(alter->effects, parent, child))
+		{
+			relation_close(child, AccessShareLock);
+			relation_close(parent, AccessShareLock);
+			return;
+		}
+		constraint = bound_constraint(alter->effects, parent, command->name,
+									  command->bound);
+		if (rows_must_be_checked(parent, child, constraint,
+								 partition->overlay))
 			set_work(effect, WORK_SCAN,
 					 "every row is checked against the partition bound");
 		relation_close(child, AccessShareLock);
 		describe_missing_indexes(alter, parent, partition);
 	}
-	if (!command->bound->is_default)
-		describe_default_partition(alter->effects, CAUSE_ATTACH_PARTITION,
-								   parent, constraint);
+	describe_default_partition(alter->effects, CAUSE_ATTACH_PARTITION, parent,
+							   command->name, command->bound);
 	relation_close(parent, AccessShareLock);
+}
+
+/*
+ * False if PostgreSQL will refuse it, for what it is or for its columns.  A
+ * script that is checked may have detached it before.
+ */
+static bool
+can_be_attached(EffectContext *context, Relation parent, Relation partition)
+{
+	if (partition->rd_rel->relispartition && context->overlay == NULL)
+		return false;
+	for (int i = 0; i < RelationGetDescr(parent)->natts; i++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(RelationGetDescr(parent), i);
+		AttrNumber	attnum;
+		Form_pg_attribute other;
+
+		if (attribute->attisdropped)
+			continue;
+		attnum = get_attnum(RelationGetRelid(partition),
+							NameStr(attribute->attname));
+		if (attnum <= 0)
+			return false;
+		other = TupleDescAttr(RelationGetDescr(partition), attnum - 1);
+		if (other->atttypid != attribute->atttypid ||
+			other->atttypmod != attribute->atttypmod)
+			return false;
+	}
+	return true;
 }
 
 /* The condition that rows of a partition with these bounds fulfil. */
 static List *
-bound_constraint(Relation parent, PartitionBoundSpec *bound)
+bound_constraint(EffectContext *context, Relation parent,
+				 const RangeVar *partition, PartitionBoundSpec *bound)
 {
-	ParseState *pstate = make_parsestate(NULL);
+	ParseState *pstate = parse_state(context);
 
 	if (RelationGetPartitionKey(parent) == NULL)
 		return NIL;
 	/* transformation scribbles on its input */
 	bound = transformPartitionBound(pstate, parent, copyObject(bound));
-	free_parsestate(pstate);
+
+	/*
+	 * Wrong bounds have no condition, so let PostgreSQL refuse them here.  A
+	 * script that is checked may have made room for bounds that are taken.
+	 */
+	if (context->overlay == NULL)
+		check_new_partition_bound(partition->relname, parent, bound, pstate);
 	return get_qual_from_partbound(parent, bound);
 }
 
@@ -104,16 +154,16 @@ bound_constraint(Relation parent, PartitionBoundSpec *bound)
  * imply the bound and those of the parent, if that is a partition itself.
  */
 static bool
-rows_must_be_checked(Relation parent, Relation partition, List *constraint)
+rows_must_be_checked(Relation parent, Relation partition, List *constraint,
+					 const OverlayRelation *overlay)
 {
 	constraint = list_concat_copy(constraint, RelationGetPartitionQual(parent));
 	if (constraint == NIL)
 		return false;
 	constraint = (List *) eval_const_expressions(NULL, (Node *) constraint);
-	constraint = (List *) canonicalize_qual((Expr *) constraint, false);
-	constraint = map_partition_varattnos(list_make1(constraint), 1, partition,
-										 parent);
-	return !constraints_imply(partition, constraint, NIL);
+	constraint = list_make1(make_ands_explicit(constraint));
+	constraint = map_partition_varattnos(constraint, 1, partition, parent);
+	return !constraints_imply(partition, constraint, NIL, overlay);
 }
 
 /*
@@ -122,26 +172,30 @@ rows_must_be_checked(Relation parent, Relation partition, List *constraint)
  */
 static void
 describe_default_partition(EffectContext *context, EffectCause cause,
-						   Relation parent, List *constraint)
+						   Relation parent, const RangeVar *partition,
+						   PartitionBoundSpec *bound)
 {
 	PartitionDesc descriptor = RelationGetPartitionDesc(parent, true);
 	Oid			default_oid = get_default_oid_from_partdesc(descriptor);
+	List	   *constraint;
 	RelationFacts *facts;
 	Relation	rel;
 	Effect	   *effect;
 
-	if (!OidIsValid(default_oid))
+	if (!OidIsValid(default_oid) || bound->is_default)
 		return;
 	facts = relation_facts(default_oid, context);
 	if (facts == NULL)
 		return;
 	effect = add_effect(context, cause, facts, AccessExclusiveLock);
+	constraint = bound_constraint(context, parent, partition, bound);
 	if (constraint == NIL)
 		return;
 	rel = relation_open(default_oid, AccessShareLock);
 	constraint = get_proposed_default_constraint(constraint);
 	if (!constraints_imply(rel, map_partition_varattnos(constraint, 1, rel,
-														parent), NIL))
+														parent), NIL,
+						   facts->overlay))
 		set_work(effect, WORK_SCAN,
 				 "the default partition is read for rows of the new one");
 	relation_close(rel, AccessShareLock);
@@ -252,13 +306,13 @@ describe_create_table(Node *statement, EffectContext *context)
 		}
 		(void) add_effect(context, CAUSE_METADATA, parent,
 						  AccessExclusiveLock);
-		if (OidIsValid(parent->relid) && !stmt->partbound->is_default &&
+		if (OidIsValid(parent->relid) &&
 			parent->relkind == RELKIND_PARTITIONED_TABLE)
 		{
 			Relation	rel = relation_open(parent->relid, AccessShareLock);
 
 			describe_default_partition(context, CAUSE_CREATE_PARTITION, rel,
-									   bound_constraint(rel, stmt->partbound));
+									   stmt->relation, stmt->partbound);
 			relation_close(rel, AccessShareLock);
 		}
 	}
@@ -298,8 +352,8 @@ describe_referenced_table(Constraint *constraint, EffectContext *context)
 									 RVR_MISSING_OK, NULL, NULL);
 	if (context->overlay == NULL && !OidIsValid(relid))
 		return;
-	if (context->overlay != NULL && !OidIsValid(relid) &&
-		overlay_find_relation(context->overlay, constraint->pktable) == NULL)
+	if (context->overlay != NULL &&
+		!overlay_has_relation(context->overlay, constraint->pktable))
 		return;
 	facts = target_relation(constraint->pktable, PERMISSION_ANYBODY, context);
 	if (facts != NULL)

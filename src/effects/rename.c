@@ -89,7 +89,7 @@ describe_rename_other(RenameStmt *stmt, EffectContext *context)
 {
 	ObjectAddress address;
 	Node	   *name = stmt->object;
-	Relation	rel = NULL;
+	Oid			relid;
 	ListCell   *cell;
 
 	if (is_unseen_by_clients(stmt->renameType))
@@ -107,10 +107,7 @@ describe_rename_other(RenameStmt *stmt, EffectContext *context)
 	if (stmt->renameType == OBJECT_TYPE || stmt->renameType == OBJECT_DOMAIN)
 		name = (Node *) makeTypeNameFromNameList(castNode(List, name));
 
-	address = get_object_address(stmt->renameType, copyObject(name), &rel,
-								 AccessShareLock, true);
-	if (rel != NULL)
-		relation_close(rel, AccessShareLock);
+	address = find_object(stmt->renameType, name, &relid);
 	if (!OidIsValid(address.objectId))
 		return;
 	foreach(cell, dependent_objects(&address, true))

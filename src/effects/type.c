@@ -20,7 +20,6 @@
 #include "utils/rel.h"
 
 static bool domain_reads_tables(AlterDomainStmt *stmt);
-static List *name_of_relation(RangeVar *relation);
 
 /*
  * ALTER DOMAIN ADD CONSTRAINT, SET NOT NULL and VALIDATE read every table that
@@ -115,7 +114,7 @@ describe_alter_composite(AlterTableStmt *stmt, EffectContext *context)
 
 	foreach(cell, stmt->cmds)
 		if (lfirst_node(AlterTableCmd, cell)->subtype == AT_AlterColumnType)
-			retypes = true;
+		retypes = true;
 	type = LookupTypeNameOid(NULL,
 							 makeTypeNameFromNameList(name_of_relation(stmt->relation)),
 							 true);
@@ -150,8 +149,8 @@ describe_alter_composite(AlterTableStmt *stmt, EffectContext *context)
 }
 
 /* The name of a relation as a list of strings, as types are looked up. */
-static List *
-name_of_relation(RangeVar *relation)
+List *
+name_of_relation(const RangeVar *relation)
 {
 	if (relation->schemaname == NULL)
 		return list_make1(makeString(relation->relname));

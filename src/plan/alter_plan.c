@@ -17,7 +17,9 @@
 #include "common/catalog.h"
 #include "common/compat.h"
 #include "common/script.h"
+#include "commands/defrem.h"
 #include "lib/stringinfo.h"
+#include "nodes/nodeFuncs.h"
 #include "plan/alter_plan.h"
 #include "policy/policy.h"
 #include "utils/builtins.h"
@@ -44,7 +46,11 @@ static bool plan_not_null(AlterPlan *plan, const char *column, bool keep);
 static bool plan_key(AlterPlan *plan, const Effect *problem);
 static bool plan_detach(AlterPlan *plan, const Effect *problem);
 static char *constraint_name(AlterPlan *plan, const char *given,
-							 const char *column, const char *label);
+							 const char *columns, const char *label);
+static char *key_name(AlterPlan *plan, Constraint *constraint);
+static char *only_column(Node *expression);
+static bool collect_columns(Node *node, void *context);
+static char *joined_names(List *columns);
 static char *column_list(List *columns);
 
 /*
@@ -242,20 +248,18 @@ plan_not_valid(AlterPlan *plan, const Effect *problem)
 										   problem->subcommand);
 	Constraint *constraint = castNode(Constraint, command->def);
 	const char *piece = list_nth(plan->pieces, problem->subcommand);
-	char	   *column = NULL;
 	char	   *name;
 
+	if (constraint->contype == CONSTR_FOREIGN &&
+		plan->relation->relkind == RELKIND_PARTITIONED_TABLE &&
+		!COMPAT_PARTITIONED_FK_NOT_VALID)
+		return false;
 	if (constraint->contype == CONSTR_FOREIGN)
-	{
-		if (plan->relation->relkind == RELKIND_PARTITIONED_TABLE &&
-			!COMPAT_PARTITIONED_FK_NOT_VALID)
-			return false;
-		if (constraint->fk_attrs != NIL)
-			column = strVal(linitial(constraint->fk_attrs));
-	}
-	name = constraint_name(plan, constraint->conname, column,
-						   constraint->contype == CONSTR_FOREIGN ? "fkey" :
-						   "check");
+		name = constraint_name(plan, constraint->conname,
+							   joined_names(constraint->fk_attrs), "fkey");
+	else
+		name = constraint_name(plan, constraint->conname,
+							   only_column(constraint->raw_expr), "check");
 	if (constraint->conname == NULL)
 	{
 		/* "ADD CHECK ..." gets the name that VALIDATE is to use */
@@ -317,10 +321,7 @@ plan_key(AlterPlan *plan, const Effect *problem)
 		constraint->options != NIL || constraint->indexspace != NULL ||
 		compat_constraint_without_overlaps(constraint))
 		return false;
-	name = quote_identifier(constraint_name(plan, constraint->conname,
-											primary ? NULL :
-											strVal(linitial(constraint->keys)),
-											primary ? "pkey" : "key"));
+	name = quote_identifier(key_name(plan, constraint));
 	foreach(cell, constraint->keys)
 	{
 		char	   *column = strVal(lfirst(cell));
@@ -357,19 +358,82 @@ plan_detach(AlterPlan *plan, const Effect *problem)
 
 /* The name given, or the one that PostgreSQL would choose. */
 static char *
-constraint_name(AlterPlan *plan, const char *given, const char *column,
+constraint_name(AlterPlan *plan, const char *given, const char *columns,
 				const char *label)
 {
 	char	   *name;
 
 	if (given != NULL)
 		return pstrdup(given);
-	name = ChooseConstraintName(get_rel_name(plan->relation->relid), column,
+	name = ChooseConstraintName(get_rel_name(plan->relation->relid), columns,
 								label,
 								get_rel_namespace(plan->relation->relid),
 								plan->names);
 	plan->names = lappend(plan->names, name);
 	return name;
+}
+
+/* The name of a key, which is also that of its index. */
+static char *
+key_name(AlterPlan *plan, Constraint *constraint)
+{
+	bool		primary = constraint->contype == CONSTR_PRIMARY;
+
+	if (constraint->conname != NULL)
+		return constraint->conname;
+	return ChooseRelationName(get_rel_name(plan->relation->relid),
+							  primary ? NULL : joined_names(constraint->keys),
+							  primary ? "pkey" : "key",
+							  get_rel_namespace(plan->relation->relid), true);
+}
+
+/* The column of a CHECK that is about one column alone, or NULL. */
+static char *
+only_column(Node *expression)
+{
+	List	   *columns = NIL;
+
+	(void) collect_columns(expression, &columns);
+	return list_length(columns) == 1 ? linitial(columns) : NULL;
+}
+
+static bool
+collect_columns(Node *node, void *context)
+{
+	List	  **columns = context;
+	ListCell   *cell;
+
+	if (node == NULL)
+		return false;
+	if (IsA(node, ColumnRef) && IsA(llast(((ColumnRef *) node)->fields), String))
+	{
+		char	   *name = strVal(llast(((ColumnRef *) node)->fields));
+
+		foreach(cell, *columns)
+			if (strcmp(lfirst(cell), name) == 0)
+			return false;
+		*columns = lappend(*columns, name);
+		return false;
+	}
+	return raw_expression_tree_walker(node, collect_columns, context);
+}
+
+/* a_b_c, cut as PostgreSQL cuts it when it makes a name of columns. */
+static char *
+joined_names(List *columns)
+{
+	StringInfoData names;
+	ListCell   *cell;
+
+	initStringInfo(&names);
+	foreach(cell, columns)
+	{
+		appendStringInfo(&names, "%s%s", names.len > 0 ? "_" : "",
+						 strVal(lfirst(cell)));
+		if (names.len >= NAMEDATALEN)
+			break;
+	}
+	return names.data;
 }
 
 static char *

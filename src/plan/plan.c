@@ -109,7 +109,7 @@ plan_with_word(const char *source_text, const char *after)
 	for (int i = 0; i < tokens->count; i++)
 	{
 		int			end = tokens->tokens[i].location +
-			tokens->tokens[i].length;
+		tokens->tokens[i].length;
 
 		if (token_is(tokens, i, after))
 			return list_make1(psprintf("%s CONCURRENTLY %s",
@@ -258,7 +258,7 @@ remove_concurrently(Node *statement, const char *text)
 	{
 		int			start = tokens->tokens[i].location;
 		int			before = tokens->tokens[i - 1].location +
-			tokens->tokens[i - 1].length;
+		tokens->tokens[i - 1].length;
 
 		/* in REINDEX (CONCURRENTLY) it cannot be cut out so simply */
 		if (token_is(tokens, i, "concurrently") && text[before] != '(' &&

@@ -92,7 +92,7 @@ judge_statement(PlannedStmt *pstmt, const char *query_string,
 		act_on(&judgement, heaviest);
 	foreach(cell, judgement.findings)
 		if (lfirst(cell) != heaviest)
-			act_on(&judgement, lfirst(cell));
+		act_on(&judgement, lfirst(cell));
 
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(context);
@@ -288,6 +288,10 @@ record_finding(const Judgement *judgement, const Finding *finding,
 	decision.message = finding->message;
 	if (outcome == DECISION_OVERRIDDEN)
 		decision.reason = judgement->override;
+
+	/* the record says what became of the transaction, so it needs an ID */
+	if (outcome != DECISION_REJECTED)
+		(void) GetTopFullTransactionId();
 	record_decision(&decision);
 }
 

@@ -31,7 +31,7 @@ typedef struct PlanProgress
 static void run_safely(int nargs, const ProcedureArgument *args);
 static Node *single_statement(const char *text);
 static List *plan_safely(Node *statement, const char *text);
-static void run_steps(List *steps);
+static void run_steps(PlanProgress *progress);
 static void add_progress_to_context(void *arg);
 
 /*
@@ -51,8 +51,10 @@ static void
 run_safely(int nargs, const ProcedureArgument *args)
 {
 	MemoryContext context;
+	PlanProgress progress = {0};
+	ErrorContextCallback callback;
 	List	   *steps;
-	const char *text;
+	char	   *text;
 	Node	   *statement;
 
 	Assert(nargs == 1);
@@ -67,6 +69,12 @@ run_safely(int nargs, const ProcedureArgument *args)
 									ALLOCSET_DEFAULT_SIZES);
 	MemoryContextSwitchTo(context);
 	statement = single_statement(text);
+
+	progress.steps = list_make1(text);
+	callback.callback = add_progress_to_context;
+	callback.arg = &progress;
+	callback.previous = error_context_stack;
+	error_context_stack = &callback;
 	steps = plan_safely(statement, text);
 	if (steps != NIL)
 	{
@@ -78,15 +86,15 @@ run_safely(int nargs, const ProcedureArgument *args)
 		decision.executed = plan_as_script(steps);
 		decision.message = "run step by step by migrate.run()";
 		record_decision(&decision);
+		progress.steps = steps;
 	}
-	else
-		steps = list_make1((void *) text);
 
 	/* the caller's transaction has done nothing but evaluate the argument */
 	while (ActiveSnapshotSet())
 		PopActiveSnapshot();
 	CommitTransactionCommand();
-	run_steps(steps);
+	run_steps(&progress);
+	error_context_stack = callback.previous;
 	MemoryContextSwitchTo(CurTransactionContext);
 }
 
@@ -136,27 +144,21 @@ plan_safely(Node *statement, const char *text)
  * a later step fails: every state in between is one that can be left so.
  */
 static void
-run_steps(List *steps)
+run_steps(PlanProgress *progress)
 {
 	MemoryContext context = CurrentMemoryContext;
-	PlanProgress progress = {steps, 0};
-	ErrorContextCallback callback;
 
-	callback.callback = add_progress_to_context;
-	callback.arg = &progress;
-	callback.previous = error_context_stack;
-	error_context_stack = &callback;
-
-	for (; progress.current < list_length(steps); progress.current++)
+	for (; progress->current < list_length(progress->steps);
+		 progress->current++)
 	{
 		SetCurrentStatementStartTimestamp();
 		StartTransactionCommand();
 		MemoryContextSwitchTo(context);
-		run_statement_at_top_level(list_nth(steps, progress.current));
+		run_statement_at_top_level(list_nth(progress->steps,
+											progress->current));
 		CommitTransactionCommand();
 		MemoryContextSwitchTo(context);
 	}
-	error_context_stack = callback.previous;
 
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
@@ -167,9 +169,17 @@ add_progress_to_context(void *arg)
 {
 	PlanProgress *progress = arg;
 	int			total = list_length(progress->steps);
+	char	   *step = list_nth(progress->steps, progress->current);
+	int			position = geterrposition();
 
+	/* it is a position in the step, not in the CALL that the client sent */
+	if (position > 0)
+	{
+		errposition(0);
+		internalerrposition(position);
+		internalerrquery(step);
+	}
 	if (total > 1)
 		errcontext("step %d of %d, the steps before it are done: %s",
-				   progress->current + 1, total,
-				   (char *) list_nth(progress->steps, progress->current));
+				   progress->current + 1, total, step);
 }

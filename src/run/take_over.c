@@ -80,9 +80,14 @@ take_over_call(CallStmt *call, ParamListInfo params, QueryCompletion *qc)
 	count = list_length(function->args);
 	arguments = evaluate_arguments(function->args, params, context);
 
-	/* later messages of a pipeline must not join a transaction of ours */
-	MyXactFlags |= XACT_FLAGS_NEEDIMMEDIATECOMMIT;
 	procedure(count, arguments);
+
+	/*
+	 * Later messages of a pipeline must not join the transaction that was
+	 * left open.  Each start of a transaction resets the flags, so this comes
+	 * last.
+	 */
+	MyXactFlags |= XACT_FLAGS_NEEDIMMEDIATECOMMIT;
 	if (qc != NULL)
 		SetQueryCompletion(qc, CMDTAG_CALL, 0);
 	return true;

@@ -74,7 +74,8 @@ migrate_process_utility(PlannedStmt *pstmt, const char *query_string,
 		{
 			bool		in_transaction = IsInTransactionBlock(top_level);
 
-			if (in_transaction && concurrently_is_needless(statement))
+			if (in_transaction && setting_mode != MODE_OBSERVE &&
+				concurrently_is_needless(statement))
 			{
 				pstmt = without_concurrently(pstmt, query_string);
 				read_only_tree = false;
@@ -122,6 +123,7 @@ without_concurrently(PlannedStmt *pstmt, const char *query_string)
 	decision.statement = original;
 	decision.executed = remove_concurrently(pstmt->utilityStmt, original);
 	decision.message = "CONCURRENTLY was left out: the table is new, empty or small, and the statement is inside a transaction";
+	(void) GetTopFullTransactionId();
 	record_decision(&decision);
 	ereport(NOTICE, (errmsg("%s", decision.message)));
 	return pstmt;

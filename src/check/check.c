@@ -1,0 +1,216 @@
+/*-------------------------------------------------------------------------
+ *
+ * check.c
+ *	  migrate.check(): judge a script without running it.
+ *
+ * Every statement goes the way of one that runs, from its effects to the
+ * verdict and the plan, and is then applied to the overlay instead of the
+ * catalog.  It is looked at in a subtransaction that is always rolled back:
+ * so an error costs a row, not the check, and no lock stays.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "check/check.h"
+#include "common/catalog.h"
+#include "common/compat.h"
+#include "common/errors.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "tcop/utility.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
+#include "utils/tuplestore.h"
+
+/* One statement, as it is looked at. */
+typedef struct StatementCheck
+{
+	ScriptState *state;
+	ScriptStatement *statement;
+	List	   *rows;			/* of CheckRow */
+} StatementCheck;
+
+typedef void (*CheckStep) (StatementCheck *check);
+
+PG_FUNCTION_INFO_V1(migrate_check);
+
+static void check_statement(StatementCheck *check);
+static void look_at_statement(StatementCheck *check);
+static void apply_statement(StatementCheck *check);
+static ErrorData *run_step(CheckStep step, StatementCheck *check, bool keep);
+static bool must_be_rethrown(const ErrorData *error);
+static void put_rows(ReturnSetInfo *result, int number, Node *statement,
+					 List *rows);
+static void put_text(Datum *values, bool *nulls, int column,
+					 const char *text);
+
+/*
+ * migrate.check(script text): see check.sql.
+ */
+Datum
+migrate_check(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext context;
+	char	   *script = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	ScriptState state;
+	List	   *statements;
+	ListCell   *cell;
+
+	require_preloaded();
+	statements = parse_script(script, "script");
+	if (statements == NIL)
+		ereport(ERROR,
+				(errcode(ERRCODE_SM_BAD_MIGRATION),
+				 errmsg("script contains no statement")));
+
+	InitMaterializedSRF(fcinfo, 0);
+	script_begin(&state, script);
+	context = AllocSetContextCreate(caller, "safe_migrate check",
+									ALLOCSET_DEFAULT_SIZES);
+	foreach(cell, statements)
+	{
+		StatementCheck check = {0};
+
+		CHECK_FOR_INTERRUPTS();
+		check.state = &state;
+		check.statement = lfirst(cell);
+		MemoryContextSwitchTo(context);
+		check_statement(&check);
+		put_rows(result, foreach_current_index(cell) + 1,
+				 check.statement->raw->stmt, check.rows);
+		MemoryContextSwitchTo(caller);
+		MemoryContextReset(context);
+	}
+	MemoryContextDelete(context);
+	script_end(&state);
+	return (Datum) 0;
+}
+
+/* Fill in the rows of a statement, in the current memory context. */
+static void
+check_statement(StatementCheck *check)
+{
+	/* a setting is to stay until the check ends */
+	bool		keep = IsA(check->statement->raw->stmt, VariableSetStmt) ||
+	IsA(check->statement->raw->stmt, SelectStmt);
+	ErrorData  *error = run_step(look_at_statement, check, false);
+
+	if (error == NULL || error_may_be_opaque(check->state, error))
+	{
+		ErrorData  *second = run_step(apply_statement, check, keep);
+
+		if (second == NULL)
+			script_advance(check->state, check->statement);
+		if (error == NULL)
+			error = second;
+	}
+	if (error != NULL)
+		check->rows = list_make1(check_error_row(check->state,
+												 check->statement, error));
+}
+
+static void
+look_at_statement(StatementCheck *check)
+{
+	check->rows = check_rows(check->state, check->statement);
+}
+
+static void
+apply_statement(StatementCheck *check)
+{
+	script_apply(check->state, check->statement);
+}
+
+/*
+ * Run a step in a subtransaction, which is rolled back unless it is to be
+ * kept.  Returns the error that it threw, or NULL; both in the current memory
+ * context.
+ */
+static ErrorData *
+run_step(CheckStep step, StatementCheck *check, bool keep)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	ErrorData  *volatile error = NULL;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		step(check);
+		if (keep)
+			ReleaseCurrentSubTransaction();
+		else
+			RollbackAndReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+	if (error != NULL && must_be_rethrown(error))
+		ReThrowError(error);
+	return error;
+}
+
+/* Errors that are not about the statement: somebody wants us to stop. */
+static bool
+must_be_rethrown(const ErrorData *error)
+{
+	switch (ERRCODE_TO_CATEGORY(error->sqlerrcode))
+	{
+		case ERRCODE_OPERATOR_INTERVENTION:
+		case ERRCODE_INSUFFICIENT_RESOURCES:
+		case ERRCODE_TRANSACTION_ROLLBACK:
+			return true;
+		default:
+			return error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE;
+	}
+}
+
+static void
+put_rows(ReturnSetInfo *result, int number, Node *statement, List *rows)
+{
+	const char *command = GetCommandTagName(CreateCommandTag(statement));
+	ListCell   *cell;
+
+	foreach(cell, rows)
+	{
+		const CheckRow *row = lfirst(cell);
+		Datum		values[11];
+		bool		nulls[11] = {0};
+
+		values[0] = Int32GetDatum(number);
+		put_text(values, nulls, 1, command);
+		put_text(values, nulls, 2, row->relation);
+		put_text(values, nulls, 3, row->lock_mode);
+		put_text(values, nulls, 4, row->work);
+		values[5] = Int64GetDatum((int64) row->size_bytes);
+		nulls[5] = !row->has_size;
+		put_text(values, nulls, 6, row->risk);
+		put_text(values, nulls, 7, row->rule);
+		put_text(values, nulls, 8, row->action);
+		put_text(values, nulls, 9, row->message);
+		put_text(values, nulls, 10, row->safe_sql);
+		tuplestore_putvalues(result->setResult, result->setDesc, values,
+							 nulls);
+	}
+}
+
+static void
+put_text(Datum *values, bool *nulls, int column, const char *text)
+{
+	nulls[column] = text == NULL;
+	values[column] = text ? CStringGetTextDatum(text) : (Datum) 0;
+}

@@ -1,0 +1,323 @@
+/*-------------------------------------------------------------------------
+ *
+ * script_state.c
+ *	  What the statements of a checked script leave behind for the later ones:
+ *	  the overlay, settings, and whether a transaction is open.
+ *
+ * Settings that judging depends on are really set, on a GUC nest level that
+ * ends with the check, so that names are looked up and verdicts are reached as
+ * they will be when the script runs.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "check/check.h"
+#include "common/settings.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "run/step.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+
+static void start_over(ScriptState *state);
+static void begin_block(ScriptState *state, int begin);
+static void end_block(ScriptState *state);
+static void roll_back(ScriptState *state, int length);
+static int	find_savepoint(const ScriptState *state, const char *name);
+static void apply_settings(ScriptState *state, Node *statement, bool lasting);
+static void apply_set(VariableSetStmt *stmt);
+static void apply_set_config(FuncCall *call, bool lasting);
+static bool setting_matters(const char *name);
+static char *constant_in_words(Node *node);
+static void consume_override(void);
+
+/* Settings that judging depends on; RESET ALL leaves the role alone. */
+static const char *const settings[] = {
+	"role",
+	"search_path",
+	"timezone",
+	"default_table_access_method",
+	"default_tablespace",
+	"safe_migrate.rules",
+	"safe_migrate.small_table",
+	"safe_migrate.override",
+};
+
+/*
+ * See check.h.
+ */
+void
+script_begin(ScriptState *state, const char *text)
+{
+	memset(state, 0, sizeof(ScriptState));
+	state->text = text;
+	state->many_lines = strchr(text, '\n') != NULL;
+	state->context = CurrentMemoryContext;
+	start_over(state);
+}
+
+static void
+start_over(ScriptState *state)
+{
+	MemoryContext old_context = MemoryContextSwitchTo(state->context);
+
+	state->overlay = overlay_create();
+	MemoryContextSwitchTo(old_context);
+	state->in_transaction = false;
+	state->script_level = NewGUCNestLevel();
+}
+
+/*
+ * See check.h.
+ */
+void
+script_end(ScriptState *state)
+{
+	overlay_free(state->overlay);
+
+	/* as after an abort: whatever was set is taken back */
+	AtEOXact_GUC(false, state->script_level);
+}
+
+/*
+ * See check.h.
+ */
+void
+script_apply(ScriptState *state, const ScriptStatement *statement)
+{
+	Node	   *node = statement->raw->stmt;
+
+	if (IsA(node, VariableSetStmt) || IsA(node, SelectStmt))
+		apply_settings(state, node, false);
+	overlay_apply(state->overlay, node, statement->line);
+}
+
+/*
+ * See check.h.
+ */
+void
+script_advance(ScriptState *state, ScriptStatement *statement)
+{
+	Node	   *node = statement->raw->stmt;
+	StatementRole role = statement_role(node);
+	MemoryContext old_context = MemoryContextSwitchTo(state->context);
+
+	state->applied = lappend(state->applied, statement);
+	MemoryContextSwitchTo(old_context);
+	switch (role)
+	{
+		case STATEMENT_BEGIN:
+			if (!state->in_transaction)
+				begin_block(state, list_length(state->applied) - 1);
+			break;
+		case STATEMENT_COMMIT:
+		case STATEMENT_PREPARE:
+			if (state->in_transaction)
+				end_block(state);
+			break;
+		case STATEMENT_ROLLBACK:
+			if (state->in_transaction)
+				roll_back(state, state->begin);
+			break;
+		case STATEMENT_ROLLBACK_TO:
+			if (state->in_transaction)
+				roll_back(state,
+						  find_savepoint(state,
+										 ((TransactionStmt *) node)->savepoint_name));
+			break;
+		case STATEMENT_ORDINARY:
+			if (!state->in_transaction && statement_has_effects(node))
+				consume_override();
+			break;
+		case STATEMENT_SAVEPOINT:
+		case STATEMENT_RELEASE:
+		case STATEMENT_SET_TRANSACTION:
+			break;
+	}
+	if ((role == STATEMENT_COMMIT || role == STATEMENT_ROLLBACK) &&
+		((TransactionStmt *) node)->chain)
+		begin_block(state, list_length(state->applied));
+}
+
+static void
+begin_block(ScriptState *state, int begin)
+{
+	state->in_transaction = true;
+	state->begin = begin;
+	state->block_level = NewGUCNestLevel();
+}
+
+/* SET LOCAL ends with the transaction, plain SET is there to stay. */
+static void
+end_block(ScriptState *state)
+{
+	state->in_transaction = false;
+	overlay_release_locks(state->overlay);
+	AtEOXact_GUC(false, state->block_level);
+	for (int i = state->begin; i < list_length(state->applied); i++)
+	{
+		ScriptStatement *statement = list_nth(state->applied, i);
+
+		apply_settings(state, statement->raw->stmt, true);
+	}
+	consume_override();
+}
+
+/*
+ * Forget all but the first statements, by doing them once more from the
+ * beginning.
+ */
+static void
+roll_back(ScriptState *state, int length)
+{
+	List	   *applied = list_truncate(state->applied, length);
+	ListCell   *cell;
+
+	overlay_free(state->overlay);
+	AtEOXact_GUC(false, state->script_level);
+	start_over(state);
+	state->applied = NIL;
+	foreach(cell, applied)
+	{
+		CHECK_FOR_INTERRUPTS();
+		script_apply(state, lfirst(cell));
+		script_advance(state, lfirst(cell));
+	}
+	list_free(applied);
+}
+
+/* How many statements stay; all if there is no such savepoint. */
+static int
+find_savepoint(const ScriptState *state, const char *name)
+{
+	for (int i = list_length(state->applied) - 1; i > state->begin; i--)
+	{
+		Node	   *node = ((ScriptStatement *) list_nth(state->applied,
+														 i))->raw->stmt;
+
+		if (statement_role(node) == STATEMENT_SAVEPOINT &&
+			strcmp(((TransactionStmt *) node)->savepoint_name, name) == 0)
+			return i + 1;
+	}
+	return list_length(state->applied);
+}
+
+/*
+ * SET, RESET and SELECT set_config(), of settings that matter.  lasting: only
+ * what outlives its transaction.
+ */
+static void
+apply_settings(ScriptState *state, Node *statement, bool lasting)
+{
+	if (IsA(statement, VariableSetStmt))
+	{
+		VariableSetStmt *stmt = (VariableSetStmt *) statement;
+
+		/* SET LOCAL outside of a block is of no effect */
+		if (!stmt->is_local || (state->in_transaction && !lasting))
+			apply_set(stmt);
+	}
+	else if (IsA(statement, SelectStmt))
+	{
+		ListCell   *cell;
+
+		foreach(cell, ((SelectStmt *) statement)->targetList)
+		{
+			Node	   *value = lfirst_node(ResTarget, cell)->val;
+
+			if (value != NULL && IsA(value, FuncCall))
+				apply_set_config((FuncCall *) value,
+								 lasting || !state->in_transaction);
+		}
+	}
+}
+
+static void
+apply_set(VariableSetStmt *stmt)
+{
+	VariableSetStmt reset = *stmt;
+
+	if (stmt->kind != VAR_RESET_ALL)
+	{
+		if (stmt->name != NULL && setting_matters(stmt->name) &&
+			stmt->kind != VAR_SET_MULTI && stmt->kind != VAR_SET_CURRENT)
+			ExecSetVariableStmt(stmt, false);
+		return;
+	}
+	reset.kind = VAR_RESET;
+	for (int i = 1; i < lengthof(settings); i++)
+	{
+		reset.name = unconstify(char *, settings[i]);
+		ExecSetVariableStmt(&reset, false);
+	}
+}
+
+/*
+ * set_config(name, value, is_local), as pg_dump begins its scripts.  lasting:
+ * not if it is local.
+ */
+static void
+apply_set_config(FuncCall *call, bool lasting)
+{
+	char	   *name;
+	char	   *value;
+	char	   *local;
+	bool		is_local;
+
+	if (strcmp(strVal(llast(call->funcname)), "set_config") != 0 ||
+		list_length(call->args) != 3)
+		return;
+	name = constant_in_words(linitial(call->args));
+	value = constant_in_words(lsecond(call->args));
+	local = constant_in_words(lthird(call->args));
+	if (name == NULL || value == NULL || local == NULL ||
+		!setting_matters(name) || !parse_bool(local, &is_local) ||
+		(is_local && lasting))
+		return;
+	(void) set_config_option(name, value,
+							 superuser() ? PGC_SUSET : PGC_USERSET,
+							 PGC_S_SESSION,
+							 is_local ? GUC_ACTION_LOCAL : GUC_ACTION_SET,
+							 true, 0, false);
+}
+
+static bool
+setting_matters(const char *name)
+{
+	for (int i = 0; i < lengthof(settings); i++)
+		if (pg_strcasecmp(name, settings[i]) == 0)
+			return true;
+	return false;
+}
+
+/* The text of a string or boolean constant, or NULL. */
+static char *
+constant_in_words(Node *node)
+{
+	A_Const    *constant;
+
+	/* until 15 the grammar wraps true and false in a cast */
+	if (IsA(node, TypeCast))
+		node = ((TypeCast *) node)->arg;
+	if (!IsA(node, A_Const))
+		return NULL;
+	constant = (A_Const *) node;
+	if (constant->isnull)
+		return NULL;
+	if (IsA(&constant->val, String))
+		return strVal(&constant->val);
+	if (IsA(&constant->val, Boolean))
+		return boolVal(&constant->val) ? "true" : "false";
+	return NULL;
+}
+
+/* An override is for one transaction: see end_override() in src/run. */
+static void
+consume_override(void)
+{
+	if (setting_override != NULL && setting_override[0] != '\0')
+		SetConfigOption("safe_migrate.override", "", PGC_SUSET,
+						PGC_S_SESSION);
+}

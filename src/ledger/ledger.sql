@@ -1,0 +1,302 @@
+/*
+ * The ledger: migrations as they were registered, and every attempt to apply
+ * them.  Functions write it with the rights of the extension's owner, so that
+ * a role needs no more than EXECUTE on them.
+ */
+CREATE FUNCTION migrate.version_key(version text)
+RETURNS text
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'migrate_version_key';
+COMMENT ON FUNCTION migrate.version_key(text) IS
+	'text whose order, COLLATE "C", is that of versions by value';
+
+CREATE TABLE migrate.migrations (
+	version text COLLATE "C" NOT NULL,
+	version_key text COLLATE "C" NOT NULL
+		GENERATED ALWAYS AS (migrate.version_key(version)) STORED,
+	name text NOT NULL,
+	format text NOT NULL,
+	body text NOT NULL,
+	down_body text,
+	checksum text NOT NULL,
+	in_transaction boolean NOT NULL,
+	registered_at timestamptz NOT NULL,
+	registered_by text NOT NULL,
+	CONSTRAINT migrations_pkey PRIMARY KEY (version),
+	CONSTRAINT migrations_version_key_key UNIQUE (version_key)
+);
+REVOKE ALL ON migrate.migrations FROM PUBLIC;
+SELECT pg_catalog.pg_extension_config_dump('migrate.migrations', '');
+
+COMMENT ON TABLE migrate.migrations IS
+	'migrations as registered by migrate.register() and migrate.load()';
+COMMENT ON COLUMN migrate.migrations.version IS 'version as the files have it';
+COMMENT ON COLUMN migrate.migrations.version_key IS
+	'version in a form that sorts by value';
+COMMENT ON COLUMN migrate.migrations.name IS 'what follows the version';
+COMMENT ON COLUMN migrate.migrations.format IS
+	'layout that the text was loaded from, sql when it was given to a function';
+COMMENT ON COLUMN migrate.migrations.body IS
+	'text, with LF line ends and no byte order mark';
+COMMENT ON COLUMN migrate.migrations.down_body IS
+	'text that reverts it, if there is one';
+COMMENT ON COLUMN migrate.migrations.checksum IS
+	'SHA-256 of body in UTF-8, in hexadecimal';
+COMMENT ON COLUMN migrate.migrations.in_transaction IS
+	'false: the metadata of the file ask for every statement by itself';
+COMMENT ON COLUMN migrate.migrations.registered_at IS
+	'time at which this text was registered';
+COMMENT ON COLUMN migrate.migrations.registered_by IS
+	'role that registered this text';
+COMMENT ON CONSTRAINT migrations_pkey ON migrate.migrations IS
+	'a version is registered once';
+COMMENT ON CONSTRAINT migrations_version_key_key ON migrate.migrations IS
+	'no two versions have the same place in the order';
+
+/*
+ * There is no foreign key: the record of what has run stays, whatever becomes
+ * of the registered text.
+ */
+CREATE TABLE migrate.attempts (
+	id bigint GENERATED ALWAYS AS IDENTITY,
+	version text COLLATE "C" NOT NULL,
+	name text NOT NULL,
+	checksum text NOT NULL,
+	body text NOT NULL,
+	state text COLLATE "C" NOT NULL,
+	transactional boolean NOT NULL,
+	role text NOT NULL,
+	session_role text NOT NULL,
+	client inet,
+	application text,
+	started_at timestamptz NOT NULL,
+	finished_at timestamptz,
+	duration_ms bigint,
+	statements int NOT NULL,
+	done_bytes int NOT NULL,
+	error text,
+	error_statement int,
+	error_line int,
+	sqlstate text,
+	CONSTRAINT attempts_pkey PRIMARY KEY (id),
+	CONSTRAINT attempts_state_check CHECK (state OPERATOR(pg_catalog.=) ANY
+		(ARRAY['running', 'applied', 'failed', 'baseline']))
+);
+CREATE UNIQUE INDEX attempts_applied_once ON migrate.attempts (version)
+	WHERE state OPERATOR(pg_catalog.=) ANY (ARRAY['applied', 'baseline']);
+CREATE INDEX attempts_version_idx ON migrate.attempts (version, id);
+REVOKE ALL ON migrate.attempts FROM PUBLIC;
+REVOKE ALL ON SEQUENCE migrate.attempts_id_seq FROM PUBLIC;
+SELECT pg_catalog.pg_extension_config_dump('migrate.attempts', '');
+SELECT pg_catalog.pg_extension_config_dump('migrate.attempts_id_seq', '');
+
+COMMENT ON TABLE migrate.attempts IS
+	'every attempt to apply a migration, with the text that was run';
+COMMENT ON SEQUENCE migrate.attempts_id_seq IS 'numbers the attempts';
+COMMENT ON COLUMN migrate.attempts.id IS 'number, in the order of their start';
+COMMENT ON COLUMN migrate.attempts.version IS 'version of the migration';
+COMMENT ON COLUMN migrate.attempts.name IS 'name of the migration at that time';
+COMMENT ON COLUMN migrate.attempts.checksum IS 'checksum of body';
+COMMENT ON COLUMN migrate.attempts.body IS 'the text that was run';
+COMMENT ON COLUMN migrate.attempts.state IS
+	'running, applied, failed, or baseline: marked as applied without running it';
+COMMENT ON COLUMN migrate.attempts.transactional IS
+	'true if all that was done of it is in one transaction';
+COMMENT ON COLUMN migrate.attempts.role IS 'role in force (current_user)';
+COMMENT ON COLUMN migrate.attempts.session_role IS
+	'role of the session (session_user)';
+COMMENT ON COLUMN migrate.attempts.client IS
+	'address of the client, null for a local socket';
+COMMENT ON COLUMN migrate.attempts.application IS
+	'application_name of the session';
+COMMENT ON COLUMN migrate.attempts.started_at IS 'time of its start';
+COMMENT ON COLUMN migrate.attempts.finished_at IS
+	'time of its end, null while it runs and when it was cut off';
+COMMENT ON COLUMN migrate.attempts.duration_ms IS 'milliseconds it took';
+COMMENT ON COLUMN migrate.attempts.statements IS
+	'number of statements that are committed, counting those of earlier attempts';
+COMMENT ON COLUMN migrate.attempts.done_bytes IS
+	'length of the part of body that is committed';
+COMMENT ON COLUMN migrate.attempts.error IS 'message of the error';
+COMMENT ON COLUMN migrate.attempts.error_statement IS
+	'number of the statement that failed, counted from 1';
+COMMENT ON COLUMN migrate.attempts.error_line IS
+	'line of body with that statement';
+COMMENT ON COLUMN migrate.attempts.sqlstate IS 'SQLSTATE of the error';
+COMMENT ON CONSTRAINT attempts_pkey ON migrate.attempts IS
+	'one row an attempt';
+COMMENT ON CONSTRAINT attempts_state_check ON migrate.attempts IS
+	'the states there are';
+COMMENT ON INDEX migrate.attempts_applied_once IS
+	'a migration is applied once';
+COMMENT ON INDEX migrate.attempts_version_idx IS
+	'the last attempt at a migration';
+
+/*
+ * "running" means that a deploy is at it now; a row left behind by a crash
+ * says so too, but then nobody holds the lock of ledger_lock.c.
+ */
+CREATE VIEW migrate.status AS
+SELECT m.version,
+	m.name,
+	CASE
+		WHEN a.checksum OPERATOR(pg_catalog.<>) m.checksum THEN 'edited'
+		WHEN a.state IS NOT NULL THEN a.state
+		WHEN l.state OPERATOR(pg_catalog.=) 'running' AND EXISTS (
+			SELECT FROM pg_catalog.pg_locks k
+			WHERE k.locktype OPERATOR(pg_catalog.=) 'object'
+				AND k.classid OPERATOR(pg_catalog.=)
+					'pg_catalog.pg_extension'::pg_catalog.regclass
+				AND k.objid OPERATOR(pg_catalog.=) (
+					SELECT e.oid FROM pg_catalog.pg_extension e
+					WHERE e.extname OPERATOR(pg_catalog.=) 'safe_migrate')
+				AND k.objsubid OPERATOR(pg_catalog.=) 1
+				AND k.database OPERATOR(pg_catalog.=) (
+					SELECT d.oid FROM pg_catalog.pg_database d
+					WHERE d.datname OPERATOR(pg_catalog.=)
+						pg_catalog.current_database())
+				AND k.granted) THEN 'running'
+		WHEN m.version_key OPERATOR(pg_catalog.<) (
+			SELECT pg_catalog.max(h.version_key)
+			FROM migrate.migrations h
+			JOIN migrate.attempts t
+				ON t.version OPERATOR(pg_catalog.=) h.version
+			WHERE t.state OPERATOR(pg_catalog.=)
+				ANY (ARRAY['applied', 'baseline'])) THEN 'out of order'
+		WHEN l.state IS NOT NULL THEN 'failed'
+		ELSE 'pending'
+	END AS state,
+	a.finished_at AS applied_at,
+	COALESCE(a.role, l.role) AS role,
+	COALESCE(a.duration_ms, l.duration_ms) AS duration_ms,
+	COALESCE(a.statements, l.statements, 0) AS statements,
+	l.error
+FROM migrate.migrations m
+LEFT JOIN migrate.attempts a
+	ON a.version OPERATOR(pg_catalog.=) m.version
+	AND a.state OPERATOR(pg_catalog.=) ANY (ARRAY['applied', 'baseline'])
+LEFT JOIN LATERAL (
+	SELECT t.state, t.role, t.duration_ms, t.statements, t.error
+	FROM migrate.attempts t
+	WHERE a.id IS NULL
+		AND t.version OPERATOR(pg_catalog.=) m.version
+	ORDER BY t.id DESC
+	LIMIT 1) l ON true
+ORDER BY m.version_key;
+REVOKE ALL ON migrate.status FROM PUBLIC;
+COMMENT ON VIEW migrate.status IS 'every registered migration and its state, in order';
+COMMENT ON COLUMN migrate.status.version IS 'version as the files have it';
+COMMENT ON COLUMN migrate.status.name IS 'what follows the version';
+COMMENT ON COLUMN migrate.status.state IS
+	'pending, running, applied, baseline, failed, edited (not the text that was applied) or out of order (before one that is applied)';
+COMMENT ON COLUMN migrate.status.applied_at IS
+	'time at which it was applied or marked as applied';
+COMMENT ON COLUMN migrate.status.role IS 'role that applied it, or tried last';
+COMMENT ON COLUMN migrate.status.duration_ms IS
+	'milliseconds that this took';
+COMMENT ON COLUMN migrate.status.statements IS
+	'number of its statements that are committed';
+COMMENT ON COLUMN migrate.status.error IS
+	'message of the last error, while it is not applied';
+
+CREATE VIEW migrate.history AS
+SELECT id, version, name, state, transactional, role, session_role, client,
+	application, started_at, finished_at, duration_ms, statements, error,
+	error_statement, error_line, sqlstate, checksum
+FROM migrate.attempts
+ORDER BY id;
+REVOKE ALL ON migrate.history FROM PUBLIC;
+COMMENT ON VIEW migrate.history IS
+	'every attempt to apply a migration: migrate.attempts without the text';
+COMMENT ON COLUMN migrate.history.id IS
+	'number, in the order of their start';
+COMMENT ON COLUMN migrate.history.version IS
+	'version of the migration';
+COMMENT ON COLUMN migrate.history.name IS
+	'name of the migration at that time';
+COMMENT ON COLUMN migrate.history.state IS
+	'running, applied, failed, or baseline: marked as applied without running it';
+COMMENT ON COLUMN migrate.history.transactional IS
+	'true if all that was done of it is in one transaction';
+COMMENT ON COLUMN migrate.history.role IS
+	'role in force (current_user)';
+COMMENT ON COLUMN migrate.history.session_role IS
+	'role of the session (session_user)';
+COMMENT ON COLUMN migrate.history.client IS
+	'address of the client, null for a local socket';
+COMMENT ON COLUMN migrate.history.application IS
+	'application_name of the session';
+COMMENT ON COLUMN migrate.history.started_at IS
+	'time of its start';
+COMMENT ON COLUMN migrate.history.finished_at IS
+	'time of its end, null while it runs and when it was cut off';
+COMMENT ON COLUMN migrate.history.duration_ms IS
+	'milliseconds it took';
+COMMENT ON COLUMN migrate.history.statements IS
+	'number of statements that are committed, counting those of earlier attempts';
+COMMENT ON COLUMN migrate.history.error IS
+	'message of the error';
+COMMENT ON COLUMN migrate.history.error_statement IS
+	'number of the statement that failed, counted from 1';
+COMMENT ON COLUMN migrate.history.error_line IS
+	'line of the text with that statement';
+COMMENT ON COLUMN migrate.history.sqlstate IS
+	'SQLSTATE of the error';
+COMMENT ON COLUMN migrate.history.checksum IS
+	'checksum of the text';
+
+CREATE FUNCTION migrate.register(version text, name text, sql text, down text DEFAULT NULL)
+RETURNS text
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'migrate_register';
+REVOKE ALL ON FUNCTION migrate.register(text, text, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION migrate.register(text, text, text, text) IS
+	'registers a migration; returns new, unchanged, changed, edited or restored';
+
+CREATE FUNCTION migrate.load(directory text, format text DEFAULT 'auto')
+RETURNS TABLE (version text, name text, state text)
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'migrate_load';
+REVOKE ALL ON FUNCTION migrate.load(text, text) FROM PUBLIC;
+COMMENT ON FUNCTION migrate.load(text, text) IS
+	'registers the migrations of a directory of the server, all or none';
+
+CREATE FUNCTION migrate.load_files(paths text[], texts text[],
+	format text DEFAULT 'auto')
+RETURNS TABLE (version text, name text, state text)
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'migrate_load_files';
+REVOKE ALL ON FUNCTION migrate.load_files(text[], text[], text) FROM PUBLIC;
+COMMENT ON FUNCTION migrate.load_files(text[], text[], text) IS
+	'registers the migrations of a directory whose files the client sends: paths relative to it, and the text of each; pg_safe_migrate does so';
+
+CREATE FUNCTION migrate.baseline(version text)
+RETURNS int
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'migrate_baseline';
+REVOKE ALL ON FUNCTION migrate.baseline(text) FROM PUBLIC;
+COMMENT ON FUNCTION migrate.baseline(text) IS
+	'marks the migrations up to a version as applied without running them; returns how many';
+
+CREATE FUNCTION migrate.apply(target text DEFAULT NULL)
+RETURNS int
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'migrate_apply';
+REVOKE ALL ON FUNCTION migrate.apply(text) FROM PUBLIC;
+COMMENT ON FUNCTION migrate.apply(text) IS
+	'applies all pending migrations, or those up to a version, in the caller''s transaction; returns how many';
+
+CREATE FUNCTION migrate.apply(version text, sql text, name text DEFAULT NULL)
+RETURNS int
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'migrate_apply_sql';
+REVOKE ALL ON FUNCTION migrate.apply(text, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION migrate.apply(text, text, text) IS
+	'registers and applies one migration in the caller''s transaction; returns 1, or 0 if it is applied already';
+
+CREATE PROCEDURE migrate.deploy(target text DEFAULT NULL)
+LANGUAGE C
+AS 'MODULE_PATHNAME', 'migrate_top_level_only';
+REVOKE ALL ON PROCEDURE migrate.deploy(text) FROM PUBLIC;
+COMMENT ON PROCEDURE migrate.deploy(text) IS
+	'applies all pending migrations, or those up to a version, each in a transaction of its own';

@@ -1,0 +1,236 @@
+/*-------------------------------------------------------------------------
+ *
+ * ledger_lock.c
+ *	  One deploy or apply at a time in a database.
+ *
+ * The lock is on our extension's row, in a place where nothing else locks,
+ * and no SQL function can take it: a user without the right to deploy cannot
+ * be in the way.  It is of the kind that advisory locks are, because a lock
+ * of the session has to survive a rollback inside a migration.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_extension.h"
+#include "catalog/pg_type.h"
+#include "common/catalog.h"
+#include "common/compat.h"
+#include "executor/spi.h"
+#include "ledger/ledger.h"
+#include "miscadmin.h"
+#include "storage/latch.h"
+#include "storage/lock.h"
+#include "storage/proc.h"
+#include "utils/builtins.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+#include "utils/wait_event.h"
+
+/* Time between two tries, and until the holder is named, ms. */
+#define FIRST_PAUSE 50
+#define LONGEST_PAUSE 500
+#define SILENT_WAIT 1000
+
+/* objsubid of the lock; the server itself locks an extension with 0 */
+#define LOCK_SUBID 1
+
+static LOCKTAG session_tag;
+static bool migration_is_running = false;
+
+static void set_tag(LOCKTAG *tag);
+static void refuse_recursion(void);
+static bool try_session_lock(void);
+static void wait_a_moment(long pause);
+static void tell_holder(void);
+static char *describe_holder(const LOCKTAG *tag);
+static void lock_timed_out(void);
+
+static void
+set_tag(LOCKTAG *tag)
+{
+	SET_LOCKTAG_OBJECT(*tag, MyDatabaseId, ExtensionRelationId,
+					   migrate_extension_oid(false), LOCK_SUBID);
+	tag->locktag_lockmethodid = USER_LOCKMETHOD;
+}
+
+/*
+ * A migration that deploys migrations would run itself.
+ */
+static void
+refuse_recursion(void)
+{
+	if (migration_is_running)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("a migration cannot apply migrations: take the call of migrate.apply() or migrate.deploy() out of its text")));
+}
+
+/*
+ * To be set to false again on every path.
+ */
+void
+set_migration_running(bool running)
+{
+	migration_is_running = running;
+}
+
+/*
+ * Wait for the lock and take it for the session.  To be called, and returns,
+ * outside of a transaction: while we wait we hold no snapshot and no lock
+ * that another deploy's CREATE INDEX CONCURRENTLY could wait for.
+ */
+void
+lock_ledger_for_session(void)
+{
+	TimestampTz start = GetCurrentTimestamp();
+	long		pause = FIRST_PAUSE;
+	bool		told = false;
+
+	Assert(!IsTransactionState());
+	refuse_recursion();
+
+	StartTransactionCommand();
+	set_tag(&session_tag);
+	CommitTransactionCommand();
+
+	while (!try_session_lock())
+	{
+		TimestampTz now = GetCurrentTimestamp();
+
+		if (LockTimeout > 0 && now - start > (int64) LockTimeout * 1000)
+			lock_timed_out();
+		if (!told && now - start > (int64) SILENT_WAIT * 1000)
+		{
+			tell_holder();
+			told = true;
+		}
+		wait_a_moment(pause);
+		pause = Min(pause * 2, LONGEST_PAUSE);
+	}
+}
+
+static bool
+try_session_lock(void)
+{
+	return LockAcquire(&session_tag, ExclusiveLock, true, true) !=
+		LOCKACQUIRE_NOT_AVAIL;
+}
+
+static void
+wait_a_moment(long pause)
+{
+	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+					 pause, PG_WAIT_EXTENSION);
+	ResetLatch(MyLatch);
+	CHECK_FOR_INTERRUPTS();
+}
+
+static void
+tell_holder(void)
+{
+	char	   *holder;
+
+	StartTransactionCommand();
+	holder = describe_holder(&session_tag);
+	ereport(NOTICE,
+			(errmsg("waiting for the deploy or apply that runs in this database: %s",
+					holder)));
+	CommitTransactionCommand();
+}
+
+static void
+lock_timed_out(void)
+{
+	StartTransactionCommand();
+	ereport(ERROR,
+			(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+			 errmsg("canceling deploy due to lock timeout: another deploy or apply runs in this database (%s); wait for it to end",
+					describe_holder(&session_tag))));
+}
+
+/*
+ * Make sure that we still have the lock: a statement such as DISCARD ALL or
+ * pg_advisory_unlock_all() in a migration takes it from us.
+ */
+void
+keep_ledger_lock(void)
+{
+	if (compat_lock_held_by_me(&session_tag, ExclusiveLock) ||
+		try_session_lock())
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+			 errmsg("this deploy lost its lock to another one: take DISCARD ALL and pg_advisory_unlock_all() out of the migration")));
+}
+
+/*
+ * Give the lock back.  Never throws.
+ */
+void
+unlock_ledger_for_session(void)
+{
+	if (compat_lock_held_by_me(&session_tag, ExclusiveLock))
+		LockRelease(&session_tag, ExclusiveLock, true);
+}
+
+/*
+ * Take the lock until the end of the transaction, or throw: a function that
+ * waited would hold a snapshot, which a deploy's CREATE INDEX CONCURRENTLY
+ * would wait for in turn.
+ */
+void
+lock_ledger_for_transaction(void)
+{
+	LOCKTAG		tag;
+
+	refuse_recursion();
+	set_tag(&tag);
+	if (LockAcquire(&tag, ExclusiveLock, false, true) == LOCKACQUIRE_NOT_AVAIL)
+		ereport(ERROR,
+				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+				 errmsg("another deploy or apply runs in this database (%s): wait for it to end, then try again",
+						describe_holder(&tag))));
+}
+
+/*
+ * Who has the lock, in words.
+ */
+static char *
+describe_holder(const LOCKTAG *tag)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	Oid			types[3] = {OIDOID, OIDOID, OIDOID};
+	Datum		values[3];
+	char	   *holder = NULL;
+
+	values[0] = ObjectIdGetDatum(tag->locktag_field1);
+	values[1] = ObjectIdGetDatum(tag->locktag_field2);
+	values[2] = ObjectIdGetDatum(tag->locktag_field3);
+
+	SPI_connect();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	if (SPI_execute_with_args("SELECT pg_catalog.format("
+							  "'process %s, role %s, application %s', "
+							  "COALESCE(l.pid::pg_catalog.text, 'of a prepared transaction'), "
+							  "COALESCE(a.usename::pg_catalog.text, '?'), "
+							  "pg_catalog.quote_literal(a.application_name)) "
+							  "FROM pg_catalog.pg_locks l "
+							  "LEFT JOIN pg_catalog.pg_stat_activity a "
+							  "ON a.pid OPERATOR(pg_catalog.=) l.pid "
+							  "WHERE l.locktype OPERATOR(pg_catalog.=) 'object' "
+							  "AND l.database OPERATOR(pg_catalog.=) $1 "
+							  "AND l.classid OPERATOR(pg_catalog.=) $2 "
+							  "AND l.objid OPERATOR(pg_catalog.=) $3 "
+							  "AND l.objsubid OPERATOR(pg_catalog.=) 1 "
+							  "AND l.granted",
+							  3, types, values, NULL, true, 1) == SPI_OK_SELECT &&
+		SPI_processed > 0)
+		holder = MemoryContextStrdup(caller,
+									 SPI_getvalue(SPI_tuptable->vals[0],
+												  SPI_tuptable->tupdesc, 1));
+	PopActiveSnapshot();
+	SPI_finish();
+	return holder ? holder : pstrdup("it has just ended");
+}
