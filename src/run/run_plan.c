@@ -30,7 +30,8 @@ typedef struct PlanProgress
 
 static void run_safely(int nargs, const ProcedureArgument *args);
 static Node *single_statement(const char *text);
-static List *plan_safely(Node *statement, const char *text);
+static List *plan_safely(Node *statement, const char *text,
+						 Finding **finding);
 static void run_steps(PlanProgress *progress);
 static void add_progress_to_context(void *arg);
 
@@ -75,12 +76,15 @@ run_safely(int nargs, const ProcedureArgument *args)
 	callback.arg = &progress;
 	callback.previous = error_context_stack;
 	error_context_stack = &callback;
-	steps = plan_safely(statement, text);
+	steps = plan_safely(statement, text, &finding);
 	if (steps != NIL)
 	{
 		Decision	decision = {0};
 
 		decision.outcome = DECISION_REWRITTEN;
+		decision.rule = finding->rule->name;
+		if (finding->effect->relation != NULL)
+			decision.relation = finding->effect->relation->name;
 		decision.command = GetCommandTagName(CreateCommandTag(statement));
 		decision.statement = text;
 		decision.executed = plan_as_script(steps);
@@ -119,24 +123,21 @@ single_statement(const char *text)
 	return statement;
 }
 
-/* The steps, or NIL when the statement may run as it is. */
+/*
+ * The steps, and why they are needed; NIL when the statement may run as it is,
+ * or when there is no plan: then the hook decides, and an override counts.
+ */
 static List *
-plan_safely(Node *statement, const char *text)
+plan_safely(Node *statement, const char *text, Finding **finding)
 {
 	EffectContext context = {0};
-	List	   *findings;
-	List	   *steps;
-	Finding    *heaviest;
 
 	context.source_text = text;
-	findings = judge_effects(describe_effects(statement, &context));
-	heaviest = heaviest_finding(findings);
-	if (heaviest == NULL || heaviest->action == ACTION_ALLOW)
+	*finding = heaviest_finding(judge_effects(describe_effects(statement,
+															   &context)));
+	if (*finding == NULL || (*finding)->action == ACTION_ALLOW)
 		return NIL;
-	steps = plan_statement(statement, context.effects, text);
-
-	/* without a plan the hook decides, and an override counts */
-	return steps;
+	return plan_statement(statement, context.effects, text);
 }
 
 /*
