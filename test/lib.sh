@@ -299,6 +299,15 @@ sm_build()
 		-cf - . | tar -C "$SM_BUILD" --no-same-owner -xf -
 	sm_own "$SM_BUILD"
 
+	# Real migration histories, where they lie beside the source tree.
+	if [ -d "$SM_TOP/../shared/corpus" ]
+	then
+		mkdir "$SM_WORK/shared"
+		cp -R "$SM_TOP/../shared/corpus" "$SM_WORK/shared/"
+		chmod -R u+w "$SM_WORK/shared"
+		sm_own "$SM_WORK/shared"
+	fi
+
 	sm_say "Building for $SM_VERSION"
 	sm_quietly sm_make clean
 	sm_quietly sm_make -s -j "$(nproc)" all || exit 1

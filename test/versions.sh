@@ -188,17 +188,24 @@ check()
 {
 	version=$1
 	root=$CHROOTS/$version
-	copy=/var/tmp/safe_migrate.$$
+	work=/var/tmp/safe_migrate.$$
+	copy=$work/tree
 
 	# What a run left that was cut off.
 	rm -rf "$root/var/tmp/safe_migrate".* "$root/tmp/safe_migrate".*
 
-	mkdir "$root$copy"
+	mkdir "$root$work" "$root$copy"
+	if [ -d "$SM_TOP/../shared/corpus" ]
+	then
+		mkdir "$root$work/shared"
+		cp -R "$SM_TOP/../shared/corpus" "$root$work/shared/"
+		chmod -R u+w "$root$work/shared"
+	fi
 	tar -C "$SM_TOP" --exclude=./.git --exclude='*.o' --exclude='*.so' -cf - . |
 		tar -C "$root$copy" --no-same-owner -xf -
 	status=0
 	alone check_in_chroot "$version" "$root" "$copy" || status=1
-	rm -rf "${root:?}$copy"
+	rm -rf "${root:?}$work"
 	return "$status"
 }
 

@@ -178,8 +178,10 @@ rows_of_group(const RelationRows *group)
 		List	   *findings = NIL;
 
 		foreach(inner, group->findings)
+		{
 			if (((Finding *) lfirst(inner))->rule == lfirst(cell))
-			findings = lappend(findings, lfirst(inner));
+				findings = lappend(findings, lfirst(inner));
+		}
 		rows = lappend(rows, make_row(group, effects_of(findings), findings));
 	}
 	return rows;

@@ -119,8 +119,10 @@ rewrite_reason_of_new_column(const NewColumn *column)
 	if (type_is_serial(definition->typeName))
 		return "each row gets a value from a sequence";
 	foreach(cell, definition->constraints)
+	{
 		if (lfirst_node(Constraint, cell)->contype == CONSTR_IDENTITY)
-		return "each row gets a value from a sequence";
+			return "each row gets a value from a sequence";
+	}
 	if (column->generated != NULL)
 		return column->has_virtual_value ? NULL :
 			"each row's value is computed and stored";
@@ -268,6 +270,7 @@ describe_column_type(AlterContext *alter)
 	AttrNumber	attnum;
 	Oid			type;
 	int32		typmod;
+	bool		possible;
 	char	   *reason;
 
 	effect = add_alter_effect(alter, CAUSE_ALTER_COLUMN_TYPE, name);
@@ -287,7 +290,12 @@ describe_column_type(AlterContext *alter)
 	rel = relation_open(alter->relation->relid, AccessShareLock);
 	typenameTypeIdAndMod(pstate, definition->typeName, &type, &typmod);
 	reason = column_type_rewrite_reason(pstate, rel, definition, attnum, type,
-										typmod);
+										typmod, &possible);
+	if (!possible)
+	{
+		relation_close(rel, AccessShareLock);
+		return;
+	}
 	if (reason != NULL && RELKIND_HAS_TABLE_AM(rel->rd_rel->relkind))
 		set_work(effect, WORK_REWRITE, reason);
 	else if (reason != NULL && rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)

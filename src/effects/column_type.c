@@ -35,18 +35,20 @@ static char *expression_rewrite_reason(Node *expression, AttrNumber attnum);
 
 /*
  * Why changing column attnum to the target type rewrites the table, as a
- * palloc'd clause; NULL if it does not, or if PostgreSQL will refuse the
- * conversion.  The caller holds a lock on rel.  Throws what the analysis of
- * USING throws, which ALTER TABLE would throw as well.
+ * palloc'd clause; NULL if it does not.  *possible is false if there is no such
+ * conversion, so that PostgreSQL will refuse it.  The caller holds a lock on
+ * rel.  Throws what the analysis of USING throws, which ALTER TABLE would throw
+ * as well.
  */
 char *
 column_type_rewrite_reason(ParseState *pstate, Relation rel,
 						   ColumnDef *definition, AttrNumber attnum,
-						   Oid target_type, int32 target_typmod)
+						   Oid target_type, int32 target_typmod, bool *possible)
 {
 	Node	   *expression = conversion_expression(pstate, rel, definition, attnum,
 												   target_type, target_typmod);
 
+	*possible = expression != NULL;
 	if (expression == NULL)
 		return NULL;
 	return expression_rewrite_reason(expression, attnum);

@@ -95,9 +95,14 @@ describe_add_constraint(AlterContext *alter)
 static void
 describe_add_foreign_key(AlterContext *alter, Constraint *constraint)
 {
-	Effect	   *effect = add_alter_effect(alter, CAUSE_ADD_FOREIGN_KEY,
-										  constraint->conname);
+	Effect	   *effect;
 
+	/* PostgreSQL will say so */
+	if (alter->effects->overlay == NULL &&
+		!OidIsValid(RangeVarGetRelid(constraint->pktable, NoLock, true)))
+		return;
+	effect = add_alter_effect(alter, CAUSE_ADD_FOREIGN_KEY,
+							  constraint->conname);
 	effect->location = constraint->location;
 	if (!constraint->skip_validation &&
 		compat_constraint_is_enforced(constraint))
@@ -138,8 +143,13 @@ describe_add_key(AlterContext *alter, Constraint *constraint)
 	effect = add_alter_effect(alter, cause, constraint->conname);
 	effect->location = constraint->location;
 
-	if (constraint->indexname == NULL)
+	/* ON ONLY a partitioned table makes an empty, invalid parent index */
+	if (constraint->indexname == NULL &&
+		(alter->relation->relkind != RELKIND_PARTITIONED_TABLE ||
+		 alter->statement->relation->inh))
 		set_work(effect, WORK_INDEX_BUILD, NULL);
+	else if (constraint->indexname == NULL)
+		return;
 	else if (constraint->contype == CONSTR_PRIMARY &&
 			 key_may_be_null(alter, constraint))
 		set_work(effect, WORK_SCAN, not_null_reason);
@@ -164,7 +174,8 @@ key_may_be_null(AlterContext *alter, Constraint *constraint)
 	if (get_rel_relkind(index_oid) != RELKIND_INDEX)
 		return false;
 	index = relation_open(index_oid, AccessShareLock);
-	for (int i = 0; i < index->rd_index->indnkeyatts; i++)
+	for (int i = 0; i < index->rd_index->indnkeyatts &&
+		 index->rd_index->indrelid == alter->relation->relid; i++)
 	{
 		AttrNumber	attnum = index->rd_index->indkey.values[i];
 		char	   *column = attnum > 0 ?
@@ -190,8 +201,10 @@ key_may_be_null_in_script(AlterContext *alter, Constraint *constraint)
 	if (index == NULL || index->dropped)
 		return false;
 	foreach(cell, overlay_key_columns(overlay, index))
+	{
 		if (!not_null_is_proven(alter, lfirst(cell)))
-		return true;
+			return true;
+	}
 	return false;
 }
 
@@ -236,9 +249,11 @@ not_null_is_proven(AlterContext *alter, const char *column)
 	if (entry != NULL)
 		column = get_attname(alter->relation->relid, entry->attnum, false);
 	foreach(cell, find_all_inheritors(alter->relation->relid, NoLock, NULL))
+	{
 		if (!proven_in_relation(lfirst_oid(cell), column, dropped,
 								alter->effects))
-		return false;
+			return false;
+	}
 	return true;
 }
 
@@ -269,8 +284,10 @@ name_is_listed(List *names, const char *name)
 	ListCell   *cell;
 
 	foreach(cell, names)
+	{
 		if (strcmp(lfirst(cell), name) == 0)
-		return true;
+			return true;
+	}
 	return false;
 }
 

@@ -67,7 +67,7 @@ extern bool type_is_serial(const TypeName *type_name);
 extern char *column_type_rewrite_reason(struct ParseState *pstate, Relation rel,
 										ColumnDef *definition,
 										AttrNumber attnum, Oid target_type,
-										int32 target_typmod);
+										int32 target_typmod, bool *possible);
 
 extern char *type_change_rewrite_reason(Oid source_type, int32 source_typmod,
 										Oid target_type,
@@ -132,6 +132,7 @@ extern void describe_alter_domain(Node *statement, EffectContext *context);
 extern void describe_alter_enum(Node *statement, EffectContext *context);
 extern void describe_alter_composite(AlterTableStmt *statement,
 									 EffectContext *context);
+extern List *tables_of_type(Oid type);
 extern void describe_create_trigger(Node *statement, EffectContext *context);
 extern void describe_opaque(Node *statement, EffectContext *context);
 extern List *name_of_relation(const RangeVar *relation);

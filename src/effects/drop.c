@@ -39,6 +39,7 @@ static void add_cascade_victims(const ObjectAddress *root, bool cascade,
 static void add_cascade_victim(const ObjectAddress *object,
 							   EffectContext *context);
 static bool is_drop_of_relation(ObjectType type);
+static bool is_of_type(char relkind, ObjectType type);
 
 /* DROP of anything that DropStmt covers. */
 void
@@ -68,6 +69,27 @@ is_drop_of_relation(ObjectType type)
 		type == OBJECT_SEQUENCE;
 }
 
+static bool
+is_of_type(char relkind, ObjectType type)
+{
+	switch (relkind)
+	{
+		case RELKIND_RELATION:
+		case RELKIND_PARTITIONED_TABLE:
+			return type == OBJECT_TABLE;
+		case RELKIND_VIEW:
+			return type == OBJECT_VIEW;
+		case RELKIND_MATVIEW:
+			return type == OBJECT_MATVIEW;
+		case RELKIND_SEQUENCE:
+			return type == OBJECT_SEQUENCE;
+		case RELKIND_FOREIGN_TABLE:
+			return type == OBJECT_FOREIGN_TABLE;
+		default:
+			return false;
+	}
+}
+
 /* DROP TABLE, VIEW, MATERIALIZED VIEW, SEQUENCE, FOREIGN TABLE */
 static void
 describe_drop_table(DropStmt *stmt, RangeVar *name, EffectContext *context)
@@ -81,7 +103,7 @@ describe_drop_table(DropStmt *stmt, RangeVar *name, EffectContext *context)
 		!OidIsValid(RangeVarGetRelid(name, NoLock, true)))
 		return;
 	relation = target_relation(name, PERMISSION_DROP, context);
-	if (relation == NULL)
+	if (relation == NULL || !is_of_type(relation->relkind, stmt->removeType))
 		return;
 	effect = add_effect(context, stmt->removeType == OBJECT_TABLE ?
 						CAUSE_DROP_TABLE : CAUSE_DROP_OBJECT, relation,

@@ -8,6 +8,7 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/relation.h"
 #include "access/transam.h"
 #include "catalog/catalog.h"
@@ -15,6 +16,7 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_namespace.h"
+#include "commands/sequence.h"
 #include "common/catalog.h"
 #include "common/compat.h"
 #include "common/new_relations.h"
@@ -29,12 +31,13 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
-static const struct
+typedef struct Describer
 {
 	NodeTag		tag;
 	DescribeFunction describe;
-}			describers[] =
+} Describer;
 
+static const Describer describers[] =
 {
 	{T_AlterTableStmt, describe_alter_table},
 	{T_IndexStmt, describe_create_index},
@@ -83,6 +86,7 @@ static void take_overlay(RelationFacts *facts, OverlayRelation *entry);
 static bool is_permitted(Oid relid, TargetPermission permission);
 static bool is_ours(Relation rel);
 static void measure_storage(RelationFacts *facts, Oid relid);
+static bool holds_nothing(Relation rel);
 
 const char *
 work_name(EffectWork work)
@@ -341,7 +345,7 @@ measure_storage(RelationFacts *facts, Oid relid)
 
 	if (rel == NULL)
 		return;
-	if (RELKIND_HAS_STORAGE(rel->rd_rel->relkind))
+	if (RELKIND_HAS_STORAGE(rel->rd_rel->relkind) && !holds_nothing(rel))
 	{
 		Oid			toast = rel->rd_rel->reltoastrelid;
 
@@ -368,6 +372,30 @@ measure_storage(RelationFacts *facts, Oid relid)
 		}
 	}
 	relation_close(rel, AccessShareLock);
+}
+
+/*
+ * A sequence has its one row from the start: like an empty table it counts
+ * only once it has given out a value.
+ */
+static bool
+holds_nothing(Relation rel)
+{
+	Buffer		buffer;
+	Page		page;
+	HeapTupleHeader tuple;
+	bool		is_called;
+
+	if (rel->rd_rel->relkind != RELKIND_SEQUENCE || RELATION_IS_OTHER_TEMP(rel))
+		return false;
+	buffer = ReadBuffer(rel, 0);
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	page = BufferGetPage(buffer);
+	tuple = (HeapTupleHeader) PageGetItem(page, PageGetItemId(page,
+															  FirstOffsetNumber));
+	is_called = ((Form_pg_sequence_data) ((char *) tuple + tuple->t_hoff))->is_called;
+	UnlockReleaseBuffer(buffer);
+	return !is_called;
 }
 
 /*

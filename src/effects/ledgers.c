@@ -13,12 +13,13 @@
 #include "utils/rel.h"
 
 /* All columns named must be there; at most three tell the tools apart. */
-static const struct
+typedef struct RunnerLedger
 {
 	const char *relname;
 	const char *columns[3];
-}			runner_ledgers[] =
+} RunnerLedger;
 
+static const RunnerLedger runner_ledgers[] =
 {
 	{"__diesel_schema_migrations", {"version", "run_on"}},
 	{"__drizzle_migrations", {"hash", "created_at"}},

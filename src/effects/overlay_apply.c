@@ -164,8 +164,10 @@ add_elements(Overlay *overlay, OverlayRelation *relation, CreateStmt *stmt)
 			relation->partial = true;
 	}
 	foreach(cell, stmt->tableElts)
+	{
 		if (IsA(lfirst(cell), Constraint))
-		overlay_add_constraint(overlay, relation, lfirst(cell), NULL);
+			overlay_add_constraint(overlay, relation, lfirst(cell), NULL);
+	}
 }
 
 /* CREATE FOREIGN TABLE */

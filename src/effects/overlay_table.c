@@ -139,8 +139,10 @@ rename_in_list(List *names, const char *old_name, char *new_name)
 	ListCell   *cell;
 
 	foreach(cell, names)
+	{
 		if (strcmp(lfirst(cell), old_name) == 0)
-		lfirst(cell) = new_name;
+			lfirst(cell) = new_name;
+	}
 }
 
 /* ADD COLUMN, and the columns of CREATE TABLE */

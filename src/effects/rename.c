@@ -23,6 +23,8 @@
 #include "utils/lsyscache.h"
 
 static void describe_rename_relation(RenameStmt *stmt, EffectContext *context);
+static void describe_rename_attribute(RenameStmt *stmt, RelationFacts *type,
+									  EffectContext *context);
 static void describe_rename_other(RenameStmt *stmt, EffectContext *context);
 static bool is_relation_type(ObjectType type);
 static bool is_unseen_by_clients(ObjectType type);
@@ -70,6 +72,30 @@ describe_rename_relation(RenameStmt *stmt, EffectContext *context)
 	effect->node = (Node *) stmt;
 	if (cause != CAUSE_METADATA)
 		set_risk(effect, RISK_BREAKS_CLIENTS);
+	if (stmt->renameType == OBJECT_ATTRIBUTE && OidIsValid(relation->relid) &&
+		stmt->behavior == DROP_CASCADE)
+		describe_rename_attribute(stmt, relation, context);
+}
+
+/* The tables made OF a composite type follow it. */
+static void
+describe_rename_attribute(RenameStmt *stmt, RelationFacts *type,
+						  EffectContext *context)
+{
+	ListCell   *cell;
+
+	foreach(cell, tables_of_type(get_rel_type_id(type->relid)))
+	{
+		RelationFacts *facts = relation_facts(lfirst_oid(cell), context);
+		Effect	   *effect;
+
+		if (facts == NULL)
+			continue;
+		effect = add_effect(context, CAUSE_RENAME_COLUMN, facts,
+							AccessExclusiveLock);
+		effect->object = quoted_name(stmt->subname);
+		set_risk(effect, RISK_BREAKS_CLIENTS);
+	}
 }
 
 static bool

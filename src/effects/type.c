@@ -20,6 +20,8 @@
 #include "utils/rel.h"
 
 static bool domain_reads_tables(AlterDomainStmt *stmt);
+static void describe_attribute(AlterTableCmd *command, RelationFacts *table,
+							   EffectContext *context);
 
 /*
  * ALTER DOMAIN ADD CONSTRAINT, SET NOT NULL and VALIDATE read every table that
@@ -98,30 +100,64 @@ describe_alter_enum(Node *statement, EffectContext *context)
 }
 
 /*
- * ALTER TYPE of a composite type: with CASCADE the typed tables follow, and
- * are rewritten when an attribute's type changes.
+ * ALTER TYPE of a composite type: with CASCADE the typed tables follow, as if
+ * it was said of them.
  */
 void
 describe_alter_composite(AlterTableStmt *stmt, EffectContext *context)
 {
-	Relation	catalog;
-	SysScanDesc scan;
-	HeapTuple	tuple;
 	Oid			type;
-	List	   *relids = NIL;
-	bool		retypes = false;
 	ListCell   *cell;
+	ListCell   *inner;
 
-	foreach(cell, stmt->cmds)
-		if (lfirst_node(AlterTableCmd, cell)->subtype == AT_AlterColumnType)
-		retypes = true;
 	type = LookupTypeNameOid(NULL,
 							 makeTypeNameFromNameList(name_of_relation(stmt->relation)),
 							 true);
 	if (!OidIsValid(type))
 		return;
+	foreach(cell, tables_of_type(type))
+	{
+		RelationFacts *facts = relation_facts(lfirst_oid(cell), context);
 
-	catalog = table_open(RelationRelationId, AccessShareLock);
+		if (facts == NULL)
+			continue;
+		foreach(inner, stmt->cmds)
+			describe_attribute(lfirst_node(AlterTableCmd, inner), facts,
+							   context);
+	}
+}
+
+static void
+describe_attribute(AlterTableCmd *command, RelationFacts *table,
+				   EffectContext *context)
+{
+	Effect	   *effect;
+
+	/* PostgreSQL refuses it while there are such tables */
+	if (command->behavior != DROP_CASCADE)
+		return;
+	effect = add_effect(context, command->subtype == AT_DropColumn ?
+						CAUSE_DROP_COLUMN : CAUSE_ALTER_TYPE, table,
+						AccessExclusiveLock);
+	if (command->subtype == AT_DropColumn)
+	{
+		effect->object = quoted_name(command->name);
+		set_risk(effect, RISK_LOSES_DATA);
+	}
+	else if (command->subtype == AT_AlterColumnType)
+		set_work(effect, WORK_REWRITE,
+				 "it is a table of that type, whose values are converted");
+}
+
+/* OIDs of the tables made OF a composite type. */
+List *
+tables_of_type(Oid type)
+{
+	Relation	catalog = table_open(RelationRelationId, AccessShareLock);
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	List	   *relids = NIL;
+
 	scan = systable_beginscan(catalog, InvalidOid, false, NULL, 0, NULL);
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
@@ -132,20 +168,7 @@ describe_alter_composite(AlterTableStmt *stmt, EffectContext *context)
 	}
 	systable_endscan(scan);
 	table_close(catalog, AccessShareLock);
-
-	foreach(cell, relids)
-	{
-		RelationFacts *facts = relation_facts(lfirst_oid(cell), context);
-		Effect	   *effect;
-
-		if (facts == NULL)
-			continue;
-		effect = add_effect(context, CAUSE_ALTER_TYPE, facts,
-							AccessExclusiveLock);
-		if (retypes)
-			set_work(effect, WORK_REWRITE,
-					 "it is a table of that type, whose values are converted");
-	}
+	return relids;
 }
 
 /* The name of a relation as a list of strings, as types are looked up. */

@@ -410,8 +410,10 @@ collect_columns(Node *node, void *context)
 		char	   *name = strVal(llast(((ColumnRef *) node)->fields));
 
 		foreach(cell, *columns)
+		{
 			if (strcmp(lfirst(cell), name) == 0)
-			return false;
+				return false;
+		}
 		*columns = lappend(*columns, name);
 		return false;
 	}

@@ -20,6 +20,7 @@
 #include "policy/policy.h"
 #include "record/record.h"
 #include "run/judge.h"
+#include "run/step.h"
 #include "storage/lock.h"
 #include "tcop/utility.h"
 #include "utils/acl.h"
@@ -91,8 +92,10 @@ judge_statement(PlannedStmt *pstmt, const char *query_string,
 	if (heaviest != NULL)
 		act_on(&judgement, heaviest);
 	foreach(cell, judgement.findings)
+	{
 		if (lfirst(cell) != heaviest)
-		act_on(&judgement, lfirst(cell));
+			act_on(&judgement, lfirst(cell));
+	}
 
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(context);
@@ -314,6 +317,8 @@ reject(const Judgement *judgement, const Finding *finding)
 			 errdetail("%s\n%s", effects, judgement->refused_override) :
 			 errdetail("%s", effects),
 			 script ? errhint("%s", script) :
+			 statement_needs_no_transaction(judgement->pstmt->utilityStmt) ?
+			 errhint("SET safe_migrate.override = 'reason'; before it lets it pass once, and is recorded.") :
 			 errhint("SET LOCAL safe_migrate.override = 'reason'; in the same transaction lets it pass, and is recorded."),
 			 errposition(error_position(judgement, finding))));
 }

@@ -57,6 +57,7 @@ run_safely(int nargs, const ProcedureArgument *args)
 	List	   *steps;
 	char	   *text;
 	Node	   *statement;
+	Finding    *finding;
 
 	Assert(nargs == 1);
 	if (args[0].isnull)

@@ -144,6 +144,7 @@ shell_scripts()
 
 tool pg_bsd_indent sh test/lint/format.sh --check
 tool cppcheck cppcheck -q --std=c11 --enable=warning,portability,performance \
+	-DPG_VERSION_NUM=150000 -D'foreach(cell,list)=for(cell=list;cell;)' \
 	--inline-suppr --suppress=missingIncludeSystem --error-exitcode=1 -I src src
 # shellcheck disable=SC2046  # no script of ours has a space in its name
 tool shellcheck shellcheck -x $(shell_scripts)

@@ -78,7 +78,7 @@ given_entries(void)
 	foreach(cell, given_files)
 	{
 		const char *below = ((GivenFile *) lfirst(cell))->path +
-			strlen(GIVEN_ROOT) + 1;
+		strlen(GIVEN_ROOT) + 1;
 		int			length = strcspn(below, "/");
 		DirectoryEntry *entry;
 
