@@ -36,6 +36,14 @@ typedef struct QueryArguments
 	char		nulls[16];
 } QueryArguments;
 
+/* A query and its plan, kept for the session. */
+typedef struct KeptPlan
+{
+	struct KeptPlan *next;
+	const char *query;
+	SPIPlanPtr	plan;
+} KeptPlan;
+
 static const char *const attempt_state_names[] = {
 	[ATTEMPT_RUNNING] = "running",
 	[ATTEMPT_APPLIED] = "applied",
@@ -65,6 +73,7 @@ static void end_access(LedgerAccess *access);
 static void add_argument(QueryArguments *arguments, Oid type, Datum value,
 						 bool isnull);
 static void add_text(QueryArguments *arguments, const char *value);
+static SPIPlanPtr kept_plan(const char *query, QueryArguments *arguments);
 static void run_query(const char *query, QueryArguments *arguments,
 					  int expected);
 static LedgerEntry *entry_of_row(LedgerAccess *access, uint64 row);
@@ -131,14 +140,43 @@ add_text(QueryArguments *arguments, const char *value)
 				 value == NULL);
 }
 
+/*
+ * The plan of a query, kept for the session: a load asks the same questions of
+ * every file.  The plan cache takes care of whatever changes meanwhile, be it
+ * that the extension is dropped and created again.  query is a constant.
+ */
+static SPIPlanPtr
+kept_plan(const char *query, QueryArguments *arguments)
+{
+	static KeptPlan *plans = NULL;
+	KeptPlan   *kept;
+	SPIPlanPtr	plan;
+
+	for (kept = plans; kept != NULL; kept = kept->next)
+	{
+		if (kept->query == query)
+			return kept->plan;
+	}
+	plan = SPI_prepare(query, arguments->count, arguments->types);
+	if (plan == NULL)
+		elog(ERROR, "could not plan a ledger query: %s",
+			 SPI_result_code_string(SPI_result));
+	kept = MemoryContextAlloc(TopMemoryContext, sizeof(KeptPlan));
+	SPI_keepplan(plan);
+	kept->query = query;
+	kept->plan = plan;
+	kept->next = plans;
+	plans = kept;
+	return kept->plan;
+}
+
 static void
 run_query(const char *query, QueryArguments *arguments, int expected)
 {
 	int			result;
 
-	result = SPI_execute_with_args(query, arguments->count, arguments->types,
-								   arguments->values, arguments->nulls,
-								   false, 0);
+	result = SPI_execute_plan(kept_plan(query, arguments), arguments->values,
+							  arguments->nulls, false, 0);
 	if (result != expected)
 		elog(ERROR, "unexpected result of a ledger query: %s",
 			 SPI_result_code_string(result));
