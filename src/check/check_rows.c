@@ -66,7 +66,6 @@ check_rows(ScriptState *state, const ScriptStatement *statement)
 
 	context.source_text = state->text;
 	context.overlay = state->overlay;
-	context.in_transaction = state->in_transaction;
 	if (node != NULL)
 		effects = describe_effects(node, &context);
 	findings = judge_effects(effects);

@@ -10,6 +10,7 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_constraint.h"
 #include "check/existence.h"
+#include "common/catalog.h"
 #include "effects/describe.h"
 #include "nodes/makefuncs.h"
 #include "utils/lsyscache.h"

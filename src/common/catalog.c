@@ -9,6 +9,7 @@
 
 #include "access/genam.h"
 #include "access/htup_details.h"
+#include "access/relation.h"
 #include "access/table.h"
 #include "catalog/dependency.h"
 #include "catalog/namespace.h"
@@ -19,6 +20,7 @@
 #include "catalog/pg_proc.h"
 #include "commands/extension.h"
 #include "common/catalog.h"
+#include "common/compat.h"
 #include "common/errors.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -186,16 +188,17 @@ range_var_display_name(const RangeVar *relation)
  * See catalog.h.
  */
 bool
-attribute_is_not_null(Oid relid, AttrNumber attnum)
+column_has_valid_not_null(Oid relid, AttrNumber attnum)
 {
-	HeapTuple	tuple = SearchSysCache2(ATTNUM, ObjectIdGetDatum(relid),
-										Int16GetDatum(attnum));
+	Relation	rel = try_relation_open(relid, AccessShareLock);
 	bool		not_null;
 
-	if (!HeapTupleIsValid(tuple))
+	if (rel == NULL)
 		return false;
-	not_null = ((Form_pg_attribute) GETSTRUCT(tuple))->attnotnull;
-	ReleaseSysCache(tuple);
+	not_null = compat_attribute_is_valid_not_null(rel,
+												  TupleDescAttr(RelationGetDescr(rel),
+																attnum - 1));
+	relation_close(rel, AccessShareLock);
 	return not_null;
 }
 
@@ -231,4 +234,20 @@ size_in_words(uint64 bytes)
 		unit++;
 	}
 	return psprintf(UINT64_FORMAT " %s", bytes, units[unit]);
+}
+
+/*
+ * See catalog.h.
+ */
+bool
+name_is_listed(List *names, const char *name)
+{
+	ListCell   *cell;
+
+	foreach(cell, names)
+	{
+		if (strcmp(lfirst(cell), name) == 0)
+			return true;
+	}
+	return false;
 }

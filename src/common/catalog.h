@@ -48,11 +48,14 @@ extern char *relation_display_name(Oid relid);
 /* A RangeVar as the user wrote it, quoted, palloc'd. */
 extern char *range_var_display_name(const RangeVar *relation);
 
-/* True if a column is marked NOT NULL. */
-extern bool attribute_is_not_null(Oid relid, AttrNumber attnum);
+/* True if a column is NOT NULL and all rows are known to have a value. */
+extern bool column_has_valid_not_null(Oid relid, AttrNumber attnum);
 
 /* True if a partitioned table has a default partition. */
 extern bool relation_has_default_partition(Oid relid);
+
+/* True if a list of strings has that one. */
+extern bool name_is_listed(List *names, const char *name);
 
 /* Size in words: 512 kB, 41 GB; palloc'd. */
 extern char *size_in_words(uint64 bytes);

@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "commands/defrem.h"
 #include "common/compat.h"
 #include "utils/typcache.h"
@@ -29,6 +30,22 @@ compat_attribute_is_valid_not_null(Relation rel, Form_pg_attribute attribute)
 #else
 	return attribute->attnotnull;
 #endif
+}
+
+/*
+ * The name of a column's NOT NULL constraint, valid or not, palloc'd; NULL if
+ * there is none, or where (15-17) it is no constraint with a name.
+ */
+char *
+compat_not_null_constraint(Oid relid, const char *column)
+{
+#if PG_VERSION_NUM >= 180000
+	HeapTuple	tuple = findNotNullConstraint(relid, column);
+
+	if (HeapTupleIsValid(tuple))
+		return pstrdup(NameStr(((Form_pg_constraint) GETSTRUCT(tuple))->conname));
+#endif
+	return NULL;
 }
 
 bool

@@ -173,6 +173,14 @@
 #define COMPAT_CONSTRAINT_NOTNULL 'n'
 #endif
 
+/* 19: the scanner has no warnings of its own any more */
+#if PG_VERSION_NUM < 190000
+#define compat_scan_without_warnings(extra) \
+	((extra)->escape_string_warning = false)
+#else
+#define compat_scan_without_warnings(extra) ((void) 0)
+#endif
+
 /* 19: REPACK took over CLUSTER and VACUUM FULL */
 #if PG_VERSION_NUM >= 190000
 #define COMPAT_CLUSTER_TAG T_RepackStmt
@@ -193,6 +201,8 @@
 /* 18: attnotnull is also true for a NOT NULL that is NOT VALID */
 extern bool compat_attribute_is_valid_not_null(Relation rel,
 											   Form_pg_attribute attribute);
+
+extern char *compat_not_null_constraint(Oid relid, const char *column);
 
 /*
  * True if a new column of that type makes PostgreSQL rewrite the table: a

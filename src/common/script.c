@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "common/compat.h"
 #include "common/errors.h"
 #include "common/script.h"
 #include "mb/pg_wchar.h"
@@ -40,6 +41,8 @@ scan_sql(const char *text)
 	result->tokens = palloc(allocated * sizeof(SqlToken));
 
 	scanner = scanner_init(text, &extra, &ScanKeywords, ScanKeywordTokens);
+	/* the parser has warned already */
+	compat_scan_without_warnings(&extra);
 	for (;;)
 	{
 		int			code = core_yylex(&value, &location, scanner);

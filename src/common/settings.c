@@ -14,6 +14,7 @@
 int			setting_mode = MODE_AUTO;
 char	   *setting_rules = NULL;
 char	   *setting_override = NULL;
+bool		override_is_spent = false;
 int			setting_small_table = 1024;
 int			setting_in_transaction = IN_TRANSACTION_REJECT;
 int			setting_lock_deadline = 30000;
@@ -49,6 +50,7 @@ static bool check_in_transaction(int *newval, void **extra, GucSource source);
 static void define_judging_settings(GucStringCheckHook check_rules,
 									GucStringAssignHook assign_rules);
 static void define_reserved_settings(void);
+static void assign_override(const char *newval, void *extra);
 
 /*
  * Register all settings.  The hooks of safe_migrate.rules come from the
@@ -81,7 +83,7 @@ define_judging_settings(GucStringCheckHook check_rules,
 							   "Reason why statements may pass although a rule refuses them.",
 							   "Recorded. Ends with the transaction in which a statement was judged.",
 							   &setting_override, "", PGC_SUSET, 0,
-							   NULL, NULL, NULL);
+							   NULL, assign_override, NULL);
 	DefineCustomIntVariable("safe_migrate.small_table",
 							"Tables up to this size may be scanned, rewritten and indexed under a lock.",
 							"0 judges tables of every size.",
@@ -139,6 +141,13 @@ define_reserved_settings(void)
 							"Has no effect in this version.",
 							&setting_restore_point_ttl, 7 * 24 * 60 * 60, 0,
 							INT_MAX, PGC_SUSET, GUC_UNIT_S, NULL, NULL, NULL);
+}
+
+/* Whoever sets it means the next statement. */
+static void
+assign_override(const char *newval, void *extra)
+{
+	override_is_spent = false;
 }
 
 /* A promise that cannot be kept is refused rather than ignored. */

@@ -37,6 +37,7 @@ typedef enum InternalErrorPolicy
 extern int	setting_mode;
 extern char *setting_rules;
 extern char *setting_override;
+extern bool override_is_spent;	/* its statement has failed; SET renews it */
 extern int	setting_small_table;	/* kB */
 extern int	setting_in_transaction;
 extern int	setting_lock_deadline;	/* ms */

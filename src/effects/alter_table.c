@@ -183,7 +183,7 @@ add_alter_effect(AlterContext *alter, EffectCause cause, const char *object)
 
 	effect->object = quoted_name(object);
 	effect->subcommand = alter->subcommand;
-	effect->node = (Node *) alter->command;
+	effect->alone = !alter->statement->relation->inh;
 	return effect;
 }
 

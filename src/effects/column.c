@@ -61,6 +61,8 @@ static bool operator_class_survives(Relation index, int key, Oid old_type,
 									Oid target_type);
 static void describe_retyped_constraints(AlterContext *alter, Relation rel,
 										 AttrNumber attnum, bool rewrite);
+static void describe_referencing_tables(AlterContext *alter,
+										AttrNumber attnum);
 static bool constraint_has_column(Relation constraint_rel, HeapTuple tuple,
 								  AttrNumber attnum);
 
@@ -237,7 +239,6 @@ describe_new_column_constraint(AlterContext *alter, const NewColumn *column,
 	effect = add_alter_effect(alter, CAUSE_ADD_COLUMN_CONSTRAINT,
 							  column->definition->colname);
 	effect->location = constraint->location;
-	effect->node = (Node *) constraint;
 	set_work(effect, work, reason);
 }
 
@@ -291,14 +292,17 @@ describe_column_type(AlterContext *alter)
 	typenameTypeIdAndMod(pstate, definition->typeName, &type, &typmod);
 	reason = column_type_rewrite_reason(pstate, rel, definition, attnum, type,
 										typmod, &possible);
+	if (compat_attribute_is_virtual(TupleDescAttr(RelationGetDescr(rel),
+												  attnum - 1)->attgenerated))
+		reason = NULL;			/* nothing is stored */
 	if (!possible)
 	{
 		relation_close(rel, AccessShareLock);
 		return;
 	}
-	if (reason != NULL && RELKIND_HAS_TABLE_AM(rel->rd_rel->relkind))
-		set_work(effect, WORK_REWRITE, reason);
-	else if (reason != NULL && rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
+	if (reason != NULL &&
+		(RELKIND_HAS_TABLE_AM(rel->rd_rel->relkind) ||
+		 rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE))
 		set_work(effect, WORK_REWRITE, reason);
 	else
 		describe_retyped_indexes(alter, rel, attnum, type,
@@ -434,6 +438,30 @@ describe_retyped_constraints(AlterContext *alter, Relation rel,
 	table_close(catalog, AccessShareLock);
 	add_foreign_key_partners(alter->relation, attnum, AccessExclusiveLock,
 							 alter->effects);
+	if (rewrite)
+		describe_referencing_tables(alter, attnum);
+}
+
+/* New values of a key are looked for again from every table that refers to it. */
+static void
+describe_referencing_tables(AlterContext *alter, AttrNumber attnum)
+{
+	ListCell   *cell;
+
+	foreach(cell, foreign_key_partners(alter->relation->relid, attnum, true))
+	{
+		RelationFacts *facts = relation_facts(lfirst_oid(cell),
+											  alter->effects);
+		Effect	   *effect;
+
+		if (facts == NULL)
+			continue;
+		effect = add_effect(alter->effects, CAUSE_ALTER_COLUMN_TYPE, facts,
+							AccessExclusiveLock);
+		effect->object = quoted_name(alter->command->name);
+		effect->subcommand = alter->subcommand;
+		set_work(effect, WORK_FK_SCAN, "its foreign key is checked again");
+	}
 }
 
 static bool

@@ -15,6 +15,7 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_inherits.h"
+#include "common/catalog.h"
 #include "common/compat.h"
 #include "effects/describe.h"
 #include "effects/overlay.h"
@@ -275,20 +276,6 @@ constraints_dropped(AlterTableStmt *stmt)
 			names = lappend(names, command->name);
 	}
 	return names;
-}
-
-/* True if a list of C strings has the name. */
-bool
-name_is_listed(List *names, const char *name)
-{
-	ListCell   *cell;
-
-	foreach(cell, names)
-	{
-		if (strcmp(lfirst(cell), name) == 0)
-			return true;
-	}
-	return false;
 }
 
 static bool

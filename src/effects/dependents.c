@@ -16,36 +16,64 @@
 #include "catalog/pg_depend.h"
 #include "catalog/pg_type.h"
 #include "effects/describe.h"
+#include "miscadmin.h"
 #include "utils/fmgroids.h"
+#include "utils/hsearch.h"
 
-static bool is_followed(char deptype, bool cascade);
-static bool address_is_member(List *addresses, const ObjectAddress *address);
-static List *direct_dependents(Relation depend, const ObjectAddress *object,
-							   bool cascade, List *found);
+/* The objects found so far: a list to walk, and a set to look them up. */
+typedef struct FoundObjects
+{
+	List	   *list;			/* of ObjectAddress */
+	HTAB	   *set;
+} FoundObjects;
+
+static void add_dependents(Relation depend, const ObjectAddress *object,
+						   DependencySearch search, FoundObjects *found);
+static void add_owners(Relation depend, const ObjectAddress *object,
+					   FoundObjects *found);
+static bool is_followed(char deptype, DependencySearch search);
+static void add_object(FoundObjects *found, Oid class_oid, Oid object_oid,
+					   int32 sub_id);
 
 /*
- * The objects that are dropped together with root, root itself not included:
- * with cascade everything that depends on it, otherwise what is part of it.
- * Returns a list of ObjectAddress in the current memory context.  Takes no
- * lock on them: this is a forecast, the DROP makes its own search.
+ * The objects that depend on root, root itself not included: what is part of
+ * it, what uses it, or what a DROP ... CASCADE takes along.  Returns a list of
+ * ObjectAddress in the current memory context.  Takes no lock on them: this is
+ * a forecast, the DROP makes its own search.
  */
 List *
-dependent_objects(const ObjectAddress *root, bool cascade)
+dependent_objects(const ObjectAddress *root, DependencySearch search)
 {
 	Relation	depend = table_open(DependRelationId, AccessShareLock);
-	List	   *found = list_make1((void *) root);
+	FoundObjects found = {0};
+	HASHCTL		control = {0};
 
-	/* found grows while it is walked */
-	for (int i = 0; i < list_length(found); i++)
-		found = direct_dependents(depend, list_nth(found, i), cascade, found);
+	control.keysize = sizeof(ObjectAddress);
+	control.entrysize = sizeof(ObjectAddress);
+	control.hcxt = CurrentMemoryContext;
+	found.set = hash_create("safe_migrate dependents", 64, &control,
+							HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	add_object(&found, root->classId, root->objectId, root->objectSubId);
+
+	/* the list grows while it is walked */
+	for (int i = 0; i < list_length(found.list); i++)
+	{
+		const ObjectAddress *object = list_nth(found.list, i);
+
+		CHECK_FOR_INTERRUPTS();
+		add_dependents(depend, object, search, &found);
+		if (i > 0 && search == SEARCH_CASCADE)
+			add_owners(depend, object, &found);
+	}
 	table_close(depend, AccessShareLock);
-	return list_delete_first(found);
+	hash_destroy(found.set);
+	return list_delete_first(found.list);
 }
 
-/* Append the objects that refer to one object and are not listed yet. */
-static List *
-direct_dependents(Relation depend, const ObjectAddress *object, bool cascade,
-				  List *found)
+/* The objects that refer to one object. */
+static void
+add_dependents(Relation depend, const ObjectAddress *object,
+			   DependencySearch search, FoundObjects *found)
 {
 	ScanKeyData key[3];
 	int			nkeys = 2;
@@ -65,29 +93,46 @@ direct_dependents(Relation depend, const ObjectAddress *object, bool cascade,
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
 		Form_pg_depend form = (Form_pg_depend) GETSTRUCT(tuple);
-		ObjectAddress dependent;
 
-		if (!is_followed(form->deptype, cascade))
-			continue;
-		ObjectAddressSubSet(dependent, form->classid, form->objid,
-							form->objsubid);
-		if (!address_is_member(found, &dependent))
-		{
-			ObjectAddress *copy = palloc(sizeof(ObjectAddress));
-
-			*copy = dependent;
-			found = lappend(found, copy);
-		}
+		if (is_followed(form->deptype, search))
+			add_object(found, form->classid, form->objid, form->objsubid);
 	}
 	systable_endscan(scan);
-	return found;
+}
+
+/*
+ * What an object is an internal part of goes with it: the view of a rule, the
+ * generated column of an expression.  findDependentObjects() does so too.
+ */
+static void
+add_owners(Relation depend, const ObjectAddress *object, FoundObjects *found)
+{
+	ScanKeyData key[2];
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	ScanKeyInit(&key[0], Anum_pg_depend_classid, BTEqualStrategyNumber,
+				F_OIDEQ, ObjectIdGetDatum(object->classId));
+	ScanKeyInit(&key[1], Anum_pg_depend_objid, BTEqualStrategyNumber,
+				F_OIDEQ, ObjectIdGetDatum(object->objectId));
+	scan = systable_beginscan(depend, DependDependerIndexId, true, NULL, 2,
+							  key);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_depend form = (Form_pg_depend) GETSTRUCT(tuple);
+
+		if (form->deptype == DEPENDENCY_INTERNAL)
+			add_object(found, form->refclassid, form->refobjid,
+					   form->refobjsubid);
+	}
+	systable_endscan(scan);
 }
 
 /* Without CASCADE a normal dependency stops the DROP. */
 static bool
-is_followed(char deptype, bool cascade)
+is_followed(char deptype, DependencySearch search)
 {
-	return cascade || deptype == DEPENDENCY_AUTO ||
+	return search != SEARCH_PARTS || deptype == DEPENDENCY_AUTO ||
 		deptype == DEPENDENCY_INTERNAL ||
 		deptype == DEPENDENCY_PARTITION_PRI ||
 		deptype == DEPENDENCY_PARTITION_SEC ||
@@ -95,22 +140,24 @@ is_followed(char deptype, bool cascade)
 }
 
 /* A whole object covers its columns. */
-static bool
-address_is_member(List *addresses, const ObjectAddress *address)
+static void
+add_object(FoundObjects *found, Oid class_oid, Oid object_oid, int32 sub_id)
 {
-	ListCell   *cell;
+	ObjectAddress address;
+	ObjectAddress *copy;
+	bool		exists;
 
-	foreach(cell, addresses)
-	{
-		const ObjectAddress *member = lfirst(cell);
-
-		if (member->classId == address->classId &&
-			member->objectId == address->objectId &&
-			(member->objectSubId == 0 ||
-			 member->objectSubId == address->objectSubId))
-			return true;
-	}
-	return false;
+	ObjectAddressSet(address, class_oid, object_oid);
+	(void) hash_search(found->set, &address, HASH_FIND, &exists);
+	if (exists)
+		return;
+	address.objectSubId = sub_id;
+	(void) hash_search(found->set, &address, HASH_ENTER, &exists);
+	if (exists)
+		return;
+	copy = palloc(sizeof(ObjectAddress));
+	*copy = address;
+	found->list = lappend(found->list, copy);
 }
 
 /*
@@ -125,7 +172,7 @@ relations_with_type(Oid type_oid)
 	ListCell   *cell;
 
 	ObjectAddressSet(root, TypeRelationId, type_oid);
-	foreach(cell, dependent_objects(&root, true))
+	foreach(cell, dependent_objects(&root, SEARCH_USERS))
 	{
 		const ObjectAddress *object = lfirst(cell);
 

@@ -24,6 +24,14 @@ typedef enum TargetPermission
 	PERMISSION_TRUNCATE
 } TargetPermission;
 
+/* Which dependents of an object are looked for. */
+typedef enum DependencySearch
+{
+	SEARCH_PARTS,				/* what goes with it even without CASCADE */
+	SEARCH_USERS,				/* what uses it, however indirectly */
+	SEARCH_CASCADE				/* what a DROP with CASCADE takes along */
+} DependencySearch;
+
 /* One ALTER TABLE, as its sub-commands are looked at. */
 typedef struct AlterContext
 {
@@ -88,7 +96,6 @@ extern void describe_validate_constraint(AlterContext *alter);
 extern void describe_drop_constraint(AlterContext *alter);
 extern void add_referenced_table(AlterContext *alter, RangeVar *referenced,
 								 const char *object);
-extern bool name_is_listed(List *names, const char *name);
 extern bool constraints_imply(Relation rel, List *conditions, List *dropped,
 							  const struct OverlayRelation *overlay);
 
@@ -108,6 +115,8 @@ extern void describe_drop(Node *statement, EffectContext *context);
 extern void describe_drop_owned(Node *statement, EffectContext *context);
 extern void describe_drop_database(Node *statement, EffectContext *context);
 extern void describe_truncate(Node *statement, EffectContext *context);
+extern List *foreign_key_partners(Oid relid, AttrNumber attnum,
+								  bool referencing_only);
 extern void add_foreign_key_partners(RelationFacts *relation,
 									 AttrNumber attnum, LOCKMODE lockmode,
 									 EffectContext *context);
@@ -115,7 +124,8 @@ extern bool array_has_attnum(Datum datum, AttrNumber attnum);
 extern ObjectAddress find_object(ObjectType type, Node *name, Oid *relid);
 
 /* dependents.c */
-extern List *dependent_objects(const ObjectAddress *root, bool cascade);
+extern List *dependent_objects(const ObjectAddress *root,
+							   DependencySearch search);
 extern List *relations_with_type(Oid type_oid);
 
 /* rename.c */

@@ -16,11 +16,15 @@
 #include "catalog/heap.h"
 #include "catalog/namespace.h"
 #include "catalog/objectaddress.h"
+#include "catalog/indexing.h"
+#include "catalog/pg_authid.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_constraint.h"
+#include "catalog/pg_shdepend.h"
 #include "common/catalog.h"
 #include "effects/describe.h"
 #include "effects/overlay.h"
+#include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "storage/lmgr.h"
 #include "utils/acl.h"
@@ -34,6 +38,7 @@ static void describe_drop_table(DropStmt *stmt, RangeVar *name,
 								EffectContext *context);
 static void describe_drop_object(DropStmt *stmt, Node *name,
 								 EffectContext *context);
+static List *objects_of_role(Oid role);
 static void add_cascade_victims(const ObjectAddress *root, bool cascade,
 								EffectContext *context);
 static void add_cascade_victim(const ObjectAddress *object,
@@ -186,7 +191,8 @@ add_cascade_victims(const ObjectAddress *root, bool cascade,
 {
 	ListCell   *cell;
 
-	foreach(cell, dependent_objects(root, cascade))
+	foreach(cell, dependent_objects(root, cascade ? SEARCH_CASCADE :
+									SEARCH_PARTS))
 	{
 		const ObjectAddress *object = lfirst(cell);
 
@@ -210,8 +216,10 @@ add_cascade_victim(const ObjectAddress *object, EffectContext *context)
 	facts = relation_facts(object->objectId, context);
 	if (facts == NULL)
 		return;
-	effect = add_effect(context, CAUSE_DROP_CASCADE, facts,
-						AccessExclusiveLock);
+	/* a view has no rows of its own; a filled materialized one is missed */
+	effect = add_effect(context, relkind == RELKIND_VIEW ||
+						relkind == RELKIND_MATVIEW ? CAUSE_DROP_OBJECT :
+						CAUSE_DROP_CASCADE, facts, AccessExclusiveLock);
 	if (object->objectSubId > 0)
 		effect->object = psprintf("to column %s",
 								  quoted_name(get_attname(object->objectId,
@@ -223,18 +231,35 @@ add_cascade_victim(const ObjectAddress *object, EffectContext *context)
 }
 
 /*
- * The tables on the other side of a table's foreign keys, in both directions;
- * with attnum only of those that use the column.
+ * Lock the tables on the other side of a table's foreign keys, in both
+ * directions; with attnum only of those that use the column.
  */
 void
 add_foreign_key_partners(RelationFacts *relation, AttrNumber attnum,
 						 LOCKMODE lockmode, EffectContext *context)
 {
+	ListCell   *cell;
+
+	foreach(cell, foreign_key_partners(relation->relid, attnum, false))
+	{
+		RelationFacts *facts = relation_facts(lfirst_oid(cell), context);
+
+		if (facts != NULL)
+			(void) add_effect(context, CAUSE_METADATA, facts, lockmode);
+	}
+}
+
+/*
+ * OIDs of the other tables in foreign keys of a table, or only of those that
+ * refer to it; with attnum only where that column of it is concerned.
+ */
+List *
+foreign_key_partners(Oid relid, AttrNumber attnum, bool referencing_only)
+{
 	Relation	catalog = table_open(ConstraintRelationId, AccessShareLock);
 	SysScanDesc scan;
 	HeapTuple	tuple;
 	List	   *partners = NIL;
-	ListCell   *cell;
 
 	/*
 	 * pg_constraint has no index on confrelid: read all of it, as
@@ -244,36 +269,26 @@ add_foreign_key_partners(RelationFacts *relation, AttrNumber attnum,
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
 		Form_pg_constraint form = (Form_pg_constraint) GETSTRUCT(tuple);
-		bool		referencing = form->conrelid == relation->relid;
+		bool		referenced = form->confrelid == relid;
 		bool		isnull;
 		Datum		columns;
 
 		if (form->contype != CONSTRAINT_FOREIGN ||
-			(!referencing && form->confrelid != relation->relid))
+			form->conrelid == form->confrelid ||
+			(!referenced && (referencing_only || form->conrelid != relid)))
 			continue;
-		columns = heap_getattr(tuple, referencing ?
-							   Anum_pg_constraint_conkey :
-							   Anum_pg_constraint_confkey,
+		columns = heap_getattr(tuple, referenced ? Anum_pg_constraint_confkey :
+							   Anum_pg_constraint_conkey,
 							   RelationGetDescr(catalog), &isnull);
 		if (attnum != InvalidAttrNumber &&
 			(isnull || !array_has_attnum(columns, attnum)))
 			continue;
-		partners = list_append_unique_oid(partners, referencing ?
-										  form->confrelid : form->conrelid);
+		partners = list_append_unique_oid(partners, referenced ?
+										  form->conrelid : form->confrelid);
 	}
 	systable_endscan(scan);
 	table_close(catalog, AccessShareLock);
-
-	foreach(cell, partners)
-	{
-		RelationFacts *facts;
-
-		if (lfirst_oid(cell) == relation->relid)
-			continue;
-		facts = relation_facts(lfirst_oid(cell), context);
-		if (facts != NULL)
-			(void) add_effect(context, CAUSE_METADATA, facts, lockmode);
-	}
+	return partners;
 }
 
 /* True if an int2 array, as in pg_constraint.conkey, has that column. */
@@ -289,39 +304,66 @@ array_has_attnum(Datum datum, AttrNumber attnum)
 	return false;
 }
 
-/* DROP OWNED drops every table of the roles in this database. */
+/*
+ * DROP OWNED drops whatever the roles own in this database, and with CASCADE
+ * what depends on it.
+ */
 void
 describe_drop_owned(Node *statement, EffectContext *context)
 {
 	DropOwnedStmt *stmt = castNode(DropOwnedStmt, statement);
-	Relation	catalog = table_open(RelationRelationId, AccessShareLock);
-	SysScanDesc scan;
-	HeapTuple	tuple;
-	List	   *roles = NIL;
-	List	   *relids = NIL;
 	ListCell   *cell;
 
 	foreach(cell, stmt->roles)
-		roles = lappend_oid(roles, get_rolespec_oid(lfirst(cell), true));
+	{
+		Oid			role = get_rolespec_oid(lfirst(cell), true);
+		ListCell   *inner;
 
-	scan = systable_beginscan(catalog, InvalidOid, false, NULL, 0, NULL);
+		if (!OidIsValid(role) || !has_privs_of_role(GetUserId(), role))
+			continue;			/* PostgreSQL will say so */
+		foreach(inner, objects_of_role(role))
+		{
+			const ObjectAddress *object = lfirst(inner);
+
+			if (object->classId == RelationRelationId)
+				add_cascade_victim(object, context);
+			add_cascade_victims(object, stmt->behavior == DROP_CASCADE,
+								context);
+		}
+	}
+}
+
+/* What a role owns in this database, as ObjectAddress. */
+static List *
+objects_of_role(Oid role)
+{
+	Relation	catalog = table_open(SharedDependRelationId, AccessShareLock);
+	ScanKeyData key[2];
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	List	   *objects = NIL;
+
+	ScanKeyInit(&key[0], Anum_pg_shdepend_refclassid, BTEqualStrategyNumber,
+				F_OIDEQ, ObjectIdGetDatum(AuthIdRelationId));
+	ScanKeyInit(&key[1], Anum_pg_shdepend_refobjid, BTEqualStrategyNumber,
+				F_OIDEQ, ObjectIdGetDatum(role));
+	scan = systable_beginscan(catalog, SharedDependReferenceIndexId, true,
+							  NULL, 2, key);
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
-		Form_pg_class form = (Form_pg_class) GETSTRUCT(tuple);
+		Form_pg_shdepend form = (Form_pg_shdepend) GETSTRUCT(tuple);
+		ObjectAddress *object;
 
-		if (list_member_oid(roles, form->relowner))
-			relids = lappend_oid(relids, form->oid);
+		if (form->dbid != MyDatabaseId ||
+			form->deptype != SHARED_DEPENDENCY_OWNER)
+			continue;
+		object = palloc(sizeof(ObjectAddress));
+		ObjectAddressSet(*object, form->classid, form->objid);
+		objects = lappend(objects, object);
 	}
 	systable_endscan(scan);
 	table_close(catalog, AccessShareLock);
-
-	foreach(cell, relids)
-	{
-		ObjectAddress object;
-
-		ObjectAddressSet(object, RelationRelationId, lfirst_oid(cell));
-		add_cascade_victim(&object, context);
-	}
+	return objects;
 }
 
 /* DROP DATABASE: nothing in it can be looked at from here. */
@@ -348,11 +390,14 @@ describe_truncate(Node *statement, EffectContext *context)
 	{
 		RelationFacts *facts = target_relation(lfirst_node(RangeVar, cell),
 											   PERMISSION_TRUNCATE, context);
+		Effect	   *effect;
 
 		if (facts == NULL)
 			continue;
-		set_risk(add_effect(context, CAUSE_TRUNCATE, facts,
-							AccessExclusiveLock), RISK_LOSES_DATA);
+		effect = add_effect(context, CAUSE_TRUNCATE, facts,
+							AccessExclusiveLock);
+		effect->alone = !lfirst_node(RangeVar, cell)->inh;
+		set_risk(effect, RISK_LOSES_DATA);
 		if (OidIsValid(facts->relid))
 			relids = lappend_oid(relids, facts->relid);
 	}

@@ -37,11 +37,15 @@ typedef struct Describer
 	DescribeFunction describe;
 } Describer;
 
+static void describe_create_schema(Node *statement, EffectContext *context);
+
 static const Describer describers[] =
 {
 	{T_AlterTableStmt, describe_alter_table},
 	{T_IndexStmt, describe_create_index},
 	{T_CreateStmt, describe_create_table},
+	{T_CreateForeignTableStmt, describe_create_table},
+	{T_CreateSchemaStmt, describe_create_schema},
 	{T_DropStmt, describe_drop},
 	{T_RenameStmt, describe_rename},
 	{T_TruncateStmt, describe_truncate},
@@ -86,7 +90,6 @@ static void take_overlay(RelationFacts *facts, OverlayRelation *entry);
 static bool is_permitted(Oid relid, TargetPermission permission);
 static bool is_ours(Relation rel);
 static void measure_storage(RelationFacts *facts, Oid relid);
-static bool holds_nothing(Relation rel);
 
 const char *
 work_name(EffectWork work)
@@ -129,6 +132,16 @@ describer_of(Node *statement)
 		if (describers[i].tag == nodeTag(statement))
 			return describers[i].describe;
 	return NULL;
+}
+
+/* The parts of CREATE SCHEMA arrive as sub-commands, which are not judged. */
+static void
+describe_create_schema(Node *statement, EffectContext *context)
+{
+	ListCell   *cell;
+
+	foreach(cell, castNode(CreateSchemaStmt, statement)->schemaElts)
+		(void) describe_effects(lfirst(cell), context);
 }
 
 /*
@@ -284,8 +297,8 @@ relation_facts(Oid relid, EffectContext *context)
 	facts->is_new = rel->rd_createSubid != InvalidSubTransactionId ||
 		relation_is_remembered(relid);
 	facts->is_temp = RelationUsesLocalBuffers(rel);
-	facts->is_protected = IsCatalogRelation(rel) || IsToastRelation(rel) ||
-		is_runner_ledger(rel) || is_ours(rel);
+	facts->is_protected = IsCatalogRelation(rel) || is_runner_ledger(rel) ||
+		is_ours(rel);
 	relation_close(rel, AccessShareLock);
 
 	if (overlay_of(relid, context) != NULL)
@@ -345,13 +358,20 @@ measure_storage(RelationFacts *facts, Oid relid)
 
 	if (rel == NULL)
 		return;
-	if (RELKIND_HAS_STORAGE(rel->rd_rel->relkind) && !holds_nothing(rel))
+
+	/* the block of a sequence is not data that anybody would miss */
+	if (RELKIND_HAS_STORAGE(rel->rd_rel->relkind) &&
+		rel->rd_rel->relkind != RELKIND_SEQUENCE)
 	{
 		Oid			toast = rel->rd_rel->reltoastrelid;
 
-		facts->ntables++;
 		facts->table_bytes +=
 			(uint64) RelationGetNumberOfBlocks(rel) * BLCKSZ;
+
+		/* a new parent does not make new what was put below it */
+		if (rel->rd_createSubid == InvalidSubTransactionId &&
+			!relation_is_remembered(relid))
+			facts->is_new = false;
 		if (OidIsValid(toast))
 		{
 			Relation	toast_rel = relation_open(toast, AccessShareLock);
@@ -360,8 +380,7 @@ measure_storage(RelationFacts *facts, Oid relid)
 				(uint64) RelationGetNumberOfBlocks(toast_rel) * BLCKSZ;
 			relation_close(toast_rel, AccessShareLock);
 		}
-		if (rel->rd_rel->relhasindex)
-			foreach(cell, RelationGetIndexList(rel))
+		foreach(cell, RelationGetIndexList(rel))
 		{
 			Relation	index = relation_open(lfirst_oid(cell),
 											  AccessShareLock);
@@ -372,30 +391,8 @@ measure_storage(RelationFacts *facts, Oid relid)
 		}
 	}
 	relation_close(rel, AccessShareLock);
-}
-
-/*
- * A sequence has its one row from the start: like an empty table it counts
- * only once it has given out a value.
- */
-static bool
-holds_nothing(Relation rel)
-{
-	Buffer		buffer;
-	Page		page;
-	HeapTupleHeader tuple;
-	bool		is_called;
-
-	if (rel->rd_rel->relkind != RELKIND_SEQUENCE || RELATION_IS_OTHER_TEMP(rel))
-		return false;
-	buffer = ReadBuffer(rel, 0);
-	LockBuffer(buffer, BUFFER_LOCK_SHARE);
-	page = BufferGetPage(buffer);
-	tuple = (HeapTupleHeader) PageGetItem(page, PageGetItemId(page,
-															  FirstOffsetNumber));
-	is_called = ((Form_pg_sequence_data) ((char *) tuple + tuple->t_hoff))->is_called;
-	UnlockReleaseBuffer(buffer);
-	return !is_called;
+	if (relid == facts->relid)
+		facts->own_bytes = facts->table_bytes;
 }
 
 /*
@@ -429,7 +426,14 @@ set_work(Effect *effect, EffectWork work, const char *reason)
 	if (effect->relation == NULL || work == WORK_NONE)
 		return;
 	measure_relation(effect->relation);
-	effect->size_bytes = effect->relation->table_bytes;
+
+	/* an index, or the storage of a table, is not made for its children */
+	if (effect->relation->relkind == RELKIND_RELATION &&
+		(work == WORK_INDEX_BUILD || work == WORK_INDEX_REBUILD ||
+		 effect->cause == CAUSE_SET_STORAGE_OF_TABLE ||
+		 effect->cause == CAUSE_VACUUM_FULL || effect->cause == CAUSE_CLUSTER))
+		effect->alone = true;
+	effect->size_bytes = effect_table_bytes(effect);
 	if (work == WORK_REWRITE)
 		effect->size_bytes += effect->relation->index_bytes;
 }
@@ -442,7 +446,17 @@ set_risk(Effect *effect, EffectRisk risk)
 		return;
 	measure_relation(effect->relation);
 	if (effect->work == WORK_NONE)
-		effect->size_bytes = effect->relation->table_bytes;
+		effect->size_bytes = effect_table_bytes(effect);
+}
+
+/*
+ * See effects.h.
+ */
+uint64
+effect_table_bytes(const Effect *effect)
+{
+	return effect->alone ? effect->relation->own_bytes :
+		effect->relation->table_bytes;
 }
 
 char *

@@ -104,7 +104,7 @@ typedef struct RelationFacts
 	bool		measured;		/* the fields below are filled in */
 	uint64		table_bytes;	/* main forks and TOAST, whole partition tree */
 	uint64		index_bytes;	/* all indexes, whole partition tree */
-	int			ntables;		/* relations with storage in the tree */
+	uint64		own_bytes;		/* of table_bytes, what is not of children */
 	LOCKMODE	held_lockmode;	/* strongest lock this transaction holds */
 	struct OverlayRelation *overlay;	/* what the script changed, or NULL */
 } RelationFacts;
@@ -118,21 +118,18 @@ typedef struct Effect
 	LOCKMODE	lockmode;
 	EffectWork	work;
 	EffectRisk	risk;
+	bool		alone;			/* children are not concerned: ONLY, or a
+								 * command that does not recurse */
 	uint64		size_bytes;		/* what the work reads or writes */
 	char	   *reason;			/* a clause that explains the work, or NULL */
 	int			subcommand;		/* index into AlterTableStmt.cmds, or -1 */
 	int			location;		/* byte position in the source, or -1 */
-	Node	   *node;			/* the (sub)command or constraint node that
-								 * has the effect; read only, may be NULL */
 } Effect;
 
 typedef struct EffectContext
 {
 	const char *source_text;	/* whole source the locations refer to */
 	struct Overlay *overlay;	/* NULL: the statement is about to run */
-	bool		in_transaction; /* in a block, function or multi-statement
-								 * message: the locks stay */
-	bool		nested;			/* running inside a function, DO or trigger */
 	List	   *effects;		/* of Effect, in order of discovery */
 	List	   *relations;		/* of RelationFacts */
 } EffectContext;
@@ -154,6 +151,9 @@ extern List *describe_effects(Node *statement, EffectContext *context);
 
 /* True if the statement can have an effect; cheap, looks at the tag only. */
 extern bool statement_has_effects(Node *statement);
+
+/* Bytes of the tables that an effect concerns; they have been measured. */
+extern uint64 effect_table_bytes(const Effect *effect);
 
 /*
  * Fill in the sizes of a relation, and of all below it, and the lock that is

@@ -19,7 +19,9 @@
 
 static bool index_exists(IndexStmt *stmt, RelationFacts *relation,
 						 EffectContext *context);
-static RelationFacts *table_of_index(RangeVar *index, EffectContext *context);
+static RelationFacts *table_of_index(RangeVar *index,
+									 TargetPermission permission,
+									 EffectContext *context);
 static bool reindex_is_concurrent(ReindexStmt *stmt);
 
 /* CREATE INDEX reads the whole table; writers wait unless CONCURRENTLY. */
@@ -37,7 +39,6 @@ describe_create_index(Node *statement, EffectContext *context)
 						stmt->concurrent ? ShareUpdateExclusiveLock :
 						ShareLock);
 	effect->object = quoted_name(stmt->idxname);
-	effect->node = (Node *) stmt;
 
 	/* the lock is taken even if the index is there already */
 	if (stmt->if_not_exists && index_exists(stmt, relation, context))
@@ -67,7 +68,7 @@ index_exists(IndexStmt *stmt, RelationFacts *relation, EffectContext *context)
 void
 describe_drop_index(RangeVar *index, bool concurrent, EffectContext *context)
 {
-	RelationFacts *table = table_of_index(index, context);
+	RelationFacts *table = table_of_index(index, PERMISSION_DROP, context);
 	Effect	   *effect;
 
 	if (table == NULL)
@@ -81,7 +82,8 @@ describe_drop_index(RangeVar *index, bool concurrent, EffectContext *context)
 
 /* Facts about the table of an index, or NULL where PostgreSQL is to speak. */
 static RelationFacts *
-table_of_index(RangeVar *index, EffectContext *context)
+table_of_index(RangeVar *index, TargetPermission permission,
+			   EffectContext *context)
 {
 	RelationFacts *facts;
 
@@ -94,7 +96,7 @@ table_of_index(RangeVar *index, EffectContext *context)
 		if (entry != NULL && entry->index_of != NULL && !entry->dropped)
 			return target_relation(entry->index_of, PERMISSION_OWNER, context);
 	}
-	facts = target_relation(index, PERMISSION_DROP, context);
+	facts = target_relation(index, permission, context);
 	if (facts == NULL || !OidIsValid(facts->relid) ||
 		(facts->relkind != RELKIND_INDEX &&
 		 facts->relkind != RELKIND_PARTITIONED_INDEX))
@@ -118,7 +120,8 @@ describe_reindex(Node *statement, EffectContext *context)
 	switch (stmt->kind)
 	{
 		case REINDEX_OBJECT_INDEX:
-			relation = table_of_index(stmt->relation, context);
+			relation = table_of_index(stmt->relation, PERMISSION_ANYBODY,
+									  context);
 			break;
 		case REINDEX_OBJECT_TABLE:
 			relation = target_relation(stmt->relation, PERMISSION_ANYBODY,
@@ -129,7 +132,6 @@ describe_reindex(Node *statement, EffectContext *context)
 		case REINDEX_OBJECT_DATABASE:
 			effect = add_effect(context, CAUSE_REINDEX, NULL, lockmode);
 			effect->object = quoted_name(stmt->name);
-			effect->node = (Node *) stmt;
 			set_work(effect, WORK_INDEX_REBUILD,
 					 "every index there is rebuilt, one table after another");
 			return;
@@ -139,7 +141,6 @@ describe_reindex(Node *statement, EffectContext *context)
 	effect = add_effect(context, CAUSE_REINDEX, relation, lockmode);
 	if (stmt->kind == REINDEX_OBJECT_INDEX)
 		effect->object = range_var_display_name(stmt->relation);
-	effect->node = (Node *) stmt;
 	set_work(effect, WORK_INDEX_REBUILD, NULL);
 }
 

@@ -8,15 +8,21 @@
 #include "postgres.h"
 
 #include "access/tupdesc.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
 #include "effects/ledgers.h"
+#include "storage/bufmgr.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
 /* All columns named must be there; at most three tell the tools apart. */
+#define LEDGER_MAX_BYTES	(16 * 1024 * 1024)
+
 typedef struct RunnerLedger
 {
 	const char *relname;
 	const char *columns[3];
+	const char *nspname;		/* only in this schema, or NULL for all */
 } RunnerLedger;
 
 static const RunnerLedger runner_ledgers[] =
@@ -29,12 +35,12 @@ static const RunnerLedger runner_ledgers[] =
 	{"applied_migrations", {"identifier", "ddl"}},
 	{"ar_internal_metadata", {"key", "value"}},
 	{"atlas_schema_revisions", {"version", "executed_at"}},
-	{"changes", {"change_id", "script_hash"}},	/* sqitch */
+	{"changes", {"change_id", "script_hash"}, "sqitch"},
 	{"databasechangelog", {"orderexecuted", "md5sum"}},
 	{"databasechangeloglock", {"locked", "lockgranted"}},
-	{"dependencies", {"change_id", "dependency"}},	/* sqitch */
+	{"dependencies", {"change_id", "dependency"}, "sqitch"},
 	{"django_migrations", {"app", "applied"}},
-	{"events", {"change_id", "committer_name"}},	/* sqitch */
+	{"events", {"change_id", "committer_name"}, "sqitch"},
 	{"flyway_schema_history", {"installed_rank", "checksum"}},
 	{"goose_db_version", {"version_id", "is_applied"}},
 	{"gorp_migrations", {"id", "applied_at"}},
@@ -49,15 +55,17 @@ static const RunnerLedger runner_ledgers[] =
 	{"patches", {"patch_name", "applied_tsz"}}, /* Versioning */
 	{"pgmigrations", {"name", "run_on"}},
 	{"pgroll_version", {"version"}},
-	{"projects", {"project", "creator_email"}}, /* sqitch */
-	{"releases", {"version", "installer_email"}},	/* sqitch */
+	{"projects", {"project", "creator_email"}, "sqitch"},
+	{"releases", {"version", "installer_email"}, "sqitch"},
 	{"schema_migrations", {"version"}}, /* dbmate, golang-migrate, Rails,
 										 * supabase */
 	{"schema_version", {"version"}},	/* tern, old Flyway */
 	{"schemaversion", {"version", "md5"}},	/* postgrator */
 	{"SequelizeMeta", {"name"}},
-	{"tags", {"tag_id", "change_id"}},	/* sqitch */
+	{"tags", {"tag_id", "change_id"}, "sqitch"},
 };
+
+static bool is_small_enough(Relation rel);
 
 /*
  * See ledgers.h.
@@ -65,19 +73,31 @@ static const RunnerLedger runner_ledgers[] =
 bool
 is_runner_ledger(Relation rel)
 {
+
 	for (int i = 0; i < lengthof(runner_ledgers); i++)
 	{
 		bool		matches;
 
 		matches = strcmp(runner_ledgers[i].relname,
 						 RelationGetRelationName(rel)) == 0;
+		if (matches && runner_ledgers[i].nspname != NULL)
+			matches = RelationGetNamespace(rel) ==
+				get_namespace_oid(runner_ledgers[i].nspname, true);
 		for (int j = 0; matches && j < lengthof(runner_ledgers[i].columns); j++)
 			if (runner_ledgers[i].columns[j] != NULL)
 				matches = get_attnum(RelationGetRelid(rel),
 									 runner_ledgers[i].columns[j]) !=
 					InvalidAttrNumber;
 		if (matches)
-			return true;
+			return is_small_enough(rel);
 	}
 	return false;
+}
+
+/* A ledger has a row a migration: what is larger only looks like one. */
+static bool
+is_small_enough(Relation rel)
+{
+	return RELKIND_HAS_STORAGE(rel->rd_rel->relkind) &&
+		RelationGetNumberOfBlocks(rel) <= LEDGER_MAX_BYTES / BLCKSZ;
 }

@@ -11,6 +11,7 @@
 #include "access/htup_details.h"
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_index.h"
+#include "common/catalog.h"
 #include "effects/describe.h"
 #include "effects/overlay_internal.h"
 #include "nodes/makefuncs.h"

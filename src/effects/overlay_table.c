@@ -10,6 +10,7 @@
 
 #include "access/htup_details.h"
 #include "catalog/pg_class.h"
+#include "common/catalog.h"
 #include "effects/describe.h"
 #include "effects/overlay_internal.h"
 #include "nodes/makefuncs.h"

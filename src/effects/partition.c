@@ -287,8 +287,13 @@ describe_detach_partition(AlterContext *alter)
 void
 describe_create_table(Node *statement, EffectContext *context)
 {
-	CreateStmt *stmt = castNode(CreateStmt, statement);
+	/* CREATE FOREIGN TABLE begins with the same fields */
+	CreateStmt *stmt = (CreateStmt *) statement;
 	ListCell   *cell;
+
+	if (stmt->if_not_exists && context->overlay == NULL &&
+		OidIsValid(RangeVarGetRelid(stmt->relation, NoLock, true)))
+		return;
 
 	foreach(cell, stmt->inhRelations)
 	{

@@ -26,6 +26,7 @@ static void describe_rename_relation(RenameStmt *stmt, EffectContext *context);
 static void describe_rename_attribute(RenameStmt *stmt, RelationFacts *type,
 									  EffectContext *context);
 static void describe_rename_other(RenameStmt *stmt, EffectContext *context);
+static RelationFacts *largest_table(List *objects, EffectContext *context);
 static bool is_relation_type(ObjectType type);
 static bool is_unseen_by_clients(ObjectType type);
 
@@ -69,7 +70,6 @@ describe_rename_relation(RenameStmt *stmt, EffectContext *context)
 
 	effect = add_effect(context, cause, relation, lockmode);
 	effect->object = quoted_name(stmt->subname);
-	effect->node = (Node *) stmt;
 	if (cause != CAUSE_METADATA)
 		set_risk(effect, RISK_BREAKS_CLIENTS);
 	if (stmt->renameType == OBJECT_ATTRIBUTE && OidIsValid(relation->relid) &&
@@ -116,7 +116,8 @@ describe_rename_other(RenameStmt *stmt, EffectContext *context)
 	ObjectAddress address;
 	Node	   *name = stmt->object;
 	Oid			relid;
-	ListCell   *cell;
+	RelationFacts *largest;
+	Effect	   *effect;
 
 	if (is_unseen_by_clients(stmt->renameType))
 		return;
@@ -136,11 +137,26 @@ describe_rename_other(RenameStmt *stmt, EffectContext *context)
 	address = find_object(stmt->renameType, name, &relid);
 	if (!OidIsValid(address.objectId))
 		return;
-	foreach(cell, dependent_objects(&address, true))
+	largest = largest_table(dependent_objects(&address, SEARCH_USERS),
+							context);
+	if (largest == NULL)
+		return;
+	effect = add_effect(context, CAUSE_RENAME_OBJECT, largest, NoLock);
+	effect->object = getObjectDescription(&address, true);
+	set_risk(effect, RISK_BREAKS_CLIENTS);
+}
+
+/* One table stands for all, be there thousands in a schema. */
+static RelationFacts *
+largest_table(List *objects, EffectContext *context)
+{
+	RelationFacts *largest = NULL;
+	ListCell   *cell;
+
+	foreach(cell, objects)
 	{
 		const ObjectAddress *object = lfirst(cell);
 		RelationFacts *facts;
-		Effect	   *effect;
 
 		if (object->classId != RelationRelationId ||
 			(get_rel_relkind(object->objectId) != RELKIND_RELATION &&
@@ -149,10 +165,11 @@ describe_rename_other(RenameStmt *stmt, EffectContext *context)
 		facts = relation_facts(object->objectId, context);
 		if (facts == NULL)
 			continue;
-		effect = add_effect(context, CAUSE_RENAME_OBJECT, facts, NoLock);
-		effect->object = getObjectDescription(&address, true);
-		set_risk(effect, RISK_BREAKS_CLIENTS);
+		measure_relation(facts);
+		if (largest == NULL || facts->table_bytes > largest->table_bytes)
+			largest = facts;
 	}
+	return largest;
 }
 
 static bool
@@ -178,6 +195,5 @@ describe_set_schema(Node *statement, EffectContext *context)
 	effect = add_effect(context, CAUSE_SET_SCHEMA, relation,
 						AccessExclusiveLock);
 	effect->object = quoted_name(stmt->newschema);
-	effect->node = (Node *) stmt;
 	set_risk(effect, RISK_BREAKS_CLIENTS);
 }

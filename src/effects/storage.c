@@ -92,7 +92,6 @@ describe_refresh(Node *statement, EffectContext *context)
 	effect = add_effect(context, CAUSE_REFRESH, relation,
 						stmt->concurrent ? ExclusiveLock :
 						AccessExclusiveLock);
-	effect->node = (Node *) stmt;
 	if (!stmt->skipData)
 		set_work(effect, WORK_REWRITE, NULL);
 }

@@ -49,7 +49,6 @@ describe_alter_domain(Node *statement, EffectContext *context)
 			continue;
 		effect = add_effect(context, CAUSE_ALTER_DOMAIN, facts, ShareLock);
 		effect->object = quoted_name(stmt->name);
-		effect->node = (Node *) stmt;
 		set_work(effect, WORK_SCAN, "every value of the domain is checked");
 	}
 }

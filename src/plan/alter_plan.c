@@ -35,6 +35,7 @@ typedef struct AlterPlan
 	List	   *names;			/* constraint names chosen so far */
 } AlterPlan;
 
+static bool drops_something(AlterTableStmt *stmt);
 static List *split_subcommands(const char *source_text);
 static int	first_subcommand(const SqlTokens *tokens);
 static char *alter_prefix(AlterTableStmt *stmt, const RelationFacts *relation);
@@ -42,7 +43,7 @@ static const Effect *problem_of(List *findings, int subcommand);
 static bool plan_subcommand(AlterPlan *plan, const Effect *problem);
 static void add_step(AlterPlan *plan, const char *format,...) pg_attribute_printf(2, 3);
 static bool plan_not_valid(AlterPlan *plan, const Effect *problem);
-static bool plan_not_null(AlterPlan *plan, const char *column, bool keep);
+static void plan_not_null(AlterPlan *plan, const char *column);
 static bool plan_key(AlterPlan *plan, const Effect *problem);
 static bool plan_detach(AlterPlan *plan, const Effect *problem);
 static char *constraint_name(AlterPlan *plan, const char *given,
@@ -64,7 +65,7 @@ plan_alter_table(AlterTableStmt *stmt, List *effects, const char *source_text)
 	StringInfoData harmless;
 
 	if (findings == NIL || stmt->relation == NULL ||
-		stmt->objtype != OBJECT_TABLE)
+		stmt->objtype != OBJECT_TABLE || drops_something(stmt))
 		return NIL;
 	plan.stmt = stmt;
 	plan.relation = ((Effect *) linitial(effects))->relation;
@@ -90,6 +91,26 @@ plan_alter_table(AlterTableStmt *stmt, List *effects, const char *source_text)
 			return NIL;
 	}
 	return plan.steps;
+}
+
+/*
+ * A statement that drops and adds is one change: in steps, the table would be
+ * without the old key until the new one is built, or for good if that fails.
+ */
+static bool
+drops_something(AlterTableStmt *stmt)
+{
+	ListCell   *cell;
+
+	foreach(cell, stmt->cmds)
+	{
+		AlterTableType subtype = lfirst_node(AlterTableCmd, cell)->subtype;
+
+		if (subtype == AT_DropConstraint || subtype == AT_DropColumn ||
+			subtype == AT_DropNotNull)
+			return true;
+	}
+	return false;
 }
 
 /*
@@ -127,15 +148,16 @@ split_subcommands(const char *source_text)
 	return lappend(pieces, statement_text(source_text, start, -1));
 }
 
-/* ALTER TABLE [IF EXISTS] [ONLY] name [*] action: index of the action. */
+/*
+ * ALTER TABLE [IF EXISTS] [ONLY] name [*] action: index of the action.  "if"
+ * may also be the name.
+ */
 static int
 first_subcommand(const SqlTokens *tokens)
 {
 	int			i = 2;
 
-	if (token_is(tokens, 1, "materialized") || token_is(tokens, 1, "foreign"))
-		i++;
-	if (token_is(tokens, i, "if"))
+	if (token_is(tokens, i, "if") && token_is(tokens, i + 1, "exists"))
 		i += 2;
 	if (token_is(tokens, i, "only"))
 		i++;
@@ -163,16 +185,21 @@ alter_prefix(AlterTableStmt *stmt, const RelationFacts *relation)
 char *
 statement_text(const char *source_text, int start, int end)
 {
-	int			length = end < 0 ? (int) strlen(source_text) : end;
+	int			length = (end < 0 ? (int) strlen(source_text) : end) - start;
+	SqlTokens  *tokens = scan_sql(pnstrdup(source_text + start, length));
+	int			last = tokens->count - 1;
 
-	if (start == 0)
-		start = first_token_offset(source_text);
-	while (start < length && isspace((unsigned char) source_text[start]))
-		start++;
-	while (length > start && (isspace((unsigned char) source_text[length - 1]) ||
-							  source_text[length - 1] == ';'))
-		length--;
-	return pnstrdup(source_text + start, Max(length - start, 0));
+	/*
+	 * By tokens, because what is put behind a comment at the end would be
+	 * part of it.
+	 */
+	while (last >= 0 && tokens->tokens[last].code == ';')
+		last--;
+	if (last < 0)
+		return pstrdup("");
+	start = tokens->tokens[0].location;
+	return pnstrdup(tokens->text + start, tokens->tokens[last].location +
+					tokens->tokens[last].length - start);
 }
 
 /* The effect of a sub-command that a rule does not let pass, or NULL. */
@@ -185,7 +212,8 @@ problem_of(List *findings, int subcommand)
 	{
 		const Finding *finding = lfirst(cell);
 
-		if (finding->effect->subcommand == subcommand)
+		if (finding->effect->subcommand == subcommand &&
+			finding->action > ACTION_NOTE)
 			return finding->effect;
 	}
 	return NULL;
@@ -205,8 +233,10 @@ plan_subcommand(AlterPlan *plan, const Effect *problem)
 		case CAUSE_ADD_FOREIGN_KEY:
 			return plan_not_valid(plan, problem);
 		case CAUSE_SET_NOT_NULL:
-			return command->subtype == AT_SetNotNull &&
-				plan_not_null(plan, command->name, true);
+			if (command->subtype != AT_SetNotNull)
+				return plan_not_valid(plan, problem);
+			plan_not_null(plan, command->name);
+			return true;
 		case CAUSE_ADD_UNIQUE:
 		case CAUSE_ADD_PRIMARY_KEY:
 			return plan_key(plan, problem);
@@ -257,6 +287,9 @@ plan_not_valid(AlterPlan *plan, const Effect *problem)
 	if (constraint->contype == CONSTR_FOREIGN)
 		name = constraint_name(plan, constraint->conname,
 							   joined_names(constraint->fk_attrs), "fkey");
+	else if (constraint->contype == CONSTR_NOTNULL)
+		name = constraint_name(plan, constraint->conname,
+							   joined_names(constraint->keys), "not_null");
 	else
 		name = constraint_name(plan, constraint->conname,
 							   only_column(constraint->raw_expr), "check");
@@ -276,33 +309,34 @@ plan_not_valid(AlterPlan *plan, const Effect *problem)
 }
 
 /*
- * SET NOT NULL behind a CHECK that proves it.  keep: the column is to be NOT
- * NULL when the steps are done; otherwise only the CHECK stays, which a
- * primary key takes as proof.
+ * SET NOT NULL behind a CHECK that proves it; from 18 on as a constraint that
+ * is NOT VALID at first, or has been so far.
  */
-static bool
-plan_not_null(AlterPlan *plan, const char *column, bool keep)
+static void
+plan_not_null(AlterPlan *plan, const char *column)
 {
 	const char *quoted = quote_identifier(column);
 	const char *name;
 
 	if (COMPAT_NOT_NULL_NOT_VALID)
 	{
-		name = quote_identifier(constraint_name(plan, NULL, column,
-												"not_null"));
-		add_step(plan, "%s ADD CONSTRAINT %s NOT NULL %s NOT VALID",
-				 plan->prefix, name, quoted);
-		add_step(plan, "%s VALIDATE CONSTRAINT %s", plan->prefix, name);
-		return true;
+		name = compat_not_null_constraint(plan->relation->relid, column);
+		if (name == NULL)
+		{
+			name = constraint_name(plan, NULL, column, "not_null");
+			add_step(plan, "%s ADD CONSTRAINT %s NOT NULL %s NOT VALID",
+					 plan->prefix, quote_identifier(name), quoted);
+		}
+		add_step(plan, "%s VALIDATE CONSTRAINT %s", plan->prefix,
+				 quote_identifier(name));
+		return;
 	}
 	name = quote_identifier(constraint_name(plan, NULL, column, "check"));
 	add_step(plan, "%s ADD CONSTRAINT %s CHECK (%s IS NOT NULL) NOT VALID",
 			 plan->prefix, name, quoted);
 	add_step(plan, "%s VALIDATE CONSTRAINT %s", plan->prefix, name);
 	add_step(plan, "%s ALTER COLUMN %s SET NOT NULL", plan->prefix, quoted);
-	if (keep)
-		add_step(plan, "%s DROP CONSTRAINT %s", plan->prefix, name);
-	return true;
+	add_step(plan, "%s DROP CONSTRAINT %s", plan->prefix, name);
 }
 
 /* UNIQUE and PRIMARY KEY: a unique index built CONCURRENTLY, then adopted. */
@@ -328,9 +362,8 @@ plan_key(AlterPlan *plan, const Effect *problem)
 		AttrNumber	attnum = get_attnum(plan->relation->relid, column);
 
 		if (primary && attnum > 0 &&
-			!attribute_is_not_null(plan->relation->relid, attnum) &&
-			!plan_not_null(plan, column, true))
-			return false;
+			!column_has_valid_not_null(plan->relation->relid, attnum))
+			plan_not_null(plan, column);
 	}
 	add_step(plan, "CREATE UNIQUE INDEX CONCURRENTLY %s ON %s (%s)%s%s",
 			 name, plan->relation->name, column_list(constraint->keys),
@@ -378,13 +411,28 @@ static char *
 key_name(AlterPlan *plan, Constraint *constraint)
 {
 	bool		primary = constraint->contype == CONSTR_PRIMARY;
+	const char *relname = get_rel_name(plan->relation->relid);
+	Oid			namespace_oid = get_rel_namespace(plan->relation->relid);
+	char	   *columns = primary ? NULL : joined_names(constraint->keys);
+	char	   *label = primary ? "pkey" : "key";
 
 	if (constraint->conname != NULL)
 		return constraint->conname;
-	return ChooseRelationName(get_rel_name(plan->relation->relid),
-							  primary ? NULL : joined_names(constraint->keys),
-							  primary ? "pkey" : "key",
-							  get_rel_namespace(plan->relation->relid), true);
+
+	/* as ChooseRelationName(), which knows nothing of names planned before */
+	for (int pass = 0;; pass++)
+	{
+		char	   *name = makeObjectName(relname, columns, pass == 0 ? label :
+										  psprintf("%s%d", label, pass));
+
+		if (!OidIsValid(get_relname_relid(name, namespace_oid)) &&
+			!ConstraintNameExists(name, namespace_oid) &&
+			!name_is_listed(plan->names, name))
+		{
+			plan->names = lappend(plan->names, name);
+			return name;
+		}
+	}
 }
 
 /* The column of a CHECK that is about one column alone, or NULL. */

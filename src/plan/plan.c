@@ -12,6 +12,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_class.h"
+#include "commands/defrem.h"
 #include "common/script.h"
 #include "common/settings.h"
 #include "lib/stringinfo.h"
@@ -22,6 +23,7 @@
 
 static List *plan_with_word(const char *source_text, const char *after);
 static bool has_partitioned_relation(List *effects);
+static bool has_exclusion_index(List *effects);
 static List *plan_refresh(RefreshMatViewStmt *stmt, List *effects,
 						  const char *source_text);
 static bool has_usable_unique_index(Oid relid);
@@ -54,6 +56,9 @@ plan_statement(Node *statement, List *effects, const char *source_text)
 				return plan_with_word(source_text, "index");
 			}
 		case T_ReindexStmt:
+			/* PostgreSQL refuses or skips those CONCURRENTLY */
+			if (has_exclusion_index(effects))
+				return NIL;
 			switch (((ReindexStmt *) statement)->kind)
 			{
 				case REINDEX_OBJECT_INDEX:
@@ -134,6 +139,33 @@ has_partitioned_relation(List *effects)
 	return false;
 }
 
+static bool
+has_exclusion_index(List *effects)
+{
+	const RelationFacts *relation = effects == NIL ? NULL :
+	((Effect *) linitial(effects))->relation;
+	Relation	rel;
+	ListCell   *cell;
+	bool		found = false;
+
+	if (relation == NULL || !OidIsValid(relation->relid))
+		return false;
+	rel = RelationIdGetRelation(relation->relid);
+	if (!RelationIsValid(rel))
+		return false;
+	foreach(cell, RelationGetIndexList(rel))
+	{
+		Relation	index = RelationIdGetRelation(lfirst_oid(cell));
+
+		if (!RelationIsValid(index))
+			continue;
+		found = found || index->rd_index->indisexclusion;
+		RelationClose(index);
+	}
+	RelationClose(rel);
+	return found;
+}
+
 /* REFRESH CONCURRENTLY needs a filled view with a unique index. */
 static List *
 plan_refresh(RefreshMatViewStmt *stmt, List *effects, const char *source_text)
@@ -190,6 +222,7 @@ concurrently_is_needless(Node *statement)
 		: !*flag)
 		return false;
 
+	/* nothing to describe: the index or table is not there, see IF EXISTS */
 	foreach(cell, describe_effects(statement, &context))
 	{
 		RelationFacts *relation = ((Effect *) lfirst(cell))->relation;
@@ -231,7 +264,8 @@ drop_reindex_option(ReindexStmt *stmt, bool remove)
 	{
 		DefElem    *option = lfirst_node(DefElem, cell);
 
-		if (strcmp(option->defname, "concurrently") != 0)
+		if (strcmp(option->defname, "concurrently") != 0 ||
+			!defGetBoolean(option))
 			continue;
 		if (remove)
 			stmt->params = list_delete_ptr(stmt->params, option);

@@ -17,6 +17,7 @@ static bool stops_everybody(const Effect *effect);
 static bool loses_rows(const Effect *effect);
 static bool breaks_clients(const Effect *effect);
 static bool concerns_others(const Effect *effect);
+static bool is_small(const Effect *effect);
 
 const Rule	rule_registry[] =
 {
@@ -274,8 +275,7 @@ works_under_lock(const Effect *effect)
 	if (effect->relation != NULL)
 	{
 		lockmode = Max(lockmode, effect->relation->held_lockmode);
-		if (effect->relation->table_bytes <=
-			(uint64) setting_small_table * 1024)
+		if (is_small(effect))
 			return false;
 	}
 
@@ -291,8 +291,7 @@ static bool
 stops_everybody(const Effect *effect)
 {
 	return effect->lockmode == AccessExclusiveLock &&
-		concerns_others(effect) &&
-		effect->relation->table_bytes > (uint64) setting_small_table * 1024;
+		concerns_others(effect) && !is_small(effect);
 }
 
 static bool
@@ -320,5 +319,11 @@ concerns_others(const Effect *effect)
 	if (relation == NULL)
 		return true;
 	return !relation->is_new && !relation->is_temp &&
-		!relation->is_protected && relation->table_bytes > 0;
+		!relation->is_protected && effect_table_bytes(effect) > 0;
+}
+
+static bool
+is_small(const Effect *effect)
+{
+	return effect_table_bytes(effect) <= (uint64) setting_small_table * 1024;
 }

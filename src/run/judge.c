@@ -61,8 +61,7 @@ static void end_override(XactEvent event, void *arg);
  * See judge.h.
  */
 void
-judge_statement(PlannedStmt *pstmt, const char *query_string,
-				bool in_transaction, bool nested)
+judge_statement(PlannedStmt *pstmt, const char *query_string)
 {
 	Judgement	judgement = {0};
 	MemoryContext caller = CurrentMemoryContext;
@@ -76,8 +75,6 @@ judge_statement(PlannedStmt *pstmt, const char *query_string,
 	judgement.pstmt = pstmt;
 	judgement.query_string = query_string;
 	judgement.context.source_text = query_string;
-	judgement.context.in_transaction = in_transaction;
-	judgement.context.nested = nested;
 
 	if (setting_on_internal_error == INTERNAL_ERROR_PASS)
 		find_effects_in_subtransaction(&judgement);
@@ -255,7 +252,8 @@ find_override(Judgement *judgement)
 {
 	char	   *reason;
 
-	if (setting_override != NULL && setting_override[0] != '\0')
+	if (setting_override != NULL && setting_override[0] != '\0' &&
+		!override_is_spent)
 	{
 		judgement->override = setting_override;
 		return;
@@ -416,7 +414,12 @@ end_override(XactEvent event, void *arg)
 		if (setting_override != NULL && setting_override[0] != '\0')
 			SetConfigOption(OVERRIDE_SETTING, "", PGC_SUSET, PGC_S_SESSION);
 	}
-	else if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT ||
-			 event == XACT_EVENT_PREPARE)
+	else if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_PREPARE)
 		override_was_due = false;
+	else if (event == XACT_EVENT_ABORT)
+	{
+		/* a setting made here would be taken back with the transaction */
+		override_is_spent = true;
+		override_was_due = false;
+	}
 }

@@ -13,11 +13,9 @@
 /*
  * Judge a utility statement.  Returns if it may run; otherwise throws SM001.
  * Queues a decision for each finding that is not allowed silently, and sends
- * the WARNINGs and NOTICEs that the policy asks for.  nested: the statement
- * was sent by a function, procedure, DO block or trigger.
+ * the WARNINGs and NOTICEs that the policy asks for.
  */
-extern void judge_statement(PlannedStmt *pstmt, const char *query_string,
-							bool in_transaction, bool nested);
+extern void judge_statement(PlannedStmt *pstmt, const char *query_string);
 
 /*
  * The text of one statement of a query string, with the comments before it,

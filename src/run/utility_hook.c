@@ -72,15 +72,14 @@ migrate_process_utility(PlannedStmt *pstmt, const char *query_string,
 		}
 		else if (statement_has_effects(statement) && hook_is_active())
 		{
-			bool		in_transaction = IsInTransactionBlock(top_level);
-
-			if (in_transaction && setting_mode != MODE_OBSERVE &&
+			if (IsInTransactionBlock(top_level) &&
+				setting_mode != MODE_OBSERVE &&
 				concurrently_is_needless(statement))
 			{
 				pstmt = without_concurrently(pstmt, query_string);
 				read_only_tree = false;
 			}
-			judge_statement(pstmt, query_string, in_transaction, !top_level);
+			judge_statement(pstmt, query_string);
 		}
 	}
 	next_process_utility(pstmt, query_string, read_only_tree, context, params,
