@@ -175,6 +175,7 @@ roll_back(ScriptState *state, int length)
 	List	   *applied = list_truncate(state->applied, length);
 	ListCell   *cell;
 
+	check_stack_depth();
 	overlay_free(state->overlay);
 	AtEOXact_GUC(false, state->script_level);
 	start_over(state);
@@ -201,7 +202,9 @@ find_savepoint(const ScriptState *state, const char *name)
 			strcmp(((TransactionStmt *) node)->savepoint_name, name) == 0)
 			return i + 1;
 	}
-	return list_length(state->applied);
+
+	/* not the ROLLBACK TO itself, which would be done again and again */
+	return list_length(state->applied) - 1;
 }
 
 /*

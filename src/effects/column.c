@@ -165,7 +165,8 @@ rewrite_reason_of_default(const NewColumn *column)
 		expression = get_typdefault(type);
 
 	if (expression != NULL &&
-		contain_volatile_functions((Node *) expression_planner((Expr *) expression)))
+		contain_volatile_functions(plan_expression(expression,
+												   column->overlay == NULL)))
 		return "its default is volatile, so each row gets a value of its own";
 	return NULL;
 }
@@ -291,7 +292,9 @@ describe_column_type(AlterContext *alter)
 	rel = relation_open(alter->relation->relid, AccessShareLock);
 	typenameTypeIdAndMod(pstate, definition->typeName, &type, &typmod);
 	reason = column_type_rewrite_reason(pstate, rel, definition, attnum, type,
-										typmod, &possible);
+										typmod,
+										alter->effects->overlay == NULL,
+										&possible);
 	if (compat_attribute_is_virtual(TupleDescAttr(RelationGetDescr(rel),
 												  attnum - 1)->attgenerated))
 		reason = NULL;			/* nothing is stored */

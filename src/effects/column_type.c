@@ -12,6 +12,7 @@
  */
 #include "postgres.h"
 
+#include "access/transam.h"
 #include "common/compat.h"
 #include "effects/describe.h"
 #include "nodes/makefuncs.h"
@@ -31,6 +32,8 @@
 static Node *conversion_expression(ParseState *pstate, Relation rel,
 								   ColumnDef *definition, AttrNumber attnum,
 								   Oid target_type, int32 target_typmod);
+static bool calls_user_function(Node *node, void *context);
+static bool is_user_function(Oid function_oid, void *context);
 static char *expression_rewrite_reason(Node *expression, AttrNumber attnum);
 
 /*
@@ -43,7 +46,8 @@ static char *expression_rewrite_reason(Node *expression, AttrNumber attnum);
 char *
 column_type_rewrite_reason(ParseState *pstate, Relation rel,
 						   ColumnDef *definition, AttrNumber attnum,
-						   Oid target_type, int32 target_typmod, bool *possible)
+						   Oid target_type, int32 target_typmod, bool may_run,
+						   bool *possible)
 {
 	Node	   *expression = conversion_expression(pstate, rel, definition, attnum,
 												   target_type, target_typmod);
@@ -51,7 +55,8 @@ column_type_rewrite_reason(ParseState *pstate, Relation rel,
 	*possible = expression != NULL;
 	if (expression == NULL)
 		return NULL;
-	return expression_rewrite_reason(expression, attnum);
+	return expression_rewrite_reason(plan_expression(expression, may_run),
+									 attnum);
 }
 
 /*
@@ -75,7 +80,7 @@ type_change_rewrite_reason(Oid source_type, int32 source_typmod,
 		return NULL;
 	assign_expr_collations(pstate, expression);
 	free_parsestate(pstate);
-	expression = (Node *) expression_planner((Expr *) expression);
+	expression = plan_expression(expression, false);
 	return expression_rewrite_reason(expression, 1);
 }
 
@@ -112,7 +117,7 @@ conversion_expression(ParseState *pstate, Relation rel, ColumnDef *definition,
 	assign_expr_collations(pstate, expression);
 	expression = compat_expand_virtual_columns(expression, rel);
 	free_parsestate(pstate);
-	return (Node *) expression_planner((Expr *) expression);
+	return expression;
 }
 
 static char *
@@ -146,4 +151,33 @@ expression_rewrite_reason(Node *expression, AttrNumber attnum)
 		else
 			return pstrdup("each value is converted");
 	}
+}
+
+/*
+ * The expression as the planner leaves it.  Planning calls functions that are
+ * said to be immutable: when a script is only checked (may_run is false),
+ * those that users have made are left as they are.
+ */
+Node *
+plan_expression(Node *expression, bool may_run)
+{
+	if (!may_run && calls_user_function(expression, NULL))
+		return expression;
+	return (Node *) expression_planner((Expr *) expression);
+}
+
+static bool
+calls_user_function(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (check_functions_in_node(node, is_user_function, context))
+		return true;
+	return expression_tree_walker(node, calls_user_function, context);
+}
+
+static bool
+is_user_function(Oid function_oid, void *context)
+{
+	return function_oid >= FirstNormalObjectId;
 }

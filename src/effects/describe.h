@@ -75,8 +75,10 @@ extern bool type_is_serial(const TypeName *type_name);
 extern char *column_type_rewrite_reason(struct ParseState *pstate, Relation rel,
 										ColumnDef *definition,
 										AttrNumber attnum, Oid target_type,
-										int32 target_typmod, bool *possible);
+										int32 target_typmod, bool may_run,
+										bool *possible);
 
+extern Node *plan_expression(Node *expression, bool may_run);
 extern char *type_change_rewrite_reason(Oid source_type, int32 source_typmod,
 										Oid target_type,
 										int32 target_typmod);

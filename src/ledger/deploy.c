@@ -66,6 +66,7 @@ static void start_transaction(Deployment *run);
 static void commit_transaction(Deployment *run, AttemptState state);
 static void roll_back_transaction(Deployment *run);
 static void run_statements(Deployment *run);
+static bool sets_for_session(Node *statement);
 static void run_statement(Deployment *run, bool last);
 static void run_begin(Deployment *run, TransactionStmt *stmt);
 static void run_end(Deployment *run, TransactionStmt *stmt, bool last);
@@ -284,6 +285,7 @@ start_transaction(Deployment *run)
 {
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
+	keep_extension();
 	MemoryContextSwitchTo(run->context);
 	run->explicit_block = false;
 	run->used = false;
@@ -334,7 +336,11 @@ run_statements(Deployment *run)
 		run->statement = lfirst(cell);
 		run->statement_number = foreach_current_index(cell) + 1;
 		if (statement_is_done(run->entry, run->statement))
+		{
+			if (sets_for_session(run->statement->raw->stmt))
+				run_in_transaction(run);
 			continue;
+		}
 		CHECK_FOR_INTERRUPTS();
 		run_statement(run, lnext(run->script->statements, cell) == NULL);
 	}
@@ -344,6 +350,35 @@ run_statements(Deployment *run)
 	if (IsTransactionState())
 		commit_transaction(run, ATTEMPT_APPLIED);
 	restore_settings(run);
+}
+
+/*
+ * What an earlier attempt has done stays done, but its settings went with its
+ * session: the statements to come count on them.
+ */
+static bool
+sets_for_session(Node *statement)
+{
+	ListCell   *cell;
+
+	if (IsA(statement, VariableSetStmt))
+		return !((VariableSetStmt *) statement)->is_local &&
+			statement_role(statement) == STATEMENT_ORDINARY;
+
+	/* SELECT set_config(...), as pg_dump writes it */
+	if (!IsA(statement, SelectStmt) ||
+		((SelectStmt *) statement)->targetList == NIL)
+		return false;
+	foreach(cell, ((SelectStmt *) statement)->targetList)
+	{
+		Node	   *value = lfirst_node(ResTarget, cell)->val;
+
+		if (value == NULL || !IsA(value, FuncCall) ||
+			strcmp(strVal(llast(((FuncCall *) value)->funcname)),
+				   "set_config") != 0)
+			return false;
+	}
+	return true;
 }
 
 /*
@@ -572,9 +607,17 @@ record_failure(Deployment *run, const ErrorData *error)
 	}
 	PG_CATCH();
 	{
-		EmitErrorReport();
+		ErrorData  *reason;
+
+		/* one error is to be sent for one command: that of the migration */
+		MemoryContextSwitchTo(run->context);
+		reason = CopyErrorData();
 		FlushErrorState();
 		AbortOutOfAnyTransaction();
+		ereport(WARNING,
+				(errcode(reason->sqlerrcode),
+				 errmsg("the failed attempt at migration %s could not be recorded: %s",
+						run->entry->label, reason->message)));
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(run->context);

@@ -118,6 +118,7 @@ extern bool done_part_was_changed(const LedgerEntry *entry);
 /* ledger_lock.c: one deploy or apply at a time in a database */
 extern void lock_ledger_for_session(void);
 extern void keep_ledger_lock(void);
+extern void keep_extension(void);
 extern void unlock_ledger_for_session(void);
 extern void lock_ledger_for_transaction(void);
 extern void set_migration_running(bool running);

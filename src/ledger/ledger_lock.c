@@ -21,6 +21,7 @@
 #include "ledger/ledger.h"
 #include "miscadmin.h"
 #include "storage/latch.h"
+#include "storage/lmgr.h"
 #include "storage/lock.h"
 #include "storage/proc.h"
 #include "utils/builtins.h"
@@ -42,6 +43,7 @@ static bool migration_is_running = false;
 static void set_tag(LOCKTAG *tag);
 static void refuse_recursion(void);
 static bool try_session_lock(void);
+static LOCKTAG default_tag_of(const LOCKTAG *tag);
 static void wait_a_moment(long pause);
 static void tell_holder(void);
 static char *describe_holder(const LOCKTAG *tag);
@@ -111,11 +113,45 @@ lock_ledger_for_session(void)
 	}
 }
 
+/*
+ * The lock is held by both lock methods, because a migration can lose either:
+ * an abort releases that of the default one, DISCARD ALL and
+ * pg_advisory_unlock_all() that of the user one.  Others take both as well.
+ */
 static bool
 try_session_lock(void)
 {
-	return LockAcquire(&session_tag, ExclusiveLock, true, true) !=
-		LOCKACQUIRE_NOT_AVAIL;
+	LOCKTAG		default_tag = default_tag_of(&session_tag);
+
+	if (LockAcquire(&session_tag, ExclusiveLock, true, true) ==
+		LOCKACQUIRE_NOT_AVAIL)
+		return false;
+	if (LockAcquire(&default_tag, ExclusiveLock, true, true) ==
+		LOCKACQUIRE_NOT_AVAIL)
+	{
+		LockRelease(&session_tag, ExclusiveLock, true);
+		return false;
+	}
+	return true;
+}
+
+static LOCKTAG
+default_tag_of(const LOCKTAG *tag)
+{
+	LOCKTAG		default_tag = *tag;
+
+	default_tag.locktag_lockmethodid = DEFAULT_LOCKMETHOD;
+	return default_tag;
+}
+
+/*
+ * Keep DROP EXTENSION out until the transaction ends.
+ */
+void
+keep_extension(void)
+{
+	LockDatabaseObject(ExtensionRelationId, migrate_extension_oid(false), 0,
+					   AccessShareLock);
 }
 
 static void
@@ -157,8 +193,14 @@ lock_timed_out(void)
 void
 keep_ledger_lock(void)
 {
-	if (compat_lock_held_by_me(&session_tag, ExclusiveLock) ||
-		try_session_lock())
+	LOCKTAG		default_tag = default_tag_of(&session_tag);
+
+	if ((compat_lock_held_by_me(&session_tag, ExclusiveLock) ||
+		 LockAcquire(&session_tag, ExclusiveLock, true, true) !=
+		 LOCKACQUIRE_NOT_AVAIL) &&
+		(compat_lock_held_by_me(&default_tag, ExclusiveLock) ||
+		 LockAcquire(&default_tag, ExclusiveLock, true, true) !=
+		 LOCKACQUIRE_NOT_AVAIL))
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
@@ -171,8 +213,12 @@ keep_ledger_lock(void)
 void
 unlock_ledger_for_session(void)
 {
+	LOCKTAG		default_tag = default_tag_of(&session_tag);
+
 	if (compat_lock_held_by_me(&session_tag, ExclusiveLock))
 		LockRelease(&session_tag, ExclusiveLock, true);
+	if (compat_lock_held_by_me(&default_tag, ExclusiveLock))
+		LockRelease(&default_tag, ExclusiveLock, true);
 }
 
 /*
@@ -184,10 +230,15 @@ void
 lock_ledger_for_transaction(void)
 {
 	LOCKTAG		tag;
+	LOCKTAG		default_tag;
 
 	refuse_recursion();
+	keep_extension();
 	set_tag(&tag);
-	if (LockAcquire(&tag, ExclusiveLock, false, true) == LOCKACQUIRE_NOT_AVAIL)
+	default_tag = default_tag_of(&tag);
+	if (LockAcquire(&tag, ExclusiveLock, false, true) == LOCKACQUIRE_NOT_AVAIL ||
+		LockAcquire(&default_tag, ExclusiveLock, false, true) ==
+		LOCKACQUIRE_NOT_AVAIL)
 		ereport(ERROR,
 				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
 				 errmsg("another deploy or apply runs in this database (%s): wait for it to end, then try again",

@@ -246,7 +246,9 @@ statement_is_done(const LedgerEntry *entry, const ScriptStatement *statement)
 bool
 statement_must_run_alone(Node *statement)
 {
-	bool		hook_is_off = setting_mode == MODE_OFF || setting_restoring;
+	/* then nobody takes the word out */
+	bool		hook_is_off = setting_mode == MODE_OFF ||
+	setting_mode == MODE_OBSERVE || setting_restoring;
 
 	return statement_needs_no_transaction(statement) &&
 		(hook_is_off || !concurrently_is_needless(statement));

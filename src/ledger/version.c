@@ -119,7 +119,9 @@ is_timestamp(const char *digits)
 	int			month;
 	int			day;
 
-	if (strlen(digits) < DATE_DIGITS)
+	/* other lengths are numbers, such as the seconds of an epoch */
+	if (strlen(digits) != DATE_DIGITS && strlen(digits) != 12 &&
+		strlen(digits) < TIMESTAMP_DIGITS)
 		return false;
 	if (strspn(digits, "0") >= TIMESTAMP_DIGITS)
 		return true;

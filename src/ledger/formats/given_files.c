@@ -41,8 +41,18 @@ give_file(const char *path, const char *text)
 				(errcode(ERRCODE_SM_BAD_MIGRATION),
 				 errmsg("path \"%s\" of a migration file is not relative to its directory",
 						path)));
+	if (path[0] == '.' || strstr(path, "/.") != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_SM_BAD_MIGRATION),
+				 errmsg("path \"%s\" of a migration file has a part that begins with a period",
+						path)));
 	file->path = psprintf("%s/%s", GIVEN_ROOT, path);
 	file->text = text;
+	if (given_text(file->path) != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_SM_BAD_MIGRATION),
+				 errmsg("path \"%s\" of a migration file is given twice",
+						path)));
 	given_files = lappend(given_files, file);
 }
 

@@ -27,8 +27,10 @@ file_exists(const char *path)
 {
 	struct stat st;
 
-	return given_text(path) != NULL ||
-		(stat(path, &st) == 0 && S_ISREG(st.st_mode));
+	/* what a client has sent is never looked for on the server */
+	if (strncmp(path, GIVEN_ROOT "/", strlen(GIVEN_ROOT "/")) == 0)
+		return given_text(path) != NULL;
+	return stat(path, &st) == 0 && S_ISREG(st.st_mode);
 }
 
 /*
@@ -82,10 +84,17 @@ name_file(void *path)
 static char *
 read_bytes(const char *path, size_t *length)
 {
-	FILE	   *file = AllocateFile(path, PG_BINARY_R);
+	FILE	   *file;
 	struct stat st;
 	char	   *bytes;
 
+	/* opening a pipe would wait for a writer */
+	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("\"%s\" is not a regular file: rename or remove it",
+						path)));
+	file = AllocateFile(path, PG_BINARY_R);
 	if (file == NULL || fstat(fileno(file), &st) != 0)
 		ereport(ERROR,
 				(errcode_for_file_access(),
