@@ -98,6 +98,14 @@ include $(PGXS)
 # Modules of the TAP tests lie beside them.
 PG_PROVE_FLAGS += -I $(srcdir)/test/tap
 
+# PGXS installs a script by its name alone, but looks for it by its path.
+uninstall: uninstall-client
+
+uninstall-client:
+	rm -f $(addprefix '$(DESTDIR)$(bindir)'/, $(notdir $(SCRIPTS)))
+
+.PHONY: uninstall-client
+
 # A header may reach any object; the whole library builds in seconds.
 $(OBJS): $(wildcard src/*.h src/*/*.h src/*/*/*.h)
 

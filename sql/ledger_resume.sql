@@ -17,6 +17,14 @@ SELECT state, statements FROM migrate.history WHERE version = '300' ORDER BY id;
 SELECT relnamespace::regnamespace, relname FROM pg_class WHERE relname IN ('one', 'two') ORDER BY 2;
 SHOW search_path;
 
+-- a file that was given a later version leaves its old one behind
+SELECT migrate.register('299', 'late', 'CREATE TABLE resume.late (a int)');
+CALL migrate.deploy();
+SELECT migrate.unregister('299');
+SELECT migrate.unregister('300');
+SELECT migrate.unregister('no such version');
+CALL migrate.deploy();
+
 -- the text of a savepoint that is not there: an error, not the end of the server
 SELECT statement, action FROM migrate.check('BEGIN; ROLLBACK TO nowhere; CREATE TABLE t (a int)');
 -- checking runs nobody's code

@@ -106,7 +106,7 @@ DROP VIEW plain_view;
 RESET safe_migrate.rules;
 
 -- vacuum_full, cluster
-\set VERBOSITY sqlstate
+\set VERBOSITY terse
 VACUUM FULL big;
 VACUUM FULL small;
 VACUUM big;

@@ -16,11 +16,13 @@ sm_workdir
 sm_build
 sm_start rules "fsync = off"
 sm_psql -q -c "CREATE EXTENSION safe_migrate"
-sm_psql -q -At -v ON_ERROR_STOP=1 >"$page" <<'SQL'
-\qecho # Rules
-\qecho
-\qecho Generated from the registry by `make rules`. The default action can be changed
-\qecho with `safe_migrate.rules` or a row in `migrate.policy`.
+cat >"$page" <<'TEXT'
+# Rules
+
+Generated from the registry by `make rules`. The default action can be changed
+with `safe_migrate.rules` or a row in `migrate.policy`.
+TEXT
+sm_psql -q -At -v ON_ERROR_STOP=1 >>"$page" <<'SQL'
 SELECT E'\n## ' || title || E'\n\n' || note || E'\n'
 	|| E'\n| rule | default | what it is for | what to do instead |\n|---|---|---|---|\n'
 	|| string_agg(format('| `%s` | %s | %s | %s |', name, default_action,

@@ -122,23 +122,23 @@ define_reserved_settings(void)
 							 in_transaction_options, PGC_SUSET, 0,
 							 check_in_transaction, NULL, NULL);
 	DefineCustomIntVariable("safe_migrate.lock_deadline",
+							"Reserved, without effect in this version: use lock_timeout.",
 							"Time after which a statement gives up waiting for its locks.",
-							"Has no effect in this version: use lock_timeout.",
 							&setting_lock_deadline, 30000, 0, INT_MAX,
 							PGC_SUSET, GUC_UNIT_MS, NULL, NULL, NULL);
 	DefineCustomIntVariable("safe_migrate.lock_queue_time",
+							"Reserved, without effect in this version.",
 							"Longest single stay in a lock queue.",
-							"Has no effect in this version.",
 							&setting_lock_queue_time, 15, 0, INT_MAX,
 							PGC_SUSET, GUC_UNIT_MS, NULL, NULL, NULL);
 	DefineCustomBoolVariable("safe_migrate.restore_points",
+							 "Reserved, without effect in this version: nothing is preserved.",
 							 "Preserves what migrations would destroy.",
-							 "Has no effect in this version: nothing is preserved.",
 							 &setting_restore_points, true,
 							 PGC_SUSET, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("safe_migrate.restore_point_ttl",
+							"Reserved, without effect in this version.",
 							"Time for which restore points are kept.",
-							"Has no effect in this version.",
 							&setting_restore_point_ttl, 7 * 24 * 60 * 60, 0,
 							INT_MAX, PGC_SUSET, GUC_UNIT_S, NULL, NULL, NULL);
 }

@@ -208,7 +208,9 @@ describe_storage_change(AlterContext *alter)
 
 	if (!alter_has_relation(alter))
 		return;
-	rel = relation_open(alter->relation->relid, AccessShareLock);
+	rel = try_relation_open(alter->relation->relid, AccessShareLock);
+	if (rel == NULL)
+		return;
 	changes = changes_storage(rel, alter->command);
 	relation_close(rel, AccessShareLock);
 	if (changes)

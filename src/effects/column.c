@@ -289,7 +289,13 @@ describe_column_type(AlterContext *alter)
 	if (attnum <= 0)
 		return;
 
-	rel = relation_open(alter->relation->relid, AccessShareLock);
+	rel = try_relation_open(alter->relation->relid, AccessShareLock);
+	if (rel == NULL || attnum > RelationGetDescr(rel)->natts)
+	{
+		if (rel != NULL)
+			relation_close(rel, AccessShareLock);
+		return;
+	}
 	typenameTypeIdAndMod(pstate, definition->typeName, &type, &typmod);
 	reason = column_type_rewrite_reason(pstate, rel, definition, attnum, type,
 										typmod,

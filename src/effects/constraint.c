@@ -174,7 +174,9 @@ key_may_be_null(AlterContext *alter, Constraint *constraint)
 		return false;			/* PostgreSQL will say so */
 	if (get_rel_relkind(index_oid) != RELKIND_INDEX)
 		return false;
-	index = relation_open(index_oid, AccessShareLock);
+	index = try_relation_open(index_oid, AccessShareLock);
+	if (index == NULL)
+		return false;
 	for (int i = 0; i < index->rd_index->indnkeyatts &&
 		 index->rd_index->indrelid == alter->relation->relid; i++)
 	{
@@ -235,7 +237,9 @@ not_null_is_proven(AlterContext *alter, const char *column)
 	OverlayRelation *overlay = alter->relation->overlay;
 	List	   *dropped = constraints_dropped(alter->statement);
 	OverlayColumn *entry = NULL;
+	List	   *tree;
 	ListCell   *cell;
+	bool		proven = true;
 
 	if (overlay != NULL)
 	{
@@ -249,13 +253,15 @@ not_null_is_proven(AlterContext *alter, const char *column)
 		return false;			/* a new column of an old table */
 	if (entry != NULL)
 		column = get_attname(alter->relation->relid, entry->attnum, false);
-	foreach(cell, find_all_inheritors(alter->relation->relid, NoLock, NULL))
+	tree = lock_tree(alter->relation->relid);
+	foreach(cell, tree)
 	{
 		if (!proven_in_relation(lfirst_oid(cell), column, dropped,
 								alter->effects))
-			return false;
+			proven = false;
 	}
-	return true;
+	unlock_tree(tree);
+	return proven;
 }
 
 /*

@@ -54,6 +54,8 @@ extern void set_work(Effect *effect, EffectWork work, const char *reason);
 extern void set_risk(Effect *effect, EffectRisk risk);
 extern char *quoted_name(const char *name);
 extern struct ParseState *parse_state(const EffectContext *context);
+extern List *lock_tree(Oid relid);
+extern void unlock_tree(List *relids);
 extern struct OverlayRelation *overlay_of(Oid relid,
 										  const EffectContext *context);
 

@@ -26,6 +26,7 @@
 #include "miscadmin.h"
 #include "parser/parse_node.h"
 #include "storage/bufmgr.h"
+#include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -345,8 +346,48 @@ measure_relation(RelationFacts *facts)
 		facts->relkind != RELKIND_PARTITIONED_TABLE)
 		measure_storage(facts, facts->relid);
 	else
-		foreach(cell, find_all_inheritors(facts->relid, NoLock, NULL))
+	{
+		List	   *tree = lock_tree(facts->relid);
+
+		foreach(cell, tree)
 			measure_storage(facts, lfirst_oid(cell));
+		unlock_tree(tree);
+	}
+}
+
+/*
+ * OIDs of a table and of all that inherit from it, with AccessShareLock on
+ * each so that none goes away meanwhile; NIL if it is gone.  Let go of them by
+ * unlock_tree().
+ */
+List *
+lock_tree(Oid relid)
+{
+	Relation	rel = try_relation_open(relid, AccessShareLock);
+	List	   *relids;
+	List	   *parents;
+	ListCell   *cell;
+	ListCell   *count;
+
+	if (rel == NULL)
+		return NIL;
+	relids = find_all_inheritors(relid, AccessShareLock, &parents);
+	relation_close(rel, NoLock);
+
+	/* a child is locked once for each of its parents */
+	forboth(cell, relids, count, parents)
+		for (int i = 1; i < lfirst_int(count); i++)
+		UnlockRelationOid(lfirst_oid(cell), AccessShareLock);
+	return relids;
+}
+
+void
+unlock_tree(List *relids)
+{
+	ListCell   *cell;
+
+	foreach(cell, relids)
+		UnlockRelationOid(lfirst_oid(cell), AccessShareLock);
 }
 
 /* Add one relation with its TOAST table and indexes. */

@@ -86,6 +86,7 @@ table_of_index(RangeVar *index, TargetPermission permission,
 			   EffectContext *context)
 {
 	RelationFacts *facts;
+	Oid			table;
 
 	if (context->overlay != NULL)
 	{
@@ -101,7 +102,8 @@ table_of_index(RangeVar *index, TargetPermission permission,
 		(facts->relkind != RELKIND_INDEX &&
 		 facts->relkind != RELKIND_PARTITIONED_INDEX))
 		return NULL;
-	return relation_facts(IndexGetRelation(facts->relid, false), context);
+	table = IndexGetRelation(facts->relid, true);
+	return OidIsValid(table) ? relation_facts(table, context) : NULL;
 }
 
 /*

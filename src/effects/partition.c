@@ -39,6 +39,7 @@ static void describe_default_partition(EffectContext *context,
 									   const RangeVar *partition,
 									   PartitionBoundSpec *bound);
 static void describe_missing_indexes(AlterContext *alter, Relation parent,
+									 Relation child,
 									 RelationFacts *partition);
 static bool has_equal_index(Relation parent_index, Relation partition,
 							AttrMap *map);
@@ -72,16 +73,27 @@ describe_attach_partition(AlterContext *alter)
 	effect = add_effect(alter->effects, CAUSE_ATTACH_PARTITION, partition,
 						AccessExclusiveLock);
 	effect->subcommand = alter->subcommand;
-	if (!alter_has_relation(alter) || command->bound == NULL)
+	if (command->bound == NULL)
 		return;
+	if (!alter_has_relation(alter))
+	{
+		/* made by the script: nothing proves its bounds */
+		if (OidIsValid(partition->relid))
+			set_work(effect, WORK_SCAN,
+					 "every row is checked against the partition bound");
+		return;
+	}
 
-	parent = relation_open(alter->relation->relid, AccessShareLock);
+	parent = try_relation_open(alter->relation->relid, AccessShareLock);
+	if (parent == NULL)
+		return;
 	if (OidIsValid(partition->relid))
 	{
-		child = relation_open(partition->relid, AccessShareLock);
-		if (!can_be_attached(alter->effects, parent, child))
+		child = try_relation_open(partition->relid, AccessShareLock);
+		if (child == NULL || !can_be_attached(alter->effects, parent, child))
 		{
-			relation_close(child, AccessShareLock);
+			if (child != NULL)
+				relation_close(child, AccessShareLock);
 			relation_close(parent, AccessShareLock);
 			return;
 		}
@@ -91,8 +103,8 @@ describe_attach_partition(AlterContext *alter)
 								 partition->overlay))
 			set_work(effect, WORK_SCAN,
 					 "every row is checked against the partition bound");
+		describe_missing_indexes(alter, parent, child, partition);
 		relation_close(child, AccessShareLock);
-		describe_missing_indexes(alter, parent, partition);
 	}
 	describe_default_partition(alter->effects, CAUSE_ATTACH_PARTITION, parent,
 							   command->name, command->bound);
@@ -191,7 +203,9 @@ describe_default_partition(EffectContext *context, EffectCause cause,
 	constraint = bound_constraint(context, parent, partition, bound);
 	if (constraint == NIL)
 		return;
-	rel = relation_open(default_oid, AccessShareLock);
+	rel = try_relation_open(default_oid, AccessShareLock);
+	if (rel == NULL)
+		return;
 	constraint = get_proposed_default_constraint(constraint);
 	if (!constraints_imply(rel, map_partition_varattnos(constraint, 1, rel,
 														parent), NIL,
@@ -203,10 +217,9 @@ describe_default_partition(EffectContext *context, EffectCause cause,
 
 /* Indexes of the parent that the new partition lacks are built then. */
 static void
-describe_missing_indexes(AlterContext *alter, Relation parent,
+describe_missing_indexes(AlterContext *alter, Relation parent, Relation child,
 						 RelationFacts *partition)
 {
-	Relation	child = relation_open(partition->relid, AccessShareLock);
 	ListCell   *cell;
 	AttrMap    *map;
 
@@ -231,7 +244,6 @@ describe_missing_indexes(AlterContext *alter, Relation parent,
 		relation_close(index, AccessShareLock);
 	}
 	free_attrmap(map);
-	relation_close(child, AccessShareLock);
 }
 
 static bool
@@ -314,8 +326,10 @@ describe_create_table(Node *statement, EffectContext *context)
 		if (OidIsValid(parent->relid) &&
 			parent->relkind == RELKIND_PARTITIONED_TABLE)
 		{
-			Relation	rel = relation_open(parent->relid, AccessShareLock);
+			Relation	rel = try_relation_open(parent->relid, AccessShareLock);
 
+			if (rel == NULL)
+				continue;
 			describe_default_partition(context, CAUSE_CREATE_PARTITION, rel,
 									   stmt->relation, stmt->partbound);
 			relation_close(rel, AccessShareLock);

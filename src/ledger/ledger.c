@@ -44,6 +44,7 @@ static void mark_as_applied(LedgerEntry *entry);
 
 PG_FUNCTION_INFO_V1(migrate_register);
 PG_FUNCTION_INFO_V1(migrate_baseline);
+PG_FUNCTION_INFO_V1(migrate_unregister);
 
 /*
  * migrate.register(version text, name text, sql text, down text) returns text
@@ -301,6 +302,30 @@ migrate_baseline(PG_FUNCTION_ARGS)
 			break;
 	}
 	PG_RETURN_INT32(marked);
+}
+
+/*
+ * migrate.unregister(version text)
+ */
+Datum
+migrate_unregister(PG_FUNCTION_ARGS)
+{
+	char	   *version;
+
+	require_preloaded();
+	PreventCommandIfReadOnly("migrate.unregister()");
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_SM_BAD_MIGRATION),
+				 errmsg("migrate.unregister() needs a version, not NULL")));
+	lock_ledger_for_transaction();
+	version = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	if (!ledger_delete_migration(version))
+		ereport(ERROR,
+				(errcode(ERRCODE_SM_BAD_MIGRATION),
+				 errmsg("migration %s is not registered, or has run and stays on record: migrate.status tells which",
+						version)));
+	PG_RETURN_VOID();
 }
 
 static void

@@ -101,6 +101,7 @@ extern bool ledger_is_same(const MigrationText *migration,
 						   const char *checksum);
 extern bool ledger_insert_migration(const MigrationText *migration,
 									const char *checksum);
+extern bool ledger_delete_migration(const char *version);
 extern void ledger_update_migration(const MigrationText *migration,
 									const char *checksum);
 extern void ledger_write_attempt(Attempt *attempt);

@@ -270,6 +270,14 @@ REVOKE ALL ON FUNCTION migrate.load_files(text[], text[], text) FROM PUBLIC;
 COMMENT ON FUNCTION migrate.load_files(text[], text[], text) IS
 	'registers the migrations of a directory whose files the client sends: paths relative to it, and the text of each; pg_safe_migrate does so';
 
+CREATE FUNCTION migrate.unregister(version text)
+RETURNS void
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'migrate_unregister';
+REVOKE ALL ON FUNCTION migrate.unregister(text) FROM PUBLIC;
+COMMENT ON FUNCTION migrate.unregister(text) IS
+	'forgets a registered migration of which nothing has run, for one whose file was renamed or removed';
+
 CREATE FUNCTION migrate.baseline(version text)
 RETURNS int
 LANGUAGE C VOLATILE

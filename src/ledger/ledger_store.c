@@ -405,6 +405,30 @@ ledger_insert_migration(const MigrationText *migration, const char *checksum)
 	return inserted;
 }
 
+/*
+ * Forget a migration of which nothing has run.  Returns false if there is none.
+ */
+bool
+ledger_delete_migration(const char *version)
+{
+	LedgerAccess access;
+	QueryArguments arguments = {0};
+	bool		deleted;
+
+	begin_access(&access);
+	add_text(&arguments, version);
+	run_query("DELETE FROM migrate.migrations m "
+			  "WHERE m.version OPERATOR(pg_catalog.=) $1 AND NOT EXISTS ("
+			  "SELECT FROM migrate.attempts a "
+			  "WHERE a.version OPERATOR(pg_catalog.=) m.version "
+			  "AND (a.state OPERATOR(pg_catalog.<>) 'failed' "
+			  "OR a.statements OPERATOR(pg_catalog.>) 0))",
+			  &arguments, SPI_OK_DELETE);
+	deleted = SPI_processed > 0;
+	end_access(&access);
+	return deleted;
+}
+
 void
 ledger_update_migration(const MigrationText *migration, const char *checksum)
 {

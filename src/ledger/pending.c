@@ -195,8 +195,9 @@ refuse_out_of_order(List *entries)
 	if (late != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_SM_OUT_OF_ORDER),
-				 errmsg("migration %s comes before %s, which is applied: give it a version after that one, or, if its changes are there already, mark it with SELECT migrate.baseline(%s)",
+				 errmsg("migration %s comes before %s, which is applied: give it a version after that one and forget this one with SELECT migrate.unregister(%s), or, if its changes are there already, mark it with SELECT migrate.baseline(%s)",
 						late->label, last_applied->label,
+						quote_literal_cstr(late->version),
 						quote_literal_cstr(late->version))));
 }
 

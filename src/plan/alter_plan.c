@@ -11,6 +11,7 @@
  */
 #include "postgres.h"
 
+#include "access/relation.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_constraint.h"
@@ -35,6 +36,7 @@ typedef struct AlterPlan
 	List	   *names;			/* constraint names chosen so far */
 } AlterPlan;
 
+static bool plan_subcommands(AlterPlan *plan, List *findings);
 static bool drops_something(AlterTableStmt *stmt);
 static List *split_subcommands(const char *source_text);
 static int	first_subcommand(const SqlTokens *tokens);
@@ -62,7 +64,8 @@ plan_alter_table(AlterTableStmt *stmt, List *effects, const char *source_text)
 {
 	AlterPlan	plan = {0};
 	List	   *findings = judge_effects(effects);
-	StringInfoData harmless;
+	Relation	rel;
+	bool		planned;
 
 	if (findings == NIL || stmt->relation == NULL ||
 		stmt->objtype != OBJECT_TABLE || drops_something(stmt))
@@ -75,22 +78,36 @@ plan_alter_table(AlterTableStmt *stmt, List *effects, const char *source_text)
 		plan.relation == NULL || !OidIsValid(plan.relation->relid))
 		return NIL;
 
+	/* names are looked up and chosen: the table must not go away meanwhile */
+	rel = try_relation_open(plan.relation->relid, AccessShareLock);
+	if (rel == NULL)
+		return NIL;
+	planned = plan_subcommands(&plan, findings);
+	relation_close(rel, AccessShareLock);
+	return planned ? plan.steps : NIL;
+}
+
+static bool
+plan_subcommands(AlterPlan *plan, List *findings)
+{
+	StringInfoData harmless;
+
 	initStringInfo(&harmless);
-	for (int i = 0; i < list_length(stmt->cmds); i++)
+	for (int i = 0; i < list_length(plan->stmt->cmds); i++)
 		if (problem_of(findings, i) == NULL)
 			appendStringInfo(&harmless, "%s %s", harmless.len > 0 ? "," : "",
-							 (char *) list_nth(plan.pieces, i));
+							 (char *) list_nth(plan->pieces, i));
 	if (harmless.len > 0)
-		add_step(&plan, "%s%s", plan.prefix, harmless.data);
+		add_step(plan, "%s%s", plan->prefix, harmless.data);
 
-	for (int i = 0; i < list_length(stmt->cmds); i++)
+	for (int i = 0; i < list_length(plan->stmt->cmds); i++)
 	{
 		const Effect *problem = problem_of(findings, i);
 
-		if (problem != NULL && !plan_subcommand(&plan, problem))
-			return NIL;
+		if (problem != NULL && !plan_subcommand(plan, problem))
+			return false;
 	}
-	return plan.steps;
+	return true;
 }
 
 /*

@@ -11,6 +11,7 @@
  */
 #include "postgres.h"
 
+#include "access/relation.h"
 #include "catalog/pg_class.h"
 #include "commands/defrem.h"
 #include "common/script.h"
@@ -150,19 +151,17 @@ has_exclusion_index(List *effects)
 
 	if (relation == NULL || !OidIsValid(relation->relid))
 		return false;
-	rel = RelationIdGetRelation(relation->relid);
-	if (!RelationIsValid(rel))
+	rel = try_relation_open(relation->relid, AccessShareLock);
+	if (rel == NULL)
 		return false;
 	foreach(cell, RelationGetIndexList(rel))
 	{
-		Relation	index = RelationIdGetRelation(lfirst_oid(cell));
+		Relation	index = relation_open(lfirst_oid(cell), AccessShareLock);
 
-		if (!RelationIsValid(index))
-			continue;
 		found = found || index->rd_index->indisexclusion;
-		RelationClose(index);
+		relation_close(index, AccessShareLock);
 	}
-	RelationClose(rel);
+	relation_close(rel, AccessShareLock);
 	return found;
 }
 
@@ -184,26 +183,24 @@ plan_refresh(RefreshMatViewStmt *stmt, List *effects, const char *source_text)
 static bool
 has_usable_unique_index(Oid relid)
 {
-	Relation	rel = RelationIdGetRelation(relid);
+	Relation	rel = try_relation_open(relid, AccessShareLock);
 	bool		found = false;
 	ListCell   *cell;
 
-	if (!RelationIsValid(rel))
+	if (rel == NULL)
 		return false;
 	foreach(cell, RelationGetIndexList(rel))
 	{
-		Relation	index = RelationIdGetRelation(lfirst_oid(cell));
+		Relation	index = relation_open(lfirst_oid(cell), AccessShareLock);
 
-		if (!RelationIsValid(index))
-			continue;
 		if (index->rd_index->indisunique && index->rd_index->indisvalid &&
 			RelationGetIndexExpressions(index) == NIL &&
 			RelationGetIndexPredicate(index) == NIL)
 			found = true;
-		RelationClose(index);
+		relation_close(index, AccessShareLock);
 	}
 	found = found && rel->rd_rel->relispopulated;
-	RelationClose(rel);
+	relation_close(rel, AccessShareLock);
 	return found;
 }
 

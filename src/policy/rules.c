@@ -39,7 +39,7 @@ const Rule	rule_registry[] =
 		"add_column_rewrite", RULE_WORK, ACTION_REJECT,
 		CAUSE_ADD_COLUMN, works_under_lock,
 		"ADD COLUMN",
-		"add it without that, SET DEFAULT, and fill the old rows in batches", NULL,
+		"add it without a default (a sequence made apart), SET DEFAULT, and fill the old rows in batches", NULL,
 		"A column whose value differs from row to row rewrites the table."
 	},
 	{
@@ -134,7 +134,7 @@ const Rule	rule_registry[] =
 		"detach_partition", RULE_LOCK, ACTION_WARN,
 		CAUSE_DETACH_PARTITION, stops_everybody,
 		"DETACH PARTITION",
-		"use DETACH PARTITION ... CONCURRENTLY, outside a transaction block", NULL,
+		"use DETACH PARTITION ... CONCURRENTLY, outside a transaction block, if there is no default partition", NULL,
 		"DETACH PARTITION stops every query on the partitioned table for a moment."
 	},
 	{
@@ -176,7 +176,7 @@ const Rule	rule_registry[] =
 		"drop_table", RULE_DATA, ACTION_REJECT,
 		CAUSE_DROP_TABLE, loses_rows,
 		"DROP TABLE",
-		"rename it and wait, or give a reason in safe_migrate.override", NULL,
+		"make sure that nobody uses it any more, then give a reason in safe_migrate.override", NULL,
 		"The rows of a dropped table cannot be had again."
 	},
 	{

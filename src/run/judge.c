@@ -27,6 +27,9 @@
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 
+/* Relations that the DETAIL of a refusal lists. */
+#define MAX_EFFECTS_SHOWN 10
+
 #define OVERRIDE_SETTING "safe_migrate.override"
 
 /* What is known of the statement while the verdict is carried out. */
@@ -52,6 +55,7 @@ static void find_override(Judgement *judgement);
 static void record_finding(const Judgement *judgement, const Finding *finding,
 						   DecisionOutcome outcome);
 static void reject(const Judgement *judgement, const Finding *finding);
+static const char *override_hint(void);
 static char *effects_in_words(List *effects);
 static int	error_position(const Judgement *judgement, const Finding *finding);
 static int	statement_start(PlannedStmt *pstmt, const char *query_string);
@@ -317,8 +321,18 @@ reject(const Judgement *judgement, const Finding *finding)
 			 script ? errhint("%s", script) :
 			 statement_needs_no_transaction(judgement->pstmt->utilityStmt) ?
 			 errhint("SET safe_migrate.override = 'reason'; before it lets it pass once, and is recorded.") :
-			 errhint("SET LOCAL safe_migrate.override = 'reason'; in the same transaction lets it pass, and is recorded."),
+			 errhint("%s", override_hint()),
 			 errposition(error_position(judgement, finding))));
+}
+
+/* How to let it pass, for those who may. */
+static const char *
+override_hint(void)
+{
+	if (pg_parameter_aclcheck(OVERRIDE_SETTING, GetUserId(),
+							  ACL_SET) != ACLCHECK_OK)
+		return "Superusers, and roles with GRANT SET ON PARAMETER safe_migrate.override, can let it pass.";
+	return "To let it pass, and have the reason recorded: /* safe_migrate: override <reason> */ before the statement, or SET LOCAL safe_migrate.override in its transaction.";
 }
 
 /* For the DETAIL: lock, work and risk of each relation. */
@@ -326,6 +340,7 @@ static char *
 effects_in_words(List *effects)
 {
 	StringInfoData words;
+	int			count = 0;
 	ListCell   *cell;
 
 	initStringInfo(&words);
@@ -333,6 +348,10 @@ effects_in_words(List *effects)
 	{
 		const Effect *effect = lfirst(cell);
 
+		if (effect->relation != NULL && effect->relation->is_protected)
+			continue;
+		if (++count > MAX_EFFECTS_SHOWN)
+			continue;
 		appendStringInfo(&words, "%s%s: %s, work %s, risk %s.",
 						 words.len > 0 ? "\n" : "",
 						 effect->relation ? effect->relation->name :
@@ -341,6 +360,8 @@ effects_in_words(List *effects)
 						 GetLockmodeName(DEFAULT_LOCKMETHOD, effect->lockmode),
 						 work_name(effect->work), risk_name(effect->risk));
 	}
+	if (count > MAX_EFFECTS_SHOWN)
+		appendStringInfo(&words, "\nAnd %d more.", count - MAX_EFFECTS_SHOWN);
 	return words.data;
 }
 

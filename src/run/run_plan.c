@@ -182,6 +182,6 @@ add_progress_to_context(void *arg)
 		internalerrquery(step);
 	}
 	if (total > 1)
-		errcontext("step %d of %d, the steps before it are done: %s",
+		errcontext("step %d of %d: %s\nThe steps before it are done; an INVALID index or a NOT VALID constraint may be left to drop.",
 				   progress->current + 1, total, step);
 }

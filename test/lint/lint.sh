@@ -123,6 +123,16 @@ tests_without_result()
 	done
 }
 
+# Each rule must be seen to refuse something.
+rules_never_refused()
+{
+	sed -n 's/^\t\t"\([a-z_]*\)", RULE_.*/\1/p' src/policy/rules.c |
+		while read -r rule
+		do
+			grep -qsE "(SM001|ERROR: ) *$rule: " expected/*.out || sm_say "$rule"
+		done
+}
+
 versions_that_differ()
 {
 	version=$(sed -n "s/^default_version *= *'\(.*\)'/\1/p" safe_migrate.control)
@@ -156,6 +166,7 @@ check "an install script must create its objects, never replace:" replaced_objec
 check "switches that would hide a new sub-command:" defaults_in_exhaustive_switches
 check "not in SQL_PARTS of the Makefile:" unlisted_sql
 check "tests without an expected result:" tests_without_result
+check "rules that no test sees refuse a statement:" rules_never_refused
 check "versions that are not that of safe_migrate.control:" versions_that_differ
 
 if [ "$failures" -gt 0 ]
