@@ -109,7 +109,7 @@ check_create_table(Overlay *overlay, Node *statement)
 							   ((ColumnDef *) element)->constraints);
 		}
 		else if (IsA(element, TableLikeClause))
-			require_relation(overlay, ((TableLikeClause *) element)->relation);
+			(void) require_relation(overlay, ((TableLikeClause *) element)->relation);
 		else
 			require_referenced(overlay, stmt->relation, list_make1(element));
 	}
@@ -128,7 +128,7 @@ require_referenced(Overlay *overlay, const RangeVar *made, List *constraints)
 
 		if (constraint->contype == CONSTR_FOREIGN &&
 			strcmp(constraint->pktable->relname, made->relname) != 0)
-			require_relation(overlay, constraint->pktable);
+			(void) require_relation(overlay, constraint->pktable);
 	}
 }
 
@@ -150,14 +150,25 @@ relation_is_new(Overlay *overlay, RangeVar *name, bool if_not_exists)
 }
 
 /* See existence.h. */
-void
+OverlayRelation *
 require_relation(Overlay *overlay, RangeVar *name)
 {
 	EffectContext context = {0};
+	OverlayRelation *relation;
 
+	if (name == NULL)
+		return NULL;
 	context.overlay = overlay;
-	if (name != NULL)
-		(void) target_relation(name, PERMISSION_ANYBODY, &context);
+	(void) target_relation(name, PERMISSION_ANYBODY, &context);
+
+	/* somebody may have renamed or dropped it in between */
+	relation = overlay_find_relation(overlay, name);
+	if (relation == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("relation \"%s\" does not exist",
+						NameListToString(name_of_relation(name)))));
+	return relation;
 }
 
 static void
@@ -451,7 +462,7 @@ check_set_schema(Overlay *overlay, Node *statement)
 	if (stmt->missing_ok && stmt->relation != NULL &&
 		!overlay_has_relation(overlay, stmt->relation))
 		return NULL;
-	require_relation(overlay, stmt->relation);
+	(void) require_relation(overlay, stmt->relation);
 	require_schema(overlay, stmt->newschema);
 	return statement;
 }
@@ -459,21 +470,21 @@ check_set_schema(Overlay *overlay, Node *statement)
 static Node *
 check_insert(Overlay *overlay, Node *statement)
 {
-	require_relation(overlay, castNode(InsertStmt, statement)->relation);
+	(void) require_relation(overlay, castNode(InsertStmt, statement)->relation);
 	return statement;
 }
 
 static Node *
 check_update(Overlay *overlay, Node *statement)
 {
-	require_relation(overlay, castNode(UpdateStmt, statement)->relation);
+	(void) require_relation(overlay, castNode(UpdateStmt, statement)->relation);
 	return statement;
 }
 
 static Node *
 check_delete(Overlay *overlay, Node *statement)
 {
-	require_relation(overlay, castNode(DeleteStmt, statement)->relation);
+	(void) require_relation(overlay, castNode(DeleteStmt, statement)->relation);
 	return statement;
 }
 
@@ -481,6 +492,6 @@ check_delete(Overlay *overlay, Node *statement)
 static Node *
 check_copy(Overlay *overlay, Node *statement)
 {
-	require_relation(overlay, castNode(CopyStmt, statement)->relation);
+	(void) require_relation(overlay, castNode(CopyStmt, statement)->relation);
 	return statement;
 }

@@ -16,7 +16,7 @@
 #include "effects/overlay.h"
 
 /* existence.c */
-extern void require_relation(Overlay *overlay, RangeVar *name);
+extern OverlayRelation *require_relation(Overlay *overlay, RangeVar *name);
 extern void require_type(Overlay *overlay, const TypeName *name);
 extern void require_column_type(Overlay *overlay, ColumnDef *definition);
 

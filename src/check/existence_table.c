@@ -40,8 +40,7 @@ check_create_index(Overlay *overlay, Node *statement)
 	OverlayRelation *relation;
 	ListCell   *cell;
 
-	require_relation(overlay, stmt->relation);
-	relation = overlay_find_relation(overlay, stmt->relation);
+	relation = require_relation(overlay, stmt->relation);
 	foreach(cell, list_concat_copy(stmt->indexParams,
 								   stmt->indexIncludingParams))
 	{
@@ -99,8 +98,7 @@ check_alter_table(Overlay *overlay, Node *statement)
 	}
 	if (stmt->missing_ok && !overlay_has_relation(overlay, stmt->relation))
 		return NULL;
-	require_relation(overlay, stmt->relation);
-	relation = overlay_find_relation(overlay, stmt->relation);
+	relation = require_relation(overlay, stmt->relation);
 	foreach(cell, stmt->cmds)
 	{
 		check_subcommand(overlay, relation, stmt, lfirst(cell));
@@ -249,8 +247,7 @@ check_rename_relation(Overlay *overlay, RenameStmt *stmt)
 {
 	OverlayRelation *relation;
 
-	require_relation(overlay, stmt->relation);
-	relation = overlay_find_relation(overlay, stmt->relation);
+	relation = require_relation(overlay, stmt->relation);
 	if (stmt->renameType == OBJECT_COLUMN)
 	{
 		require_column(relation, stmt->subname, NIL);
