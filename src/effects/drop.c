@@ -221,10 +221,13 @@ add_cascade_victim(const ObjectAddress *object, EffectContext *context)
 						relkind == RELKIND_MATVIEW ? CAUSE_DROP_OBJECT :
 						CAUSE_DROP_CASCADE, facts, AccessExclusiveLock);
 	if (object->objectSubId > 0)
-		effect->object = psprintf("to column %s",
-								  quoted_name(get_attname(object->objectId,
-														  object->objectSubId,
-														  false)));
+	{
+		char	   *column = get_attname(object->objectId, object->objectSubId,
+										 true);
+
+		if (column != NULL)
+			effect->object = psprintf("to column %s", quoted_name(column));
+	}
 	set_risk(effect, relkind == RELKIND_RELATION ||
 			 relkind == RELKIND_PARTITIONED_TABLE ? RISK_LOSES_DATA :
 			 RISK_BREAKS_CLIENTS);
