@@ -6,6 +6,7 @@
 use strict;
 use warnings;
 
+use File::Spec;
 use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -15,8 +16,9 @@ use Test::More;
 plan skip_all => 'takes SAFE_MIGRATE_STRESS=1'
   unless $ENV{SAFE_MIGRATE_STRESS};
 
+my $directory = PostgreSQL::Test::Utils::tempdir;
 my $sessions = 8;
-my $statements = 4000;
+my $statements = 2000;
 
 my $node = PostgreSQL::Test::Cluster->new('concurrent');
 $node->init;
@@ -120,14 +122,16 @@ foreach my $mode ('enforce', 'observe')
 	);
 	foreach my $session (1 .. $sessions)
 	{
-		my ($input, $output) = (script(time + $session), '');
+		my $file = "$directory/$mode.$session.sql";
 
+		# files, for what goes through pipes waits for us
+		append_to_file($file, script(time + $session));
 		push @clients,
 		  IPC::Run::start(
 			[
-				'psql', '-X', '-q', '-d', $node->connstr($database)
+				'psql', '-X', '-q', '-d', $node->connstr($database), '-f', $file
 			],
-			'<', \$input, '>', \$output, '2>', \$output);
+			'<', File::Spec->devnull, '>', "$file.out", '2>', "$file.err");
 	}
 	$_->finish foreach @clients;
 
