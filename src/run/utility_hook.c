@@ -22,6 +22,7 @@
 #include "miscadmin.h"
 #include "plan/plan.h"
 #include "postmaster/autovacuum.h"
+#include "rates/rates.h"
 #include "record/record.h"
 #include "replication/logicalworker.h"
 #include "run/judge.h"
@@ -59,6 +60,7 @@ migrate_process_utility(PlannedStmt *pstmt, const char *query_string,
 {
 	Node	   *statement = pstmt->utilityStmt;
 	bool		top_level = context == PROCESS_UTILITY_TOPLEVEL;
+	HeavyWork	work = {0};
 
 	if (!IsA(statement, TransactionStmt) &&
 		!IsAbortedTransactionBlockState() &&
@@ -79,11 +81,13 @@ migrate_process_utility(PlannedStmt *pstmt, const char *query_string,
 				pstmt = without_concurrently(pstmt, query_string);
 				read_only_tree = false;
 			}
-			judge_statement(pstmt, query_string);
+			judge_statement(pstmt, query_string, &work);
 		}
 	}
+	start_heavy_work(&work);
 	next_process_utility(pstmt, query_string, read_only_tree, context, params,
 						 query_env, dest, qc);
+	learn_from_heavy_work(&work);
 }
 
 /*
