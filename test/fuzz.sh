@@ -19,6 +19,7 @@
 #     --save DIRECTORY   write a script for psql for each find
 #     --reduce           make those as short as they can be (takes a minute each)
 #     --finds N          stop after so many (20)
+#     --each N           show so many of those that look the same (1)
 #     --errors N         show the N most frequent errors of statements
 #     --trace FILE       write all statements and their outcomes
 

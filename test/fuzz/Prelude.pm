@@ -42,6 +42,8 @@ my @optional = (
 		q{CREATE COLLATION lib.ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false)}
 	]);
 
+my $cleaned = 0;
+
 # What is there already is from a run before.
 my $already = qr/^(?:42710|42P06|42723)$/;
 
@@ -97,7 +99,8 @@ sub clean
 	  map { "DROP PUBLICATION $_->[0]" } $session->rows('SELECT pubname FROM pg_publication');
 
 	# many relations come and go, and nothing else tidies up behind them
-	$session->run('VACUUM pg_class, pg_index, pg_attribute, pg_depend, pg_type, pg_constraint');
+	$session->run('VACUUM pg_class, pg_index, pg_attribute, pg_depend, pg_type, pg_constraint')
+	  if $cleaned++ % 10 == 0;
 	return;
 }
 

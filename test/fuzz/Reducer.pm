@@ -19,7 +19,8 @@ sub new
 	return bless { runner => $runner, form => $form, trials => 0 }, $class;
 }
 
-# The shortest script found, or () if the find cannot be had again.
+# The shortest script found, or () if the find cannot be had again.  {text} is then
+# what it shows.
 sub reduce
 {
 	my ($self, @script) = @_;
@@ -29,6 +30,8 @@ sub reduce
 	@script = @shorter if $self->shows(@shorter);
 	return unless $self->shows(@script);
 	@script = $self->fewer_statements(@script);
+	@script = $self->single_statements(@script);
+	@script = $self->plainer_statements(@script);
 	@script = $self->smaller_statements(@script);
 	return $self->fewer_statements(@script);
 }
@@ -51,7 +54,10 @@ sub shows
 		}
 		1;
 	} or $@ eq Runner::OVER() or die $@;
-	return scalar grep { $_->{form} eq $self->{form} } @{ $runner->{finds} };
+	my ($same) = grep { $_->{form} eq $self->{form} } @{ $runner->{finds} };
+
+	$self->{text} = $same->{text} if $same;
+	return defined $same;
 }
 
 # Without runs of statements, long ones first; never without the last.
@@ -74,6 +80,50 @@ sub fewer_statements
 			$start -= $length;
 		}
 		$length = int($length / 2);
+	}
+	return @script;
+}
+
+# Each in a message of its own.  What is found may be in the middle of the last.
+sub single_statements
+{
+	my ($self, @script) = @_;
+
+	foreach my $i (reverse 0 .. $#script)
+	{
+		my @pieces = map { { %{ $script[$i] }, sql => $_ } } split /;\n/, $script[$i]{sql};
+
+		foreach my $last ($i == $#script ? (0 .. $#pieces) : ($#pieces))
+		{
+			my @changed = @script;
+
+			last if @pieces < 2;
+			splice @changed, $i, 1, @pieces[ 0 .. $last ];
+			next unless $self->shows(@changed);
+			@script = @changed;
+			last;
+		}
+	}
+	return @script;
+}
+
+# By the simple protocol, and not from functions.
+sub plainer_statements
+{
+	my ($self, @script) = @_;
+
+	foreach my $i (0 .. $#script)
+	{
+		my ($inner) = $script[$i]{sql} =~ /\$s\$(.*)\$s\$/s;
+
+		foreach my $change ({ extended => 0 }, { sql => $inner })
+		{
+			my @changed = @script;
+
+			$changed[$i] = { %{ $script[$i] }, %$change };
+			next if !defined $changed[$i]{sql} || (!$inner && !$script[$i]{extended});
+			@script = @changed if $self->shows(@changed);
+		}
 	}
 	return @script;
 }
@@ -117,8 +167,22 @@ sub without_part
 	return substr($sql, 0, $from) . substr($sql, $to);
 }
 
+# Clauses that most statements can do without.
+my $clauses = qr{
+	\ DEFAULT\ (?: '[^']*' (?: ::\w+ )? | [\w.]+ \( [^()]* \) | \d+ )
+	| \ (?: NOT\ )? NULL (?= [,)\ ] )
+	| \ CHECK\ \( (?: [^()] | \( [^()]* \) )* \)
+	| \ (?: CONSTRAINT\ \w+ | GENERATED\ [A-Z ]+\ AS\ IDENTITY | INCLUDE\ \([^()]*\) | UNLOGGED )
+	| \ (?: NOT\ )? DEFERRABLE (?: \ INITIALLY\ \w+ )?
+	| \ ON\ (?: UPDATE | DELETE )\ (?: SET\ \w+ (?: \ \(\w+\) )? | CASCADE | RESTRICT | NO\ ACTION )
+	| \ (?: USING\ INDEX\ )? TABLESPACE\ fz_space | \ WITH\ \([^()]*\)
+	| \ (?: MATCH\ FULL | NULLS\ NOT\ DISTINCT | NULLS\ DISTINCT | IF\ EXISTS | IF\ NOT\ EXISTS | UNIQUE | SET\ DATA )
+	| \ (?: COLLATE | COMPRESSION | STORAGE )\ \S+ | \ WHERE\ .*
+	| \([0-9,]+\) | \ CASCADE | \ RESTRICT
+}x;
+
 # Places of what is between commas, together with one of the commas, at any
-# depth of parentheses.
+# depth of parentheses; and of clauses.
 sub parts
 {
 	my ($sql) = @_;
@@ -126,6 +190,7 @@ sub parts
 	my @commas = ([]);
 	my @parts;
 
+	push @parts, [ $-[0], $+[0] ] while $sql =~ /$clauses/g;
 	while ($sql =~ /\G(?:'[^']*'|"[^"]*"|[^(),'"]+|([(),]))/gs)
 	{
 		my $sign = $1 // next;

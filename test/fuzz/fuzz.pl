@@ -3,8 +3,8 @@
 # Random DDL against a server that watches itself: see ../fuzz.sh.
 #
 #     fuzz.pl --directory D --port P --log FILE [--seconds N | --iterations N]
-#         [--seed N] [--finds N] [--save DIRECTORY] [--reduce] [--errors N]
-#         [--trace FILE]
+#         [--seed N] [--finds N] [--each N] [--save DIRECTORY] [--reduce]
+#         [--errors N] [--trace FILE]
 #
 # The iteration of seed S is the same whenever it runs on the same version of
 # the server.  A run goes on with seed S + 1 and so on.
@@ -29,9 +29,10 @@ my %option = (
 	database => 'postgres',
 	seed => 1,
 	finds => 20,
+	each => 1,
 	errors => 0);
 GetOptions(\%option, 'directory=s', 'port=i', 'user=s', 'database=s', 'log=s',
-	'seconds=f', 'iterations=i', 'seed=i', 'finds=i', 'save=s', 'reduce', 'errors=i', 'trace=s')
+	'seconds=f', 'iterations=i', 'seed=i', 'finds=i', 'each=i', 'save=s', 'reduce', 'errors=i', 'trace=s')
   && $option{directory} && $option{port} && $option{log} && !@ARGV
   or die "usage: see the head of $0\n";
 $option{seconds} //= 60 unless $option{iterations};
@@ -40,7 +41,7 @@ my $coverage = Coverage->new;
 my $runner = Runner->new(\%option, $coverage);
 my $world = World->new(0);
 my (%known, $prelude, $trace);
-my ($iterations, $started) = (0, time);
+my ($iterations, $finds, $started) = (0, 0, time);
 
 $| = 1;
 open $trace, '>', $option{trace} or die "$option{trace}: $!\n" if $option{trace};
@@ -50,11 +51,11 @@ while (1)
 {
 	last if $option{iterations} && $iterations >= $option{iterations};
 	last if $option{seconds} && time - $started >= $option{seconds};
-	last if keys %known >= $option{finds};
+	last if $finds >= $option{finds};
 	iteration($option{seed} + $iterations++);
 }
 report();
-exit(%known ? 1 : 0);
+exit($finds ? 1 : 0);
 
 
 # The version of the server, and what it can do.
@@ -115,7 +116,8 @@ sub finish
 	return;
 }
 
-# What the iteration has found, and has not been found before.  Of a statement of
+# What the iteration has found, and has not been found before, or not as often as
+# is asked for.  Of a statement of
 # several parts it is no news if one of them did that alone.
 sub collect
 {
@@ -129,8 +131,8 @@ sub collect
 	{
 		my @kinds = @{ $script[ $find->{position} ]{kinds} };
 
-		next if grep { $known{"$_: $find->{form}"} } @kinds;
-		next if $known{ join(' + ', @kinds) . ": $find->{form}" }++;
+		next if grep { ($known{"$_: $find->{form}"} || 0) >= $option{each} } @kinds;
+		next if $known{ join(' + ', @kinds) . ": $find->{form}" }++ >= $option{each};
 		show_find($seed, $find, @script[ 0 .. $find->{position} ]);
 	}
 	return;
@@ -139,20 +141,21 @@ sub collect
 sub show_find
 {
 	my ($seed, $find, @script) = @_;
-	my $number = keys %known;
 	my $reduced = '';
 
 	if ($option{reduce})
 	{
-		my @shorter = Reducer->new($runner, $find->{form})->reduce(@script);
+		my $reducer = Reducer->new($runner, $find->{form});
+		my @shorter = $reducer->reduce(@script);
 
 		return if @shorter && $known{ outline($find, $shorter[-1]) }++;
-		@script = @shorter if @shorter;
+		($find, @script) = ({ %$find, text => $reducer->{text} }, @shorter) if @shorter;
 		$reduced = @shorter ? ', reduced' : ', could not be had again';
 	}
+	$finds++;
 	print "\n---- $find->{form}, seed $seed$reduced\n$find->{text}\n";
 	print $option{reduce} ? Runner::as_script(\@script) : "    in: $script[-1]{sql}\n";
-	save_find("$option{save}/find_$number.sql", $seed, $find, @script) if $option{save};
+	save_find("$option{save}/find_$finds.sql", $seed, $find, @script) if $option{save};
 	return;
 }
 
@@ -191,6 +194,6 @@ sub report
 	printf
 	  "seed %d: %d iterations, %d statements run, %d succeeded (%.1f %%), %s compared, %s mismatches, %d finds\n",
 	  $option{seed}, $iterations, $coverage->{run}, $coverage->{succeeded}, $coverage->ratio,
-	  $counter{statements_observed} // 'none', $counter{mismatches} // 'no', scalar keys %known;
+	  $counter{statements_observed} // 'none', $counter{mismatches} // 'no', $finds;
 	return;
 }
