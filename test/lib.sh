@@ -152,7 +152,7 @@ sm_same_version()
 	[ -z "$sm_server" ] || ! sm_is_installed "$sm_server" ||
 		sm_wanted=$(dpkg-query -W -f '${Version}' "$sm_server")
 	if [ -n "$sm_wanted" ] &&
-		apt-cache show "$1=$sm_wanted" >/dev/null 2>&1
+		apt-cache madison "$1" | grep -qF "| $sm_wanted |"
 	then
 		printf '%s=%s' "$1" "$sm_wanted"
 	else
