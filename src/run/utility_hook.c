@@ -20,12 +20,14 @@
 #include "common/settings.h"
 #include "effects/effects.h"
 #include "miscadmin.h"
+#include "observe/observe.h"
 #include "plan/plan.h"
 #include "postmaster/autovacuum.h"
 #include "record/record.h"
 #include "replication/logicalworker.h"
 #include "run/judge.h"
 #include "run/run.h"
+#include "run/step.h"
 #include "run/take_over.h"
 #include "tcop/utility.h"
 #include "utils/memutils.h"
@@ -39,6 +41,10 @@ static void migrate_process_utility(PlannedStmt *pstmt,
 									ParamListInfo params,
 									QueryEnvironment *query_env,
 									DestReceiver *dest, QueryCompletion *qc);
+static void run_observed(PlannedStmt *pstmt, const char *query_string,
+						 bool read_only_tree, ProcessUtilityContext context,
+						 ParamListInfo params, QueryEnvironment *query_env,
+						 DestReceiver *dest, QueryCompletion *qc);
 static bool hook_is_active(void);
 static PlannedStmt *without_concurrently(PlannedStmt *pstmt,
 										 const char *query_string);
@@ -81,9 +87,40 @@ migrate_process_utility(PlannedStmt *pstmt, const char *query_string,
 			}
 			judge_statement(pstmt, query_string);
 		}
+		if (setting_observation && hook_is_active())
+		{
+			run_observed(pstmt, query_string, read_only_tree, context, params,
+						 query_env, dest, qc);
+			return;
+		}
 	}
 	next_process_utility(pstmt, query_string, read_only_tree, context, params,
 						 query_env, dest, qc);
+}
+
+/* For developers: compare what the statement does with what we predict. */
+static void
+run_observed(PlannedStmt *pstmt, const char *query_string,
+			 bool read_only_tree, ProcessUtilityContext context,
+			 ParamListInfo params, QueryEnvironment *query_env,
+			 DestReceiver *dest, QueryCompletion *qc)
+{
+	Observation *observation;
+
+	observation = begin_observation(pstmt->utilityStmt, query_string,
+									statement_source(pstmt, query_string),
+									statement_needs_no_transaction(pstmt->utilityStmt));
+	PG_TRY();
+	{
+		next_process_utility(pstmt, query_string, read_only_tree, context,
+							 params, query_env, dest, qc);
+		compare_observation(observation);
+	}
+	PG_FINALLY();
+	{
+		end_observation(observation);
+	}
+	PG_END_TRY();
 }
 
 /*
