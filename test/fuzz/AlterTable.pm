@@ -43,7 +43,7 @@ my @subcommands = (
 	{ name => 'CLUSTER ON', weight => 4, on => 'rm', once => 1, text => \&cluster_on },
 	{ name => 'SET WITHOUT CLUSTER', weight => 2, on => 'rm', once => 1, text => sub { 'SET WITHOUT CLUSTER' } },
 	{ name => 'SET WITHOUT OIDS', weight => 1, on => 'rp', text => sub { 'SET WITHOUT OIDS' } },
-	{ name => 'SET LOGGED', weight => 4, on => 'rp', once => 1, text => \&set_logged },
+	{ name => 'SET LOGGED', weight => 4, on => 'r', once => 1, text => \&set_logged },
 	{ name => 'SET TABLESPACE', weight => 6, on => 'rpmiI', once => 1, text => \&set_tablespace },
 	{ name => 'SET ACCESS METHOD', weight => 5, on => 'rpm', once => 1, text => \&set_access_method },
 	{ name => 'SET reloption', weight => 6, on => 'rmvi', text => \&set_reloption },

@@ -58,13 +58,14 @@ ORDER BY a.attrelid, a.attnum},
 		name => 'constraint',
 		fields => [
 			qw(relation type name kind valid deferrable no_inherit foreign local
-			  inherited is_child enforced keys index check)
+			  inherited is_child enforced keys index check period)
 		],
 		sql => q{
 SELECT o.conrelid, o.contypid, o.conname, o.contype, o.convalidated,
 	o.condeferrable, o.connoinherit, o.confrelid, o.conislocal, o.coninhcount,
 	o.conparentid <> 0, $conenforced, o.conkey, o.conindid,
-	CASE WHEN o.contype = 'c' AND o.conrelid <> 0 THEN pg_get_expr(o.conbin, o.conrelid) END
+	CASE WHEN o.contype = 'c' AND o.conrelid <> 0 THEN pg_get_expr(o.conbin, o.conrelid) END,
+	$conperiod
 FROM pg_constraint o JOIN ours n ON n.oid = o.connamespace
 WHERE o.contype <> 't'
 ORDER BY n.nspname, o.conname, o.oid},
@@ -193,9 +194,9 @@ sub preparation
 	{
 		my $fields = scalar @{ $parts[$i]{fields} };
 		my $sql = $parts[$i]{sql};
-		my $enforced = $version >= 180000 ? 'o.conenforced' : 'true';
 
-		$sql =~ s/\$conenforced/$enforced/;
+		$sql =~ s/\$conenforced/$version >= 180000 ? 'o.conenforced' : 'true'/e;
+		$sql =~ s/\$conperiod/$version >= 180000 ? 'o.conperiod' : 'false'/e;
 		push @selects,
 		    "SELECT $i, row_number() OVER (), "
 		  . join(', ',

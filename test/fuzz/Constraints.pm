@@ -190,6 +190,7 @@ sub foreign_key
 	my ($foreign, $theirs, $ours) = matching_key($w, $table);
 	my $text;
 
+	return period_foreign_key($w, $table) if $w->at_least(18) && $w->chance(15);
 	return '' unless $foreign;
 	$text = 'FOREIGN KEY ('
 	  . names(@$ours)
@@ -200,6 +201,31 @@ sub foreign_key
 	return $text . ' NOT ENFORCED' if $w->at_least(18) && $w->chance(12);
 	return $text if !$adding || ($table->{kind} eq 'p' && !$w->at_least(18));
 	return $text . $w->maybe(40, ' NOT VALID');
+}
+
+# To a key WITHOUT OVERLAPS, of which the period is the last column.
+sub period_foreign_key
+{
+	my ($w, $table) = @_;
+
+	foreach my $foreign ($w->shuffled($w->relations('rp')))
+	{
+		my %column = map { $_->{number} => $_ } @{ $foreign->{columns} };
+
+		foreach my $constraint (grep { $_->{period} && $_->{kind} =~ /[pu]/ } @{ $foreign->{constraints} })
+		{
+			my @theirs = map { $column{$_} } $constraint->{keys} =~ /(\d+)/g;
+			my $ours = columns_like($w, \@theirs, $table) or next;
+			my ($period, $their_period) = (pop @$ours, pop @theirs);
+
+			return 'FOREIGN KEY ('
+			  . names(@$ours)
+			  . ", PERIOD $period->{name}) REFERENCES $foreign->{sql} ("
+			  . names(@theirs)
+			  . ", PERIOD $their_period->{name})";
+		}
+	}
+	return '';
 }
 
 sub matching_key

@@ -88,7 +88,8 @@ sub clean
 {
 	my ($session) = @_;
 
-	$session->run($_) foreach 'ROLLBACK', q{ROLLBACK PREPARED 'fz'}, 'RESET ROLE', 'RESET ALL';
+	$session->run($_)
+	  foreach 'ROLLBACK', q{ROLLBACK PREPARED 'fz'}, 'RESET ROLE', 'RESET ALL', 'SET safe_migrate.mode = off';
 	$session->run($_)
 	  foreach 'DROP EVENT TRIGGER IF EXISTS fz_event', 'DISCARD TEMP',
 	  map { "DROP SCHEMA $_->[0] CASCADE" }
@@ -101,6 +102,7 @@ sub clean
 	# many relations come and go, and nothing else tidies up behind them
 	$session->run('VACUUM pg_class, pg_index, pg_attribute, pg_depend, pg_type, pg_constraint')
 	  if $cleaned++ % 10 == 0;
+	$session->run('RESET safe_migrate.mode');
 	return;
 }
 

@@ -28,6 +28,8 @@ my $own_errors = qr{
 	^(?: cannot\ rename\ trigger
 	# after ALTER DOMAIN ... DROP CONSTRAINT and SAVEPOINT
 	| cannot\ start\ a\ subtransaction\ when\ there\ are\ unprocessed\ inval\ messages
+	# after ALTER TYPE of a column with an exclusion constraint in a tablespace
+	| could\ not\ open\ file
 	)}x;
 
 # server: directory, port, user, database, log
@@ -120,7 +122,7 @@ sub look_at
 		$self->found('crash', 'the connection was lost');
 	}
 	$self->found('internal error of the server', $error->{M})
-	  if $error && $error->{C} =~ /^XX/ && $error->{M} !~ $own_errors;
+	  if $error && $error->{C} =~ /^(?:XX|58)/ && $error->{M} !~ $own_errors;
 	foreach my $finding (@findings)
 	{
 		my ($category, $pattern) = @$finding;

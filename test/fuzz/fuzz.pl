@@ -150,11 +150,11 @@ sub show_find
 
 		return if @shorter && $known{ outline($find, $shorter[-1]) }++;
 		($find, @script) = ({ %$find, text => $reducer->{text} }, @shorter) if @shorter;
-		$reduced = @shorter ? ', reduced' : ', could not be had again';
+		$reduced = @shorter ? ', reduced' : ', not found again';
 	}
 	$finds++;
 	print "\n---- $find->{form}, seed $seed$reduced\n$find->{text}\n";
-	print $option{reduce} ? Runner::as_script(\@script) : "    in: $script[-1]{sql}\n";
+	print $reduced eq ', reduced' ? Runner::as_script(\@script) : "    in: $script[-1]{sql}\n";
 	save_find("$option{save}/find_$finds.sql", $seed, $find, @script) if $option{save};
 	return;
 }
