@@ -183,7 +183,8 @@ run_fuzz()
 	for seed in "$@"
 	do
 		printf '\n==== fuzz, seed %s\n' "$seed"
-		shown fuzz_run --seed "$seed" --seconds $((${FUZZ_SECONDS:-60} / $#))
+		shown fuzz_run --reduce --seed "$seed" \
+			--seconds $((${FUZZ_SECONDS:-60} / $#))
 		line=$(grep '^seed [0-9]*: ' "$output" || echo 'did not run to its end')
 		if [ "$status" -eq 0 ]
 		then

@@ -119,7 +119,7 @@ sub unique
 
 	return '' unless @key;
 	return without_overlaps($w, $table, 'UNIQUE')
-	  if $w->at_least(18) && $w->{extensions}{btree_gist} && $w->chance(20);
+	  if $w->at_least(18) && $w->{has}{btree_gist} && $w->chance(20);
 	return 'UNIQUE'
 	  . $w->maybe(15, $w->pick(' NULLS NOT DISTINCT', ' NULLS DISTINCT'))
 	  . ' (' . names(@key) . ')'
@@ -135,7 +135,7 @@ sub primary_key
 	return '' if !@key || has_primary_key($table);
 	$table->{has_primary_key} = 1 unless $table->{oid};
 	return without_overlaps($w, $table, 'PRIMARY KEY')
-	  if $w->at_least(18) && $w->{extensions}{btree_gist} && $w->chance(15);
+	  if $w->at_least(18) && $w->{has}{btree_gist} && $w->chance(15);
 	return 'PRIMARY KEY ('
 	  . names(@key) . ')'
 	  . index_options($w, $table, @key)
@@ -171,7 +171,7 @@ sub exclusion
 	my @key = key_columns($w, $table, $letter);
 	my $text;
 
-	return '' if !@key || ($letter eq 'i' && !$w->{extensions}{btree_gist});
+	return '' if !@key || ($letter eq 'i' && !$w->{has}{btree_gist});
 	@key = ($key[0]) if $letter eq 'h';
 	$text = "EXCLUDE USING $Types::METHODS{$letter}{method} ("
 	  . join(', ',

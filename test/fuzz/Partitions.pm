@@ -29,8 +29,8 @@ sub entries
 			sql => \&detach_concurrently,
 			outside => 1,
 		},
-		{ kind => 'ALTER TABLE MERGE PARTITIONS', weight => 6, sql => \&merge, since => 19 },
-		{ kind => 'ALTER TABLE SPLIT PARTITION', weight => 6, sql => \&split_partition, since => 19 });
+		{ kind => 'ALTER TABLE MERGE PARTITIONS', weight => 6, sql => \&merge, needs => 'merge' },
+		{ kind => 'ALTER TABLE SPLIT PARTITION', weight => 6, sql => \&split_partition, needs => 'merge' });
 }
 
 # PARTITION BY for these columns, and the columns that are the key; () if none

@@ -34,6 +34,7 @@ my @statements = (
 # Not every server can do these.
 my @optional = (
 	[ 'xml', q{SELECT '<a/>'::xml} ],
+	[ 'merge', 'ALTER TABLE IF EXISTS lib.nothing MERGE PARTITIONS (a, b) INTO c' ],
 	[ 'btree_gist', 'CREATE EXTENSION btree_gist SCHEMA lib' ],
 	[ 'pg_trgm', 'CREATE EXTENSION pg_trgm SCHEMA lib' ],
 	[ 'lib.icu', q{CREATE COLLATION lib.icu (provider = icu, locale = 'und')} ],

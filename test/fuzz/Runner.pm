@@ -30,6 +30,8 @@ my $own_errors = qr{
 	| cannot\ start\ a\ subtransaction\ when\ there\ are\ unprocessed\ inval\ messages
 	# after ALTER TYPE of a column with an exclusion constraint in a tablespace
 	| could\ not\ open\ file
+	# of a child, at ALTER TABLE ONLY its parent ADD PRIMARY KEY
+	| column\ .*\ is\ not\ marked\ NOT\ NULL
 	)}x;
 
 # server: directory, port, user, database, log

@@ -321,7 +321,14 @@ sub families
 {
 	my ($world) = @_;
 
-	return grep { $_ ne 'xml' || $world->{has_xml} } sort keys %FAMILIES;
+	return grep { $_ ne 'xml' || $world->{has}{xml} } sort keys %FAMILIES;
+}
+
+# All names of types, the longest first.
+sub spellings
+{
+	return sort { length $b <=> length $a || $a cmp $b }
+	  map { @{ $FAMILIES{$_}{spelled} || [] }, $_ } keys %FAMILIES;
 }
 
 sub of_family
@@ -394,7 +401,7 @@ sub methods
 	my $letters = ($FAMILIES{ $column->{base} || $column->{family} } || {})->{indexes} //
 	  { e => 'bh', c => 'b', r => 'bhIs', d => '' }->{ $column->{typtype} } // '';
 
-	return grep { !$METHODS{$_}{extension} || $world->{extensions}{ $METHODS{$_}{extension} } }
+	return grep { !$METHODS{$_}{extension} || $world->{has}{ $METHODS{$_}{extension} } }
 	  split //, $letters;
 }
 

@@ -40,7 +40,11 @@ sub available
 {
 	my ($w, $filter) = @_;
 
-	return grep { $w->at_least($_->{since} || 0) && (!$filter || $filter->($_)) } @entries;
+	return grep {
+		     $w->at_least($_->{since} || 0)
+		  && (!$_->{needs} || $w->{has}{ $_->{needs} })
+		  && (!$filter || $filter->($_))
+	} @entries;
 }
 
 # A statement for which there is something: { kinds, sql => [...], outside }.

@@ -62,13 +62,10 @@ exit($finds ? 1 : 0);
 sub look_around
 {
 	my $session = $runner->{session};
-	my $has;
-
 	($world->{version}) = map { $_->[0] } $session->rows('SHOW server_version_num');
-	($prelude, $has) = Prelude::make($session);
-	$world->{has_xml} = $has->{xml};
-	$world->{extensions} = { map { $_ => $has->{$_} } qw(btree_gist pg_trgm) };
-	$world->{collations} = [ qw("C" "POSIX" "default"), grep { $has->{$_} } qw(lib.icu lib.ci) ];
+	($prelude, $world->{has}) = Prelude::make($session);
+	$world->{collations} =
+	  [ qw("C" "POSIX" "default"), grep { $world->{has}{$_} } qw(lib.icu lib.ci) ];
 	return;
 }
 
@@ -159,12 +156,13 @@ sub show_find
 	return;
 }
 
-# A statement without the names that the fuzzer chose.
+# A statement without the names, types and values that the fuzzer chose.
 sub outline
 {
 	my ($find, $entry) = @_;
+	my $type = join '|', map { quotemeta } Types::spellings();
 
-	return "$find->{form}, " . ($entry->{sql} =~ s/\b\w*\d\b/0/gr);
+	return "$find->{form}, " . ($entry->{sql} =~ s/\b\w*\d\b/0/gr =~ s/'[^']*'/0/gr =~ s/\b(?:$type)(?!\w)/0/gr);
 }
 
 sub save_find
