@@ -494,7 +494,8 @@ sub set_reloption
 	my ($w, $relation) = @_;
 
 	return 'SET (security_barrier = ' . $w->pick('true', 'false') . ')' if $relation->{kind} eq 'v';
-	return 'SET (fillfactor = ' . $w->between(50, 100) . ')' if $relation->{kind} eq 'i' && $relation->{am} =~ /tree|hash|gist/;
+	return 'SET (fillfactor = ' . $w->between(50, 100) . ')'
+	  if $relation->{kind} eq 'i' && $relation->{am} =~ /tree|hash|gist/;
 	$w->nothing if $relation->{kind} eq 'i';
 	return 'SET (' . Tables::reloption($w) . ')';
 }

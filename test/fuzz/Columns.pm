@@ -154,7 +154,8 @@ sub constraints
 	$text .= ' NOT NULL' if $w->chance($adding ? ($filled ? 30 : 5) : 22);
 	$text .= ' NULL' if $text eq '' && !$column->{identity} && $w->chance(3);
 	$text .= ' CHECK (' . Types::condition($w, $column) . ')' if $w->chance(8);
-	$text .= ' UNIQUE' if $table->{kind} ne 'p' && !($adding && $filled) && $w->chance(6) && is_ordered($w, $column);
+	$text .= ' UNIQUE'
+	  if $table->{kind} ne 'p' && !($adding && $filled) && $w->chance(6) && is_ordered($w, $column);
 	$text .= Constraints::references($w, $table, $column) if $w->chance(5);
 	return $text;
 }

@@ -25,15 +25,15 @@ sub entries
 		{ kind => 'DROP STATISTICS', weight => 2, sql => \&drop_statistics },
 		{ kind => 'DROP PUBLICATION', weight => 2, sql => \&drop_publication },
 		{ kind => 'DROP SCHEMA', weight => 1, sql => \&drop_schema },
-		{ kind => 'DROP OWNED', weight => 1, sql => sub { 'DROP OWNED BY ' . $_[0]->pick(qw(fz_owner fz_other)) . $_[0]->behavior(70) } },
-		{ kind => 'REASSIGN OWNED', weight => 1, sql => sub { 'REASSIGN OWNED BY ' . $_[0]->pick(qw(fz_owner fz_other)) . ' TO ' . $_[0]->role } },
+		{ kind => 'DROP OWNED', weight => 1, sql => \&drop_owned },
+		{ kind => 'REASSIGN OWNED', weight => 1, sql => \&reassign_owned },
 		{ kind => 'TRUNCATE', weight => 6, sql => \&truncate_tables },
 		{ kind => 'REINDEX', weight => 6, sql => \&reindex },
 		{ kind => 'REINDEX partitioned', weight => 2, sql => \&reindex_partitioned, outside => 1 },
 		{ kind => 'REINDEX CONCURRENTLY', weight => 4, sql => \&reindex_concurrently, outside => 1 },
-		{ kind => 'REINDEX SCHEMA', weight => 1, sql => sub { 'REINDEX SCHEMA ' . $_[0]->maybe(40, 'CONCURRENTLY ') . $_[0]->pick('f', 'g') }, outside => 1 },
+		{ kind => 'REINDEX SCHEMA', weight => 1, sql => \&reindex_schema, outside => 1 },
 		{ kind => 'CLUSTER', weight => 6, sql => \&cluster },
-		{ kind => 'CLUSTER all', weight => 1, sql => sub { $_[0]->pick('CLUSTER', 'CLUSTER VERBOSE') }, outside => 1 },
+		{ kind => 'CLUSTER all', weight => 1, sql => sub { 'CLUSTER' }, outside => 1 },
 		{ kind => 'REPACK', weight => 6, sql => \&repack, outside => 1, since => 19 },
 		{ kind => 'VACUUM', weight => 3, sql => \&vacuum, outside => 1 },
 		{ kind => 'VACUUM FULL', weight => 5, sql => \&vacuum_full, outside => 1 },
@@ -44,7 +44,7 @@ sub entries
 		{ kind => 'COMMENT', weight => 4, sql => \&comment },
 		{ kind => 'GRANT', weight => 4, sql => \&grant },
 		{ kind => 'REVOKE', weight => 2, sql => \&revoke },
-		{ kind => 'ALTER DEFAULT PRIVILEGES', weight => 1, sql => sub { 'ALTER DEFAULT PRIVILEGES IN SCHEMA f GRANT SELECT ON TABLES TO ' . $_[0]->role } });
+		{ kind => 'ALTER DEFAULT PRIVILEGES', weight => 1, sql => \&default_privileges });
 }
 
 # ---- DROP
@@ -177,6 +177,20 @@ sub drop_schema
 	return ('DROP SCHEMA g' . $w->behavior(70), 'CREATE SCHEMA IF NOT EXISTS g');
 }
 
+sub drop_owned
+{
+	my ($w) = @_;
+
+	return 'DROP OWNED BY ' . $w->pick('fz_owner', 'fz_other') . $w->behavior(70);
+}
+
+sub reassign_owned
+{
+	my ($w) = @_;
+
+	return 'REASSIGN OWNED BY ' . $w->pick('fz_owner', 'fz_other') . ' TO ' . $w->role;
+}
+
 # ---- what takes a table as a whole
 
 sub truncate_tables
@@ -232,6 +246,13 @@ sub reindex_concurrently
 		$w->chance(50)
 		? 'INDEX CONCURRENTLY ' . $w->named($w->any_index)
 		: 'TABLE CONCURRENTLY ' . $w->named($w->relation('rmp')));
+}
+
+sub reindex_schema
+{
+	my ($w) = @_;
+
+	return 'REINDEX SCHEMA ' . $w->maybe(40, 'CONCURRENTLY ') . $w->pick('f', 'g');
 }
 
 sub can_cluster
@@ -380,6 +401,13 @@ sub grant
 		'GRANT SELECT (' . $w->column($relation)->{name} . ") ON $relation->{sql} TO $role",
 		"GRANT SELECT ON ALL TABLES IN SCHEMA f TO $role",
 		"GRANT CREATE, USAGE ON SCHEMA f TO $role");
+}
+
+sub default_privileges
+{
+	my ($w) = @_;
+
+	return 'ALTER DEFAULT PRIVILEGES IN SCHEMA f GRANT SELECT ON TABLES TO ' . $w->role;
 }
 
 sub revoke

@@ -254,8 +254,10 @@ sub create_sequence
 {
 	my ($w) = @_;
 	my $owner = '';
+	my @tables =
+	  $w->relations('rp', sub { $_[0]{persistence} eq 'p' && $_[0]{schema} eq 'f' });
 
-	if ($w->chance(30) && (my @tables = $w->relations('rp', sub { $_[0]{persistence} eq 'p' && $_[0]{schema} eq 'f' })))
+	if (@tables && $w->chance(30))
 	{
 		my $table = $w->pick(@tables);
 

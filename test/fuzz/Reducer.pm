@@ -10,7 +10,7 @@ use Prelude;
 use Runner;
 
 # Trials that one reduction may take.
-use constant TRIALS => 400;
+use constant TRIALS => 800;
 
 sub new
 {
@@ -176,7 +176,7 @@ my $clauses = qr{
 	| \ (?: NOT\ )? DEFERRABLE (?: \ INITIALLY\ \w+ )?
 	| \ ON\ (?: UPDATE | DELETE )\ (?: SET\ \w+ (?: \ \(\w+\) )? | CASCADE | RESTRICT | NO\ ACTION )
 	| \ (?: USING\ INDEX\ )? TABLESPACE\ fz_space | \ WITH\ \([^()]*\)
-	| \ (?: MATCH\ FULL | NULLS\ NOT\ DISTINCT | NULLS\ DISTINCT | IF\ EXISTS | IF\ NOT\ EXISTS | UNIQUE | SET\ DATA )
+	| \ (?: MATCH\ FULL | NULLS\ (?: NOT\ )? DISTINCT | IF\ (?: NOT\ )? EXISTS | UNIQUE | SET\ DATA )
 	| \ (?: COLLATE | COMPRESSION | STORAGE )\ \S+ | \ WHERE\ .*
 	| \([0-9,]+\) | \ CASCADE | \ RESTRICT
 }x;

@@ -156,7 +156,8 @@ sub block
 	my ($r, $w) = @_;
 	my $guarded = $w->chance(70);
 
-	$r->run('BEGIN' . $w->maybe(10, $w->pick(' ISOLATION LEVEL REPEATABLE READ', ' ISOLATION LEVEL SERIALIZABLE')));
+	$r->run('BEGIN'
+		  . $w->maybe(10, ' ISOLATION LEVEL ' . $w->pick('REPEATABLE READ', 'SERIALIZABLE')));
 	foreach my $step (1 .. $w->between(1, 7))
 	{
 		current($r, $w, 60);

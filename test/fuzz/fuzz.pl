@@ -189,8 +189,8 @@ sub report
 	print "\nMost frequent errors:\n", $coverage->errors($option{errors}) if $option{errors};
 	printf "\n%d kinds of statement with %d outcomes, %.0f statements a second\n",
 	  $coverage->kinds, $coverage->distinct, $coverage->{run} / $seconds;
-	printf
-	  "seed %d: %d iterations, %d statements run, %d succeeded (%.1f %%), %s compared, %s mismatches, %d finds\n",
+	printf 'seed %d: %d iterations, %d statements run, %d succeeded (%.1f %%), '
+	  . "%s compared, %s mismatches, %d finds\n",
 	  $option{seed}, $iterations, $coverage->{run}, $coverage->{succeeded}, $coverage->ratio,
 	  $counter{statements_observed} // 'none', $counter{mismatches} // 'no', $finds;
 	return;
