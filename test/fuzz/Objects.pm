@@ -44,7 +44,8 @@ sub entries
 		{ kind => 'CREATE FUNCTION', weight => 2, grow => 2, sql => \&create_function },
 		{ kind => 'ALTER FUNCTION', weight => 1, sql => \&alter_function },
 		{ kind => 'CREATE SCHEMA', weight => 2, sql => \&create_schema },
-		{ kind => 'ALTER SCHEMA', weight => 1, sql => \&alter_schema });
+		{ kind => 'ALTER SCHEMA', weight => 1, sql => \&alter_schema },
+		{ kind => 'ALTER SCHEMA RENAME', weight => 1, sql => \&rename_schema });
 }
 
 # ---- indexes
@@ -538,6 +539,15 @@ sub alter_schema
 	my ($w) = @_;
 
 	return 'ALTER SCHEMA ' . $w->pick('f', 'g') . ' OWNER TO ' . $w->role;
+}
+
+# And back, for the next statement to find it.
+sub rename_schema
+{
+	my ($w) = @_;
+	my $name = $w->fresh('fz_schema_');
+
+	return ("ALTER SCHEMA g RENAME TO $name", "ALTER SCHEMA $name RENAME TO g");
 }
 
 1;

@@ -28,6 +28,8 @@ my $own_errors = qr{
 	^(?: cannot\ rename\ trigger
 	# after ALTER DOMAIN ... DROP CONSTRAINT and SAVEPOINT
 	| cannot\ start\ a\ subtransaction\ when\ there\ are\ unprocessed\ inval\ messages
+	# ALTER TYPE of a column with a foreign key whose operator is polymorphic
+	| could\ not\ find\ cast\ from
 	# after ALTER TYPE of a column with an exclusion constraint in a tablespace
 	| could\ not\ open\ file
 	# of a child, at ALTER TABLE ONLY its parent ADD PRIMARY KEY

@@ -192,6 +192,7 @@ sub block_step
 		$w->pick(
 			"SELECT count(*) FROM $table->{sql}",
 			"SELECT 1 FROM $table->{sql} FOR UPDATE",
+			'DECLARE ' . $w->fresh('cursor_') . " CURSOR FOR SELECT * FROM $table->{sql}",
 			'SET CONSTRAINTS ALL IMMEDIATE',
 			'SET CONSTRAINTS ALL DEFERRED',
 			"LOCK TABLE $table->{sql} IN SHARE ROW EXCLUSIVE MODE",
