@@ -40,12 +40,13 @@ $option{seconds} //= 60 unless $option{iterations};
 my $coverage = Coverage->new;
 my $runner = Runner->new(\%option, $coverage);
 my $world = World->new(0);
-my (%known, $prelude, $trace);
+my (%known, %counted, $prelude, $trace);
 my ($iterations, $finds, $started) = (0, 0, time);
 
 $| = 1;
 open $trace, '>', $option{trace} or die "$option{trace}: $!\n" if $option{trace};
 look_around();
+count(-1);
 $coverage->expect(Units::kinds($world));
 while (1)
 {
@@ -54,6 +55,7 @@ while (1)
 	last if $finds >= $option{finds};
 	iteration($option{seed} + $iterations++);
 }
+count(1);
 report();
 exit($finds ? 1 : 0);
 
@@ -66,6 +68,19 @@ sub look_around
 	($prelude, $world->{has}) = Prelude::make($session);
 	$world->{collations} =
 	  [ qw("C" "POSIX" "default"), grep { $world->{has}{$_} } qw(lib.icu lib.ci) ];
+	return;
+}
+
+# What the library has counted goes up all the time: add what it is now, or take
+# it away.
+sub count
+{
+	my ($sign) = @_;
+
+	foreach my $row ($runner->{session}->rows('SELECT * FROM migrate.counters()'))
+	{
+		$counted{ $row->[0] } += $sign * $row->[1];
+	}
 	return;
 }
 
@@ -142,9 +157,11 @@ sub show_find
 
 	if ($option{reduce})
 	{
+		count(1);
 		my $reducer = Reducer->new($runner, $find->{form});
 		my @shorter = $reducer->reduce(@script);
 
+		count(-1);
 		return if @shorter && $known{ outline($find, $shorter[-1]) }++;
 		($find, @script) = ({ %$find, text => $reducer->{text} }, @shorter) if @shorter;
 		$reduced = @shorter ? ', reduced' : ', not found again';
@@ -180,8 +197,6 @@ sub save_find
 sub report
 {
 	my $seconds = time - $started;
-	my %counter =
-	  map { $_->[0] => $_->[1] } $runner->{session}->rows('SELECT * FROM migrate.counters()');
 	my @gaps = $coverage->gaps;
 
 	print "\n", $coverage->table;
@@ -192,6 +207,6 @@ sub report
 	printf 'seed %d: %d iterations, %d statements run, %d succeeded (%.1f %%), '
 	  . "%s compared, %s mismatches, %d finds\n",
 	  $option{seed}, $iterations, $coverage->{run}, $coverage->{succeeded}, $coverage->ratio,
-	  $counter{statements_observed} // 'none', $counter{mismatches} // 'no', $finds;
+	  $counted{statements_observed} // 'none', $counted{mismatches} // 'no', $finds;
 	return;
 }
