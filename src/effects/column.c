@@ -206,11 +206,12 @@ rewrite_reason_of_default(NewColumn *column)
 	else
 		expression = get_typdefault(type);
 
-	column->has_default_value = expression != NULL &&
-		!(IsA(expression, Const) && ((Const *) expression)->constisnull);
-	if (expression != NULL &&
-		contain_volatile_functions(plan_expression(expression,
-												   column->overlay == NULL)))
+	if (expression == NULL)
+		return NULL;
+	expression = plan_expression(expression, column->overlay == NULL);
+	column->has_default_value = !IsA(expression, Const) ||
+		!((Const *) expression)->constisnull;
+	if (contain_volatile_functions(expression))
 		return "its default is volatile, so each row gets a value of its own";
 	return NULL;
 }
@@ -295,6 +296,8 @@ describe_new_column_constraint(AlterContext *alter, const NewColumn *column,
 		alter_has_relation(alter))
 		effect->spared = tables_that(alter->relation->relid, is_not_table,
 									 &alter->relation->relid);
+	effect->fails_on_rows = constraint->contype == CONSTR_NOTNULL &&
+		!column->has_virtual_value;
 	set_work(effect, work, reason);
 }
 

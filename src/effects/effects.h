@@ -125,6 +125,7 @@ typedef struct Effect
 	List	   *members;		/* OIDs of those, if not all are concerned */
 	List	   *spared;			/* OIDs of those that are locked only */
 	bool		truncates;		/* replaces the storage by an empty one */
+	bool		fails_on_rows;	/* the scan raises an error at the first row */
 	bool		alone;			/* children are not concerned: ONLY, or a
 								 * command that does not recurse */
 	uint64		size_bytes;		/* what the work reads or writes */

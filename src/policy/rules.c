@@ -270,7 +270,7 @@ works_under_lock(const Effect *effect)
 	LOCKMODE	lockmode = effect->lockmode;
 
 	if (effect->work == WORK_NONE || effect->work == WORK_UNKNOWN ||
-		!concerns_others(effect))
+		effect->fails_on_rows || !concerns_others(effect))
 		return false;
 	if (effect->relation != NULL)
 	{
