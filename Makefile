@@ -70,6 +70,7 @@ SQL_PARTS = \
 	src/record/record.sql \
 	src/run/run.sql \
 	src/check/check.sql \
+	src/check/indexes.sql \
 	src/ledger/ledger.sql
 
 DATA_built = $(EXTENSION)--$(EXTVERSION).sql

@@ -33,7 +33,8 @@ _PG_init(void)
 	if (!process_shared_preload_libraries_in_progress)
 		return;
 	library_is_preloaded = true;
-	define_settings(check_rules_setting, assign_rules_setting);
+	define_settings(check_rules_setting, assign_rules_setting,
+					assign_row_limit_setting);
 	if (IsBinaryUpgrade)
 		return;
 	record_request_shared_memory();

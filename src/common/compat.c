@@ -10,7 +10,11 @@
 #include "access/htup_details.h"
 #include "commands/defrem.h"
 #include "common/compat.h"
+#include "parser/parse_type.h"
 #include "utils/typcache.h"
+#if PG_VERSION_NUM >= 160000
+#include "nodes/miscnodes.h"
+#endif
 #if PG_VERSION_NUM >= 180000
 #include "rewrite/rewriteHandler.h"
 #endif
@@ -68,6 +72,25 @@ compat_domain_column_rewrites(Oid type)
 #else
 	return DomainHasConstraints(type);
 #endif
+}
+
+/*
+ * See compat.h.  From 16 on there are soft errors, which leave nothing behind.
+ */
+Oid
+compat_type_of_text(const char *name)
+{
+	Oid			type = InvalidOid;
+	int32		typmod;
+#if PG_VERSION_NUM >= 160000
+	ErrorSaveContext context = {T_ErrorSaveContext};
+
+	if (!parseTypeString(name, &type, &typmod, (Node *) &context))
+		return InvalidOid;
+#else
+	parseTypeString(name, &type, &typmod, true);
+#endif
+	return type;
 }
 
 /*

@@ -213,6 +213,9 @@ extern bool compat_domain_column_rewrites(Oid type);
 /* True if values of that domain must be checked. */
 extern bool compat_domain_has_constraints(Oid type);
 
+/* OID of a type by its name as text; InvalidOid if there is none. */
+extern Oid	compat_type_of_text(const char *name);
+
 extern RangeVar *compat_cluster_relation(Node *statement);
 extern bool compat_cluster_is_concurrent(Node *statement);
 extern Node *compat_expand_virtual_columns(Node *expression, Relation rel);

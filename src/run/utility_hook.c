@@ -21,6 +21,7 @@
 #include "effects/effects.h"
 #include "miscadmin.h"
 #include "plan/plan.h"
+#include "policy/opt_in.h"
 #include "postmaster/autovacuum.h"
 #include "record/record.h"
 #include "replication/logicalworker.h"
@@ -39,7 +40,6 @@ static void migrate_process_utility(PlannedStmt *pstmt,
 									ParamListInfo params,
 									QueryEnvironment *query_env,
 									DestReceiver *dest, QueryCompletion *qc);
-static bool hook_is_active(void);
 static PlannedStmt *without_concurrently(PlannedStmt *pstmt,
 										 const char *query_string);
 
@@ -70,7 +70,9 @@ migrate_process_utility(PlannedStmt *pstmt, const char *query_string,
 				take_over_call((CallStmt *) statement, params, qc))
 				return;
 		}
-		else if (statement_has_effects(statement) && hook_is_active())
+		else if ((statement_has_effects(statement) ||
+				  (design_rules_may_count && statement_has_traits(statement))) &&
+				 hook_is_active())
 		{
 			if (IsInTransactionBlock(top_level) &&
 				setting_mode != MODE_OBSERVE &&
@@ -87,12 +89,12 @@ migrate_process_utility(PlannedStmt *pstmt, const char *query_string,
 }
 
 /*
- * Where the hook does nothing: when it is switched off, when PostgreSQL
+ * See run.h.  The hooks do nothing when it is switched off, when PostgreSQL
  * itself repeats DDL that was judged where it was typed (replication, restore,
  * pg_upgrade, scripts of extensions), and in "auto" wherever the extension is
  * not created.
  */
-static bool
+bool
 hook_is_active(void)
 {
 	if (setting_mode == MODE_OFF || setting_restoring)
