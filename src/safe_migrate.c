@@ -43,4 +43,5 @@ _PG_init(void)
 	register_run_procedures();
 	register_ledger_procedures();
 	install_utility_hook();
+	install_executor_hooks();
 }
