@@ -15,6 +15,7 @@
 #include "miscadmin.h"
 #include "policy/policy.h"
 #include "record/record.h"
+#include "run/comment_rule.h"
 #include "run/judge.h"
 #include "run/run.h"
 
@@ -40,6 +41,7 @@ _PG_init(void)
 	record_request_shared_memory();
 	record_register_launcher();
 	register_override_callback();
+	register_comment_rule();
 	register_run_procedures();
 	register_ledger_procedures();
 	install_utility_hook();

@@ -25,6 +25,7 @@
 #include "postmaster/autovacuum.h"
 #include "record/record.h"
 #include "replication/logicalworker.h"
+#include "run/comment_rule.h"
 #include "run/judge.h"
 #include "run/run.h"
 #include "run/take_over.h"
@@ -59,6 +60,7 @@ migrate_process_utility(PlannedStmt *pstmt, const char *query_string,
 {
 	Node	   *statement = pstmt->utilityStmt;
 	bool		top_level = context == PROCESS_UTILITY_TOPLEVEL;
+	NewTable   *new_table = NULL;
 
 	if (!IsA(statement, TransactionStmt) &&
 		!IsAbortedTransactionBlockState() &&
@@ -82,10 +84,13 @@ migrate_process_utility(PlannedStmt *pstmt, const char *query_string,
 				read_only_tree = false;
 			}
 			judge_statement(pstmt, query_string);
+			new_table = expect_new_table(pstmt, query_string);
 		}
 	}
 	next_process_utility(pstmt, query_string, read_only_tree, context, params,
 						 query_env, dest, qc);
+	if (new_table != NULL)
+		note_new_table(new_table);
 }
 
 /*
