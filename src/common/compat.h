@@ -87,6 +87,13 @@
 #define compat_lock_held_by_me(tag, mode) LockHeldByMe(tag, mode, false)
 #endif
 
+/* 16: the counters of a table in pgstat lost the prefix of their names */
+#if PG_VERSION_NUM < 160000
+#define compat_counted_scans(status) ((int64) (status)->t_counts.t_numscans)
+#else
+#define compat_counted_scans(status) ((int64) (status)->counts.numscans)
+#endif
+
 /* 16: get_guc_variables() tells how many there are */
 #if PG_VERSION_NUM < 160000
 #define compat_guc_variables(count) \

@@ -23,6 +23,7 @@ int			setting_on_internal_error = INTERNAL_ERROR_REJECT;
 bool		setting_restore_points = true;
 int			setting_restore_point_ttl = 7 * 24 * 60 * 60;
 bool		setting_restoring = false;
+bool		setting_observation = false;
 char	   *setting_fault_point = NULL;
 int			setting_row_limit = 0;
 int			setting_max_columns = 50;
@@ -116,6 +117,11 @@ define_judging_settings(GucStringCheckHook check_rules,
 							 "Set it for the session (PGOPTIONS), never for a database.",
 							 &setting_restoring, false,
 							 PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("safe_migrate.observation",
+							 "Compares what statements do with what was predicted of them, for developers.",
+							 "Slow. Differences go to the server log as \"safe_migrate mismatch\", and to migrate.decisions.",
+							 &setting_observation, false, PGC_SUSET,
+							 GUC_NOT_IN_SAMPLE, NULL, NULL, NULL);
 	DefineCustomStringVariable("safe_migrate.fault_point",
 							   "Raises an internal error at the named point, for tests.",
 							   NULL,

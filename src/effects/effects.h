@@ -122,6 +122,10 @@ typedef struct Effect
 	LOCKMODE	lockmode;
 	EffectWork	work;
 	EffectRisk	risk;
+	bool		below;			/* all tables below get the same lock, and the
+								 * work is done there as well */
+	List	   *spared;			/* OIDs of those where it is not done */
+	bool		truncates;		/* replaces the storage by an empty one */
 	bool		alone;			/* children are not concerned: ONLY, or a
 								 * command that does not recurse */
 	uint64		size_bytes;		/* what the work reads or writes */

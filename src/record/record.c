@@ -89,6 +89,15 @@ record_internal_error(void)
 }
 
 /*
+ * See record.h.
+ */
+void
+record_observed_statement(int mismatches)
+{
+	queue_count_observed(mismatches);
+}
+
+/*
  * Who decides, when and for whom.  Only what is known without looking into a
  * catalog.
  */
@@ -188,6 +197,8 @@ outcome_name(DecisionOutcome outcome)
 			return "migration_failed";
 		case DECISION_INTERNAL_ERROR:
 			return "internal_error";
+		case DECISION_MISPREDICTED:
+			return "mispredicted";
 	}
 	return "unknown";			/* memory overwritten by a crash */
 }
@@ -349,7 +360,9 @@ migrate_counters(PG_FUNCTION_ARGS)
 			{"decisions_queued", counters.queued},
 			{"decisions_recorded", counters.recorded},
 			{"decisions_lost", counters.lost},
-			{"internal_errors", counters.internal_errors}
+			{"internal_errors", counters.internal_errors},
+			{"statements_observed", counters.observed},
+			{"mismatches", counters.mismatches}
 		};
 
 		for (int i = 0; i < lengthof(rows); i++)

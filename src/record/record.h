@@ -24,7 +24,8 @@ typedef enum DecisionOutcome
 	DECISION_REWRITTEN,			/* another statement ran instead */
 	DECISION_OVERRIDDEN,		/* would have been refused; a reason was given */
 	DECISION_MIGRATION_FAILED,	/* migrate.apply(): the record of an attempt */
-	DECISION_INTERNAL_ERROR		/* our own code failed while judging */
+	DECISION_INTERNAL_ERROR,	/* our own code failed while judging */
+	DECISION_MISPREDICTED		/* for developers: see src/observe */
 } DecisionOutcome;
 
 /* One decision.  Strings may be NULL; long ones are cut when queued. */
@@ -61,6 +62,12 @@ extern void record_register_launcher(void);
  * to the server log instead.
  */
 extern void record_decision(const Decision *decision);
+
+/*
+ * Count a statement whose effects were compared with what was predicted, and
+ * the differences.  Never throws.
+ */
+extern void record_observed_statement(int mismatches);
 
 /* Count that our own code failed while judging.  Never throws. */
 extern void record_internal_error(void);

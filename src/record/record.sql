@@ -7,7 +7,7 @@ CREATE TABLE migrate.decision_log (
 	decided_at timestamptz NOT NULL,
 	outcome text NOT NULL CHECK (outcome OPERATOR(pg_catalog.=) ANY (ARRAY[
 		'rejected', 'warned', 'observed', 'rewritten', 'overridden',
-		'migration_failed', 'internal_error'])),
+		'migration_failed', 'internal_error', 'mispredicted'])),
 	rule text,
 	command text,
 	relation text,
@@ -32,7 +32,7 @@ COMMENT ON TABLE migrate.decision_log IS
 COMMENT ON COLUMN migrate.decision_log.id IS 'identifies the decision everywhere';
 COMMENT ON COLUMN migrate.decision_log.decided_at IS 'time of the decision';
 COMMENT ON COLUMN migrate.decision_log.outcome IS
-	'rejected, warned, observed, rewritten, overridden, migration_failed or internal_error';
+	'rejected, warned, observed, rewritten, overridden, migration_failed, internal_error or, for developers of safe_migrate, mispredicted';
 COMMENT ON COLUMN migrate.decision_log.rule IS 'name of the rule, see migrate.rules';
 COMMENT ON COLUMN migrate.decision_log.command IS 'command tag of the statement';
 COMMENT ON COLUMN migrate.decision_log.relation IS 'relation concerned';
@@ -118,11 +118,11 @@ COMMENT ON COLUMN migrate.decisions.transaction_outcome IS
 
 CREATE FUNCTION migrate.counters()
 RETURNS TABLE (name text, value bigint)
-LANGUAGE C VOLATILE PARALLEL RESTRICTED ROWS 4
+LANGUAGE C VOLATILE PARALLEL RESTRICTED ROWS 6
 AS 'MODULE_PATHNAME', 'migrate_counters';
 REVOKE ALL ON FUNCTION migrate.counters() FROM PUBLIC;
 COMMENT ON FUNCTION migrate.counters() IS
-	'since the server started, for all databases: decisions queued, recorded in a table, and lost (written to the server log instead); errors of safe_migrate itself while judging';
+	'since the server started, for all databases: decisions queued, recorded in a table, and lost (written to the server log instead); errors of safe_migrate itself while judging; with safe_migrate.observation, statements observed and differences from what was predicted';
 
 CREATE FUNCTION migrate.forget_decisions(before timestamptz) RETURNS bigint
 LANGUAGE SQL VOLATILE STRICT

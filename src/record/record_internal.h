@@ -64,6 +64,8 @@ typedef struct QueueCounters
 	uint64		recorded;
 	uint64		lost;
 	uint64		internal_errors;
+	uint64		observed;
+	uint64		mismatches;
 } QueueCounters;
 
 /*
@@ -111,6 +113,7 @@ extern bool queue_mark_lost(uint64 sequence);
 /* Count what is not in the queue.  Without the library preloaded: no-ops. */
 extern void queue_count_lost(void);
 extern void queue_count_internal_error(void);
+extern void queue_count_observed(int mismatches);
 
 extern void queue_get_counters(QueueCounters *counters);
 

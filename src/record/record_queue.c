@@ -39,6 +39,8 @@ typedef struct DecisionQueue
 	pg_atomic_uint64 recorded;
 	pg_atomic_uint64 lost;
 	pg_atomic_uint64 internal_errors;
+	pg_atomic_uint64 observed;
+	pg_atomic_uint64 mismatches;
 	/* apart from the decisions, since the slots are what is searched */
 	QueueSlot	slots[QUEUE_SIZE];
 	QueuedDecision decisions[QUEUE_SIZE];
@@ -103,6 +105,8 @@ queue_shmem_startup(void)
 		pg_atomic_init_u64(&queue->recorded, 0);
 		pg_atomic_init_u64(&queue->lost, lost_before);
 		pg_atomic_init_u64(&queue->internal_errors, 0);
+		pg_atomic_init_u64(&queue->observed, 0);
+		pg_atomic_init_u64(&queue->mismatches, 0);
 	}
 	LWLockRelease(AddinShmemInitLock);
 
@@ -365,12 +369,23 @@ queue_count_internal_error(void)
 }
 
 void
+queue_count_observed(int mismatches)
+{
+	if (queue == NULL)
+		return;
+	pg_atomic_fetch_add_u64(&queue->observed, 1);
+	pg_atomic_fetch_add_u64(&queue->mismatches, mismatches);
+}
+
+void
 queue_get_counters(QueueCounters *counters)
 {
 	counters->queued = pg_atomic_read_u64(&queue->queued);
 	counters->recorded = pg_atomic_read_u64(&queue->recorded);
 	counters->lost = pg_atomic_read_u64(&queue->lost);
 	counters->internal_errors = pg_atomic_read_u64(&queue->internal_errors);
+	counters->observed = pg_atomic_read_u64(&queue->observed);
+	counters->mismatches = pg_atomic_read_u64(&queue->mismatches);
 }
 
 /*

@@ -20,6 +20,7 @@
 #include "common/settings.h"
 #include "effects/effects.h"
 #include "miscadmin.h"
+#include "observe/observe.h"
 #include "plan/plan.h"
 #include "policy/opt_in.h"
 #include "postmaster/autovacuum.h"
@@ -28,6 +29,7 @@
 #include "run/comment_rule.h"
 #include "run/judge.h"
 #include "run/run.h"
+#include "run/step.h"
 #include "run/take_over.h"
 #include "tcop/utility.h"
 #include "utils/memutils.h"
@@ -41,6 +43,10 @@ static void migrate_process_utility(PlannedStmt *pstmt,
 									ParamListInfo params,
 									QueryEnvironment *query_env,
 									DestReceiver *dest, QueryCompletion *qc);
+static void run_observed(PlannedStmt *pstmt, const char *query_string,
+						 bool read_only_tree, ProcessUtilityContext context,
+						 ParamListInfo params, QueryEnvironment *query_env,
+						 DestReceiver *dest, QueryCompletion *qc);
 static PlannedStmt *without_concurrently(PlannedStmt *pstmt,
 										 const char *query_string);
 
@@ -61,6 +67,7 @@ migrate_process_utility(PlannedStmt *pstmt, const char *query_string,
 	Node	   *statement = pstmt->utilityStmt;
 	bool		top_level = context == PROCESS_UTILITY_TOPLEVEL;
 	NewTable   *new_table = NULL;
+	bool		observed = false;
 
 	if (!IsA(statement, TransactionStmt) &&
 		!IsAbortedTransactionBlockState() &&
@@ -86,11 +93,41 @@ migrate_process_utility(PlannedStmt *pstmt, const char *query_string,
 			judge_statement(pstmt, query_string);
 			new_table = expect_new_table(pstmt, query_string);
 		}
+		observed = setting_observation && hook_is_active();
 	}
-	next_process_utility(pstmt, query_string, read_only_tree, context, params,
-						 query_env, dest, qc);
+	if (observed)
+		run_observed(pstmt, query_string, read_only_tree, context, params,
+					 query_env, dest, qc);
+	else
+		next_process_utility(pstmt, query_string, read_only_tree, context,
+							 params, query_env, dest, qc);
 	if (new_table != NULL)
 		note_new_table(new_table);
+}
+
+/* For developers: compare what the statement does with what we predict. */
+static void
+run_observed(PlannedStmt *pstmt, const char *query_string,
+			 bool read_only_tree, ProcessUtilityContext context,
+			 ParamListInfo params, QueryEnvironment *query_env,
+			 DestReceiver *dest, QueryCompletion *qc)
+{
+	Observation *observation;
+
+	observation = begin_observation(pstmt->utilityStmt, query_string,
+									statement_source(pstmt, query_string),
+									statement_needs_no_transaction(pstmt->utilityStmt));
+	PG_TRY();
+	{
+		next_process_utility(pstmt, query_string, read_only_tree, context,
+							 params, query_env, dest, qc);
+		compare_observation(observation);
+	}
+	PG_FINALLY();
+	{
+		end_observation(observation);
+	}
+	PG_END_TRY();
 }
 
 /*

@@ -1,0 +1,108 @@
+/*-------------------------------------------------------------------------
+ *
+ * forecast.c
+ *	  Predicted effects, spread over the single relations they concern.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_class.h"
+#include "catalog/pg_inherits.h"
+#include "observe/forecast.h"
+#include "utils/lsyscache.h"
+
+static void add_to_forecast(HTAB *forecasts, const Effect *effect, Oid relid);
+static void add_work(Forecast *forecast, const Effect *effect);
+
+/*
+ * See forecast.h.
+ */
+HTAB *
+make_forecast(List *effects)
+{
+	HASHCTL		control = {0};
+	HTAB	   *forecasts;
+	ListCell   *cell;
+
+	control.keysize = sizeof(Oid);
+	control.entrysize = sizeof(Forecast);
+	control.hcxt = CurrentMemoryContext;
+	forecasts = hash_create("safe_migrate forecast", 64, &control,
+							HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	foreach(cell, effects)
+	{
+		const Effect *effect = lfirst(cell);
+		ListCell   *inner;
+
+		if (effect->relation == NULL || !OidIsValid(effect->relation->relid))
+			continue;
+		if (!effect->below)
+			add_to_forecast(forecasts, effect, effect->relation->relid);
+		else
+			foreach(inner, find_all_inheritors(effect->relation->relid,
+											   NoLock, NULL))
+				add_to_forecast(forecasts, effect, lfirst_oid(inner));
+	}
+	return forecasts;
+}
+
+/*
+ * See forecast.h.
+ */
+bool
+forecast_is_unknown(List *effects)
+{
+	ListCell   *cell;
+
+	foreach(cell, effects)
+	{
+		if (((const Effect *) lfirst(cell))->work == WORK_UNKNOWN)
+			return true;
+	}
+	return false;
+}
+
+static void
+add_to_forecast(HTAB *forecasts, const Effect *effect, Oid relid)
+{
+	Forecast   *forecast;
+	bool		found;
+
+	forecast = hash_search(forecasts, &relid, HASH_ENTER, &found);
+	if (!found)
+	{
+		MemSet(forecast, 0, sizeof(Forecast));
+		forecast->relid = relid;
+	}
+	forecast->lockmode = Max(forecast->lockmode, effect->lockmode);
+	if (RELKIND_HAS_STORAGE(get_rel_relkind(relid)) &&
+		!list_member_oid(effect->spared, relid))
+		add_work(forecast, effect);
+}
+
+static void
+add_work(Forecast *forecast, const Effect *effect)
+{
+	switch (effect->work)
+	{
+		case WORK_NONE:
+		case WORK_UNKNOWN:
+			break;
+		case WORK_SCAN:
+			forecast->is_scanned = true;
+			break;
+		case WORK_FK_SCAN:
+			forecast->is_looked_up = true;
+			break;
+		case WORK_INDEX_BUILD:
+		case WORK_INDEX_REBUILD:
+			forecast->is_indexed = true;
+			break;
+		case WORK_REWRITE:
+			forecast->is_rewritten = true;
+			break;
+	}
+	if (effect->truncates)
+		forecast->is_truncated = true;
+}
