@@ -234,6 +234,31 @@ SET safe_migrate.rules = 'row_limit:allow';
 BEGIN;
 DELETE FROM t;
 ROLLBACK;
+RESET safe_migrate.rules;
+-- REFRESH is not an UPDATE; what a foreign key deletes counts by itself
+CREATE MATERIALIZED VIEW m AS SELECT id, a FROM t;
+CREATE UNIQUE INDEX m_id ON m (id);
+SET safe_migrate.row_limit = 0;
+UPDATE t SET a = a + 1;
+SET safe_migrate.row_limit = 10;
+REFRESH MATERIALIZED VIEW CONCURRENTLY m;
+DROP MATERIALIZED VIEW m;
+INSERT INTO detail SELECT g, 2 FROM generate_series(1, 20) g;
+SELECT verdict('DELETE FROM s WHERE id = 2');
+SELECT verdict('DELETE FROM s WHERE id = 1');
+-- PostgreSQL's own errors come first
+CREATE ROLE stranger;
+GRANT USAGE ON SCHEMA dml TO stranger;
+SET safe_migrate.rules = 'delete_without_where:reject';
+SET ROLE stranger;
+SELECT verdict('DELETE FROM t');
+RESET ROLE;
+GRANT SELECT, DELETE ON t TO stranger;
+SET ROLE stranger;
+SELECT verdict('DELETE FROM t');
+RESET ROLE;
+DROP OWNED BY stranger;
+DROP ROLE stranger;
 -- both rules, and an error in the middle
 SET safe_migrate.rules = 'delete_without_where:warn';
 DELETE FROM t;

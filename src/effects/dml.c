@@ -104,7 +104,10 @@ describe_many_rows(PlannedStmt *pstmt, const ModifyTable *modify, int limit,
 	effect->reason = psprintf("changes more than %d rows of", limit);
 }
 
-/* About the table that the statement names; NULL if it is gone. */
+/*
+ * About the table that the statement names.  NULL if it is gone, and for a
+ * materialized view, in which REFRESH replaces what has changed.
+ */
 static Effect *
 add_dml_effect(PlannedStmt *pstmt, const ModifyTable *modify,
 			   EffectCause cause, EffectContext *context)
@@ -113,7 +116,7 @@ add_dml_effect(PlannedStmt *pstmt, const ModifyTable *modify,
 	RelationFacts *facts = relation_facts(entry->relid, context);
 	Effect	   *effect;
 
-	if (facts == NULL)
+	if (facts == NULL || facts->relkind == RELKIND_MATVIEW)
 		return NULL;
 	effect = add_effect(context, cause, facts, RowExclusiveLock);
 	effect->alone = !entry->inh && facts->relkind == RELKIND_RELATION;

@@ -34,16 +34,18 @@ install_executor_hooks(void)
 	ExecutorStart_hook = migrate_executor_start;
 }
 
+/*
+ * The executor is started first: it checks privileges, so that PostgreSQL's own
+ * error is the one that is seen, and runs nothing yet.
+ */
 static void
 migrate_executor_start(QueryDesc *query, int eflags)
 {
-	bool		judged = dml_rules_may_count && query_is_judged(query, eflags);
-
-	if (judged)
-		judge_query(query->plannedstmt, query->sourceText, describe_query,
-					NULL);
 	next_executor_start(query, eflags);
-	if (judged && setting_row_limit > 0)
+	if (!dml_rules_may_count || !query_is_judged(query, eflags))
+		return;
+	judge_query(query->plannedstmt, query->sourceText, describe_query, NULL);
+	if (setting_row_limit > 0)
 		watch_row_limit(query);
 }
 
