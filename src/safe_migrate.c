@@ -14,6 +14,7 @@
 #include "ledger/ledger.h"
 #include "miscadmin.h"
 #include "policy/policy.h"
+#include "rates/rates.h"
 #include "record/record.h"
 #include "run/comment_rule.h"
 #include "run/judge.h"
@@ -39,6 +40,7 @@ _PG_init(void)
 	if (IsBinaryUpgrade)
 		return;
 	record_request_shared_memory();
+	rates_request_shared_memory();
 	record_register_launcher();
 	register_override_callback();
 	register_comment_rule();

@@ -170,6 +170,21 @@
 /* 18: NOT NULL is a constraint that may be NOT VALID */
 #define COMPAT_NOT_NULL_NOT_VALID (PG_VERSION_NUM >= 180000)
 
+/* 19: GetPublicationRelations() got another name */
+#if PG_VERSION_NUM < 190000
+#define compat_publication_relations(oid) \
+	GetPublicationRelations(oid, PUBLICATION_PART_ROOT)
+#else
+#define compat_publication_relations(oid) \
+	GetIncludedPublicationRelations(oid, PUBLICATION_PART_ROOT)
+#endif
+
+/* 16: a rule ON SELECT cannot make a table a view any more */
+#define COMPAT_RULE_MAKES_VIEW (PG_VERSION_NUM < 160000)
+
+/* 17: identity columns of a partitioned table are those of its partitions */
+#define COMPAT_IDENTITY_IN_PARTITIONS (PG_VERSION_NUM >= 170000)
+
 /* 19: only volatile constraints of a domain make ADD COLUMN rewrite */
 #define COMPAT_STABLE_DOMAIN_REWRITES (PG_VERSION_NUM < 190000)
 
@@ -209,6 +224,13 @@
 extern bool compat_attribute_is_valid_not_null(Relation rel,
 											   Form_pg_attribute attribute);
 
+/*
+ * True if SET NOT NULL has nothing to do for a column: it is NOT NULL (15-17),
+ * or has a constraint that says so, be it NOT VALID and yet to be validated
+ * (18).
+ */
+extern bool compat_column_is_marked_not_null(Oid relid, const char *column);
+
 extern char *compat_not_null_constraint(Oid relid, const char *column);
 
 /*
@@ -222,6 +244,9 @@ extern bool compat_domain_has_constraints(Oid type);
 
 /* OID of a type by its name as text; InvalidOid if there is none. */
 extern Oid	compat_type_of_text(const char *name);
+
+/* The sequence of an identity column; InvalidOid if it has none. */
+extern Oid	compat_identity_sequence(Oid relid, AttrNumber attnum);
 
 extern RangeVar *compat_cluster_relation(Node *statement);
 extern bool compat_cluster_is_concurrent(Node *statement);

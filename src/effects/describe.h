@@ -13,6 +13,9 @@
 #include "nodes/parsenodes.h"
 #include "utils/rel.h"
 
+/* About one table of an inheritance or partition tree. */
+typedef bool (*TreePredicate) (Oid relid, void *arg);
+
 typedef void (*DescribeFunction) (Node *statement, EffectContext *context);
 
 /* Who may run the command; others get PostgreSQL's own error. */
@@ -32,6 +35,19 @@ typedef enum DependencySearch
 	SEARCH_CASCADE				/* what a DROP with CASCADE takes along */
 } DependencySearch;
 
+/* A foreign key of the catalog. */
+typedef struct ForeignKey
+{
+	Oid			oid;			/* of its constraint */
+	char	   *name;
+	Oid			parent;			/* constraint of the partitioned table above */
+	Oid			referencing;	/* OIDs of the tables */
+	Oid			referenced;
+	bool		is_valid;
+	struct ArrayType *columns;	/* of int2 */
+	struct ArrayType *referenced_columns;
+} ForeignKey;
+
 /* One ALTER TABLE, as its sub-commands are looked at. */
 typedef struct AlterContext
 {
@@ -39,6 +55,8 @@ typedef struct AlterContext
 	AlterTableStmt *statement;
 	RelationFacts *relation;
 	LOCKMODE	lockmode;		/* of the whole statement */
+	bool		below;			/* the sub-command locks tables below */
+	List	   *members;		/* OIDs of those, NIL for all */
 	AlterTableCmd *command;
 	int			subcommand;
 } AlterContext;
@@ -50,6 +68,12 @@ extern RelationFacts *target_relation(RangeVar *relation,
 extern RelationFacts *relation_facts(Oid relid, EffectContext *context);
 extern Effect *add_effect(EffectContext *context, EffectCause cause,
 						  RelationFacts *relation, LOCKMODE lockmode);
+extern void add_lock(EffectContext *context, RelationFacts *relation,
+					 LOCKMODE lockmode, bool below);
+extern void add_lock_on(EffectContext *context, Oid relid,
+						LOCKMODE lockmode);
+extern List *tables_reached(Oid relid, TreePredicate stops, void *arg);
+extern List *tables_that(Oid relid, TreePredicate predicate, void *arg);
 extern void set_work(Effect *effect, EffectWork work, const char *reason);
 extern void set_risk(Effect *effect, EffectRisk risk);
 extern char *quoted_name(const char *name);
@@ -64,6 +88,7 @@ extern void describe_alter_table(Node *statement, EffectContext *context);
 extern void describe_move_all(Node *statement, EffectContext *context);
 extern Effect *add_alter_effect(AlterContext *alter, EffectCause cause,
 								const char *object);
+extern void set_reach(AlterContext *alter, List *members);
 extern bool alter_has_relation(const AlterContext *alter);
 
 /* column.c */
@@ -112,25 +137,61 @@ extern void describe_create_table(Node *statement, EffectContext *context);
 extern void describe_create_index(Node *statement, EffectContext *context);
 extern void describe_reindex(Node *statement, EffectContext *context);
 extern void describe_drop_index(RangeVar *index, bool concurrent,
-								EffectContext *context);
+								bool cascade, EffectContext *context);
 
 /* drop.c */
 extern void describe_drop(Node *statement, EffectContext *context);
-extern void describe_drop_owned(Node *statement, EffectContext *context);
 extern void describe_drop_database(Node *statement, EffectContext *context);
 extern void describe_truncate(Node *statement, EffectContext *context);
-extern List *foreign_key_partners(Oid relid, AttrNumber attnum,
-								  bool referencing_only);
-extern void add_foreign_key_partners(RelationFacts *relation,
-									 AttrNumber attnum, LOCKMODE lockmode,
-									 EffectContext *context);
-extern bool array_has_attnum(Datum datum, AttrNumber attnum);
+extern void add_locks_on_sequences(EffectContext *context, Oid relid,
+								   LOCKMODE lockmode);
+extern void describe_deletion(const ObjectAddress *object, bool cascade,
+							  EffectContext *context);
 extern ObjectAddress find_object(ObjectType type, Node *name, Oid *relid);
+
+/* foreign_key.c */
+extern List *foreign_keys_of(Oid relid, bool referencing);
+extern bool array_has_attnum(const struct ArrayType *array,
+							 AttrNumber attnum);
+extern bool foreign_key_parent_is_listed(const ForeignKey *key, List *keys);
+extern void add_locks_of_child_constraints(Oid constraint, LOCKMODE lockmode,
+										   EffectContext *context);
+extern void add_cloned_foreign_keys(Oid parent, EffectContext *context);
+
+/* deletion.c */
+extern void add_deletion(const ObjectAddress *root, bool cascade,
+						 EffectContext *context);
 
 /* dependents.c */
 extern List *dependent_objects(const ObjectAddress *root,
 							   DependencySearch search);
 extern List *relations_with_type(Oid type_oid);
+
+/* role.c */
+extern void describe_drop_owned(Node *statement, EffectContext *context);
+extern void describe_reassign_owned(Node *statement, EffectContext *context);
+extern void describe_alter_owner(Node *statement, EffectContext *context);
+
+/* part.c */
+extern void describe_create_trigger(Node *statement, EffectContext *context);
+extern void describe_rule(Node *statement, EffectContext *context);
+extern void describe_create_policy(Node *statement, EffectContext *context);
+extern void describe_alter_policy(Node *statement, EffectContext *context);
+extern void describe_create_statistics(Node *statement,
+									   EffectContext *context);
+extern void describe_comment(Node *statement, EffectContext *context);
+extern void describe_security_label(Node *statement, EffectContext *context);
+extern void describe_view(Node *statement, EffectContext *context);
+extern void describe_alter_sequence(Node *statement, EffectContext *context);
+
+/* lock.c */
+extern void describe_lock(Node *statement, EffectContext *context);
+
+/* publication.c */
+extern void describe_create_publication(Node *statement,
+										EffectContext *context);
+extern void describe_alter_publication(Node *statement,
+									   EffectContext *context);
 
 /* rename.c */
 extern void describe_rename(Node *statement, EffectContext *context);
@@ -147,7 +208,6 @@ extern void describe_alter_enum(Node *statement, EffectContext *context);
 extern void describe_alter_composite(AlterTableStmt *statement,
 									 EffectContext *context);
 extern List *tables_of_type(Oid type);
-extern void describe_create_trigger(Node *statement, EffectContext *context);
 extern void describe_opaque(Node *statement, EffectContext *context);
 extern List *name_of_relation(const RangeVar *relation);
 

@@ -7,8 +7,10 @@
  */
 #include "postgres.h"
 
+#include "access/relation.h"
 #include "catalog/index.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_class.h"
 #include "commands/defrem.h"
 #include "common/catalog.h"
 #include "effects/describe.h"
@@ -16,12 +18,16 @@
 #include "nodes/makefuncs.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
 
 static bool index_exists(IndexStmt *stmt, RelationFacts *relation,
 						 EffectContext *context);
 static RelationFacts *table_of_index(RangeVar *index,
 									 TargetPermission permission,
 									 EffectContext *context);
+static void add_index_locks(ReindexStmt *stmt, Oid table,
+							EffectContext *context);
+static bool has_indexes(RelationFacts *relation);
 static bool reindex_is_concurrent(ReindexStmt *stmt);
 
 /* CREATE INDEX reads the whole table; writers wait unless CONCURRENTLY. */
@@ -39,6 +45,8 @@ describe_create_index(Node *statement, EffectContext *context)
 						stmt->concurrent ? ShareUpdateExclusiveLock :
 						ShareLock);
 	effect->object = quoted_name(stmt->idxname);
+	if (relation->relkind == RELKIND_PARTITIONED_TABLE && stmt->relation->inh)
+		effect->lockmode_below = effect->lockmode;
 
 	/* the lock is taken even if the index is there already */
 	if (stmt->if_not_exists && index_exists(stmt, relation, context))
@@ -66,7 +74,8 @@ index_exists(IndexStmt *stmt, RelationFacts *relation, EffectContext *context)
  * CONCURRENTLY.
  */
 void
-describe_drop_index(RangeVar *index, bool concurrent, EffectContext *context)
+describe_drop_index(RangeVar *index, bool concurrent, bool cascade,
+					EffectContext *context)
 {
 	RelationFacts *table = table_of_index(index, PERMISSION_DROP, context);
 	Effect	   *effect;
@@ -78,6 +87,16 @@ describe_drop_index(RangeVar *index, bool concurrent, EffectContext *context)
 						AccessExclusiveLock);
 	effect->object = range_var_display_name(index);
 	measure_relation(table);
+	if (context->overlay == NULL && !concurrent)
+	{
+		ObjectAddress root;
+
+		ObjectAddressSet(root, RelationRelationId,
+						 RangeVarGetRelid(index, NoLock, true));
+		if (get_rel_relkind(root.objectId) == RELKIND_PARTITIONED_INDEX)
+			effect->lockmode_below = AccessExclusiveLock;
+		add_deletion(&root, cascade, context);
+	}
 }
 
 /* Facts about the table of an index, or NULL where PostgreSQL is to speak. */
@@ -141,9 +160,54 @@ describe_reindex(Node *statement, EffectContext *context)
 	if (relation == NULL)
 		return;
 	effect = add_effect(context, CAUSE_REINDEX, relation, lockmode);
+	if (relation->relkind == RELKIND_PARTITIONED_TABLE)
+		effect->lockmode_below = lockmode;
 	if (stmt->kind == REINDEX_OBJECT_INDEX)
 		effect->object = range_var_display_name(stmt->relation);
-	set_work(effect, WORK_INDEX_REBUILD, NULL);
+	if (!concurrent && OidIsValid(relation->relid))
+		add_index_locks(stmt, relation->relid, context);
+	if (stmt->kind == REINDEX_OBJECT_INDEX || has_indexes(relation))
+		set_work(effect, WORK_INDEX_REBUILD, NULL);
+}
+
+/* Queries that are planned meanwhile look at all indexes of the table. */
+static void
+add_index_locks(ReindexStmt *stmt, Oid table, EffectContext *context)
+{
+	Relation	rel;
+	ListCell   *cell;
+
+	if (stmt->kind == REINDEX_OBJECT_INDEX)
+	{
+		if (context->overlay == NULL)
+			add_lock_on(context, RangeVarGetRelid(stmt->relation, NoLock, true),
+						AccessExclusiveLock);
+		return;
+	}
+	rel = try_relation_open(table, AccessShareLock);
+	if (rel == NULL)
+		return;
+	foreach(cell, RelationGetIndexList(rel))
+		add_lock_on(context, lfirst_oid(cell), AccessExclusiveLock);
+	relation_close(rel, AccessShareLock);
+}
+
+/* A partitioned table may have none of its own, but partitions that do. */
+static bool
+has_indexes(RelationFacts *relation)
+{
+	Relation	rel;
+	bool		found;
+
+	if (!OidIsValid(relation->relid) ||
+		relation->relkind == RELKIND_PARTITIONED_TABLE)
+		return true;
+	rel = try_relation_open(relation->relid, AccessShareLock);
+	if (rel == NULL)
+		return false;
+	found = RelationGetIndexList(rel) != NIL;
+	relation_close(rel, AccessShareLock);
+	return found;
 }
 
 static bool

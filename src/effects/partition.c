@@ -13,6 +13,8 @@
 #include "catalog/index.h"
 #include "catalog/namespace.h"
 #include "catalog/partition.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_constraint.h"
 #include "common/compat.h"
 #include "effects/describe.h"
 #include "effects/overlay.h"
@@ -41,6 +43,7 @@ static void describe_default_partition(EffectContext *context,
 static void describe_missing_indexes(AlterContext *alter, Relation parent,
 									 Relation child,
 									 RelationFacts *partition);
+static void describe_detached_keys(Oid partition, EffectContext *context);
 static bool has_equal_index(Relation parent_index, Relation partition,
 							AttrMap *map);
 static void describe_create_foreign_keys(CreateStmt *stmt,
@@ -62,7 +65,11 @@ describe_attach_partition(AlterContext *alter)
 	List	   *constraint;
 	Effect	   *effect;
 
-	/* for an index there is nothing but the catalog */
+	if (alter->relation->relkind == RELKIND_PARTITIONED_INDEX)
+		add_lock(alter->effects,
+				 target_relation(command->name, PERMISSION_OWNER,
+								 alter->effects),
+				 AccessExclusiveLock, false);
 	if (alter->relation->relkind != RELKIND_PARTITIONED_TABLE)
 		return;
 	(void) add_alter_effect(alter, CAUSE_METADATA, NULL);
@@ -73,6 +80,7 @@ describe_attach_partition(AlterContext *alter)
 	effect = add_effect(alter->effects, CAUSE_ATTACH_PARTITION, partition,
 						AccessExclusiveLock);
 	effect->subcommand = alter->subcommand;
+	effect->lockmode_below = AccessExclusiveLock;
 	if (command->bound == NULL)
 		return;
 	if (!alter_has_relation(alter))
@@ -106,6 +114,7 @@ describe_attach_partition(AlterContext *alter)
 		describe_missing_indexes(alter, parent, child, partition);
 		relation_close(child, AccessShareLock);
 	}
+	add_cloned_foreign_keys(alter->relation->relid, alter->effects);
 	describe_default_partition(alter->effects, CAUSE_ATTACH_PARTITION, parent,
 							   command->name, command->bound);
 	relation_close(parent, AccessShareLock);
@@ -287,9 +296,47 @@ describe_detach_partition(AlterContext *alter)
 		measure_relation(effect->relation);
 	partition = target_relation(command->name, PERMISSION_ANYBODY,
 								alter->effects);
-	if (partition != NULL)
-		(void) add_effect(alter->effects, CAUSE_METADATA, partition,
-						  AccessExclusiveLock);
+	if (partition == NULL)
+		return;
+	add_lock(alter->effects, partition, AccessExclusiveLock, false);
+	if (!command->concurrent && alter_has_relation(alter) &&
+		OidIsValid(partition->relid))
+	{
+		add_lock_on(alter->effects,
+					get_default_partition_oid(alter->relation->relid),
+					AccessExclusiveLock);
+		describe_detached_keys(partition->relid, alter->effects);
+	}
+}
+
+/*
+ * Foreign keys that the partition had from its parent become its own, with
+ * new triggers on the table it refers to; those that referred to it as a part
+ * of its parent are dropped.
+ */
+static void
+describe_detached_keys(Oid partition, EffectContext *context)
+{
+	List	   *keys = foreign_keys_of(partition, true);
+	ListCell   *cell;
+
+	foreach(cell, keys)
+	{
+		const ForeignKey *key = lfirst(cell);
+		ObjectAddress root;
+
+		if (!OidIsValid(key->parent))
+			continue;
+		if (key->referencing == partition &&
+			!foreign_key_parent_is_listed(key, keys))
+			add_lock(context, relation_facts(key->referenced, context),
+					 ShareRowExclusiveLock, true);
+		if (key->referenced == partition)
+		{
+			ObjectAddressSet(root, ConstraintRelationId, key->oid);
+			add_deletion(&root, false, context);
+		}
+	}
 }
 
 /*
@@ -333,6 +380,7 @@ describe_create_table(Node *statement, EffectContext *context)
 			describe_default_partition(context, CAUSE_CREATE_PARTITION, rel,
 									   stmt->relation, stmt->partbound);
 			relation_close(rel, AccessShareLock);
+			add_cloned_foreign_keys(parent->relid, context);
 		}
 	}
 	describe_create_foreign_keys(stmt, context);
@@ -376,6 +424,6 @@ describe_referenced_table(Constraint *constraint, EffectContext *context)
 		return;
 	facts = target_relation(constraint->pktable, PERMISSION_ANYBODY, context);
 	if (facts != NULL)
-		(void) add_effect(context, CAUSE_METADATA, facts,
-						  ShareRowExclusiveLock);
+		add_lock(context, facts, ShareRowExclusiveLock,
+				 facts->relkind == RELKIND_PARTITIONED_TABLE);
 }

@@ -83,10 +83,14 @@ static void
 look_at_index_width(TraitContext *context, const char *object, int nkeys,
 					int location)
 {
+	Trait	   *trait = NULL;
+
 	if (nkeys > setting_max_index_columns)
-		add_trait(context, TRAIT_WIDE_INDEX, object, location,
-				  "has %d key columns, more than %d", nkeys,
-				  setting_max_index_columns);
+		trait = add_trait(context, TRAIT_WIDE_INDEX, object, location,
+						  "has %d key columns, more than %d", nkeys,
+						  setting_max_index_columns);
+	if (trait != NULL && object == NULL)
+		trait->object = pstrdup("without a name");
 }
 
 static void

@@ -180,22 +180,6 @@ name_of_relation(const RangeVar *relation)
 					  makeString(relation->relname));
 }
 
-/* CREATE TRIGGER: writers wait, for a moment. */
-void
-describe_create_trigger(Node *statement, EffectContext *context)
-{
-	CreateTrigStmt *stmt = castNode(CreateTrigStmt, statement);
-	RelationFacts *relation = target_relation(stmt->relation,
-											  PERMISSION_ANYBODY, context);
-	Effect	   *effect;
-
-	if (relation == NULL)
-		return;
-	effect = add_effect(context, CAUSE_CREATE_TRIGGER, relation,
-						ShareRowExclusiveLock);
-	effect->object = quoted_name(stmt->trigname);
-}
-
 /*
  * DO and CALL may run anything.  The statements inside are judged when they
  * run; when a script is only checked, all that can be said is that.

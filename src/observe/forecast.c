@@ -12,7 +12,9 @@
 #include "observe/forecast.h"
 #include "utils/lsyscache.h"
 
-static void add_to_forecast(HTAB *forecasts, const Effect *effect, Oid relid);
+static List *tables_below(const Effect *effect);
+static void add_to_forecast(HTAB *forecasts, const Effect *effect, Oid relid,
+							LOCKMODE lockmode);
 static void add_work(Forecast *forecast, const Effect *effect);
 
 /*
@@ -37,14 +39,24 @@ make_forecast(List *effects)
 
 		if (effect->relation == NULL || !OidIsValid(effect->relation->relid))
 			continue;
-		if (!effect->below)
-			add_to_forecast(forecasts, effect, effect->relation->relid);
-		else
-			foreach(inner, find_all_inheritors(effect->relation->relid,
-											   NoLock, NULL))
-				add_to_forecast(forecasts, effect, lfirst_oid(inner));
+		add_to_forecast(forecasts, effect, effect->relation->relid,
+						effect->lockmode);
+		foreach(inner, tables_below(effect))
+			add_to_forecast(forecasts, effect, lfirst_oid(inner),
+							effect->lockmode_below);
 	}
 	return forecasts;
+}
+
+static List *
+tables_below(const Effect *effect)
+{
+	if (effect->lockmode_below == NoLock)
+		return NIL;
+	if (effect->members != NIL)
+		return effect->members;
+	return list_delete_first(find_all_inheritors(effect->relation->relid,
+												 NoLock, NULL));
 }
 
 /*
@@ -64,7 +76,8 @@ forecast_is_unknown(List *effects)
 }
 
 static void
-add_to_forecast(HTAB *forecasts, const Effect *effect, Oid relid)
+add_to_forecast(HTAB *forecasts, const Effect *effect, Oid relid,
+				LOCKMODE lockmode)
 {
 	Forecast   *forecast;
 	bool		found;
@@ -75,7 +88,7 @@ add_to_forecast(HTAB *forecasts, const Effect *effect, Oid relid)
 		MemSet(forecast, 0, sizeof(Forecast));
 		forecast->relid = relid;
 	}
-	forecast->lockmode = Max(forecast->lockmode, effect->lockmode);
+	forecast->lockmode = Max(forecast->lockmode, lockmode);
 	if (RELKIND_HAS_STORAGE(get_rel_relkind(relid)) &&
 		!list_member_oid(effect->spared, relid))
 		add_work(forecast, effect);

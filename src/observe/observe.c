@@ -101,6 +101,8 @@ static bool is_behind_table_lock(Observation *observation,
 								 const RelationState *state);
 static void compare_storage(Observation *observation);
 static void find_built_indexes(Observation *observation, HTAB *indexed);
+static bool is_done_here(Observation *observation,
+						 const RelationState *after);
 static HTAB *storages_of(HTAB *states);
 static void compare_work(Observation *observation, HTAB *indexed,
 						 const RelationState *state);
@@ -268,8 +270,9 @@ compare_lock(Observation *observation, Oid relid)
 }
 
 /*
- * The lock of an index or TOAST table adds nothing to an AccessExclusiveLock
- * on its table.
+ * The lock of an index adds nothing to an AccessExclusiveLock on its table.
+ * Nobody reaches a TOAST table but through its table, so there an equal lock
+ * is enough.
  */
 static bool
 is_behind_table_lock(Observation *observation, const RelationState *state)
@@ -285,8 +288,10 @@ is_behind_table_lock(Observation *observation, const RelationState *state)
 		if (owner != NULL && owner->relkind == RELKIND_TOASTVALUE)
 			return is_behind_table_lock(observation, owner);
 	}
-	return held_lockmode(observation->locks_after,
-						 state->owner) == AccessExclusiveLock;
+	return held_lockmode(observation->locks_after, state->owner) >=
+		(state->relkind == RELKIND_TOASTVALUE ?
+		 held_lockmode(observation->locks_after, state->relid) :
+		 AccessExclusiveLock);
 }
 
 /* Rewrites, builds and scans. */
@@ -322,9 +327,27 @@ find_built_indexes(Observation *observation, HTAB *indexed)
 	while ((state = hash_seq_search(&status)) != NULL)
 	{
 		if (state->relkind == RELKIND_INDEX && OidIsValid(state->storage) &&
+			is_done_here(observation, state) &&
 			hash_search(storages, &state->storage, HASH_FIND, NULL) == NULL)
 			(void) hash_search(indexed, &state->owner, HASH_ENTER, NULL);
 	}
+}
+
+/*
+ * Other sessions work meanwhile.  What a command did in transactions that it
+ * has committed cannot be told from that, so it is looked for only in the
+ * relations that are expected to have it.
+ */
+static bool
+is_done_here(Observation *observation, const RelationState *after)
+{
+	Oid			table = after->relkind == RELKIND_INDEX ? after->owner :
+	after->relid;
+
+	if (observation->exempt & EXEMPT_LOCKS)
+		return hash_search(observation->forecasts, &table, HASH_FIND,
+						   NULL) != NULL;
+	return after->written_here;
 }
 
 static HTAB *
@@ -357,7 +380,8 @@ compare_work(Observation *observation, HTAB *indexed,
 		return;					/* dropped */
 	if (forecast == NULL)
 		forecast = &nothing;
-	is_replaced = after->storage != state->storage;
+	is_replaced = after->storage != state->storage &&
+		is_done_here(observation, after);
 	is_indexed = hash_search(indexed, &state->relid, HASH_FIND, NULL) != NULL;
 
 	/* what is new in its transaction is truncated in place */

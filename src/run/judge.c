@@ -42,6 +42,7 @@ typedef struct Judgement
 	const char *query_string;
 	QueryDescriber describe;	/* of a query, else NULL */
 	void	   *arg;			/* for describe */
+	HeavyWork  *work;			/* to be filled in, or NULL */
 	bool		may_be_elsewhere;	/* query_string need not be what the
 									 * client has sent */
 	EffectContext context;
@@ -77,12 +78,14 @@ static void end_override(XactEvent event, void *arg);
  * See judge.h.
  */
 void
-judge_statement(PlannedStmt *pstmt, const char *query_string)
+judge_statement(PlannedStmt *pstmt, const char *query_string,
+				HeavyWork *work)
 {
 	Judgement	judgement = {0};
 
 	judgement.pstmt = pstmt;
 	judgement.query_string = query_string;
+	judgement.work = work;
 	judge(&judgement);
 }
 
@@ -136,6 +139,8 @@ judge(Judgement *judgement)
 	if (judgement->describe == NULL || judgement->findings != NIL)
 		override_was_due = true;
 	carry_out(judgement);
+	if (judgement->work != NULL)
+		find_heavy_work(judgement->context.effects, judgement->work);
 
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(context);
@@ -243,6 +248,7 @@ find_effects_in_subtransaction(Judgement *judgement)
 		if (must_be_rethrown(error))
 			ReThrowError(error);
 		judgement->findings = NIL;
+		judgement->context.effects = NIL;
 	}
 	PG_END_TRY();
 }

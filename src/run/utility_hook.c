@@ -24,6 +24,7 @@
 #include "plan/plan.h"
 #include "policy/opt_in.h"
 #include "postmaster/autovacuum.h"
+#include "rates/rates.h"
 #include "record/record.h"
 #include "replication/logicalworker.h"
 #include "run/comment_rule.h"
@@ -46,7 +47,13 @@ static void migrate_process_utility(PlannedStmt *pstmt,
 static void run_observed(PlannedStmt *pstmt, const char *query_string,
 						 bool read_only_tree, ProcessUtilityContext context,
 						 ParamListInfo params, QueryEnvironment *query_env,
-						 DestReceiver *dest, QueryCompletion *qc);
+						 DestReceiver *dest, QueryCompletion *qc,
+						 HeavyWork *work);
+static void run_statement(PlannedStmt *pstmt, const char *query_string,
+						  bool read_only_tree, ProcessUtilityContext context,
+						  ParamListInfo params, QueryEnvironment *query_env,
+						  DestReceiver *dest, QueryCompletion *qc,
+						  HeavyWork *work);
 static PlannedStmt *without_concurrently(PlannedStmt *pstmt,
 										 const char *query_string);
 
@@ -68,6 +75,7 @@ migrate_process_utility(PlannedStmt *pstmt, const char *query_string,
 	bool		top_level = context == PROCESS_UTILITY_TOPLEVEL;
 	NewTable   *new_table = NULL;
 	bool		observed = false;
+	HeavyWork	work = {0};
 
 	if (!IsA(statement, TransactionStmt) &&
 		!IsAbortedTransactionBlockState() &&
@@ -90,19 +98,32 @@ migrate_process_utility(PlannedStmt *pstmt, const char *query_string,
 				pstmt = without_concurrently(pstmt, query_string);
 				read_only_tree = false;
 			}
-			judge_statement(pstmt, query_string);
+			judge_statement(pstmt, query_string, &work);
 			new_table = expect_new_table(pstmt, query_string);
 		}
 		observed = setting_observation && hook_is_active();
 	}
 	if (observed)
 		run_observed(pstmt, query_string, read_only_tree, context, params,
-					 query_env, dest, qc);
+					 query_env, dest, qc, &work);
 	else
-		next_process_utility(pstmt, query_string, read_only_tree, context,
-							 params, query_env, dest, qc);
+		run_statement(pstmt, query_string, read_only_tree, context, params,
+					  query_env, dest, qc, &work);
 	if (new_table != NULL)
 		note_new_table(new_table);
+}
+
+/* Pass a statement on, and learn from how long it takes. */
+static void
+run_statement(PlannedStmt *pstmt, const char *query_string,
+			  bool read_only_tree, ProcessUtilityContext context,
+			  ParamListInfo params, QueryEnvironment *query_env,
+			  DestReceiver *dest, QueryCompletion *qc, HeavyWork *work)
+{
+	start_heavy_work(work);
+	next_process_utility(pstmt, query_string, read_only_tree, context, params,
+						 query_env, dest, qc);
+	learn_from_heavy_work(work);
 }
 
 /* For developers: compare what the statement does with what we predict. */
@@ -110,7 +131,7 @@ static void
 run_observed(PlannedStmt *pstmt, const char *query_string,
 			 bool read_only_tree, ProcessUtilityContext context,
 			 ParamListInfo params, QueryEnvironment *query_env,
-			 DestReceiver *dest, QueryCompletion *qc)
+			 DestReceiver *dest, QueryCompletion *qc, HeavyWork *work)
 {
 	Observation *observation;
 
@@ -119,8 +140,8 @@ run_observed(PlannedStmt *pstmt, const char *query_string,
 									statement_needs_no_transaction(pstmt->utilityStmt));
 	PG_TRY();
 	{
-		next_process_utility(pstmt, query_string, read_only_tree, context,
-							 params, query_env, dest, qc);
+		run_statement(pstmt, query_string, read_only_tree, context, params,
+					  query_env, dest, qc, work);
 		compare_observation(observation);
 	}
 	PG_FINALLY();
