@@ -198,6 +198,7 @@ SET safe_migrate.rules = 'several_foreign_keys:reject, repeated_alter:reject';
 SELECT verdict('CREATE TABLE n (c bigint REFERENCES customer)');
 SELECT verdict('CREATE TABLE n (c bigint REFERENCES customer, s bigint REFERENCES supplier)');
 SELECT verdict('CREATE TABLE n (id bigint PRIMARY KEY, c bigint REFERENCES n, d bigint REFERENCES n)');
+\set VERBOSITY terse
 BEGIN;
 ALTER TABLE keyless ADD FOREIGN KEY (other) REFERENCES customer NOT VALID;
 SAVEPOINT s;
@@ -221,6 +222,7 @@ CREATE TABLE n (a int);
 ALTER TABLE n ADD b int;
 ALTER TABLE n ADD c int;
 ROLLBACK;
+\set VERBOSITY default
 
 -- a comment, by the time the transaction commits
 SET safe_migrate.rules = 'comment_required:reject';
