@@ -4,7 +4,7 @@
 CREATE SCHEMA dml;
 SET search_path = dml, public;
 
-CREATE TABLE t (id int PRIMARY KEY, a int, b text);
+CREATE TABLE t (id int PRIMARY KEY, a int, b text) WITH (autovacuum_enabled = off);
 INSERT INTO t SELECT g, g, 'b' FROM generate_series(1, 100) g;
 CREATE TABLE s (id int PRIMARY KEY, a int);
 INSERT INTO s SELECT g, g FROM generate_series(1, 50) g;
