@@ -17,6 +17,7 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_type.h"
+#include "common/compat.h"
 #include "effects/describe.h"
 #include "utils/array.h"
 #include "utils/fmgroids.h"
@@ -24,8 +25,8 @@
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
-static bool has_equal_foreign_key(Oid relid, Oid table,
-								  const ForeignKey *wanted);
+static const ForeignKey *equal_foreign_key(Oid relid, Oid table,
+										   const ForeignKey *wanted);
 static AttrNumber array_attnum(const ArrayType *array, int index);
 static ArrayType *array_of_columns(Oid relid, List *names);
 static ArrayType *array_of_primary_key(Oid relid);
@@ -78,6 +79,7 @@ make_foreign_key(Relation catalog, HeapTuple tuple)
 	key->referencing = form->conrelid;
 	key->referenced = form->confrelid;
 	key->is_valid = form->convalidated;
+	key->is_enforced = compat_key_is_enforced(form);
 	key->is_deferrable = form->condeferrable;
 	key->is_deferred = form->condeferred;
 	key->match_type = form->confmatchtype;
@@ -118,29 +120,46 @@ foreign_key_parent_is_listed(const ForeignKey *key, List *keys)
 	return false;
 }
 
-/* The tables of all constraints below one of a partitioned table. */
-void
-add_locks_of_child_constraints(Oid constraint, LOCKMODE lockmode,
-							   EffectContext *context)
+/* The key with that OID, which is one of a constraint of the catalog. */
+ForeignKey *
+foreign_key_with_oid(Oid oid)
 {
 	Relation	catalog = table_open(ConstraintRelationId, AccessShareLock);
+	HeapTuple	tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(oid));
+	ForeignKey *key;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for constraint %u", oid);
+	key = make_foreign_key(catalog, tuple);
+	ReleaseSysCache(tuple);
+	table_close(catalog, AccessShareLock);
+	return key;
+}
+
+/* All keys that belong to one between partitioned tables, at any depth. */
+List *
+foreign_keys_below(Oid oid)
+{
+	Relation	catalog = table_open(ConstraintRelationId, AccessShareLock);
+	List	   *keys = NIL;
 	SysScanDesc scan;
 	HeapTuple	tuple;
-	ScanKeyData key;
+	ScanKeyData scan_key;
 
-	ScanKeyInit(&key, Anum_pg_constraint_conparentid, BTEqualStrategyNumber,
-				F_OIDEQ, ObjectIdGetDatum(constraint));
+	ScanKeyInit(&scan_key, Anum_pg_constraint_conparentid,
+				BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(oid));
 	scan = systable_beginscan(catalog, ConstraintParentIndexId, true, NULL, 1,
-							  &key);
+							  &scan_key);
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
-		Form_pg_constraint form = (Form_pg_constraint) GETSTRUCT(tuple);
+		ForeignKey *key = make_foreign_key(catalog, tuple);
 
-		add_lock_on(context, form->conrelid, lockmode);
-		add_locks_of_child_constraints(form->oid, lockmode, context);
+		keys = lappend(keys, key);
+		keys = list_concat(keys, foreign_keys_below(key->oid));
 	}
 	systable_endscan(scan);
 	table_close(catalog, AccessShareLock);
+	return keys;
 }
 
 /*
@@ -186,9 +205,9 @@ add_foreign_key_of_partition(const ForeignKey *key, Oid partition,
 		EqualKey	equal = {key->referencing, key, false};
 		List	   *spared = tables_that(partition, has_key_already, &equal);
 
-		if (list_member_oid(spared, partition))
+		if (equal.found)
 			lockmode = AccessExclusiveLock;
-		else if (key->is_valid)
+		if (key->is_valid && !list_member_oid(spared, partition))
 		{
 			Effect	   *effect = add_effect(context, CAUSE_ATTACH_PARTITION,
 											facts, AccessExclusiveLock);
@@ -209,10 +228,15 @@ has_key_already(Oid relid, void *arg)
 {
 	EqualKey   *equal = arg;
 
-	if (!has_equal_foreign_key(relid, equal->table, equal->wanted))
+	const ForeignKey *key = equal_foreign_key(relid, equal->table,
+											  equal->wanted);
+
+	if (key == NULL)
 		return false;
 	equal->found = true;
-	return true;
+
+	/* 18: one that is NOT VALID is taken over, and validated */
+	return key->is_valid || !equal->wanted->is_valid;
 }
 
 /* A partitioned table has the triggers of a foreign key on its partitions. */
@@ -224,8 +248,8 @@ add_lock_of_referenced(Oid relid, LOCKMODE lockmode, EffectContext *context)
 }
 
 /* Columns of "table" stand for those of relid with the same names. */
-static bool
-has_equal_foreign_key(Oid relid, Oid table, const ForeignKey *wanted)
+static const ForeignKey *
+equal_foreign_key(Oid relid, Oid table, const ForeignKey *wanted)
 {
 	ListCell   *cell;
 
@@ -234,7 +258,8 @@ has_equal_foreign_key(Oid relid, Oid table, const ForeignKey *wanted)
 		const ForeignKey *key = lfirst(cell);
 		int			count = ARR_DIMS(key->columns)[0];
 		bool		equal = key->referenced == wanted->referenced &&
-		!OidIsValid(key->parent) && key->is_valid &&
+		!OidIsValid(key->parent) &&
+		(key->is_valid || COMPAT_PARTITIONED_FK_NOT_VALID) &&
 		key->is_deferrable == wanted->is_deferrable &&
 		key->is_deferred == wanted->is_deferred &&
 		key->match_type == wanted->match_type &&
@@ -253,9 +278,9 @@ has_equal_foreign_key(Oid relid, Oid table, const ForeignKey *wanted)
 				array_attnum(wanted->referenced_columns, i);
 		}
 		if (equal)
-			return true;
+			return key;
 	}
-	return false;
+	return NULL;
 }
 
 static AttrNumber
