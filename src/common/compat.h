@@ -294,6 +294,9 @@ extern bool compat_domain_column_rewrites(Oid type);
 /* True if values of that domain must be checked. */
 extern bool compat_domain_has_constraints(Oid type);
 
+/* OID of a type by its name as text; InvalidOid if there is none. */
+extern Oid	compat_type_of_text(const char *name);
+
 /* The sequence of an identity column; InvalidOid if it has none. */
 extern Oid	compat_identity_sequence(Oid relid, AttrNumber attnum);
 

@@ -81,7 +81,11 @@ typedef enum EffectCause
 	CAUSE_REFRESH,
 	CAUSE_ALTER_DOMAIN,
 	CAUSE_ALTER_TYPE,			/* composite type: typed tables are rewritten */
-	CAUSE_OPAQUE				/* DO, CALL: only running tells */
+	CAUSE_OPAQUE,				/* DO, CALL: only running tells */
+	CAUSE_UPDATE_ALL,			/* no condition restricts the rows */
+	CAUSE_DELETE_ALL,
+	CAUSE_ROW_LIMIT,			/* more rows changed than is allowed */
+	CAUSE_DESIGN				/* not an effect: carries a trait */
 } EffectCause;
 
 struct Overlay;
