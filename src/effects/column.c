@@ -342,6 +342,7 @@ describe_column_type(AlterContext *alter)
 		relation_close(rel, AccessShareLock);
 		return;
 	}
+	set_lost_statistics(effect, attnum);
 	column.name = name;
 	column.old_type = TupleDescAttr(RelationGetDescr(rel),
 									attnum - 1)->atttypid;
@@ -661,6 +662,7 @@ describe_set_expression(AlterContext *alter)
 	if (!alter_has_relation(alter))
 		return;
 	attnum = get_attnum(alter->relation->relid, alter->command->name);
+	set_lost_statistics(effect, attnum);
 	if (attnum > 0 &&
 		get_attgenerated(alter->relation->relid, attnum) ==
 		ATTRIBUTE_GENERATED_STORED)

@@ -144,8 +144,11 @@ describe_attribute(AlterTableCmd *command, RelationFacts *table,
 		set_risk(effect, RISK_LOSES_DATA);
 	}
 	else if (command->subtype == AT_AlterColumnType)
+	{
 		set_work(effect, WORK_REWRITE,
 				 "it is a table of that type, whose values are converted");
+		set_lost_statistics(effect, get_attnum(table->relid, command->name));
+	}
 }
 
 /* OIDs of the tables made OF a composite type. */

@@ -28,7 +28,8 @@ typedef enum RuleClass
 	RULE_WORK,					/* long work under a lock that others need */
 	RULE_LOCK,					/* a lock that stops everybody, without work */
 	RULE_DATA,					/* data is lost */
-	RULE_CLIENTS				/* statements of running clients fail */
+	RULE_CLIENTS,				/* statements of running clients fail */
+	RULE_STATISTICS				/* the planner forgets what it knew */
 } RuleClass;
 
 /*
@@ -46,6 +47,7 @@ typedef struct Rule
 	const char *remedy;
 	const char *remedy_partitioned; /* for a partitioned table, or NULL */
 	const char *description;	/* what it is for: one line */
+	bool		any_cause;		/* "cause" does not matter */
 } Rule;
 
 typedef struct Finding

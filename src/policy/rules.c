@@ -16,6 +16,7 @@ static bool works_under_lock(const Effect *effect);
 static bool stops_everybody(const Effect *effect);
 static bool loses_rows(const Effect *effect);
 static bool breaks_clients(const Effect *effect);
+static bool loses_statistics(const Effect *effect);
 static bool concerns_others(const Effect *effect);
 static bool is_small(const Effect *effect);
 
@@ -180,6 +181,14 @@ const Rule	rule_registry[] =
 		"The rows of a dropped table cannot be had again."
 	},
 	{
+		"lost_statistics", RULE_STATISTICS, ACTION_NOTE,
+		CAUSE_ALTER_COLUMN_TYPE, loses_statistics,
+		"a change of column",
+		"right after the commit run ANALYZE", NULL,
+		"A change of a column's type or expression deletes its statistics, so that plans go bad.",
+		true
+	},
+	{
 		"refresh_materialized_view", RULE_WORK, ACTION_REJECT,
 		CAUSE_REFRESH, works_under_lock,
 		"REFRESH MATERIALIZED VIEW",
@@ -305,6 +314,12 @@ breaks_clients(const Effect *effect)
 {
 	return effect->risk == RISK_BREAKS_CLIENTS && effect->relation != NULL &&
 		concerns_others(effect);
+}
+
+static bool
+loses_statistics(const Effect *effect)
+{
+	return effect->loses_statistics && concerns_others(effect);
 }
 
 /*
