@@ -20,6 +20,7 @@
 #include "policy/policy.h"
 #include "record/record.h"
 #include "run/judge.h"
+#include "run/lost_statistics.h"
 #include "run/step.h"
 #include "storage/lock.h"
 #include "tcop/utility.h"
@@ -99,6 +100,8 @@ judge_statement(PlannedStmt *pstmt, const char *query_string,
 			act_on(&judgement, lfirst(cell));
 	}
 	find_heavy_work(judgement.context.effects, work);
+	renew_lost_statistics(judgement.context.effects);
+	stop_analyzing(judgement.context.effects);
 
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(context);
