@@ -140,6 +140,26 @@ sm_install()
 	) || sm_die "could not install $*"
 }
 
+# The headers of the very server that is installed, where apt still has them: a
+# newer minor version of them would bring a newer server along.
+sm_same_version()
+{
+	case $1 in
+		postgresql-server-dev-*) sm_server=postgresql-${1##*-} ;;
+		*) sm_server= ;;
+	esac
+	sm_wanted=
+	[ -z "$sm_server" ] || ! sm_is_installed "$sm_server" ||
+		sm_wanted=$(dpkg-query -W -f '${Version}' "$sm_server")
+	if [ -n "$sm_wanted" ] &&
+		apt-cache madison "$1" | grep -qF "| $sm_wanted |"
+	then
+		printf '%s=%s' "$1" "$sm_wanted"
+	else
+		printf '%s' "$1"
+	fi
+}
+
 # Install the compiler, the server and the named packages, as far as they are
 # missing.  A package after --optional is skipped where there is none.
 sm_packages()
@@ -169,7 +189,7 @@ sm_packages()
 			sm_updated=1
 			[ -n "$sm_optional" ] &&
 				! apt-cache show "$sm_package" >/dev/null 2>&1 ||
-				sm_missing="$sm_missing $sm_package"
+				sm_missing="$sm_missing $(sm_same_version "$sm_package")"
 		fi
 	done
 	# shellcheck disable=SC2086  # a list of words

@@ -179,6 +179,22 @@
 	GetIncludedPublicationRelations(oid, PUBLICATION_PART_ROOT)
 #endif
 
+/* 17: maintenance runs with a safe search_path */
+#if PG_VERSION_NUM < 170000
+#define compat_restrict_search_path() ((void) 0)
+#else
+#define compat_restrict_search_path() RestrictSearchPath()
+#endif
+
+/* 17: the privilege MAINTAIN */
+#ifdef ACL_MAINTAIN
+#define compat_may_maintain(relid, roleid) \
+	(pg_class_aclcheck(relid, roleid, ACL_MAINTAIN) == ACLCHECK_OK)
+#else
+#define compat_may_maintain(relid, roleid) \
+	compat_owns_relation(relid, roleid)
+#endif
+
 /* 16: a rule ON SELECT cannot make a table a view any more */
 #define COMPAT_RULE_MAKES_VIEW (PG_VERSION_NUM < 160000)
 

@@ -449,6 +449,10 @@ describe_storage_change(AlterContext *alter)
 		return;
 	changes = changes_storage(rel, alter->command);
 	relation_close(rel, AccessShareLock);
+	if (changes && (alter->command->subtype == AT_SetLogged ||
+					alter->command->subtype == AT_SetUnLogged))
+		add_locks_on_sequences(alter->effects, alter->relation->relid,
+							   alter->lockmode);
 	if (changes)
 		set_work(effect, WORK_REWRITE,
 				 alter->command->subtype == AT_SetTableSpace ?
@@ -497,20 +501,4 @@ changes_tablespace(Relation rel, const char *name)
 	if (tablespace == MyDatabaseTableSpace)
 		tablespace = InvalidOid;
 	return tablespace != rel->rd_rel->reltablespace;
-}
-
-/*
- * ALTER TABLE ALL IN TABLESPACE ... SET TABLESPACE copies every table there;
- * which ones is known only when it runs.
- */
-void
-describe_move_all(Node *statement, EffectContext *context)
-{
-	AlterTableMoveAllStmt *stmt = castNode(AlterTableMoveAllStmt, statement);
-	Effect	   *effect = add_effect(context, CAUSE_SET_STORAGE_OF_TABLE, NULL,
-									AccessExclusiveLock);
-
-	effect->object = quoted_name(stmt->orig_tablespacename);
-	set_work(effect, WORK_REWRITE,
-			 "every table in the tablespace is copied");
 }

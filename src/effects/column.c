@@ -46,6 +46,7 @@ typedef struct NewColumn
 	Constraint *column_default;
 	Constraint *generated;
 	bool		has_virtual_value;	/* GENERATED ... VIRTUAL */
+	bool		is_serial;
 } NewColumn;
 
 /* A column that changes its type, and what of it does not survive that. */
@@ -65,6 +66,8 @@ static void describe_new_column_constraint(AlterContext *alter,
 										   const NewColumn *column,
 										   Constraint *constraint);
 static bool column_exists(AlterContext *alter, const char *name);
+static void describe_retyped_sequence(AlterContext *alter, AttrNumber attnum);
+static char get_attidentity(Oid relid, AttrNumber attnum);
 static void describe_retyped_indexes(AlterContext *alter,
 									 RetypedColumn *column);
 static bool indexes_survive_type(Oid relid, void *arg);
@@ -100,6 +103,7 @@ describe_add_column(AlterContext *alter)
 
 	column.effects = alter->effects;
 	column.definition = castNode(ColumnDef, alter->command->def);
+	column.is_serial = type_is_serial(column.definition->typeName);
 	if (alter->command->missing_ok &&
 		column_exists(alter, column.definition->colname))
 		return;
@@ -150,7 +154,7 @@ rewrite_reason_of_new_column(const NewColumn *column)
 	ListCell   *cell;
 
 	/* parse analysis turns serial into a type and a default later on */
-	if (type_is_serial(definition->typeName))
+	if (column->is_serial)
 		return "each row gets a value from a sequence";
 	foreach(cell, definition->constraints)
 	{
@@ -238,11 +242,14 @@ describe_new_column_constraint(AlterContext *alter, const NewColumn *column,
 			reason = "every row is checked";
 			break;
 		case CONSTR_NOTNULL:
-			/* computed values must be looked at; others are all the same */
-			if (!column->has_virtual_value)
+			/* values that are all the same are not looked at */
+			if (column->column_default != NULL || column->is_serial ||
+				(column->generated != NULL && !column->has_virtual_value))
 				return;
 			work = WORK_SCAN;
-			reason = "every computed value is checked";
+			reason = column->has_virtual_value ?
+				"every computed value is checked" :
+				"it has no value for existing rows";
 			break;
 		case CONSTR_UNIQUE:
 		case CONSTR_PRIMARY:
@@ -343,6 +350,7 @@ describe_column_type(AlterContext *alter)
 		return;
 	}
 	set_lost_statistics(effect, attnum);
+	describe_retyped_sequence(alter, attnum);
 	column.name = name;
 	column.old_type = TupleDescAttr(RelationGetDescr(rel),
 									attnum - 1)->atttypid;
@@ -356,6 +364,30 @@ describe_column_type(AlterContext *alter)
 		describe_retyped_indexes(alter, &column);
 	describe_retyped_constraints(alter, &column, reason != NULL);
 	relation_close(rel, AccessShareLock);
+}
+
+/* The sequence of an identity column gets the type as well. */
+static void
+describe_retyped_sequence(AlterContext *alter, AttrNumber attnum)
+{
+	if (get_attidentity(alter->relation->relid, attnum) != '\0')
+		add_lock_on(alter->effects,
+					compat_identity_sequence(alter->relation->relid, attnum),
+					ShareRowExclusiveLock);
+}
+
+static char
+get_attidentity(Oid relid, AttrNumber attnum)
+{
+	HeapTuple	tuple = SearchSysCache2(ATTNUM, ObjectIdGetDatum(relid),
+										Int16GetDatum(attnum));
+	char		identity;
+
+	if (!HeapTupleIsValid(tuple))
+		return '\0';
+	identity = ((Form_pg_attribute) GETSTRUCT(tuple))->attidentity;
+	ReleaseSysCache(tuple);
+	return identity;
 }
 
 /* Indexes that PostgreSQL cannot reuse although no row changes. */
@@ -438,7 +470,10 @@ index_survives_type(Relation index, AttrNumber attnum, Oid old_type,
 			 !operator_class_survives(index, i, old_type, target_type)))
 			return false;
 	}
-	return !uses_column || !has_expressions;
+
+	/* a part of a partitioned index is made again by that, from nothing */
+	return !uses_column ||
+		(!has_expressions && !index->rd_rel->relispartition);
 }
 
 /*

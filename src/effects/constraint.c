@@ -39,7 +39,10 @@ static bool has_constraint(Oid relid, void *name);
 static bool is_not_table(Oid relid, void *table);
 static void describe_add_foreign_key(AlterContext *alter,
 									 Constraint *constraint);
+static List *partitions_with_key(AlterContext *alter, Constraint *constraint);
 static void describe_key_columns(AlterContext *alter, Constraint *constraint);
+static void describe_equal_keys(AlterContext *alter, Effect *effect,
+								Constraint *constraint);
 static void describe_add_key(AlterContext *alter, Constraint *constraint);
 static void describe_not_null(AlterContext *alter, EffectCause cause,
 							  const char *column);
@@ -171,7 +174,36 @@ describe_add_foreign_key(AlterContext *alter, Constraint *constraint)
 	if (!constraint->skip_validation &&
 		compat_constraint_is_enforced(constraint))
 		set_work(effect, WORK_FK_SCAN, NULL);
+	if (alter->relation->relkind == RELKIND_PARTITIONED_TABLE &&
+		alter->effects->overlay == NULL)
+		describe_equal_keys(alter, effect, constraint);
 	add_referenced_table(alter, constraint->pktable, constraint->conname);
+}
+
+/*
+ * Partitions that have the foreign key already keep it, as a part of the new
+ * one; nothing is done below them.
+ */
+static void
+describe_equal_keys(AlterContext *alter, Effect *effect,
+					Constraint *constraint)
+{
+	ForeignKey *wanted = foreign_key_of_statement(alter->relation->relid,
+												  constraint);
+	EqualKey	equal = {alter->relation->relid, wanted, false};
+	List	   *reached;
+
+	if (wanted == NULL)
+		return;
+	reached = tables_reached(alter->relation->relid, has_key_already, &equal);
+	if (!equal.found)
+		return;
+	add_lock_of_referenced(wanted->referenced, AccessExclusiveLock,
+						   alter->effects);
+	effect->spared = tables_that(alter->relation->relid, has_key_already,
+								 &equal);
+	effect->members = reached;
+	set_reach(alter, reached);
 }
 
 /* The other side of a new foreign key: writers there have to wait as well. */
@@ -219,7 +251,13 @@ describe_add_key(AlterContext *alter, Constraint *constraint)
 		 alter->statement->relation->inh))
 	{
 		if (alter->relation->relkind == RELKIND_PARTITIONED_TABLE)
-			effect->lockmode_below = Max(effect->lockmode_below, ShareLock);
+		{
+			/* one that is checked later needs a trigger */
+			effect->lockmode_below = Max(effect->lockmode_below,
+										 constraint->deferrable ?
+										 ShareRowExclusiveLock : ShareLock);
+			effect->spared = partitions_with_key(alter, constraint);
+		}
 		else if (alter_has_relation(alter))
 			effect->spared = tables_that(alter->relation->relid, is_not_table,
 										 &alter->relation->relid);
@@ -229,6 +267,26 @@ describe_add_key(AlterContext *alter, Constraint *constraint)
 			 constraint->contype == CONSTR_PRIMARY &&
 			 key_may_be_null(alter, constraint))
 		set_work(effect, WORK_SCAN, not_null_reason);
+}
+
+/* Those that have an equal key, which becomes part of the new one. */
+static List *
+partitions_with_key(AlterContext *alter, Constraint *constraint)
+{
+	Relation	rel;
+	List	   *found = NIL;
+
+	if (alter->effects->overlay != NULL ||
+		constraint->contype == CONSTR_EXCLUSION ||
+		compat_constraint_without_overlaps(constraint))
+		return NIL;
+	rel = try_relation_open(alter->relation->relid, AccessShareLock);
+	if (rel == NULL)
+		return NIL;
+	found = tables_with_index(alter->relation->relid, alter->relation->relid,
+							  wanted_index_of_constraint(constraint, rel));
+	relation_close(rel, AccessShareLock);
+	return found;
 }
 
 /* The columns of a new primary key become NOT NULL, in the tables below too. */

@@ -44,9 +44,32 @@ typedef struct ForeignKey
 	Oid			referencing;	/* OIDs of the tables */
 	Oid			referenced;
 	bool		is_valid;
+	bool		is_deferrable;
+	bool		is_deferred;
+	char		match_type;		/* as in pg_constraint */
+	char		update_action;
+	char		delete_action;
 	struct ArrayType *columns;	/* of int2 */
 	struct ArrayType *referenced_columns;
 } ForeignKey;
+
+/* A foreign key of a table that is looked for in its partitions. */
+typedef struct EqualKey
+{
+	Oid			table;			/* whose columns the key names */
+	const ForeignKey *wanted;
+	bool		found;
+} EqualKey;
+
+/* An index, as CompareIndexInfo() wants to have it. */
+typedef struct WantedIndex
+{
+	struct IndexInfo *info;
+	Oid			collations[INDEX_MAX_KEYS];
+	Oid			opfamilies[INDEX_MAX_KEYS];
+	bool		is_constraint;	/* an equal one must belong to one as well */
+	bool		only_valid;
+} WantedIndex;
 
 /* One ALTER TABLE, as its sub-commands are looked at. */
 typedef struct AlterContext
@@ -85,7 +108,6 @@ extern struct OverlayRelation *overlay_of(Oid relid,
 
 /* alter_table.c */
 extern void describe_alter_table(Node *statement, EffectContext *context);
-extern void describe_move_all(Node *statement, EffectContext *context);
 extern Effect *add_alter_effect(AlterContext *alter, EffectCause cause,
 								const char *object);
 extern void set_reach(AlterContext *alter, List *members);
@@ -159,7 +181,15 @@ extern bool array_has_attnum(const struct ArrayType *array,
 extern bool foreign_key_parent_is_listed(const ForeignKey *key, List *keys);
 extern void add_locks_of_child_constraints(Oid constraint, LOCKMODE lockmode,
 										   EffectContext *context);
-extern void add_cloned_foreign_keys(Oid parent, EffectContext *context);
+extern ForeignKey *foreign_key_of_statement(Oid relid,
+											Constraint *constraint);
+extern void add_cloned_foreign_keys(Oid parent, Oid partition,
+									EffectContext *context);
+extern void add_foreign_key_of_partition(const ForeignKey *key, Oid partition,
+										 EffectContext *context);
+extern void add_lock_of_referenced(Oid relid, LOCKMODE lockmode,
+								   EffectContext *context);
+extern bool has_key_already(Oid relid, void *arg);
 
 /* deletion.c */
 extern void add_deletion(const ObjectAddress *root, bool cascade,
@@ -169,6 +199,20 @@ extern void add_deletion(const ObjectAddress *root, bool cascade,
 extern List *dependent_objects(const ObjectAddress *root,
 							   DependencySearch search);
 extern List *relations_with_type(Oid type_oid);
+
+/* scope.c */
+extern void describe_move_all(Node *statement, EffectContext *context);
+extern List *tables_of_schema(Oid schema);
+
+/* index_match.c */
+extern WantedIndex *wanted_index_of(Relation index);
+extern WantedIndex *wanted_index_of_statement(IndexStmt *stmt, Relation rel,
+											  const char *source_text);
+extern WantedIndex *wanted_index_of_constraint(Constraint *constraint,
+											   Relation rel);
+extern List *tables_with_index(Oid parent, Oid table,
+							   const WantedIndex *wanted);
+extern List *tables_with_index_in(Oid root, Oid table, WantedIndex *wanted);
 
 /* role.c */
 extern void describe_drop_owned(Node *statement, EffectContext *context);

@@ -154,8 +154,22 @@ describe_create_schema(Node *statement, EffectContext *context)
 {
 	ListCell   *cell;
 
+	List	   *made = NIL;
+
+	/* what the schema will have hides relations of that name elsewhere */
+	foreach(cell, castNode(CreateSchemaStmt, statement)->schemaElts)
+	{
+		Node	   *element = lfirst(cell);
+
+		if (IsA(element, CreateStmt))
+			made = lappend(made, ((CreateStmt *) element)->relation->relname);
+		else if (IsA(element, ViewStmt))
+			made = lappend(made, ((ViewStmt *) element)->view->relname);
+	}
+	context->made = made;
 	foreach(cell, castNode(CreateSchemaStmt, statement)->schemaElts)
 		(void) describe_effects(lfirst(cell), context);
+	context->made = NIL;
 }
 
 /*
@@ -169,7 +183,8 @@ target_relation(RangeVar *relation, TargetPermission permission,
 {
 	Oid			relid;
 
-	if (relation == NULL)
+	if (relation == NULL || (relation->schemaname == NULL &&
+							 name_is_listed(context->made, relation->relname)))
 		return NULL;
 	if (context->overlay != NULL)
 		return relation_in_script(relation, permission, context);

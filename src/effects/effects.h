@@ -143,6 +143,7 @@ typedef struct EffectContext
 	struct Overlay *overlay;	/* NULL: the statement is about to run */
 	List	   *effects;		/* of Effect, in order of discovery */
 	List	   *dropped;		/* descriptions of what else is dropped */
+	List	   *made;			/* names that CREATE SCHEMA makes */
 	List	   *relations;		/* of RelationFacts */
 } EffectContext;
 

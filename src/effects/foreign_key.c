@@ -13,14 +13,22 @@
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_constraint.h"
+#include "catalog/pg_type.h"
 #include "effects/describe.h"
 #include "utils/array.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/syscache.h"
 
+static bool has_equal_foreign_key(Oid relid, Oid table,
+								  const ForeignKey *wanted);
+static AttrNumber array_attnum(const ArrayType *array, int index);
+static ArrayType *array_of_columns(Oid relid, List *names);
+static ArrayType *array_of_primary_key(Oid relid);
 static ForeignKey *make_foreign_key(Relation catalog, HeapTuple tuple);
 
 /*
@@ -70,6 +78,11 @@ make_foreign_key(Relation catalog, HeapTuple tuple)
 	key->referencing = form->conrelid;
 	key->referenced = form->confrelid;
 	key->is_valid = form->convalidated;
+	key->is_deferrable = form->condeferrable;
+	key->is_deferred = form->condeferred;
+	key->match_type = form->confmatchtype;
+	key->update_action = form->confupdtype;
+	key->delete_action = form->confdeltype;
 	key->columns = DatumGetArrayTypePCopy(heap_getattr(tuple,
 													   Anum_pg_constraint_conkey,
 													   RelationGetDescr(catalog), &isnull));
@@ -133,10 +146,11 @@ add_locks_of_child_constraints(Oid constraint, LOCKMODE lockmode,
 /*
  * The locks that a new partition takes because its parent has foreign keys, or
  * is referred to by some: they are made for the partition as well.
- * CloneForeignKeyConstraints() does so.
+ * CloneForeignKeyConstraints() does so.  partition is InvalidOid for one that
+ * is to be made.
  */
 void
-add_cloned_foreign_keys(Oid parent, EffectContext *context)
+add_cloned_foreign_keys(Oid parent, Oid partition, EffectContext *context)
 {
 	List	   *keys = foreign_keys_of(parent, true);
 	ListCell   *cell;
@@ -148,12 +162,169 @@ add_cloned_foreign_keys(Oid parent, EffectContext *context)
 		if (foreign_key_parent_is_listed(key, keys))
 			continue;
 		if (key->referenced == parent)
-			add_lock(context, relation_facts(key->referencing, context),
-					 ShareRowExclusiveLock, false);
+			add_lock_on(context, key->referencing, ShareRowExclusiveLock);
 		if (key->referencing == parent)
-			add_lock(context, relation_facts(key->referenced, context),
-					 ShareRowExclusiveLock,
-					 get_rel_relkind(key->referenced) ==
-					 RELKIND_PARTITIONED_TABLE);
+			add_foreign_key_of_partition(key, partition, context);
 	}
+}
+
+/*
+ * An equal foreign key of the partition becomes part of the parent's, and
+ * loses its triggers on the table that it refers to.
+ */
+void
+add_foreign_key_of_partition(const ForeignKey *key, Oid partition,
+							 EffectContext *context)
+{
+	LOCKMODE	lockmode = ShareRowExclusiveLock;
+	RelationFacts *facts = NULL;
+
+	if (OidIsValid(partition))
+		facts = relation_facts(partition, context);
+	if (facts != NULL)
+	{
+		EqualKey	equal = {key->referencing, key, false};
+		List	   *spared = tables_that(partition, has_key_already, &equal);
+
+		if (list_member_oid(spared, partition))
+			lockmode = AccessExclusiveLock;
+		else if (key->is_valid)
+		{
+			Effect	   *effect = add_effect(context, CAUSE_ATTACH_PARTITION,
+											facts, AccessExclusiveLock);
+
+			effect->object = quoted_name(key->name);
+			effect->lockmode_below = AccessExclusiveLock;
+			effect->spared = spared;
+			set_work(effect, WORK_FK_SCAN,
+					 "it lacks a foreign key of the parent");
+		}
+	}
+	add_lock_of_referenced(key->referenced, lockmode, context);
+}
+
+/* A predicate for tables_that(); notes that one of them has it. */
+bool
+has_key_already(Oid relid, void *arg)
+{
+	EqualKey   *equal = arg;
+
+	if (!has_equal_foreign_key(relid, equal->table, equal->wanted))
+		return false;
+	equal->found = true;
+	return true;
+}
+
+/* A partitioned table has the triggers of a foreign key on its partitions. */
+void
+add_lock_of_referenced(Oid relid, LOCKMODE lockmode, EffectContext *context)
+{
+	add_lock(context, relation_facts(relid, context), lockmode,
+			 get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE);
+}
+
+/* Columns of "table" stand for those of relid with the same names. */
+static bool
+has_equal_foreign_key(Oid relid, Oid table, const ForeignKey *wanted)
+{
+	ListCell   *cell;
+
+	foreach(cell, foreign_keys_of(relid, false))
+	{
+		const ForeignKey *key = lfirst(cell);
+		int			count = ARR_DIMS(key->columns)[0];
+		bool		equal = key->referenced == wanted->referenced &&
+		!OidIsValid(key->parent) && key->is_valid &&
+		key->is_deferrable == wanted->is_deferrable &&
+		key->is_deferred == wanted->is_deferred &&
+		key->match_type == wanted->match_type &&
+		key->update_action == wanted->update_action &&
+		key->delete_action == wanted->delete_action &&
+		count == ARR_DIMS(wanted->columns)[0];
+
+		for (int i = 0; equal && i < count; i++)
+		{
+			char	   *name = get_attname(table, array_attnum(wanted->columns,
+															   i), true);
+
+			equal = name != NULL &&
+				get_attnum(relid, name) == array_attnum(key->columns, i) &&
+				array_attnum(key->referenced_columns, i) ==
+				array_attnum(wanted->referenced_columns, i);
+		}
+		if (equal)
+			return true;
+	}
+	return false;
+}
+
+static AttrNumber
+array_attnum(const ArrayType *array, int index)
+{
+	return ((int16 *) ARR_DATA_PTR(array))[index];
+}
+
+/*
+ * The key that ADD FOREIGN KEY would make for a table; NULL if PostgreSQL will
+ * refuse it.
+ */
+ForeignKey *
+foreign_key_of_statement(Oid relid, Constraint *constraint)
+{
+	ForeignKey *key = palloc0(sizeof(ForeignKey));
+
+	key->referencing = relid;
+	key->referenced = RangeVarGetRelid(constraint->pktable, NoLock, true);
+	if (!OidIsValid(key->referenced))
+		return NULL;
+	key->is_valid = true;
+	key->is_deferrable = constraint->deferrable;
+	key->is_deferred = constraint->initdeferred;
+	key->match_type = constraint->fk_matchtype;
+	key->update_action = constraint->fk_upd_action;
+	key->delete_action = constraint->fk_del_action;
+	key->columns = array_of_columns(relid, constraint->fk_attrs);
+	key->referenced_columns = constraint->pk_attrs != NIL ?
+		array_of_columns(key->referenced, constraint->pk_attrs) :
+		array_of_primary_key(key->referenced);
+	if (key->columns == NULL || key->referenced_columns == NULL ||
+		ARR_DIMS(key->columns)[0] != ARR_DIMS(key->referenced_columns)[0])
+		return NULL;
+	return key;
+}
+
+static ArrayType *
+array_of_columns(Oid relid, List *names)
+{
+	Datum		attnums[INDEX_MAX_KEYS];
+	int			count = 0;
+	ListCell   *cell;
+
+	if (names == NIL || list_length(names) > INDEX_MAX_KEYS)
+		return NULL;
+	foreach(cell, names)
+		attnums[count++] = Int16GetDatum(get_attnum(relid,
+													strVal(lfirst(cell))));
+	return construct_array(attnums, count, INT2OID, 2, true, TYPALIGN_SHORT);
+}
+
+static ArrayType *
+array_of_primary_key(Oid relid)
+{
+	Oid			constraint;
+	Bitmapset  *columns = get_primary_key_attnos(relid, true, &constraint);
+	HeapTuple	tuple;
+	ArrayType  *array;
+	bool		isnull;
+
+	if (columns == NULL)
+		return NULL;
+	tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(constraint));
+	if (!HeapTupleIsValid(tuple))
+		return NULL;
+	array = DatumGetArrayTypePCopy(SysCacheGetAttr(CONSTROID, tuple,
+												   Anum_pg_constraint_conkey,
+												   &isnull));
+	ReleaseSysCache(tuple);
+	return array;
 }

@@ -20,6 +20,8 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
+static List *partitions_with_index(IndexStmt *stmt, Oid relid,
+								   EffectContext *context);
 static bool index_exists(IndexStmt *stmt, RelationFacts *relation,
 						 EffectContext *context);
 static RelationFacts *table_of_index(RangeVar *index,
@@ -27,7 +29,9 @@ static RelationFacts *table_of_index(RangeVar *index,
 									 EffectContext *context);
 static void add_index_locks(ReindexStmt *stmt, Oid table,
 							EffectContext *context);
-static bool has_indexes(RelationFacts *relation);
+static void describe_reindex_scope(Oid schema, bool concurrent,
+								   EffectContext *context);
+static bool has_indexes(RelationFacts *relation, bool concurrent);
 static bool reindex_is_concurrent(ReindexStmt *stmt);
 
 /* CREATE INDEX reads the whole table; writers wait unless CONCURRENTLY. */
@@ -54,7 +58,25 @@ describe_create_index(Node *statement, EffectContext *context)
 	/* ON ONLY a partitioned table makes an empty, invalid parent index */
 	if (relation->relkind == RELKIND_PARTITIONED_TABLE && !stmt->relation->inh)
 		return;
+	if (effect->lockmode_below != NoLock && context->overlay == NULL)
+		effect->spared = partitions_with_index(stmt, relation->relid, context);
 	set_work(effect, WORK_INDEX_BUILD, NULL);
+}
+
+/* Those that have an equal index, which becomes part of the new one. */
+static List *
+partitions_with_index(IndexStmt *stmt, Oid relid, EffectContext *context)
+{
+	Relation	rel = try_relation_open(relid, AccessShareLock);
+	List	   *found;
+
+	if (rel == NULL)
+		return NIL;
+	found = tables_with_index(relid, relid,
+							  wanted_index_of_statement(stmt, rel,
+														context->source_text));
+	relation_close(rel, AccessShareLock);
+	return found;
 }
 
 static bool
@@ -149,13 +171,14 @@ describe_reindex(Node *statement, EffectContext *context)
 									   context);
 			break;
 		case REINDEX_OBJECT_SCHEMA:
-		case REINDEX_OBJECT_SYSTEM:
-		case REINDEX_OBJECT_DATABASE:
-			effect = add_effect(context, CAUSE_REINDEX, NULL, lockmode);
-			effect->object = quoted_name(stmt->name);
-			set_work(effect, WORK_INDEX_REBUILD,
-					 "every index there is rebuilt, one table after another");
+			describe_reindex_scope(get_namespace_oid(stmt->name, true),
+								   concurrent, context);
 			return;
+		case REINDEX_OBJECT_DATABASE:
+			describe_reindex_scope(InvalidOid, concurrent, context);
+			return;
+		case REINDEX_OBJECT_SYSTEM:
+			return;				/* the catalogs are never judged */
 	}
 	if (relation == NULL)
 		return;
@@ -166,8 +189,28 @@ describe_reindex(Node *statement, EffectContext *context)
 		effect->object = range_var_display_name(stmt->relation);
 	if (!concurrent && OidIsValid(relation->relid))
 		add_index_locks(stmt, relation->relid, context);
-	if (stmt->kind == REINDEX_OBJECT_INDEX || has_indexes(relation))
+	if (stmt->kind == REINDEX_OBJECT_INDEX ||
+		has_indexes(relation, concurrent))
 		set_work(effect, WORK_INDEX_REBUILD, NULL);
+}
+
+/* One table after another, each in a transaction of its own. */
+static void
+describe_reindex_scope(Oid schema, bool concurrent, EffectContext *context)
+{
+	ListCell   *cell;
+
+	foreach(cell, tables_of_schema(schema))
+	{
+		RelationFacts *facts = relation_facts(lfirst_oid(cell), context);
+		Effect	   *effect;
+
+		if (facts == NULL || !has_indexes(facts, concurrent))
+			continue;
+		effect = add_effect(context, CAUSE_REINDEX, facts,
+							concurrent ? ShareUpdateExclusiveLock : ShareLock);
+		set_work(effect, WORK_INDEX_REBUILD, NULL);
+	}
 }
 
 /* Queries that are planned meanwhile look at all indexes of the table. */
@@ -189,15 +232,21 @@ add_index_locks(ReindexStmt *stmt, Oid table, EffectContext *context)
 		return;
 	foreach(cell, RelationGetIndexList(rel))
 		add_lock_on(context, lfirst_oid(cell), AccessExclusiveLock);
+	if (OidIsValid(rel->rd_rel->reltoastrelid))
+		add_index_locks(stmt, rel->rd_rel->reltoastrelid, context);
 	relation_close(rel, AccessShareLock);
 }
 
-/* A partitioned table may have none of its own, but partitions that do. */
+/*
+ * A partitioned table may have none of its own, but partitions that do.
+ * CONCURRENTLY leaves exclusion constraints and invalid indexes out.
+ */
 static bool
-has_indexes(RelationFacts *relation)
+has_indexes(RelationFacts *relation, bool concurrent)
 {
 	Relation	rel;
-	bool		found;
+	bool		found = false;
+	ListCell   *cell;
 
 	if (!OidIsValid(relation->relid) ||
 		relation->relkind == RELKIND_PARTITIONED_TABLE)
@@ -205,7 +254,15 @@ has_indexes(RelationFacts *relation)
 	rel = try_relation_open(relation->relid, AccessShareLock);
 	if (rel == NULL)
 		return false;
-	found = RelationGetIndexList(rel) != NIL;
+	foreach(cell, RelationGetIndexList(rel))
+	{
+		Relation	index = relation_open(lfirst_oid(cell), AccessShareLock);
+
+		if (!concurrent || (index->rd_index->indisvalid &&
+							!index->rd_index->indisexclusion))
+			found = true;
+		relation_close(index, AccessShareLock);
+	}
 	relation_close(rel, AccessShareLock);
 	return found;
 }

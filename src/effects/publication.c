@@ -8,13 +8,13 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_class.h"
 #include "catalog/pg_publication.h"
 #include "common/compat.h"
 #include "effects/describe.h"
 #include "utils/lsyscache.h"
 
 static void lock_tables(List *objects, EffectContext *context);
-static bool names_schema(List *objects);
 
 void
 describe_create_publication(Node *statement, EffectContext *context)
@@ -32,9 +32,7 @@ describe_alter_publication(Node *statement, EffectContext *context)
 	ListCell   *cell;
 
 	lock_tables(stmt->pubobjects, context);
-	if (stmt->pubobjects == NIL ||
-		!(stmt->action == AP_SetObjects ||
-		  (stmt->action == AP_AddObjects && names_schema(stmt->pubobjects))))
+	if (stmt->pubobjects == NIL || stmt->action != AP_SetObjects)
 		return;
 	publication = GetPublicationByName(stmt->pubname, true);
 	if (publication == NULL)
@@ -51,28 +49,17 @@ lock_tables(List *objects, EffectContext *context)
 	foreach(cell, objects)
 	{
 		PublicationObjSpec *object = lfirst_node(PublicationObjSpec, cell);
+		RelationFacts *facts;
 
-		if (object->pubtable != NULL && object->pubtable->relation != NULL)
-			add_lock(context,
-					 target_relation(object->pubtable->relation,
-									 PERMISSION_ANYBODY, context),
-					 ShareUpdateExclusiveLock,
-					 object->pubtable->relation->inh);
+		if (object->pubtable == NULL || object->pubtable->relation == NULL)
+			continue;
+		facts = target_relation(object->pubtable->relation,
+								PERMISSION_ANYBODY, context);
+
+		/* the partitions belong to it anyway */
+		if (facts != NULL)
+			add_lock(context, facts, ShareUpdateExclusiveLock,
+					 object->pubtable->relation->inh &&
+					 facts->relkind != RELKIND_PARTITIONED_TABLE);
 	}
-}
-
-static bool
-names_schema(List *objects)
-{
-	ListCell   *cell;
-
-	foreach(cell, objects)
-	{
-		PublicationObjSpec *object = lfirst_node(PublicationObjSpec, cell);
-
-		if (object->pubobjtype == PUBLICATIONOBJ_TABLES_IN_SCHEMA ||
-			object->pubobjtype == PUBLICATIONOBJ_TABLES_IN_CUR_SCHEMA)
-			return true;
-	}
-	return false;
 }

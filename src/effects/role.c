@@ -23,10 +23,13 @@
 #include "nodes/makefuncs.h"
 #include "parser/parse_type.h"
 #include "utils/acl.h"
+#include "utils/array.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
 
 static List *objects_of_role(Oid role, char dependency);
+static bool policy_has_other_role(const ObjectAddress *policy, Oid role);
 static void add_new_owner(const ObjectAddress *object, EffectContext *context);
 
 /*
@@ -50,7 +53,11 @@ describe_drop_owned(Node *statement, EffectContext *context)
 			describe_deletion(lfirst(inner), stmt->behavior == DROP_CASCADE,
 							  context);
 		foreach(inner, objects_of_role(role, SHARED_DEPENDENCY_POLICY))
-			add_deletion(lfirst(inner), false, context);
+		{
+			/* with other roles in it, the lock is held for a moment only */
+			if (!policy_has_other_role(lfirst(inner), role))
+				add_deletion(lfirst(inner), false, context);
+		}
 	}
 }
 
@@ -84,6 +91,36 @@ objects_of_role(Oid role, char dependency)
 	systable_endscan(scan);
 	table_close(catalog, AccessShareLock);
 	return objects;
+}
+
+static bool
+policy_has_other_role(const ObjectAddress *policy, Oid role)
+{
+	Relation	catalog = table_open(PolicyRelationId, AccessShareLock);
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	bool		has_other = false;
+
+	ScanKeyInit(&key, Anum_pg_policy_oid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(policy->objectId));
+	scan = systable_beginscan(catalog, PolicyOidIndexId, true, NULL, 1, &key);
+	tuple = systable_getnext(scan);
+	if (HeapTupleIsValid(tuple))
+	{
+		bool		isnull;
+		Datum		roles = heap_getattr(tuple, Anum_pg_policy_polroles,
+										 RelationGetDescr(catalog), &isnull);
+
+		ArrayType  *array = DatumGetArrayTypeP(roles);
+
+		for (int i = 0; i < ARR_DIMS(array)[0]; i++)
+			if (((Oid *) ARR_DATA_PTR(array))[i] != role)
+				has_other = true;
+	}
+	systable_endscan(scan);
+	table_close(catalog, AccessShareLock);
+	return has_other;
 }
 
 /* REASSIGN OWNED changes the owner of every relation, one after another. */
