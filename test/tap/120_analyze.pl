@@ -223,6 +223,32 @@ is(query('main', q{SELECT reltuples FROM pg_class WHERE relname = 't'}),
 	5000, 'and the number of rows');
 
 #
+# A new expression of a generated column, since PostgreSQL 17
+#
+SKIP:
+{
+	skip 'no SET EXPRESSION', 3 if $node->pg_version < 17;
+
+	query(
+		'main', q{
+CREATE TABLE e (a int, g int GENERATED ALWAYS AS (a + 1) STORED);
+INSERT INTO e SELECT generate_series(1, 5000);
+ANALYZE e;
+});
+	is( query(
+			'main', q{
+BEGIN;
+ALTER TABLE e ALTER g SET EXPRESSION AS (a + 2);
+SELECT count(*) FROM pg_stats WHERE tablename = 'e' AND attname = 'g';
+COMMIT;
+}),
+		0,
+		'a new expression deletes the statistics of its column');
+	wait_until_queue_is_empty();
+	is(statistics('main', 'e'), 'e.a e.g', 'they are back, too');
+}
+
+#
 # Partitions, children, odd names
 #
 query(
