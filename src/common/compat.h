@@ -16,6 +16,7 @@
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_constraint.h"
+#include "catalog/pg_database.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
 #include "nodes/parsenodes.h"
@@ -41,6 +42,8 @@
 	pg_class_ownercheck(relid, roleid)
 #define compat_owns_namespace(nspoid, roleid) \
 	pg_namespace_ownercheck(nspoid, roleid)
+#define compat_owns_database(dboid, roleid) \
+	pg_database_ownercheck(dboid, roleid)
 #define compat_may_use_namespace(nspoid, roleid) \
 	(pg_namespace_aclcheck(nspoid, roleid, ACL_USAGE) == ACLCHECK_OK)
 #define compat_function_aclcheck(funcoid, roleid, mode) \
@@ -50,6 +53,8 @@
 	object_ownercheck(RelationRelationId, relid, roleid)
 #define compat_owns_namespace(nspoid, roleid) \
 	object_ownercheck(NamespaceRelationId, nspoid, roleid)
+#define compat_owns_database(dboid, roleid) \
+	object_ownercheck(DatabaseRelationId, dboid, roleid)
 #define compat_may_use_namespace(nspoid, roleid) \
 	(object_aclcheck(NamespaceRelationId, nspoid, roleid, ACL_USAGE) == \
 	 ACLCHECK_OK)

@@ -190,6 +190,8 @@ describe_equal_keys(AlterContext *alter, Effect *effect,
 						   alter->effects);
 	effect->spared = tables_that(alter->relation->relid, has_key_already,
 								 &equal);
+	if (COMPAT_NOT_NULL_NOT_VALID)
+		return;					/* all tables below are locked anyway */
 	effect->members = reached;
 	set_reach(alter, reached);
 }
@@ -292,7 +294,8 @@ describe_key_columns(AlterContext *alter, Constraint *constraint)
 		AttrNumber	attnum = get_attnum(alter->relation->relid, column);
 
 		if (attnum > 0 &&
-			!compat_column_is_marked_not_null(alter->relation->relid, column))
+			(!COMPAT_NOT_NULL_NOT_VALID ||
+			 !compat_column_is_marked_not_null(alter->relation->relid, column)))
 		{
 			/* from 18 on in all tables below, be it ONLY */
 			if (COMPAT_NOT_NULL_NOT_VALID)

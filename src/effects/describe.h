@@ -245,6 +245,7 @@ extern void describe_create_statistics(Node *statement,
 extern void describe_comment(Node *statement, EffectContext *context);
 extern void describe_security_label(Node *statement, EffectContext *context);
 extern void describe_view(Node *statement, EffectContext *context);
+extern void describe_depends(Node *statement, EffectContext *context);
 extern void describe_alter_sequence(Node *statement, EffectContext *context);
 
 /* lock.c */
