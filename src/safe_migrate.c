@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "analyze/analyze.h"
 #include "common/catalog.h"
 #include "common/compat.h"
 #include "common/settings.h"
@@ -41,9 +42,11 @@ _PG_init(void)
 		return;
 	record_request_shared_memory();
 	rates_request_shared_memory();
+	analyze_request_shared_memory();
 	record_register_launcher();
 	register_override_callback();
 	register_comment_rule();
+	register_analyze_callbacks();
 	register_run_procedures();
 	register_ledger_procedures();
 	install_utility_hook();

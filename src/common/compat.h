@@ -205,6 +205,9 @@
 /* 16: a rule ON SELECT cannot make a table a view any more */
 #define COMPAT_RULE_MAKES_VIEW (PG_VERSION_NUM < 160000)
 
+/* 18: ANALYZE of a table goes down to what inherits from it, without ONLY */
+#define COMPAT_ANALYZE_RECURSES (PG_VERSION_NUM >= 180000)
+
 /* 17: identity columns of a partitioned table are those of its partitions */
 #define COMPAT_IDENTITY_IN_PARTITIONS (PG_VERSION_NUM >= 170000)
 

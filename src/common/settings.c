@@ -23,6 +23,7 @@ int			setting_on_internal_error = INTERNAL_ERROR_REJECT;
 bool		setting_restore_points = true;
 int			setting_restore_point_ttl = 7 * 24 * 60 * 60;
 bool		setting_restoring = false;
+bool		setting_renew_statistics = true;
 bool		setting_observation = false;
 char	   *setting_fault_point = NULL;
 int			setting_row_limit = 0;
@@ -116,6 +117,11 @@ define_judging_settings(GucStringCheckHook check_rules,
 							 "Judges and records nothing, for pg_restore.",
 							 "Set it for the session (PGOPTIONS), never for a database.",
 							 &setting_restoring, false,
+							 PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("safe_migrate.renew_statistics",
+							 "Renews statistics of the planner that a statement has lost.",
+							 "By ANALYZE in the background, after the commit.",
+							 &setting_renew_statistics, true,
 							 PGC_SUSET, 0, NULL, NULL, NULL);
 	DefineCustomBoolVariable("safe_migrate.observation",
 							 "Compares what statements do with what was predicted of them, for developers.",

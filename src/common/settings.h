@@ -46,6 +46,7 @@ extern int	setting_on_internal_error;
 extern bool setting_restore_points;
 extern int	setting_restore_point_ttl;	/* s */
 extern bool setting_restoring;
+extern bool setting_renew_statistics;
 extern bool setting_observation;
 extern char *setting_fault_point;
 extern int	setting_row_limit;	/* 0: none */

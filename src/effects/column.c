@@ -368,6 +368,7 @@ describe_column_type(AlterContext *alter)
 		relation_close(rel, AccessShareLock);
 		return;
 	}
+	set_lost_statistics(effect, attnum);
 	describe_retyped_sequence(alter, attnum);
 	column.name = name;
 	column.old_type = TupleDescAttr(RelationGetDescr(rel),
@@ -728,6 +729,7 @@ describe_set_expression(AlterContext *alter)
 	attnum = get_attnum(alter->relation->relid, alter->command->name);
 	if (attnum <= 0)
 		return;
+	set_lost_statistics(effect, attnum);
 	if (get_attgenerated(alter->relation->relid, attnum) ==
 		ATTRIBUTE_GENERATED_STORED)
 	{

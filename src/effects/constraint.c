@@ -191,9 +191,9 @@ describe_equal_keys(AlterContext *alter, Effect *effect,
 						   alter->effects);
 	foreach(cell, tables_that(alter->relation->relid, has_key_already, &equal))
 		effect->spared =
-			list_concat_unique_oid(effect->spared,
-								   find_all_inheritors(lfirst_oid(cell),
-													   NoLock, NULL));
+		list_concat_unique_oid(effect->spared,
+							   find_all_inheritors(lfirst_oid(cell),
+												   NoLock, NULL));
 	if (COMPAT_NOT_NULL_NOT_VALID)
 		return;					/* all tables below are locked anyway */
 	effect->members = reached;

@@ -132,6 +132,10 @@ typedef struct Effect
 	bool		fails_on_rows;	/* the scan raises an error at the first row */
 	bool		alone;			/* children are not concerned: ONLY, or a
 								 * command that does not recurse */
+	bool		loses_statistics;	/* of the planner, about a column */
+	bool		analyze_all;	/* they come back only by ANALYZE of the whole
+								 * table, not of the column */
+	AttrNumber	attnum;			/* of that column */
 	uint64		size_bytes;		/* what the work reads or writes */
 	char	   *reason;			/* a clause that explains the work, or NULL */
 	int			subcommand;		/* index into AlterTableStmt.cmds, or -1 */

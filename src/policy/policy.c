@@ -53,6 +53,7 @@ static const char *const class_names[] = {
 	[RULE_CLIENTS] = "clients",
 	[RULE_DML] = "dml",
 	[RULE_DESIGN] = "design",
+	[RULE_STATISTICS] = "statistics",
 };
 
 /* What an effect does to its relation, for messages. */
@@ -76,6 +77,8 @@ PG_FUNCTION_INFO_V1(migrate_rule_list);
 PG_FUNCTION_INFO_V1(migrate_is_rule);
 
 static void append_work(StringInfo message, const Effect *effect);
+static void append_what_to_analyze(StringInfo message, const Effect *effect);
+static const char *column_of(const Effect *effect);
 static char *cost_in_words(const Effect *effect);
 static const char *who_waits(const Effect *effect);
 static bool parse_rule_setting(char *item, unsigned char *actions);
@@ -110,7 +113,8 @@ judge_effects(List *effects)
 			const Rule *rule = &rule_registry[i];
 			Finding    *finding;
 
-			if (rule->cause != effect->cause || !rule->applies(effect))
+			if ((rule->cause != effect->cause && !rule->any_cause) ||
+				!rule->applies(effect))
 				continue;
 			finding = palloc0(sizeof(Finding));
 			finding->rule = rule;
@@ -142,7 +146,9 @@ compose_message(const Rule *rule, const Effect *effect)
 
 	initStringInfo(&message);
 	appendStringInfo(&message, "%s: %s", rule->name, rule->subject);
-	if (effect->object != NULL)
+	if (rule->rule_class == RULE_STATISTICS)
+		appendStringInfo(&message, " %s", column_of(effect));
+	else if (effect->object != NULL)
 		appendStringInfo(&message, " %s", effect->object);
 	switch (rule->rule_class)
 	{
@@ -174,8 +180,15 @@ compose_message(const Rule *rule, const Effect *effect)
 								 effect->object ? " of" : "", relation->name);
 			appendStringInfo(&message, " %s", effect->reason);
 			break;
+		case RULE_STATISTICS:
+			appendStringInfo(&message, " loses the planner's statistics of %s (%s)",
+							 relation->name,
+							 size_in_words(relation->table_bytes));
+			break;
 	}
 	appendStringInfo(&message, "; %s", remedy);
+	if (rule->rule_class == RULE_STATISTICS)
+		append_what_to_analyze(&message, effect);
 	return message.data;
 }
 
@@ -194,6 +207,27 @@ append_work(StringInfo message, const Effect *effect)
 	appendStringInfo(message, " while %s", who_waits(effect));
 	if (effect->reason != NULL)
 		appendStringInfo(message, ", because %s", effect->reason);
+}
+
+/* The statement that brings lost statistics back, without its first word. */
+static void
+append_what_to_analyze(StringInfo message, const Effect *effect)
+{
+	appendStringInfo(message, " %s", effect->relation->name);
+	if (!effect->analyze_all)
+		appendStringInfo(message, " (%s)", column_of(effect));
+	if (setting_renew_statistics)
+		appendStringInfoString(message, ", which is queued");
+}
+
+/* A column may have another name in the script that is checked. */
+static const char *
+column_of(const Effect *effect)
+{
+	if (effect->object != NULL)
+		return effect->object;
+	return quote_identifier(get_attname(effect->relation->relid,
+										effect->attnum, false));
 }
 
 /* The size of an effect's relation, and how long the work takes, if known. */

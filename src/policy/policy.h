@@ -31,7 +31,8 @@ typedef enum RuleClass
 	RULE_DATA,					/* data is lost */
 	RULE_CLIENTS,				/* statements of running clients fail */
 	RULE_DML,					/* a statement that changes many rows */
-	RULE_DESIGN					/* how a schema is designed and named */
+	RULE_DESIGN,				/* how a schema is designed and named */
+	RULE_STATISTICS				/* the planner forgets what it knew */
 } RuleClass;
 
 /*
@@ -53,6 +54,7 @@ typedef struct Rule
 	const char *remedy_partitioned; /* for a partitioned table, or NULL */
 	const char *description;	/* what it is for: one line */
 	TraitKind	trait;			/* RULE_DESIGN only */
+	bool		any_cause;		/* "cause" does not matter */
 } Rule;
 
 typedef struct Finding

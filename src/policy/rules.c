@@ -17,6 +17,7 @@ static bool works_under_lock(const Effect *effect);
 static bool stops_everybody(const Effect *effect);
 static bool loses_rows(const Effect *effect);
 static bool breaks_clients(const Effect *effect);
+static bool loses_statistics(const Effect *effect);
 static bool concerns_others(const Effect *effect);
 static bool is_small(const Effect *effect);
 
@@ -186,6 +187,14 @@ const Rule	rule_registry[] =
 		"DROP TABLE",
 		"make sure that nobody uses it any more, then give a reason in safe_migrate.override", NULL,
 		"The rows of a dropped table cannot be had again."
+	},
+	{
+		"lost_statistics", RULE_STATISTICS, ACTION_NOTE,
+		CAUSE_ALTER_COLUMN_TYPE, loses_statistics,
+		"a change of column",
+		"right after the commit run ANALYZE", NULL,
+		"A change of a column's type or expression deletes its statistics, so that plans go bad.",
+		.any_cause = true
 	},
 	{
 		"refresh_materialized_view", RULE_WORK, ACTION_REJECT,
@@ -435,6 +444,12 @@ breaks_clients(const Effect *effect)
 {
 	return effect->risk == RISK_BREAKS_CLIENTS && effect->relation != NULL &&
 		concerns_others(effect);
+}
+
+static bool
+loses_statistics(const Effect *effect)
+{
+	return effect->loses_statistics && concerns_others(effect);
 }
 
 /*

@@ -22,6 +22,7 @@
 #include "policy/policy.h"
 #include "record/record.h"
 #include "run/judge.h"
+#include "run/lost_statistics.h"
 #include "run/step.h"
 #include "storage/lock.h"
 #include "tcop/tcopprot.h"
@@ -141,6 +142,11 @@ judge(Judgement *judgement)
 	carry_out(judgement);
 	if (judgement->work != NULL)
 		find_heavy_work(judgement->context.effects, judgement->work);
+	if (judgement->describe == NULL)
+	{
+		renew_lost_statistics(judgement->context.effects);
+		stop_analyzing(judgement->context.effects);
+	}
 
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(context);
