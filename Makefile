@@ -68,6 +68,7 @@ SQL_PARTS = \
 	src/common/preamble.sql \
 	src/policy/policy.sql \
 	src/record/record.sql \
+	src/rates/rates.sql \
 	src/run/run.sql \
 	src/check/check.sql \
 	src/ledger/ledger.sql

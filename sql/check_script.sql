@@ -17,7 +17,7 @@ CREATE FUNCTION words(script text)
 RETURNS TABLE (s int, command text, work text, action text, message text)
 BEGIN ATOMIC
 SELECT statement, command, work, action,
-	regexp_replace(message, '\(\d+ (bytes|[kMGT]B)\)', '(SIZE)', 'g')
+	regexp_replace(message, '\(\d+ (bytes|[kMGT]B)(, about [^)]*)?\)', '(SIZE)', 'g')
 FROM migrate.check(script);
 END;
 

@@ -14,5 +14,5 @@ EXCEPTION
 		RETURN 'allowed';
 	WHEN OTHERS THEN
 		RETURN SQLSTATE || ' '
-			|| regexp_replace(SQLERRM, '\(\d+ (bytes|[kMGT]B)\)', '(SIZE)', 'g');
+			|| regexp_replace(SQLERRM, '\(\d+ (bytes|[kMGT]B)(, about [^)]*)?\)', '(SIZE)', 'g');
 END $$;

@@ -14,6 +14,7 @@
 #include "ledger/ledger.h"
 #include "miscadmin.h"
 #include "policy/policy.h"
+#include "rates/rates.h"
 #include "record/record.h"
 #include "run/judge.h"
 #include "run/run.h"
@@ -37,6 +38,7 @@ _PG_init(void)
 	if (IsBinaryUpgrade)
 		return;
 	record_request_shared_memory();
+	rates_request_shared_memory();
 	record_register_launcher();
 	register_override_callback();
 	register_run_procedures();

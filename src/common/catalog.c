@@ -205,6 +205,22 @@ column_has_valid_not_null(Oid relid, AttrNumber attnum)
 /*
  * See catalog.h.
  */
+Oid
+relation_owner(Oid relid)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	Oid			owner;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for relation %u", relid);
+	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+	ReleaseSysCache(tuple);
+	return owner;
+}
+
+/*
+ * See catalog.h.
+ */
 bool
 relation_has_default_partition(Oid relid)
 {

@@ -51,6 +51,9 @@ extern char *range_var_display_name(const RangeVar *relation);
 /* True if a column is NOT NULL and all rows are known to have a value. */
 extern bool column_has_valid_not_null(Oid relid, AttrNumber attnum);
 
+/* Role that owns a relation. */
+extern Oid	relation_owner(Oid relid);
+
 /* True if a partitioned table has a default partition. */
 extern bool relation_has_default_partition(Oid relid);
 

@@ -8,8 +8,11 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/relation.h"
+#include "catalog/dependency.h"
 #include "commands/defrem.h"
 #include "common/compat.h"
+#include "utils/syscache.h"
 #include "utils/typcache.h"
 #if PG_VERSION_NUM >= 180000
 #include "rewrite/rewriteHandler.h"
@@ -48,6 +51,26 @@ compat_not_null_constraint(Oid relid, const char *column)
 	return NULL;
 }
 
+/*
+ * See compat.h.
+ */
+bool
+compat_column_is_marked_not_null(Oid relid, const char *column)
+{
+#if PG_VERSION_NUM >= 180000
+	return compat_not_null_constraint(relid, column) != NULL;
+#else
+	HeapTuple	tuple = SearchSysCacheAttName(relid, column);
+	bool		not_null;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	not_null = ((Form_pg_attribute) GETSTRUCT(tuple))->attnotnull;
+	ReleaseSysCache(tuple);
+	return not_null;
+#endif
+}
+
 bool
 compat_domain_has_constraints(Oid type)
 {
@@ -67,6 +90,24 @@ compat_domain_column_rewrites(Oid type)
 	return DomainHasConstraints(type, &has_volatile) && has_volatile;
 #else
 	return DomainHasConstraints(type);
+#endif
+}
+
+/* 17: getIdentitySequence() takes a Relation */
+Oid
+compat_identity_sequence(Oid relid, AttrNumber attnum)
+{
+#if PG_VERSION_NUM >= 170000
+	Relation	rel = try_relation_open(relid, AccessShareLock);
+	Oid			sequence;
+
+	if (rel == NULL)
+		return InvalidOid;
+	sequence = getIdentitySequence(rel, attnum, true);
+	relation_close(rel, AccessShareLock);
+	return sequence;
+#else
+	return getIdentitySequence(relid, attnum, true);
 #endif
 }
 

@@ -170,6 +170,37 @@
 /* 18: NOT NULL is a constraint that may be NOT VALID */
 #define COMPAT_NOT_NULL_NOT_VALID (PG_VERSION_NUM >= 180000)
 
+/* 19: GetPublicationRelations() got another name */
+#if PG_VERSION_NUM < 190000
+#define compat_publication_relations(oid) \
+	GetPublicationRelations(oid, PUBLICATION_PART_ROOT)
+#else
+#define compat_publication_relations(oid) \
+	GetIncludedPublicationRelations(oid, PUBLICATION_PART_ROOT)
+#endif
+
+/* 17: maintenance runs with a safe search_path */
+#if PG_VERSION_NUM < 170000
+#define compat_restrict_search_path() ((void) 0)
+#else
+#define compat_restrict_search_path() RestrictSearchPath()
+#endif
+
+/* 17: the privilege MAINTAIN */
+#ifdef ACL_MAINTAIN
+#define compat_may_maintain(relid, roleid) \
+	(pg_class_aclcheck(relid, roleid, ACL_MAINTAIN) == ACLCHECK_OK)
+#else
+#define compat_may_maintain(relid, roleid) \
+	compat_owns_relation(relid, roleid)
+#endif
+
+/* 16: a rule ON SELECT cannot make a table a view any more */
+#define COMPAT_RULE_MAKES_VIEW (PG_VERSION_NUM < 160000)
+
+/* 17: identity columns of a partitioned table are those of its partitions */
+#define COMPAT_IDENTITY_IN_PARTITIONS (PG_VERSION_NUM >= 170000)
+
 /* 19: only volatile constraints of a domain make ADD COLUMN rewrite */
 #define COMPAT_STABLE_DOMAIN_REWRITES (PG_VERSION_NUM < 190000)
 
@@ -209,6 +240,13 @@
 extern bool compat_attribute_is_valid_not_null(Relation rel,
 											   Form_pg_attribute attribute);
 
+/*
+ * True if SET NOT NULL has nothing to do for a column: it is NOT NULL (15-17),
+ * or has a constraint that says so, be it NOT VALID and yet to be validated
+ * (18).
+ */
+extern bool compat_column_is_marked_not_null(Oid relid, const char *column);
+
 extern char *compat_not_null_constraint(Oid relid, const char *column);
 
 /*
@@ -219,6 +257,9 @@ extern bool compat_domain_column_rewrites(Oid type);
 
 /* True if values of that domain must be checked. */
 extern bool compat_domain_has_constraints(Oid type);
+
+/* The sequence of an identity column; InvalidOid if it has none. */
+extern Oid	compat_identity_sequence(Oid relid, AttrNumber attnum);
 
 extern RangeVar *compat_cluster_relation(Node *statement);
 extern bool compat_cluster_is_concurrent(Node *statement);

@@ -9,19 +9,31 @@
 
 #include "access/relation.h"
 #include "access/tableam.h"
+#include "catalog/dependency.h"
 #include "catalog/pg_am.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_tablespace.h"
+#include "catalog/pg_trigger.h"
 #include "commands/defrem.h"
 #include "commands/tablecmds.h"
 #include "commands/tablespace.h"
+#include "commands/trigger.h"
+#include "common/catalog.h"
 #include "common/compat.h"
 #include "effects/describe.h"
 #include "effects/overlay.h"
 #include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
+static bool locks_tables_below(AlterContext *alter);
+static bool has_row_triggers(AlterContext *alter);
 static void describe_subcommand(AlterContext *alter);
+static void describe_inherit(AlterContext *alter);
+static void describe_change_owner(AlterContext *alter);
+static void describe_identity(AlterContext *alter);
+static void describe_alter_constraint(AlterContext *alter);
 static void describe_storage_change(AlterContext *alter);
 static bool changes_storage(Relation rel, AlterTableCmd *command);
 static bool changes_access_method(Relation rel, const char *name);
@@ -57,11 +69,142 @@ describe_alter_table(Node *statement, EffectContext *context)
 	{
 		alter.command = lfirst_node(AlterTableCmd, cell);
 		alter.subcommand = foreach_current_index(cell);
+		alter.members = NIL;
+		alter.below = locks_tables_below(&alter);
 		describe_subcommand(&alter);
+		if (alter.below && alter.members == NIL)
+			add_lock(context, alter.relation, alter.lockmode, true);
 	}
 	if (list_length(context->effects) == before)
 		(void) add_effect(context, CAUSE_METADATA, alter.relation,
 						  alter.lockmode);
+	else
+		add_lock(context, alter.relation, alter.lockmode, false);
+}
+
+/*
+ * Whether a sub-command goes down to all tables below, and locks them as the
+ * statement locks its own.  Those that go down only under conditions find them
+ * when they are described.
+ */
+static bool
+locks_tables_below(AlterContext *alter)
+{
+	bool		is_partitioned = alter->relation->relkind ==
+	RELKIND_PARTITIONED_TABLE;
+
+	if (!alter_has_relation(alter))
+		return false;
+	switch (alter->command->subtype)
+	{
+		case AT_ColumnDefault:
+		case AT_DropExpression:
+		case AT_SetStatistics:
+		case AT_SetStorage:
+		case AT_AlterColumnType:
+			COMPAT_CASES_AT_SET_EXPRESSION
+				return alter->statement->relation->inh;
+		case AT_DropNotNull:
+			return alter->statement->relation->inh &&
+				!COMPAT_NOT_NULL_NOT_VALID;
+		case AT_AddConstraint:
+			return alter->statement->relation->inh &&
+				COMPAT_NOT_NULL_NOT_VALID;
+
+			/* they look at all partitions before anything else */
+		case AT_DropColumn:
+		case AT_DropConstraint:
+			return is_partitioned;
+		case AT_AddIdentity:
+		case AT_SetIdentity:
+		case AT_DropIdentity:
+			return is_partitioned && COMPAT_IDENTITY_IN_PARTITIONS &&
+				alter->statement->relation->inh;
+		case AT_EnableTrig:
+		case AT_EnableAlwaysTrig:
+		case AT_EnableReplicaTrig:
+		case AT_DisableTrig:
+		case AT_EnableTrigAll:
+		case AT_DisableTrigAll:
+		case AT_EnableTrigUser:
+		case AT_DisableTrigUser:
+			return is_partitioned && alter->statement->relation->inh &&
+				has_row_triggers(alter);
+
+		case AT_AddColumn:
+		case AT_SetNotNull:
+		case AT_ValidateConstraint:
+		case AT_AlterConstraint:
+		case AT_SetLogged:
+		case AT_SetUnLogged:
+		case AT_SetAccessMethod:
+		case AT_SetTableSpace:
+		case AT_AttachPartition:
+		case AT_DetachPartition:
+		case AT_DetachPartitionFinalize:
+		case AT_SetOptions:
+		case AT_ResetOptions:
+		case AT_SetCompression:
+		case AT_AlterColumnGenericOptions:
+		case AT_ChangeOwner:
+		case AT_ClusterOn:
+		case AT_DropCluster:
+		case AT_DropOids:
+		case AT_SetRelOptions:
+		case AT_ResetRelOptions:
+		case AT_ReplaceRelOptions:
+		case AT_EnableRule:
+		case AT_EnableAlwaysRule:
+		case AT_EnableReplicaRule:
+		case AT_DisableRule:
+		case AT_AddInherit:
+		case AT_DropInherit:
+		case AT_AddOf:
+		case AT_DropOf:
+		case AT_ReplicaIdentity:
+		case AT_EnableRowSecurity:
+		case AT_DisableRowSecurity:
+		case AT_ForceRowSecurity:
+		case AT_NoForceRowSecurity:
+		case AT_GenericOptions:
+		case AT_AddColumnToView:
+		case AT_CookedColumnDefault:
+		case AT_AddIndex:
+		case AT_ReAddIndex:
+		case AT_ReAddConstraint:
+		case AT_ReAddDomainConstraint:
+		case AT_AddIndexConstraint:
+		case AT_ReAddComment:
+		case AT_ReAddStatistics:
+			COMPAT_CASES_AT_INTERNAL
+				return false;
+	}
+	return false;
+}
+
+/* Whether a partitioned table has such triggers as ENABLE or DISABLE names. */
+static bool
+has_row_triggers(AlterContext *alter)
+{
+	Relation	rel = try_relation_open(alter->relation->relid, AccessShareLock);
+	const char *name = alter->command->name;
+	bool		user_only = alter->command->subtype == AT_EnableTrigUser ||
+	alter->command->subtype == AT_DisableTrigUser;
+	bool		found = false;
+
+	if (rel == NULL)
+		return false;
+	for (int i = 0; rel->trigdesc != NULL && i < rel->trigdesc->numtriggers; i++)
+	{
+		const Trigger *trigger = &rel->trigdesc->triggers[i];
+
+		if (TRIGGER_FOR_ROW(trigger->tgtype) &&
+			(name == NULL || strcmp(trigger->tgname, name) == 0) &&
+			!(user_only && trigger->tgisinternal))
+			found = true;
+	}
+	relation_close(rel, AccessShareLock);
+	return found;
 }
 
 /*
@@ -109,6 +252,20 @@ describe_subcommand(AlterContext *alter)
 			COMPAT_CASES_AT_SET_EXPRESSION
 				describe_set_expression(alter);
 			break;
+		case AT_AddInherit:
+		case AT_DropInherit:
+			describe_inherit(alter);
+			break;
+		case AT_ChangeOwner:
+			describe_change_owner(alter);
+			break;
+		case AT_SetIdentity:
+		case AT_DropIdentity:
+			describe_identity(alter);
+			break;
+		case AT_AlterConstraint:
+			describe_alter_constraint(alter);
+			break;
 
 			/* a lock and a catalog change */
 		case AT_ColumnDefault:
@@ -119,9 +276,7 @@ describe_subcommand(AlterContext *alter)
 		case AT_ResetOptions:
 		case AT_SetStorage:
 		case AT_SetCompression:
-		case AT_AlterConstraint:
 		case AT_AlterColumnGenericOptions:
-		case AT_ChangeOwner:
 		case AT_ClusterOn:
 		case AT_DropCluster:
 		case AT_DropOids:
@@ -140,8 +295,6 @@ describe_subcommand(AlterContext *alter)
 		case AT_EnableAlwaysRule:
 		case AT_EnableReplicaRule:
 		case AT_DisableRule:
-		case AT_AddInherit:
-		case AT_DropInherit:
 		case AT_AddOf:
 		case AT_DropOf:
 		case AT_ReplicaIdentity:
@@ -152,8 +305,6 @@ describe_subcommand(AlterContext *alter)
 		case AT_GenericOptions:
 		case AT_DetachPartitionFinalize:
 		case AT_AddIdentity:
-		case AT_SetIdentity:
-		case AT_DropIdentity:
 			break;
 
 			/* made inside ALTER TABLE, never by the parser */
@@ -184,7 +335,92 @@ add_alter_effect(AlterContext *alter, EffectCause cause, const char *object)
 	effect->object = quoted_name(object);
 	effect->subcommand = alter->subcommand;
 	effect->alone = !alter->statement->relation->inh;
+	if (alter->below)
+		effect->lockmode_below = alter->lockmode;
+	effect->members = alter->members;
 	return effect;
+}
+
+/*
+ * The sub-command goes down to some tables below only: to be called before
+ * its effects are added.
+ */
+void
+set_reach(AlterContext *alter, List *members)
+{
+	alter->below = members != NIL;
+	alter->members = members;
+}
+
+/* INHERIT and NO INHERIT: the parent's name is all there is. */
+static void
+describe_inherit(AlterContext *alter)
+{
+	RangeVar   *parent = (RangeVar *) alter->command->def;
+
+	add_lock(alter->effects,
+			 target_relation(parent, PERMISSION_ANYBODY, alter->effects),
+			 alter->command->subtype == AT_AddInherit ?
+			 ShareUpdateExclusiveLock : AccessShareLock, false);
+}
+
+/* Sequences that belong to columns get the same owner. */
+static void
+describe_change_owner(AlterContext *alter)
+{
+	RoleSpec   *role = alter->command->newowner;
+
+	if (!alter_has_relation(alter) || role == NULL ||
+		get_rolespec_oid(role, true) == relation_owner(alter->relation->relid))
+		return;
+	add_locks_on_sequences(alter->effects, alter->relation->relid,
+						   alter->lockmode);
+}
+
+/* The sequence behind an identity column is altered, or dropped. */
+static void
+describe_identity(AlterContext *alter)
+{
+	AttrNumber	attnum;
+	Oid			sequence;
+	ObjectAddress root;
+
+	if (!alter_has_relation(alter))
+		return;
+	attnum = get_attnum(alter->relation->relid, alter->command->name);
+	if (attnum <= 0)
+		return;
+	sequence = compat_identity_sequence(alter->relation->relid, attnum);
+	if (!OidIsValid(sequence))
+		return;
+	if (alter->command->subtype == AT_SetIdentity)
+	{
+		add_lock_on(alter->effects, sequence, ShareRowExclusiveLock);
+		return;
+	}
+	ObjectAddressSet(root, RelationRelationId, sequence);
+	add_deletion(&root, false, alter->effects);
+}
+
+/* The constraints below one of a partitioned table follow it. */
+static void
+describe_alter_constraint(AlterContext *alter)
+{
+	Constraint *constraint = castNode(Constraint, alter->command->def);
+	List	   *keys;
+	ListCell   *cell;
+
+	if (!alter_has_relation(alter) || constraint->conname == NULL)
+		return;
+	keys = foreign_keys_of(alter->relation->relid, false);
+	foreach(cell, keys)
+	{
+		const ForeignKey *key = lfirst(cell);
+
+		if (strcmp(key->name, constraint->conname) == 0)
+			add_locks_of_child_constraints(key->oid, alter->lockmode,
+										   alter->effects);
+	}
 }
 
 /*
@@ -213,6 +449,10 @@ describe_storage_change(AlterContext *alter)
 		return;
 	changes = changes_storage(rel, alter->command);
 	relation_close(rel, AccessShareLock);
+	if (changes && (alter->command->subtype == AT_SetLogged ||
+					alter->command->subtype == AT_SetUnLogged))
+		add_locks_on_sequences(alter->effects, alter->relation->relid,
+							   alter->lockmode);
 	if (changes)
 		set_work(effect, WORK_REWRITE,
 				 alter->command->subtype == AT_SetTableSpace ?
@@ -261,20 +501,4 @@ changes_tablespace(Relation rel, const char *name)
 	if (tablespace == MyDatabaseTableSpace)
 		tablespace = InvalidOid;
 	return tablespace != rel->rd_rel->reltablespace;
-}
-
-/*
- * ALTER TABLE ALL IN TABLESPACE ... SET TABLESPACE copies every table there;
- * which ones is known only when it runs.
- */
-void
-describe_move_all(Node *statement, EffectContext *context)
-{
-	AlterTableMoveAllStmt *stmt = castNode(AlterTableMoveAllStmt, statement);
-	Effect	   *effect = add_effect(context, CAUSE_SET_STORAGE_OF_TABLE, NULL,
-									AccessExclusiveLock);
-
-	effect->object = quoted_name(stmt->orig_tablespacename);
-	set_work(effect, WORK_REWRITE,
-			 "every table in the tablespace is copied");
 }

@@ -12,7 +12,9 @@
 #include "access/relation.h"
 #include "access/table.h"
 #include "catalog/heap.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_constraint.h"
+#include "catalog/pg_inherits.h"
 #include "catalog/pg_type.h"
 #include "commands/defrem.h"
 #include "common/compat.h"
@@ -30,6 +32,7 @@
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/syscache.h"
 #include "utils/typcache.h"
 
 /* What the constraints of a new column ask for. */
@@ -43,7 +46,19 @@ typedef struct NewColumn
 	Constraint *column_default;
 	Constraint *generated;
 	bool		has_virtual_value;	/* GENERATED ... VIRTUAL */
+	bool		is_serial;
 } NewColumn;
+
+/* A column that changes its type, and what of it does not survive that. */
+typedef struct RetypedColumn
+{
+	const char *name;
+	Oid			old_type;
+	Oid			type;
+	Oid			collation;
+	char	   *index;			/* name of the first index to be rebuilt */
+	char	   *check;			/* name of the first CHECK */
+} RetypedColumn;
 
 static const char *rewrite_reason_of_new_column(const NewColumn *column);
 static const char *rewrite_reason_of_default(const NewColumn *column);
@@ -51,18 +66,26 @@ static void describe_new_column_constraint(AlterContext *alter,
 										   const NewColumn *column,
 										   Constraint *constraint);
 static bool column_exists(AlterContext *alter, const char *name);
-static void describe_retyped_indexes(AlterContext *alter, Relation rel,
-									 AttrNumber attnum, Oid target_type,
-									 Oid target_collation);
+static void describe_retyped_sequence(AlterContext *alter, AttrNumber attnum);
+static char get_attidentity(Oid relid, AttrNumber attnum);
+static void describe_retyped_indexes(AlterContext *alter,
+									 RetypedColumn *column);
+static bool indexes_survive_type(Oid relid, void *arg);
 static bool index_survives_type(Relation index, AttrNumber attnum,
 								Oid old_type, Oid target_type,
 								Oid target_collation);
 static bool operator_class_survives(Relation index, int key, Oid old_type,
 									Oid target_type);
-static void describe_retyped_constraints(AlterContext *alter, Relation rel,
-										 AttrNumber attnum, bool rewrite);
-static void describe_referencing_tables(AlterContext *alter,
-										AttrNumber attnum);
+static void describe_retyped_constraints(AlterContext *alter,
+										 RetypedColumn *column, bool rewrite);
+static bool checks_survive_type(Oid relid, void *arg);
+static void describe_retyped_keys(AlterContext *alter, Oid relid,
+								  const char *column, bool rewrite);
+static bool has_column(Oid relid, void *name);
+static List *columns_below(AlterContext *alter);
+static bool column_outlives_parent(Oid relid, void *name);
+static void add_column_deletion(AlterContext *alter, Oid relid,
+								const char *name);
 static bool constraint_has_column(Relation constraint_rel, HeapTuple tuple,
 								  AttrNumber attnum);
 
@@ -80,6 +103,7 @@ describe_add_column(AlterContext *alter)
 
 	column.effects = alter->effects;
 	column.definition = castNode(ColumnDef, alter->command->def);
+	column.is_serial = type_is_serial(column.definition->typeName);
 	if (alter->command->missing_ok &&
 		column_exists(alter, column.definition->colname))
 		return;
@@ -96,9 +120,15 @@ describe_add_column(AlterContext *alter)
 		}
 	}
 
+	if (alter_has_relation(alter) && alter->statement->relation->inh)
+		set_reach(alter, tables_reached(alter->relation->relid, has_column,
+										column.definition->colname));
 	effect = add_alter_effect(alter, CAUSE_ADD_COLUMN,
 							  column.definition->colname);
 	effect->location = column.definition->location;
+	if (alter->members != NIL)
+		effect->spared = tables_that(alter->relation->relid, has_column,
+									 column.definition->colname);
 	column.overlay = alter->effects->overlay;
 	reason = rewrite_reason_of_new_column(&column);
 	if (reason != NULL &&
@@ -110,6 +140,12 @@ describe_add_column(AlterContext *alter)
 									   lfirst_node(Constraint, cell));
 }
 
+static bool
+has_column(Oid relid, void *name)
+{
+	return get_attnum(relid, name) != InvalidAttrNumber;
+}
+
 /* Why a new column needs a rewrite, or NULL. */
 static const char *
 rewrite_reason_of_new_column(const NewColumn *column)
@@ -118,7 +154,7 @@ rewrite_reason_of_new_column(const NewColumn *column)
 	ListCell   *cell;
 
 	/* parse analysis turns serial into a type and a default later on */
-	if (type_is_serial(definition->typeName))
+	if (column->is_serial)
 		return "each row gets a value from a sequence";
 	foreach(cell, definition->constraints)
 	{
@@ -206,11 +242,14 @@ describe_new_column_constraint(AlterContext *alter, const NewColumn *column,
 			reason = "every row is checked";
 			break;
 		case CONSTR_NOTNULL:
-			/* computed values must be looked at; others are all the same */
-			if (!column->has_virtual_value)
+			/* values that are all the same are not looked at */
+			if (column->column_default != NULL || column->is_serial ||
+				(column->generated != NULL && !column->has_virtual_value))
 				return;
 			work = WORK_SCAN;
-			reason = "every computed value is checked";
+			reason = column->has_virtual_value ?
+				"every computed value is checked" :
+				"it has no value for existing rows";
 			break;
 		case CONSTR_UNIQUE:
 		case CONSTR_PRIMARY:
@@ -267,6 +306,7 @@ describe_column_type(AlterContext *alter)
 	const char *name = alter->command->name;
 	ParseState *pstate = parse_state(alter->effects);
 	OverlayColumn *overlay = NULL;
+	RetypedColumn column = {0};
 	Effect	   *effect;
 	Relation	rel;
 	AttrNumber	attnum;
@@ -309,46 +349,91 @@ describe_column_type(AlterContext *alter)
 		relation_close(rel, AccessShareLock);
 		return;
 	}
+	describe_retyped_sequence(alter, attnum);
+	column.name = name;
+	column.old_type = TupleDescAttr(RelationGetDescr(rel),
+									attnum - 1)->atttypid;
+	column.type = type;
+	column.collation = GetColumnDefCollation(pstate, definition, type);
 	if (reason != NULL &&
 		(RELKIND_HAS_TABLE_AM(rel->rd_rel->relkind) ||
 		 rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE))
 		set_work(effect, WORK_REWRITE, reason);
 	else
-		describe_retyped_indexes(alter, rel, attnum, type,
-								 GetColumnDefCollation(pstate, definition, type));
-	describe_retyped_constraints(alter, rel, attnum, reason != NULL);
+		describe_retyped_indexes(alter, &column);
+	describe_retyped_constraints(alter, &column, reason != NULL);
 	relation_close(rel, AccessShareLock);
+}
+
+/* The sequence of an identity column gets the type as well. */
+static void
+describe_retyped_sequence(AlterContext *alter, AttrNumber attnum)
+{
+	if (get_attidentity(alter->relation->relid, attnum) != '\0')
+		add_lock_on(alter->effects,
+					compat_identity_sequence(alter->relation->relid, attnum),
+					ShareRowExclusiveLock);
+}
+
+static char
+get_attidentity(Oid relid, AttrNumber attnum)
+{
+	HeapTuple	tuple = SearchSysCache2(ATTNUM, ObjectIdGetDatum(relid),
+										Int16GetDatum(attnum));
+	char		identity;
+
+	if (!HeapTupleIsValid(tuple))
+		return '\0';
+	identity = ((Form_pg_attribute) GETSTRUCT(tuple))->attidentity;
+	ReleaseSysCache(tuple);
+	return identity;
 }
 
 /* Indexes that PostgreSQL cannot reuse although no row changes. */
 static void
-describe_retyped_indexes(AlterContext *alter, Relation rel, AttrNumber attnum,
-						 Oid target_type, Oid target_collation)
+describe_retyped_indexes(AlterContext *alter, RetypedColumn *column)
 {
-	Form_pg_attribute attribute = TupleDescAttr(RelationGetDescr(rel),
-												attnum - 1);
+	Effect	   *effect;
+	List	   *spared;
+
+	spared = tables_that(alter->relation->relid, indexes_survive_type, column);
+	if (column->index == NULL)
+		return;
+	effect = add_alter_effect(alter, CAUSE_ALTER_COLUMN_TYPE,
+							  alter->command->name);
+	effect->spared = spared;
+	set_work(effect, WORK_INDEX_REBUILD,
+			 psprintf("index %s is rebuilt", quote_identifier(column->index)));
+}
+
+/* About the indexes of one table; notes the name of the first that does not. */
+static bool
+indexes_survive_type(Oid relid, void *arg)
+{
+	RetypedColumn *column = arg;
+	Relation	rel = try_relation_open(relid, AccessShareLock);
+	AttrNumber	attnum;
+	bool		all_survive = true;
 	ListCell   *cell;
 
-	foreach(cell, RelationGetIndexList(rel))
+	if (rel == NULL)
+		return true;
+	attnum = get_attnum(relid, column->name);
+	foreach(cell, attnum > 0 ? RelationGetIndexList(rel) : NIL)
 	{
 		Relation	index = relation_open(lfirst_oid(cell), AccessShareLock);
-		char	   *name = pstrdup(RelationGetRelationName(index));
-		bool		survives;
 
-		survives = index_survives_type(index, attnum, attribute->atttypid,
-									   target_type, target_collation);
-
-		relation_close(index, AccessShareLock);
-		if (!survives)
+		if (!index_survives_type(index, attnum, column->old_type,
+								 column->type, column->collation))
 		{
-			Effect	   *effect = add_alter_effect(alter,
-												  CAUSE_ALTER_COLUMN_TYPE,
-												  alter->command->name);
-
-			set_work(effect, WORK_INDEX_REBUILD,
-					 psprintf("index %s is rebuilt", quote_identifier(name)));
+			all_survive = false;
+			if (column->index == NULL)
+				column->index = pstrdup(RelationGetRelationName(index));
 		}
+		relation_close(index, AccessShareLock);
 	}
+	relation_close(rel, AccessShareLock);
+	return all_survive;
 }
 
 /*
@@ -384,7 +469,10 @@ index_survives_type(Relation index, AttrNumber attnum, Oid old_type,
 			 !operator_class_survives(index, i, old_type, target_type)))
 			return false;
 	}
-	return !uses_column || !has_expressions;
+
+	/* a part of a partitioned index is made again by that, from nothing */
+	return !uses_column ||
+		(!has_expressions && !index->rd_rel->relispartition);
 }
 
 /*
@@ -412,64 +500,98 @@ operator_class_survives(Relation index, int key, Oid old_type,
  * their locks on the other side, and looked up again when values changed.
  */
 static void
-describe_retyped_constraints(AlterContext *alter, Relation rel,
-							 AttrNumber attnum, bool rewrite)
+describe_retyped_constraints(AlterContext *alter, RetypedColumn *column,
+							 bool rewrite)
 {
+	Effect	   *effect;
+	List	   *spared;
+	List	   *tree;
+	ListCell   *cell;
+
+	spared = tables_that(alter->relation->relid, checks_survive_type, column);
+	if (column->check != NULL)
+	{
+		effect = add_alter_effect(alter, CAUSE_ALTER_COLUMN_TYPE,
+								  alter->command->name);
+		effect->spared = spared;
+		set_work(effect, WORK_SCAN,
+				 psprintf("constraint %s is checked again",
+						  quote_identifier(column->check)));
+	}
+	tree = lock_tree(alter->relation->relid);
+	foreach(cell, tree)
+		describe_retyped_keys(alter, lfirst_oid(cell), column->name, rewrite);
+	unlock_tree(tree);
+}
+
+/* Whether a table has no CHECK on the column that must be checked again. */
+static bool
+checks_survive_type(Oid relid, void *arg)
+{
+	RetypedColumn *column = arg;
 	Relation	catalog = table_open(ConstraintRelationId, AccessShareLock);
+	AttrNumber	attnum = get_attnum(relid, column->name);
+	bool		survive = true;
 	ScanKeyData key;
 	SysScanDesc scan;
 	HeapTuple	tuple;
 
 	ScanKeyInit(&key, Anum_pg_constraint_conrelid, BTEqualStrategyNumber,
-				F_OIDEQ, ObjectIdGetDatum(RelationGetRelid(rel)));
+				F_OIDEQ, ObjectIdGetDatum(relid));
 	scan = systable_beginscan(catalog, ConstraintRelidTypidNameIndexId, true,
 							  NULL, 1, &key);
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
 		Form_pg_constraint form = (Form_pg_constraint) GETSTRUCT(tuple);
-		Effect	   *effect;
 
-		if (!form->convalidated ||
-			(form->contype != CONSTRAINT_CHECK &&
-			 form->contype != CONSTRAINT_FOREIGN) ||
+		if (form->contype != CONSTRAINT_CHECK || !form->convalidated ||
 			!constraint_has_column(catalog, tuple, attnum))
 			continue;
-		if (form->contype == CONSTRAINT_FOREIGN && !rewrite)
-			continue;
-		effect = add_alter_effect(alter, CAUSE_ALTER_COLUMN_TYPE,
-								  alter->command->name);
-		set_work(effect,
-				 form->contype == CONSTRAINT_CHECK ? WORK_SCAN : WORK_FK_SCAN,
-				 psprintf("constraint %s is checked again",
-						  quote_identifier(NameStr(form->conname))));
+		survive = false;
+		if (column->check == NULL)
+			column->check = pstrdup(NameStr(form->conname));
 	}
 	systable_endscan(scan);
 	table_close(catalog, AccessShareLock);
-	add_foreign_key_partners(alter->relation, attnum, AccessExclusiveLock,
-							 alter->effects);
-	if (rewrite)
-		describe_referencing_tables(alter, attnum);
+	return survive;
 }
 
-/* New values of a key are looked for again from every table that refers to it. */
+/* The foreign keys of one table in which the column takes part. */
 static void
-describe_referencing_tables(AlterContext *alter, AttrNumber attnum)
+describe_retyped_keys(AlterContext *alter, Oid relid, const char *column,
+					  bool rewrite)
 {
+	AttrNumber	attnum = get_attnum(relid, column);
 	ListCell   *cell;
 
-	foreach(cell, foreign_key_partners(alter->relation->relid, attnum, true))
+	foreach(cell, foreign_keys_of(relid, true))
 	{
-		RelationFacts *facts = relation_facts(lfirst_oid(cell),
-											  alter->effects);
-		Effect	   *effect;
+		const ForeignKey *key = lfirst(cell);
+		RelationFacts *facts;
+		ObjectAddress root;
 
-		if (facts == NULL)
+		if (!(key->referencing == relid &&
+			  array_has_attnum(key->columns, attnum)) &&
+			!(key->referenced == relid &&
+			  array_has_attnum(key->referenced_columns, attnum)))
 			continue;
-		effect = add_effect(alter->effects, CAUSE_ALTER_COLUMN_TYPE, facts,
-							AccessExclusiveLock);
-		effect->object = quoted_name(alter->command->name);
-		effect->subcommand = alter->subcommand;
-		set_work(effect, WORK_FK_SCAN, "its foreign key is checked again");
+
+		/* dropped, with its triggers, and made again */
+		ObjectAddressSet(root, ConstraintRelationId, key->oid);
+		add_deletion(&root, false, alter->effects);
+		facts = relation_facts(key->referencing, alter->effects);
+		if (rewrite && key->is_valid && facts != NULL)
+		{
+			Effect	   *effect = add_effect(alter->effects,
+											CAUSE_ALTER_COLUMN_TYPE, facts,
+											AccessExclusiveLock);
+
+			effect->object = quoted_name(column);
+			effect->subcommand = alter->subcommand;
+			set_work(effect, WORK_FK_SCAN,
+					 psprintf("foreign key %s is checked again",
+							  quote_identifier(key->name)));
+		}
 	}
 }
 
@@ -481,7 +603,7 @@ constraint_has_column(Relation constraint_rel, HeapTuple tuple,
 	Datum		datum = heap_getattr(tuple, Anum_pg_constraint_conkey,
 									 RelationGetDescr(constraint_rel), &isnull);
 
-	return !isnull && array_has_attnum(datum, attnum);
+	return !isnull && array_has_attnum(DatumGetArrayTypeP(datum), attnum);
 }
 
 /* DROP COLUMN: the catalog only, but the values cannot be had again. */
@@ -492,9 +614,13 @@ describe_drop_column(AlterContext *alter)
 	OverlayColumn *overlay = NULL;
 	Effect	   *effect;
 	AttrNumber	attnum = InvalidAttrNumber;
+	List	   *reached = NIL;
+	ListCell   *cell;
 
 	if (command->missing_ok && !column_exists(alter, command->name))
 		return;
+	if (alter_has_relation(alter) && alter->effects->overlay == NULL)
+		reached = columns_below(alter);
 	effect = add_alter_effect(alter, CAUSE_DROP_COLUMN, command->name);
 	if (alter->relation->overlay != NULL)
 		overlay = overlay_find_column(alter->relation->overlay, command->name);
@@ -507,8 +633,56 @@ describe_drop_column(AlterContext *alter)
 	set_risk(effect, RISK_LOSES_DATA);
 	if (attnum <= 0)
 		return;
-	add_foreign_key_partners(alter->relation, attnum, AccessExclusiveLock,
-							 alter->effects);
+	add_column_deletion(alter, alter->relation->relid, command->name);
+	foreach(cell, reached)
+	{
+		if (!column_outlives_parent(lfirst_oid(cell), command->name))
+			add_column_deletion(alter, lfirst_oid(cell), command->name);
+	}
+}
+
+/*
+ * A column of a table below goes with it, unless it has other sources.
+ * Returns the tables concerned.
+ */
+static List *
+columns_below(AlterContext *alter)
+{
+	Oid			relid = alter->relation->relid;
+	List	   *reached;
+
+	reached = alter->statement->relation->inh ?
+		tables_reached(relid, column_outlives_parent, alter->command->name) :
+		find_inheritance_children(relid, NoLock);
+	if (!alter->below)
+		set_reach(alter, reached);
+	return reached;
+}
+
+static bool
+column_outlives_parent(Oid relid, void *name)
+{
+	HeapTuple	tuple = SearchSysCacheAttName(relid, name);
+	Form_pg_attribute form;
+	bool		outlives;
+
+	if (!HeapTupleIsValid(tuple))
+		return true;
+	form = (Form_pg_attribute) GETSTRUCT(tuple);
+	outlives = form->attinhcount != 1 || form->attislocal;
+	ReleaseSysCache(tuple);
+	return outlives;
+}
+
+static void
+add_column_deletion(AlterContext *alter, Oid relid, const char *name)
+{
+	ObjectAddress root;
+
+	ObjectAddressSubSet(root, RelationRelationId, relid,
+						get_attnum(relid, name));
+	add_deletion(&root, alter->command->behavior == DROP_CASCADE,
+				 alter->effects);
 }
 
 /* SET EXPRESSION (17+): stored values are computed again for every row. */

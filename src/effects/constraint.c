@@ -26,11 +26,29 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
+/* What proves that a column has no NULL. */
+typedef struct ColumnProof
+{
+	const char *column;
+	List	   *dropped;		/* names of constraints that do not count */
+	EffectContext *context;
+} ColumnProof;
+
+static void describe_add_check(AlterContext *alter, Constraint *constraint);
+static bool has_constraint(Oid relid, void *name);
+static bool is_not_table(Oid relid, void *table);
 static void describe_add_foreign_key(AlterContext *alter,
 									 Constraint *constraint);
+static List *partitions_with_key(AlterContext *alter, Constraint *constraint);
+static void describe_key_columns(AlterContext *alter, Constraint *constraint);
+static void describe_equal_keys(AlterContext *alter, Effect *effect,
+								Constraint *constraint);
 static void describe_add_key(AlterContext *alter, Constraint *constraint);
 static void describe_not_null(AlterContext *alter, EffectCause cause,
 							  const char *column);
+static void describe_not_null_below(AlterContext *alter, const char *column);
+static bool has_not_null_constraint(Oid relid, void *column);
+static bool column_is_proven(Oid relid, void *arg);
 static bool key_may_be_null(AlterContext *alter, Constraint *constraint);
 static bool key_may_be_null_in_script(AlterContext *alter,
 									  Constraint *constraint);
@@ -43,6 +61,10 @@ static bool column_is_not_null(Relation rel, Form_pg_attribute attribute,
 static void add_partner_of_script(AlterContext *alter,
 								  OverlayConstraint *constraint,
 								  LOCKMODE lockmode);
+static void describe_constraint_below(AlterContext *alter,
+									  Form_pg_constraint form);
+static bool constraint_is_valid(Oid relid, void *name);
+static bool constraint_outlives_parent(Oid relid, void *name);
 static HeapTuple find_constraint(Oid relid, const char *name);
 
 /* ADD CONSTRAINT, and the constraint of ADD UNIQUE USING INDEX. */
@@ -50,17 +72,11 @@ void
 describe_add_constraint(AlterContext *alter)
 {
 	Constraint *constraint = castNode(Constraint, alter->command->def);
-	Effect	   *effect;
 
 	switch (constraint->contype)
 	{
 		case CONSTR_CHECK:
-			effect = add_alter_effect(alter, CAUSE_ADD_CHECK,
-									  constraint->conname);
-			effect->location = constraint->location;
-			if (!constraint->skip_validation &&
-				compat_constraint_is_enforced(constraint))
-				set_work(effect, WORK_SCAN, "every row is checked");
+			describe_add_check(alter, constraint);
 			break;
 		case CONSTR_FOREIGN:
 			describe_add_foreign_key(alter, constraint);
@@ -90,6 +106,49 @@ describe_add_constraint(AlterContext *alter)
 }
 
 /*
+ * CHECK: every row is read, but not where a constraint of that name is there
+ * already, which ends the descent as well.
+ */
+static void
+describe_add_check(AlterContext *alter, Constraint *constraint)
+{
+	Effect	   *effect;
+	List	   *merged = NIL;
+
+	if (alter_has_relation(alter))
+		merged = tables_that(alter->relation->relid, has_constraint,
+							 constraint->conname);
+	if (alter_has_relation(alter) && !alter->below &&
+		alter->statement->relation->inh && !constraint->is_no_inherit &&
+		!list_member_oid(merged, alter->relation->relid))
+		set_reach(alter, tables_reached(alter->relation->relid, has_constraint,
+										constraint->conname));
+	effect = add_alter_effect(alter, CAUSE_ADD_CHECK, constraint->conname);
+	effect->location = constraint->location;
+	effect->spared = merged;
+	if (constraint->is_no_inherit && alter_has_relation(alter))
+		effect->spared = tables_that(alter->relation->relid, is_not_table,
+									 &alter->relation->relid);
+	if (!constraint->skip_validation &&
+		compat_constraint_is_enforced(constraint) &&
+		!list_member_oid(merged, alter->relation->relid))
+		set_work(effect, WORK_SCAN, "every row is checked");
+}
+
+static bool
+has_constraint(Oid relid, void *name)
+{
+	return name != NULL &&
+		OidIsValid(get_relation_constraint_oid(relid, name, true));
+}
+
+static bool
+is_not_table(Oid relid, void *table)
+{
+	return relid != *(Oid *) table;
+}
+
+/*
  * A foreign key takes the same lock on both tables and, unless NOT VALID,
  * looks up every row of the referencing one.
  */
@@ -102,13 +161,49 @@ describe_add_foreign_key(AlterContext *alter, Constraint *constraint)
 	if (alter->effects->overlay == NULL &&
 		!OidIsValid(RangeVarGetRelid(constraint->pktable, NoLock, true)))
 		return;
+	/* not the children of a plain table, which have no part in it */
+	if (alter->relation->relkind == RELKIND_PARTITIONED_TABLE)
+		alter->below = true;
 	effect = add_alter_effect(alter, CAUSE_ADD_FOREIGN_KEY,
 							  constraint->conname);
 	effect->location = constraint->location;
+	if (alter->relation->relkind != RELKIND_PARTITIONED_TABLE &&
+		alter_has_relation(alter))
+		effect->spared = tables_that(alter->relation->relid, is_not_table,
+									 &alter->relation->relid);
 	if (!constraint->skip_validation &&
 		compat_constraint_is_enforced(constraint))
 		set_work(effect, WORK_FK_SCAN, NULL);
+	if (alter->relation->relkind == RELKIND_PARTITIONED_TABLE &&
+		alter->effects->overlay == NULL)
+		describe_equal_keys(alter, effect, constraint);
 	add_referenced_table(alter, constraint->pktable, constraint->conname);
+}
+
+/*
+ * Partitions that have the foreign key already keep it, as a part of the new
+ * one; nothing is done below them.
+ */
+static void
+describe_equal_keys(AlterContext *alter, Effect *effect,
+					Constraint *constraint)
+{
+	ForeignKey *wanted = foreign_key_of_statement(alter->relation->relid,
+												  constraint);
+	EqualKey	equal = {alter->relation->relid, wanted, false};
+	List	   *reached;
+
+	if (wanted == NULL)
+		return;
+	reached = tables_reached(alter->relation->relid, has_key_already, &equal);
+	if (!equal.found)
+		return;
+	add_lock_of_referenced(wanted->referenced, AccessExclusiveLock,
+						   alter->effects);
+	effect->spared = tables_that(alter->relation->relid, has_key_already,
+								 &equal);
+	effect->members = reached;
+	set_reach(alter, reached);
 }
 
 /* The other side of a new foreign key: writers there have to wait as well. */
@@ -120,7 +215,11 @@ add_referenced_table(AlterContext *alter, RangeVar *referenced,
 										   alter->effects);
 	Effect	   *effect;
 
-	if (facts == NULL || facts == alter->relation)
+	if (facts == NULL)
+		return;
+	if (facts->relkind == RELKIND_PARTITIONED_TABLE)
+		add_lock(alter->effects, facts, ShareRowExclusiveLock, true);
+	if (facts == alter->relation)
 		return;
 	effect = add_effect(alter->effects, CAUSE_METADATA, facts,
 						ShareRowExclusiveLock);
@@ -143,17 +242,72 @@ describe_add_key(AlterContext *alter, Constraint *constraint)
 		cause = CAUSE_ADD_EXCLUSION;
 	effect = add_alter_effect(alter, cause, constraint->conname);
 	effect->location = constraint->location;
+	if (constraint->contype == CONSTR_PRIMARY)
+		describe_key_columns(alter, constraint);
 
 	/* ON ONLY a partitioned table makes an empty, invalid parent index */
 	if (constraint->indexname == NULL &&
 		(alter->relation->relkind != RELKIND_PARTITIONED_TABLE ||
 		 alter->statement->relation->inh))
+	{
+		if (alter->relation->relkind == RELKIND_PARTITIONED_TABLE)
+		{
+			/* one that is checked later needs a trigger */
+			effect->lockmode_below = Max(effect->lockmode_below,
+										 constraint->deferrable ?
+										 ShareRowExclusiveLock : ShareLock);
+			effect->spared = partitions_with_key(alter, constraint);
+		}
+		else if (alter_has_relation(alter))
+			effect->spared = tables_that(alter->relation->relid, is_not_table,
+										 &alter->relation->relid);
 		set_work(effect, WORK_INDEX_BUILD, NULL);
-	else if (constraint->indexname == NULL)
-		return;
-	else if (constraint->contype == CONSTR_PRIMARY &&
+	}
+	else if (constraint->indexname != NULL &&
+			 constraint->contype == CONSTR_PRIMARY &&
 			 key_may_be_null(alter, constraint))
 		set_work(effect, WORK_SCAN, not_null_reason);
+}
+
+/* Those that have an equal key, which becomes part of the new one. */
+static List *
+partitions_with_key(AlterContext *alter, Constraint *constraint)
+{
+	Relation	rel;
+	List	   *found = NIL;
+
+	if (alter->effects->overlay != NULL ||
+		constraint->contype == CONSTR_EXCLUSION ||
+		compat_constraint_without_overlaps(constraint))
+		return NIL;
+	rel = try_relation_open(alter->relation->relid, AccessShareLock);
+	if (rel == NULL)
+		return NIL;
+	found = tables_with_index(alter->relation->relid, alter->relation->relid,
+							  wanted_index_of_constraint(constraint, rel));
+	relation_close(rel, AccessShareLock);
+	return found;
+}
+
+/* The columns of a new primary key become NOT NULL, in the tables below too. */
+static void
+describe_key_columns(AlterContext *alter, Constraint *constraint)
+{
+	bool		below = alter->below;
+	ListCell   *cell;
+
+	if (alter->effects->overlay != NULL)
+		return;
+	foreach(cell, constraint->keys)
+	{
+		const char *column = strVal(lfirst(cell));
+		AttrNumber	attnum = get_attnum(alter->relation->relid, column);
+
+		if (attnum > 0)
+			describe_not_null(alter, CAUSE_ADD_PRIMARY_KEY, column);
+		alter->below = below;
+		alter->members = NIL;
+	}
 }
 
 /* PRIMARY KEY USING INDEX sets its columns NOT NULL. */
@@ -221,10 +375,58 @@ describe_set_not_null(AlterContext *alter)
 static void
 describe_not_null(AlterContext *alter, EffectCause cause, const char *column)
 {
-	Effect	   *effect = add_alter_effect(alter, cause, column);
+	Effect	   *effect;
 
+	if (alter->effects->overlay == NULL)
+		describe_not_null_below(alter, column);
+	effect = add_alter_effect(alter, cause, column);
+	if (alter->effects->overlay == NULL)
+	{
+		ColumnProof proof = {column, constraints_dropped(alter->statement),
+		alter->effects};
+
+		effect->spared = tables_that(alter->relation->relid, column_is_proven,
+									 &proof);
+	}
 	if (!not_null_is_proven(alter, column))
 		set_work(effect, WORK_SCAN, "every row is checked");
+}
+
+/*
+ * SET NOT NULL goes down to all tables below, unless the column is NOT NULL
+ * already.  With ONLY it looks at the partitions, which must have it.
+ */
+static void
+describe_not_null_below(AlterContext *alter, const char *column)
+{
+	Oid			relid = alter->relation->relid;
+
+	if (compat_column_is_marked_not_null(relid, column))
+		return;
+	if (!alter->statement->relation->inh &&
+		(alter->relation->relkind != RELKIND_PARTITIONED_TABLE ||
+		 COMPAT_NOT_NULL_NOT_VALID))
+		return;
+	if (!COMPAT_NOT_NULL_NOT_VALID)
+		alter->below = true;
+	else
+		set_reach(alter, tables_reached(relid, has_not_null_constraint,
+										(void *) column));
+}
+
+static bool
+has_not_null_constraint(Oid relid, void *column)
+{
+	return compat_not_null_constraint(relid, column) != NULL;
+}
+
+static bool
+column_is_proven(Oid relid, void *arg)
+{
+	ColumnProof *proof = arg;
+
+	return proven_in_relation(relid, proof->column, proof->dropped,
+							  proof->context);
 }
 
 /*
@@ -414,6 +616,12 @@ describe_validate_constraint(AlterContext *alter)
 	{
 		bool		is_foreign = form->contype == CONSTRAINT_FOREIGN;
 
+		if (alter->statement->relation->inh && !form->connoinherit &&
+			(!is_foreign ||
+			 alter->relation->relkind == RELKIND_PARTITIONED_TABLE))
+			effect->lockmode_below = alter->lockmode;
+		effect->spared = tables_that(alter->relation->relid,
+									 constraint_is_valid, (void *) name);
 		set_work(effect, is_foreign ? WORK_FK_SCAN : WORK_SCAN,
 				 "every row is checked");
 		if (is_foreign && form->confrelid != alter->relation->relid)
@@ -429,12 +637,26 @@ describe_validate_constraint(AlterContext *alter)
 	heap_freetuple(tuple);
 }
 
+static bool
+constraint_is_valid(Oid relid, void *name)
+{
+	HeapTuple	tuple = find_constraint(relid, name);
+	bool		is_valid;
+
+	if (tuple == NULL)
+		return true;
+	is_valid = ((Form_pg_constraint) GETSTRUCT(tuple))->convalidated;
+	heap_freetuple(tuple);
+	return is_valid;
+}
+
 /* DROP CONSTRAINT: a foreign key is dropped on both sides. */
 void
 describe_drop_constraint(AlterContext *alter)
 {
 	HeapTuple	tuple = NULL;
 	Form_pg_constraint form;
+	ObjectAddress root;
 	OverlayConstraint *overlay = NULL;
 
 	if (alter->relation->overlay != NULL)
@@ -446,21 +668,54 @@ describe_drop_constraint(AlterContext *alter)
 		tuple = find_constraint(alter->relation->relid, alter->command->name);
 	if (tuple == NULL && overlay == NULL && alter->command->missing_ok)
 		return;
+	if (tuple == NULL)
+	{
+		(void) add_alter_effect(alter, CAUSE_DROP_CONSTRAINT,
+								alter->command->name);
+		return;
+	}
+	form = (Form_pg_constraint) GETSTRUCT(tuple);
+	if (!alter->below && !form->connoinherit)
+		describe_constraint_below(alter, form);
 	(void) add_alter_effect(alter, CAUSE_DROP_CONSTRAINT,
 							alter->command->name);
-	if (tuple == NULL)
-		return;
-	form = (Form_pg_constraint) GETSTRUCT(tuple);
-	if (form->contype == CONSTRAINT_FOREIGN &&
-		form->confrelid != alter->relation->relid)
-	{
-		RelationFacts *other = relation_facts(form->confrelid, alter->effects);
-
-		if (other != NULL)
-			(void) add_effect(alter->effects, CAUSE_METADATA, other,
-							  AccessExclusiveLock);
-	}
+	if (form->contype == CONSTRAINT_FOREIGN)
+		add_lock_on(alter->effects, form->confrelid, AccessExclusiveLock);
+	ObjectAddressSet(root, ConstraintRelationId, form->oid);
+	add_deletion(&root, alter->command->behavior == DROP_CASCADE,
+				 alter->effects);
 	heap_freetuple(tuple);
+}
+
+/* An inherited CHECK or NOT NULL goes with it, unless it has other sources. */
+static void
+describe_constraint_below(AlterContext *alter, Form_pg_constraint form)
+{
+	Oid			relid = alter->relation->relid;
+
+	if (form->contype != CONSTRAINT_CHECK &&
+		form->contype != COMPAT_CONSTRAINT_NOTNULL)
+		return;
+	if (alter->statement->relation->inh)
+		set_reach(alter, tables_reached(relid, constraint_outlives_parent,
+										NameStr(form->conname)));
+	else
+		set_reach(alter, find_inheritance_children(relid, NoLock));
+}
+
+static bool
+constraint_outlives_parent(Oid relid, void *name)
+{
+	HeapTuple	tuple = find_constraint(relid, name);
+	Form_pg_constraint form;
+	bool		outlives;
+
+	if (tuple == NULL)
+		return true;
+	form = (Form_pg_constraint) GETSTRUCT(tuple);
+	outlives = form->coninhcount != 1 || form->conislocal;
+	heap_freetuple(tuple);
+	return outlives;
 }
 
 /* The other side of a foreign key that the checked script made. */

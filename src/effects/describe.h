@@ -13,6 +13,9 @@
 #include "nodes/parsenodes.h"
 #include "utils/rel.h"
 
+/* About one table of an inheritance or partition tree. */
+typedef bool (*TreePredicate) (Oid relid, void *arg);
+
 typedef void (*DescribeFunction) (Node *statement, EffectContext *context);
 
 /* Who may run the command; others get PostgreSQL's own error. */
@@ -32,6 +35,42 @@ typedef enum DependencySearch
 	SEARCH_CASCADE				/* what a DROP with CASCADE takes along */
 } DependencySearch;
 
+/* A foreign key of the catalog. */
+typedef struct ForeignKey
+{
+	Oid			oid;			/* of its constraint */
+	char	   *name;
+	Oid			parent;			/* constraint of the partitioned table above */
+	Oid			referencing;	/* OIDs of the tables */
+	Oid			referenced;
+	bool		is_valid;
+	bool		is_deferrable;
+	bool		is_deferred;
+	char		match_type;		/* as in pg_constraint */
+	char		update_action;
+	char		delete_action;
+	struct ArrayType *columns;	/* of int2 */
+	struct ArrayType *referenced_columns;
+} ForeignKey;
+
+/* A foreign key of a table that is looked for in its partitions. */
+typedef struct EqualKey
+{
+	Oid			table;			/* whose columns the key names */
+	const ForeignKey *wanted;
+	bool		found;
+} EqualKey;
+
+/* An index, as CompareIndexInfo() wants to have it. */
+typedef struct WantedIndex
+{
+	struct IndexInfo *info;
+	Oid			collations[INDEX_MAX_KEYS];
+	Oid			opfamilies[INDEX_MAX_KEYS];
+	bool		is_constraint;	/* an equal one must belong to one as well */
+	bool		only_valid;
+} WantedIndex;
+
 /* One ALTER TABLE, as its sub-commands are looked at. */
 typedef struct AlterContext
 {
@@ -39,6 +78,8 @@ typedef struct AlterContext
 	AlterTableStmt *statement;
 	RelationFacts *relation;
 	LOCKMODE	lockmode;		/* of the whole statement */
+	bool		below;			/* the sub-command locks tables below */
+	List	   *members;		/* OIDs of those, NIL for all */
 	AlterTableCmd *command;
 	int			subcommand;
 } AlterContext;
@@ -50,6 +91,12 @@ extern RelationFacts *target_relation(RangeVar *relation,
 extern RelationFacts *relation_facts(Oid relid, EffectContext *context);
 extern Effect *add_effect(EffectContext *context, EffectCause cause,
 						  RelationFacts *relation, LOCKMODE lockmode);
+extern void add_lock(EffectContext *context, RelationFacts *relation,
+					 LOCKMODE lockmode, bool below);
+extern void add_lock_on(EffectContext *context, Oid relid,
+						LOCKMODE lockmode);
+extern List *tables_reached(Oid relid, TreePredicate stops, void *arg);
+extern List *tables_that(Oid relid, TreePredicate predicate, void *arg);
 extern void set_work(Effect *effect, EffectWork work, const char *reason);
 extern void set_risk(Effect *effect, EffectRisk risk);
 extern char *quoted_name(const char *name);
@@ -61,9 +108,9 @@ extern struct OverlayRelation *overlay_of(Oid relid,
 
 /* alter_table.c */
 extern void describe_alter_table(Node *statement, EffectContext *context);
-extern void describe_move_all(Node *statement, EffectContext *context);
 extern Effect *add_alter_effect(AlterContext *alter, EffectCause cause,
 								const char *object);
+extern void set_reach(AlterContext *alter, List *members);
 extern bool alter_has_relation(const AlterContext *alter);
 
 /* column.c */
@@ -112,25 +159,83 @@ extern void describe_create_table(Node *statement, EffectContext *context);
 extern void describe_create_index(Node *statement, EffectContext *context);
 extern void describe_reindex(Node *statement, EffectContext *context);
 extern void describe_drop_index(RangeVar *index, bool concurrent,
-								EffectContext *context);
+								bool cascade, EffectContext *context);
 
 /* drop.c */
 extern void describe_drop(Node *statement, EffectContext *context);
-extern void describe_drop_owned(Node *statement, EffectContext *context);
 extern void describe_drop_database(Node *statement, EffectContext *context);
 extern void describe_truncate(Node *statement, EffectContext *context);
-extern List *foreign_key_partners(Oid relid, AttrNumber attnum,
-								  bool referencing_only);
-extern void add_foreign_key_partners(RelationFacts *relation,
-									 AttrNumber attnum, LOCKMODE lockmode,
-									 EffectContext *context);
-extern bool array_has_attnum(Datum datum, AttrNumber attnum);
+extern void add_locks_on_sequences(EffectContext *context, Oid relid,
+								   LOCKMODE lockmode);
+extern void describe_deletion(const ObjectAddress *object, bool cascade,
+							  EffectContext *context);
 extern ObjectAddress find_object(ObjectType type, Node *name, Oid *relid);
+
+/* foreign_key.c */
+extern List *foreign_keys_of(Oid relid, bool referencing);
+extern bool array_has_attnum(const struct ArrayType *array,
+							 AttrNumber attnum);
+extern bool foreign_key_parent_is_listed(const ForeignKey *key, List *keys);
+extern void add_locks_of_child_constraints(Oid constraint, LOCKMODE lockmode,
+										   EffectContext *context);
+extern ForeignKey *foreign_key_of_statement(Oid relid,
+											Constraint *constraint);
+extern void add_cloned_foreign_keys(Oid parent, Oid partition,
+									EffectContext *context);
+extern void add_foreign_key_of_partition(const ForeignKey *key, Oid partition,
+										 EffectContext *context);
+extern void add_lock_of_referenced(Oid relid, LOCKMODE lockmode,
+								   EffectContext *context);
+extern bool has_key_already(Oid relid, void *arg);
+
+/* deletion.c */
+extern void add_deletion(const ObjectAddress *root, bool cascade,
+						 EffectContext *context);
 
 /* dependents.c */
 extern List *dependent_objects(const ObjectAddress *root,
 							   DependencySearch search);
 extern List *relations_with_type(Oid type_oid);
+
+/* scope.c */
+extern void describe_move_all(Node *statement, EffectContext *context);
+extern List *tables_of_schema(Oid schema);
+
+/* index_match.c */
+extern WantedIndex *wanted_index_of(Relation index);
+extern WantedIndex *wanted_index_of_statement(IndexStmt *stmt, Relation rel,
+											  const char *source_text);
+extern WantedIndex *wanted_index_of_constraint(Constraint *constraint,
+											   Relation rel);
+extern List *tables_with_index(Oid parent, Oid table,
+							   const WantedIndex *wanted);
+extern List *tables_with_index_in(Oid root, Oid table, WantedIndex *wanted);
+
+/* role.c */
+extern void describe_drop_owned(Node *statement, EffectContext *context);
+extern void describe_reassign_owned(Node *statement, EffectContext *context);
+extern void describe_alter_owner(Node *statement, EffectContext *context);
+
+/* part.c */
+extern void describe_create_trigger(Node *statement, EffectContext *context);
+extern void describe_rule(Node *statement, EffectContext *context);
+extern void describe_create_policy(Node *statement, EffectContext *context);
+extern void describe_alter_policy(Node *statement, EffectContext *context);
+extern void describe_create_statistics(Node *statement,
+									   EffectContext *context);
+extern void describe_comment(Node *statement, EffectContext *context);
+extern void describe_security_label(Node *statement, EffectContext *context);
+extern void describe_view(Node *statement, EffectContext *context);
+extern void describe_alter_sequence(Node *statement, EffectContext *context);
+
+/* lock.c */
+extern void describe_lock(Node *statement, EffectContext *context);
+
+/* publication.c */
+extern void describe_create_publication(Node *statement,
+										EffectContext *context);
+extern void describe_alter_publication(Node *statement,
+									   EffectContext *context);
 
 /* rename.c */
 extern void describe_rename(Node *statement, EffectContext *context);
@@ -147,7 +252,6 @@ extern void describe_alter_enum(Node *statement, EffectContext *context);
 extern void describe_alter_composite(AlterTableStmt *statement,
 									 EffectContext *context);
 extern List *tables_of_type(Oid type);
-extern void describe_create_trigger(Node *statement, EffectContext *context);
 extern void describe_opaque(Node *statement, EffectContext *context);
 extern List *name_of_relation(const RangeVar *relation);
 

@@ -13,6 +13,7 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "catalog/catalog.h"
+#include "catalog/dependency.h"
 #include "catalog/heap.h"
 #include "catalog/namespace.h"
 #include "catalog/objectaddress.h"
@@ -20,6 +21,7 @@
 #include "catalog/pg_authid.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_constraint.h"
+#include "catalog/pg_inherits.h"
 #include "catalog/pg_shdepend.h"
 #include "common/catalog.h"
 #include "effects/describe.h"
@@ -38,7 +40,7 @@ static void describe_drop_table(DropStmt *stmt, RangeVar *name,
 								EffectContext *context);
 static void describe_drop_object(DropStmt *stmt, Node *name,
 								 EffectContext *context);
-static List *objects_of_role(Oid role);
+static List *describe_truncate_cascade(List *relids, EffectContext *context);
 static void add_cascade_victims(const ObjectAddress *root, bool cascade,
 								EffectContext *context);
 static void add_cascade_victim(const ObjectAddress *object,
@@ -57,7 +59,8 @@ describe_drop(Node *statement, EffectContext *context)
 	{
 		if (stmt->removeType == OBJECT_INDEX)
 			describe_drop_index(makeRangeVarFromNameList(lfirst(cell)),
-								stmt->concurrent, context);
+								stmt->concurrent,
+								stmt->behavior == DROP_CASCADE, context);
 		else if (is_drop_of_relation(stmt->removeType))
 			describe_drop_table(stmt, makeRangeVarFromNameList(lfirst(cell)),
 								context);
@@ -121,11 +124,10 @@ describe_drop_table(DropStmt *stmt, RangeVar *name, EffectContext *context)
 		set_risk(effect, RISK_LOSES_DATA);
 	else
 		set_risk(effect, RISK_BREAKS_CLIENTS);
-	add_foreign_key_partners(relation, InvalidAttrNumber,
-							 AccessExclusiveLock, context);
 	ObjectAddressSet(root, RelationRelationId, relation->relid);
 	if (stmt->behavior == DROP_CASCADE)
 		add_cascade_victims(&root, true, context);
+	add_deletion(&root, stmt->behavior == DROP_CASCADE, context);
 }
 
 /* DROP of a schema, type, function, extension ... */
@@ -137,20 +139,13 @@ describe_drop_object(DropStmt *stmt, Node *name, EffectContext *context)
 	Effect	   *effect;
 
 	address = find_object(stmt->removeType, name, &relid);
-	if (OidIsValid(relid))
-	{
-		RelationFacts *facts = relation_facts(relid, context);
-
-		if (facts != NULL)
-			(void) add_effect(context, CAUSE_METADATA, facts,
-							  AccessExclusiveLock);
-	}
 	if (!OidIsValid(address.objectId))
 		return;
 	effect = add_effect(context, CAUSE_DROP_OBJECT, NULL, NoLock);
 	effect->object = getObjectDescription(&address, true);
 	set_risk(effect, RISK_BREAKS_CLIENTS);
 	add_cascade_victims(&address, stmt->behavior == DROP_CASCADE, context);
+	add_deletion(&address, stmt->behavior == DROP_CASCADE, context);
 }
 
 /*
@@ -182,6 +177,17 @@ find_object(ObjectType type, Node *name, Oid *relid)
 		UnlockDatabaseObject(address.classId, address.objectId, 0,
 							 AccessShareLock);
 	return address;
+}
+
+/* Dropping an object that the statement does not name. */
+void
+describe_deletion(const ObjectAddress *object, bool cascade,
+				  EffectContext *context)
+{
+	if (object->classId == RelationRelationId)
+		add_cascade_victim(object, context);
+	add_cascade_victims(object, cascade, context);
+	add_deletion(object, cascade, context);
 }
 
 /* Tables and columns that a DROP takes along. */
@@ -233,142 +239,6 @@ add_cascade_victim(const ObjectAddress *object, EffectContext *context)
 			 RISK_BREAKS_CLIENTS);
 }
 
-/*
- * Lock the tables on the other side of a table's foreign keys, in both
- * directions; with attnum only of those that use the column.
- */
-void
-add_foreign_key_partners(RelationFacts *relation, AttrNumber attnum,
-						 LOCKMODE lockmode, EffectContext *context)
-{
-	ListCell   *cell;
-
-	foreach(cell, foreign_key_partners(relation->relid, attnum, false))
-	{
-		RelationFacts *facts = relation_facts(lfirst_oid(cell), context);
-
-		if (facts != NULL)
-			(void) add_effect(context, CAUSE_METADATA, facts, lockmode);
-	}
-}
-
-/*
- * OIDs of the other tables in foreign keys of a table, or only of those that
- * refer to it; with attnum only where that column of it is concerned.
- */
-List *
-foreign_key_partners(Oid relid, AttrNumber attnum, bool referencing_only)
-{
-	Relation	catalog = table_open(ConstraintRelationId, AccessShareLock);
-	SysScanDesc scan;
-	HeapTuple	tuple;
-	List	   *partners = NIL;
-
-	/*
-	 * pg_constraint has no index on confrelid: read all of it, as
-	 * heap_truncate_find_FKs() does.
-	 */
-	scan = systable_beginscan(catalog, InvalidOid, false, NULL, 0, NULL);
-	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
-	{
-		Form_pg_constraint form = (Form_pg_constraint) GETSTRUCT(tuple);
-		bool		referenced = form->confrelid == relid;
-		bool		isnull;
-		Datum		columns;
-
-		if (form->contype != CONSTRAINT_FOREIGN ||
-			form->conrelid == form->confrelid ||
-			(!referenced && (referencing_only || form->conrelid != relid)))
-			continue;
-		columns = heap_getattr(tuple, referenced ? Anum_pg_constraint_confkey :
-							   Anum_pg_constraint_conkey,
-							   RelationGetDescr(catalog), &isnull);
-		if (attnum != InvalidAttrNumber &&
-			(isnull || !array_has_attnum(columns, attnum)))
-			continue;
-		partners = list_append_unique_oid(partners, referenced ?
-										  form->conrelid : form->confrelid);
-	}
-	systable_endscan(scan);
-	table_close(catalog, AccessShareLock);
-	return partners;
-}
-
-/* True if an int2 array, as in pg_constraint.conkey, has that column. */
-bool
-array_has_attnum(Datum datum, AttrNumber attnum)
-{
-	ArrayType  *array = DatumGetArrayTypeP(datum);
-	int16	   *attnums = (int16 *) ARR_DATA_PTR(array);
-
-	for (int i = 0; i < ARR_DIMS(array)[0]; i++)
-		if (attnums[i] == attnum)
-			return true;
-	return false;
-}
-
-/*
- * DROP OWNED drops whatever the roles own in this database, and with CASCADE
- * what depends on it.
- */
-void
-describe_drop_owned(Node *statement, EffectContext *context)
-{
-	DropOwnedStmt *stmt = castNode(DropOwnedStmt, statement);
-	ListCell   *cell;
-
-	foreach(cell, stmt->roles)
-	{
-		Oid			role = get_rolespec_oid(lfirst(cell), true);
-		ListCell   *inner;
-
-		if (!OidIsValid(role) || !has_privs_of_role(GetUserId(), role))
-			continue;			/* PostgreSQL will say so */
-		foreach(inner, objects_of_role(role))
-		{
-			const ObjectAddress *object = lfirst(inner);
-
-			if (object->classId == RelationRelationId)
-				add_cascade_victim(object, context);
-			add_cascade_victims(object, stmt->behavior == DROP_CASCADE,
-								context);
-		}
-	}
-}
-
-/* What a role owns in this database, as ObjectAddress. */
-static List *
-objects_of_role(Oid role)
-{
-	Relation	catalog = table_open(SharedDependRelationId, AccessShareLock);
-	ScanKeyData key[2];
-	SysScanDesc scan;
-	HeapTuple	tuple;
-	List	   *objects = NIL;
-
-	ScanKeyInit(&key[0], Anum_pg_shdepend_refclassid, BTEqualStrategyNumber,
-				F_OIDEQ, ObjectIdGetDatum(AuthIdRelationId));
-	ScanKeyInit(&key[1], Anum_pg_shdepend_refobjid, BTEqualStrategyNumber,
-				F_OIDEQ, ObjectIdGetDatum(role));
-	scan = systable_beginscan(catalog, SharedDependReferenceIndexId, true,
-							  NULL, 2, key);
-	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
-	{
-		Form_pg_shdepend form = (Form_pg_shdepend) GETSTRUCT(tuple);
-		ObjectAddress *object;
-
-		if (form->dbid != MyDatabaseId ||
-			form->deptype != SHARED_DEPENDENCY_OWNER)
-			continue;
-		object = palloc(sizeof(ObjectAddress));
-		ObjectAddressSet(*object, form->classid, form->objid);
-		objects = lappend(objects, object);
-	}
-	systable_endscan(scan);
-	table_close(catalog, AccessShareLock);
-	return objects;
-}
-
 /* DROP DATABASE: nothing in it can be looked at from here. */
 void
 describe_drop_database(Node *statement, EffectContext *context)
@@ -400,12 +270,30 @@ describe_truncate(Node *statement, EffectContext *context)
 		effect = add_effect(context, CAUSE_TRUNCATE, facts,
 							AccessExclusiveLock);
 		effect->alone = !lfirst_node(RangeVar, cell)->inh;
+		if (!effect->alone)
+			effect->lockmode_below = AccessExclusiveLock;
+		effect->truncates = true;
 		set_risk(effect, RISK_LOSES_DATA);
-		if (OidIsValid(facts->relid))
-			relids = lappend_oid(relids, facts->relid);
+		if (!OidIsValid(facts->relid))
+			continue;
+		relids = list_concat_unique_oid(relids, !effect->alone ?
+										find_all_inheritors(facts->relid,
+															NoLock, NULL) :
+										list_make1_oid(facts->relid));
 	}
-	if (stmt->behavior != DROP_CASCADE)
-		return;
+	if (stmt->behavior == DROP_CASCADE)
+		relids = describe_truncate_cascade(relids, context);
+	if (stmt->restart_seqs)
+		foreach(cell, relids)
+			add_locks_on_sequences(context, lfirst_oid(cell),
+								   AccessExclusiveLock);
+}
+
+/* Returns the tables with those that CASCADE adds. */
+static List *
+describe_truncate_cascade(List *relids, EffectContext *context)
+{
+	ListCell   *cell;
 
 	/* relids grows while new referencing tables turn up */
 	for (;;)
@@ -413,15 +301,31 @@ describe_truncate(Node *statement, EffectContext *context)
 		List	   *referencing = heap_truncate_find_FKs(relids);
 
 		if (referencing == NIL)
-			break;
+			return relids;
 		foreach(cell, referencing)
 		{
 			RelationFacts *facts = relation_facts(lfirst_oid(cell), context);
+			Effect	   *effect;
 
 			relids = lappend_oid(relids, lfirst_oid(cell));
-			if (facts != NULL)
-				set_risk(add_effect(context, CAUSE_DROP_CASCADE, facts,
-									AccessExclusiveLock), RISK_LOSES_DATA);
+			if (facts == NULL)
+				continue;
+			effect = add_effect(context, CAUSE_DROP_CASCADE, facts,
+								AccessExclusiveLock);
+			effect->truncates = true;
+			set_risk(effect, RISK_LOSES_DATA);
 		}
 	}
+}
+
+/* The sequences of a table's serial and identity columns. */
+void
+add_locks_on_sequences(EffectContext *context, Oid relid, LOCKMODE lockmode)
+{
+	ListCell   *cell;
+
+	if (!OidIsValid(relid))
+		return;
+	foreach(cell, getOwnedSequences(relid))
+		add_lock_on(context, lfirst_oid(cell), lockmode);
 }

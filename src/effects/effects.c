@@ -60,6 +60,19 @@ static const Describer describers[] =
 	{T_AlterEnumStmt, describe_alter_enum},
 	{T_AlterTableMoveAllStmt, describe_move_all},
 	{T_DropOwnedStmt, describe_drop_owned},
+	{T_ReassignOwnedStmt, describe_reassign_owned},
+	{T_AlterOwnerStmt, describe_alter_owner},
+	{T_RuleStmt, describe_rule},
+	{T_ViewStmt, describe_view},
+	{T_CreatePolicyStmt, describe_create_policy},
+	{T_AlterPolicyStmt, describe_alter_policy},
+	{T_CreateStatsStmt, describe_create_statistics},
+	{T_CommentStmt, describe_comment},
+	{T_SecLabelStmt, describe_security_label},
+	{T_AlterSeqStmt, describe_alter_sequence},
+	{T_LockStmt, describe_lock},
+	{T_CreatePublicationStmt, describe_create_publication},
+	{T_AlterPublicationStmt, describe_alter_publication},
 	{T_DropdbStmt, describe_drop_database},
 	{T_DoStmt, describe_opaque},
 	{T_CallStmt, describe_opaque},
@@ -141,8 +154,22 @@ describe_create_schema(Node *statement, EffectContext *context)
 {
 	ListCell   *cell;
 
+	List	   *made = NIL;
+
+	/* what the schema will have hides relations of that name elsewhere */
+	foreach(cell, castNode(CreateSchemaStmt, statement)->schemaElts)
+	{
+		Node	   *element = lfirst(cell);
+
+		if (IsA(element, CreateStmt))
+			made = lappend(made, ((CreateStmt *) element)->relation->relname);
+		else if (IsA(element, ViewStmt))
+			made = lappend(made, ((ViewStmt *) element)->view->relname);
+	}
+	context->made = made;
 	foreach(cell, castNode(CreateSchemaStmt, statement)->schemaElts)
 		(void) describe_effects(lfirst(cell), context);
+	context->made = NIL;
 }
 
 /*
@@ -156,7 +183,8 @@ target_relation(RangeVar *relation, TargetPermission permission,
 {
 	Oid			relid;
 
-	if (relation == NULL)
+	if (relation == NULL || (relation->schemaname == NULL &&
+							 name_is_listed(context->made, relation->relname)))
 		return NULL;
 	if (context->overlay != NULL)
 		return relation_in_script(relation, permission, context);
@@ -452,7 +480,86 @@ add_effect(EffectContext *context, EffectCause cause,
 	effect->subcommand = -1;
 	effect->location = -1;
 	context->effects = lappend(context->effects, effect);
+	if (relation != NULL)
+		relation->lockmode = Max(relation->lockmode, lockmode);
 	return effect;
+}
+
+/*
+ * Add a lock, with "below" on all that inherits from the relation as well,
+ * unless the effects so far have it.  Takes NULL for a relation that is gone.
+ */
+void
+add_lock(EffectContext *context, RelationFacts *relation, LOCKMODE lockmode,
+		 bool below)
+{
+	Effect	   *effect;
+
+	if (relation == NULL ||
+		(relation->lockmode >= lockmode &&
+		 (!below || relation->lockmode_below >= lockmode)))
+		return;
+	effect = add_effect(context, CAUSE_METADATA, relation, lockmode);
+	if (below)
+		relation->lockmode_below = effect->lockmode_below = lockmode;
+}
+
+void
+add_lock_on(EffectContext *context, Oid relid, LOCKMODE lockmode)
+{
+	if (OidIsValid(relid))
+		add_lock(context, relation_facts(relid, context), lockmode, false);
+}
+
+/*
+ * The tables that a command reaches which goes down from table to table, and
+ * not below one for which stops() is true: a list of OIDs without relid
+ * itself.
+ */
+List *
+tables_reached(Oid relid, TreePredicate stops, void *arg)
+{
+	List	   *reached = NIL;
+	List	   *level = list_make1_oid(relid);
+
+	while (level != NIL)
+	{
+		List	   *next = NIL;
+		ListCell   *cell;
+
+		foreach(cell, level)
+		{
+			List	   *children = find_inheritance_children(lfirst_oid(cell),
+															 NoLock);
+			ListCell   *inner;
+
+			reached = list_concat_unique_oid(reached, children);
+			foreach(inner, children)
+			{
+				if (!stops(lfirst_oid(inner), arg))
+					next = lappend_oid(next, lfirst_oid(inner));
+			}
+		}
+		level = next;
+	}
+	return reached;
+}
+
+/* The members of a tree, its root included, for which a predicate is true. */
+List *
+tables_that(Oid relid, TreePredicate predicate, void *arg)
+{
+	List	   *tree = lock_tree(relid);
+	List	   *members = NIL;
+	ListCell   *cell;
+
+	foreach(cell, tree)
+	{
+		if (predicate(lfirst_oid(cell), arg))
+			members = lappend_oid(members, lfirst_oid(cell));
+	}
+	unlock_tree(tree);
+	return members;
 }
 
 /*
@@ -470,9 +577,7 @@ set_work(Effect *effect, EffectWork work, const char *reason)
 
 	/* an index, or the storage of a table, is not made for its children */
 	if (effect->relation->relkind == RELKIND_RELATION &&
-		(work == WORK_INDEX_BUILD || work == WORK_INDEX_REBUILD ||
-		 effect->cause == CAUSE_SET_STORAGE_OF_TABLE ||
-		 effect->cause == CAUSE_VACUUM_FULL || effect->cause == CAUSE_CLUSTER))
+		effect->lockmode_below == NoLock)
 		effect->alone = true;
 	effect->size_bytes = effect_table_bytes(effect);
 	if (work == WORK_REWRITE)

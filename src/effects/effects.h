@@ -106,6 +106,8 @@ typedef struct RelationFacts
 	uint64		index_bytes;	/* all indexes, whole partition tree */
 	uint64		own_bytes;		/* of table_bytes, what is not of children */
 	LOCKMODE	held_lockmode;	/* strongest lock this transaction holds */
+	LOCKMODE	lockmode;		/* strongest of the effects so far */
+	LOCKMODE	lockmode_below; /* the same for all tables below */
 	struct OverlayRelation *overlay;	/* what the script changed, or NULL */
 } RelationFacts;
 
@@ -118,9 +120,10 @@ typedef struct Effect
 	LOCKMODE	lockmode;
 	EffectWork	work;
 	EffectRisk	risk;
-	bool		below;			/* all tables below get the same lock, and the
-								 * work is done there as well */
-	List	   *spared;			/* OIDs of those where it is not done */
+	LOCKMODE	lockmode_below; /* on the tables that inherit from it, where
+								 * the work is done as well; NoLock: neither */
+	List	   *members;		/* OIDs of those, if not all are concerned */
+	List	   *spared;			/* OIDs of those that are locked only */
 	bool		truncates;		/* replaces the storage by an empty one */
 	bool		alone;			/* children are not concerned: ONLY, or a
 								 * command that does not recurse */
@@ -135,6 +138,8 @@ typedef struct EffectContext
 	const char *source_text;	/* whole source the locations refer to */
 	struct Overlay *overlay;	/* NULL: the statement is about to run */
 	List	   *effects;		/* of Effect, in order of discovery */
+	List	   *dropped;		/* descriptions of what else is dropped */
+	List	   *made;			/* names that CREATE SCHEMA makes */
 	List	   *relations;		/* of RelationFacts */
 } EffectContext;
 

@@ -7,8 +7,10 @@
  */
 #include "postgres.h"
 
+#include "access/relation.h"
 #include "catalog/index.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_class.h"
 #include "commands/defrem.h"
 #include "common/catalog.h"
 #include "effects/describe.h"
@@ -16,12 +18,20 @@
 #include "nodes/makefuncs.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
 
+static List *partitions_with_index(IndexStmt *stmt, Oid relid,
+								   EffectContext *context);
 static bool index_exists(IndexStmt *stmt, RelationFacts *relation,
 						 EffectContext *context);
 static RelationFacts *table_of_index(RangeVar *index,
 									 TargetPermission permission,
 									 EffectContext *context);
+static void add_index_locks(ReindexStmt *stmt, Oid table,
+							EffectContext *context);
+static void describe_reindex_scope(Oid schema, bool concurrent,
+								   EffectContext *context);
+static bool has_indexes(RelationFacts *relation, bool concurrent);
 static bool reindex_is_concurrent(ReindexStmt *stmt);
 
 /* CREATE INDEX reads the whole table; writers wait unless CONCURRENTLY. */
@@ -39,6 +49,8 @@ describe_create_index(Node *statement, EffectContext *context)
 						stmt->concurrent ? ShareUpdateExclusiveLock :
 						ShareLock);
 	effect->object = quoted_name(stmt->idxname);
+	if (relation->relkind == RELKIND_PARTITIONED_TABLE && stmt->relation->inh)
+		effect->lockmode_below = effect->lockmode;
 
 	/* the lock is taken even if the index is there already */
 	if (stmt->if_not_exists && index_exists(stmt, relation, context))
@@ -46,7 +58,25 @@ describe_create_index(Node *statement, EffectContext *context)
 	/* ON ONLY a partitioned table makes an empty, invalid parent index */
 	if (relation->relkind == RELKIND_PARTITIONED_TABLE && !stmt->relation->inh)
 		return;
+	if (effect->lockmode_below != NoLock && context->overlay == NULL)
+		effect->spared = partitions_with_index(stmt, relation->relid, context);
 	set_work(effect, WORK_INDEX_BUILD, NULL);
+}
+
+/* Those that have an equal index, which becomes part of the new one. */
+static List *
+partitions_with_index(IndexStmt *stmt, Oid relid, EffectContext *context)
+{
+	Relation	rel = try_relation_open(relid, AccessShareLock);
+	List	   *found;
+
+	if (rel == NULL)
+		return NIL;
+	found = tables_with_index(relid, relid,
+							  wanted_index_of_statement(stmt, rel,
+														context->source_text));
+	relation_close(rel, AccessShareLock);
+	return found;
 }
 
 static bool
@@ -66,7 +96,8 @@ index_exists(IndexStmt *stmt, RelationFacts *relation, EffectContext *context)
  * CONCURRENTLY.
  */
 void
-describe_drop_index(RangeVar *index, bool concurrent, EffectContext *context)
+describe_drop_index(RangeVar *index, bool concurrent, bool cascade,
+					EffectContext *context)
 {
 	RelationFacts *table = table_of_index(index, PERMISSION_DROP, context);
 	Effect	   *effect;
@@ -78,6 +109,16 @@ describe_drop_index(RangeVar *index, bool concurrent, EffectContext *context)
 						AccessExclusiveLock);
 	effect->object = range_var_display_name(index);
 	measure_relation(table);
+	if (context->overlay == NULL && !concurrent)
+	{
+		ObjectAddress root;
+
+		ObjectAddressSet(root, RelationRelationId,
+						 RangeVarGetRelid(index, NoLock, true));
+		if (get_rel_relkind(root.objectId) == RELKIND_PARTITIONED_INDEX)
+			effect->lockmode_below = AccessExclusiveLock;
+		add_deletion(&root, cascade, context);
+	}
 }
 
 /* Facts about the table of an index, or NULL where PostgreSQL is to speak. */
@@ -130,20 +171,100 @@ describe_reindex(Node *statement, EffectContext *context)
 									   context);
 			break;
 		case REINDEX_OBJECT_SCHEMA:
-		case REINDEX_OBJECT_SYSTEM:
-		case REINDEX_OBJECT_DATABASE:
-			effect = add_effect(context, CAUSE_REINDEX, NULL, lockmode);
-			effect->object = quoted_name(stmt->name);
-			set_work(effect, WORK_INDEX_REBUILD,
-					 "every index there is rebuilt, one table after another");
+			describe_reindex_scope(get_namespace_oid(stmt->name, true),
+								   concurrent, context);
 			return;
+		case REINDEX_OBJECT_DATABASE:
+			describe_reindex_scope(InvalidOid, concurrent, context);
+			return;
+		case REINDEX_OBJECT_SYSTEM:
+			return;				/* the catalogs are never judged */
 	}
 	if (relation == NULL)
 		return;
 	effect = add_effect(context, CAUSE_REINDEX, relation, lockmode);
+	if (relation->relkind == RELKIND_PARTITIONED_TABLE)
+		effect->lockmode_below = lockmode;
 	if (stmt->kind == REINDEX_OBJECT_INDEX)
 		effect->object = range_var_display_name(stmt->relation);
-	set_work(effect, WORK_INDEX_REBUILD, NULL);
+	if (!concurrent && OidIsValid(relation->relid))
+		add_index_locks(stmt, relation->relid, context);
+	if (stmt->kind == REINDEX_OBJECT_INDEX ||
+		has_indexes(relation, concurrent))
+		set_work(effect, WORK_INDEX_REBUILD, NULL);
+}
+
+/* One table after another, each in a transaction of its own. */
+static void
+describe_reindex_scope(Oid schema, bool concurrent, EffectContext *context)
+{
+	ListCell   *cell;
+
+	foreach(cell, tables_of_schema(schema))
+	{
+		RelationFacts *facts = relation_facts(lfirst_oid(cell), context);
+		Effect	   *effect;
+
+		if (facts == NULL || !has_indexes(facts, concurrent))
+			continue;
+		effect = add_effect(context, CAUSE_REINDEX, facts,
+							concurrent ? ShareUpdateExclusiveLock : ShareLock);
+		set_work(effect, WORK_INDEX_REBUILD, NULL);
+	}
+}
+
+/* Queries that are planned meanwhile look at all indexes of the table. */
+static void
+add_index_locks(ReindexStmt *stmt, Oid table, EffectContext *context)
+{
+	Relation	rel;
+	ListCell   *cell;
+
+	if (stmt->kind == REINDEX_OBJECT_INDEX)
+	{
+		if (context->overlay == NULL)
+			add_lock_on(context, RangeVarGetRelid(stmt->relation, NoLock, true),
+						AccessExclusiveLock);
+		return;
+	}
+	rel = try_relation_open(table, AccessShareLock);
+	if (rel == NULL)
+		return;
+	foreach(cell, RelationGetIndexList(rel))
+		add_lock_on(context, lfirst_oid(cell), AccessExclusiveLock);
+	if (OidIsValid(rel->rd_rel->reltoastrelid))
+		add_index_locks(stmt, rel->rd_rel->reltoastrelid, context);
+	relation_close(rel, AccessShareLock);
+}
+
+/*
+ * A partitioned table may have none of its own, but partitions that do.
+ * CONCURRENTLY leaves exclusion constraints and invalid indexes out.
+ */
+static bool
+has_indexes(RelationFacts *relation, bool concurrent)
+{
+	Relation	rel;
+	bool		found = false;
+	ListCell   *cell;
+
+	if (!OidIsValid(relation->relid) ||
+		relation->relkind == RELKIND_PARTITIONED_TABLE)
+		return true;
+	rel = try_relation_open(relation->relid, AccessShareLock);
+	if (rel == NULL)
+		return false;
+	foreach(cell, RelationGetIndexList(rel))
+	{
+		Relation	index = relation_open(lfirst_oid(cell), AccessShareLock);
+
+		if (!concurrent || (index->rd_index->indisvalid &&
+							!index->rd_index->indisexclusion))
+			found = true;
+		relation_close(index, AccessShareLock);
+	}
+	relation_close(rel, AccessShareLock);
+	return found;
 }
 
 static bool

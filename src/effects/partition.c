@@ -7,12 +7,12 @@
  */
 #include "postgres.h"
 
-#include "access/attmap.h"
 #include "access/relation.h"
 #include "access/table.h"
-#include "catalog/index.h"
 #include "catalog/namespace.h"
 #include "catalog/partition.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_constraint.h"
 #include "common/compat.h"
 #include "effects/describe.h"
 #include "effects/overlay.h"
@@ -26,23 +26,28 @@
 #include "utils/partcache.h"
 #include "utils/rel.h"
 
+/* What the rows of a partition must fulfil. */
+typedef struct PartitionBound
+{
+	Relation	parent;			/* the columns are those of this table */
+	List	   *condition;
+	EffectContext *context;
+} PartitionBound;
+
 static List *bound_constraint(EffectContext *context, Relation parent,
 							  const RangeVar *partition,
 							  PartitionBoundSpec *bound);
 static bool can_be_attached(EffectContext *context, Relation parent,
 							Relation partition);
-static bool rows_must_be_checked(Relation parent, Relation partition,
-								 List *constraint,
-								 const OverlayRelation *overlay);
+static List *attached_condition(Relation parent, List *constraint);
+static bool bound_is_implied(Oid relid, void *arg);
 static void describe_default_partition(EffectContext *context,
 									   EffectCause cause, Relation parent,
 									   const RangeVar *partition,
 									   PartitionBoundSpec *bound);
 static void describe_missing_indexes(AlterContext *alter, Relation parent,
-									 Relation child,
 									 RelationFacts *partition);
-static bool has_equal_index(Relation parent_index, Relation partition,
-							AttrMap *map);
+static void describe_detached_keys(Oid partition, EffectContext *context);
 static void describe_create_foreign_keys(CreateStmt *stmt,
 										 EffectContext *context);
 static void describe_referenced_table(Constraint *constraint,
@@ -60,9 +65,14 @@ describe_attach_partition(AlterContext *alter)
 	Relation	parent;
 	Relation	child;
 	List	   *constraint;
+	PartitionBound wanted = {NULL, NIL, alter->effects};
 	Effect	   *effect;
 
-	/* for an index there is nothing but the catalog */
+	if (alter->relation->relkind == RELKIND_PARTITIONED_INDEX)
+		add_lock(alter->effects,
+				 target_relation(command->name, PERMISSION_OWNER,
+								 alter->effects),
+				 AccessExclusiveLock, false);
 	if (alter->relation->relkind != RELKIND_PARTITIONED_TABLE)
 		return;
 	(void) add_alter_effect(alter, CAUSE_METADATA, NULL);
@@ -73,6 +83,7 @@ describe_attach_partition(AlterContext *alter)
 	effect = add_effect(alter->effects, CAUSE_ATTACH_PARTITION, partition,
 						AccessExclusiveLock);
 	effect->subcommand = alter->subcommand;
+	effect->lockmode_below = AccessExclusiveLock;
 	if (command->bound == NULL)
 		return;
 	if (!alter_has_relation(alter))
@@ -87,6 +98,7 @@ describe_attach_partition(AlterContext *alter)
 	parent = try_relation_open(alter->relation->relid, AccessShareLock);
 	if (parent == NULL)
 		return;
+	wanted.parent = parent;
 	if (OidIsValid(partition->relid))
 	{
 		child = try_relation_open(partition->relid, AccessShareLock);
@@ -99,13 +111,19 @@ describe_attach_partition(AlterContext *alter)
 		}
 		constraint = bound_constraint(alter->effects, parent, command->name,
 									  command->bound);
-		if (rows_must_be_checked(parent, child, constraint,
-								 partition->overlay))
+		wanted.condition = attached_condition(parent, constraint);
+		relation_close(child, AccessShareLock);
+		if (wanted.condition != NIL)
+			effect->spared = tables_that(partition->relid, bound_is_implied,
+										 &wanted);
+		if (wanted.condition != NIL &&
+			!list_member_oid(effect->spared, partition->relid))
 			set_work(effect, WORK_SCAN,
 					 "every row is checked against the partition bound");
-		describe_missing_indexes(alter, parent, child, partition);
-		relation_close(child, AccessShareLock);
+		describe_missing_indexes(alter, parent, partition);
 	}
+	add_cloned_foreign_keys(alter->relation->relid, partition->relid,
+							alter->effects);
 	describe_default_partition(alter->effects, CAUSE_ATTACH_PARTITION, parent,
 							   command->name, command->bound);
 	relation_close(parent, AccessShareLock);
@@ -161,21 +179,15 @@ bound_constraint(EffectContext *context, Relation parent,
 	return get_qual_from_partbound(parent, bound);
 }
 
-/*
- * Whether ATExecAttachPartition() reads the partition: unless its constraints
- * imply the bound and those of the parent, if that is a partition itself.
- */
-static bool
-rows_must_be_checked(Relation parent, Relation partition, List *constraint,
-					 const OverlayRelation *overlay)
+/* What rows of an attached partition fulfil, with the bounds of its parents. */
+static List *
+attached_condition(Relation parent, List *constraint)
 {
 	constraint = list_concat_copy(constraint, RelationGetPartitionQual(parent));
 	if (constraint == NIL)
-		return false;
+		return NIL;
 	constraint = (List *) eval_const_expressions(NULL, (Node *) constraint);
-	constraint = list_make1(make_ands_explicit(constraint));
-	constraint = map_partition_varattnos(constraint, 1, partition, parent);
-	return !constraints_imply(partition, constraint, NIL, overlay);
+	return list_make1(make_ands_explicit(constraint));
 }
 
 /*
@@ -189,9 +201,8 @@ describe_default_partition(EffectContext *context, EffectCause cause,
 {
 	PartitionDesc descriptor = RelationGetPartitionDesc(parent, true);
 	Oid			default_oid = get_default_oid_from_partdesc(descriptor);
-	List	   *constraint;
+	PartitionBound wanted = {parent, NIL, context};
 	RelationFacts *facts;
-	Relation	rel;
 	Effect	   *effect;
 
 	if (!OidIsValid(default_oid) || bound->is_default)
@@ -200,75 +211,72 @@ describe_default_partition(EffectContext *context, EffectCause cause,
 	if (facts == NULL)
 		return;
 	effect = add_effect(context, cause, facts, AccessExclusiveLock);
-	constraint = bound_constraint(context, parent, partition, bound);
-	if (constraint == NIL)
+	wanted.condition = bound_constraint(context, parent, partition, bound);
+	if (wanted.condition == NIL)
 		return;
-	rel = try_relation_open(default_oid, AccessShareLock);
+	wanted.condition = get_proposed_default_constraint(wanted.condition);
+
+	/* a proof for the default partition holds for all below it */
+	effect->spared = tables_that(default_oid, bound_is_implied, &wanted);
+	if (list_member_oid(effect->spared, default_oid))
+		return;
+	effect->lockmode_below = AccessExclusiveLock;
+	set_work(effect, WORK_SCAN,
+			 "the default partition is read for rows of the new one");
+}
+
+/*
+ * Whether the constraints of a table imply what rows of the new partition, or
+ * of the default one, fulfil: the proof that PostgreSQL makes instead of
+ * reading it.
+ */
+static bool
+bound_is_implied(Oid relid, void *arg)
+{
+	PartitionBound *wanted = arg;
+	Relation	rel = try_relation_open(relid, AccessShareLock);
+	List	   *condition;
+	bool		is_implied;
+
 	if (rel == NULL)
-		return;
-	constraint = get_proposed_default_constraint(constraint);
-	if (!constraints_imply(rel, map_partition_varattnos(constraint, 1, rel,
-														parent), NIL,
-						   facts->overlay))
-		set_work(effect, WORK_SCAN,
-				 "the default partition is read for rows of the new one");
+		return true;
+	condition = map_partition_varattnos(wanted->condition, 1, rel,
+										wanted->parent);
+	is_implied = constraints_imply(rel, condition, NIL,
+								   overlay_of(relid, wanted->context));
 	relation_close(rel, AccessShareLock);
+	return is_implied;
 }
 
 /* Indexes of the parent that the new partition lacks are built then. */
 static void
-describe_missing_indexes(AlterContext *alter, Relation parent, Relation child,
+describe_missing_indexes(AlterContext *alter, Relation parent,
 						 RelationFacts *partition)
 {
 	ListCell   *cell;
-	AttrMap    *map;
 
-	map = build_attrmap_by_name(RelationGetDescr(child),
-								RelationGetDescr(parent)
-								COMPAT_ATTRMAP_MISSING_OK);
 	foreach(cell, RelationGetIndexList(parent))
 	{
 		Relation	index = relation_open(lfirst_oid(cell), AccessShareLock);
+		List	   *spared;
+		Effect	   *effect;
 
-		if (!has_equal_index(index, child, map))
+		spared = tables_with_index_in(partition->relid,
+									  alter->relation->relid,
+									  wanted_index_of(index));
+		if (!list_member_oid(spared, partition->relid))
 		{
-			Effect	   *effect = add_effect(alter->effects,
-											CAUSE_ATTACH_PARTITION,
-											partition, AccessExclusiveLock);
-
+			effect = add_effect(alter->effects, CAUSE_ATTACH_PARTITION,
+								partition, AccessExclusiveLock);
 			effect->object = quoted_name(RelationGetRelationName(index));
 			effect->subcommand = alter->subcommand;
+			effect->lockmode_below = AccessExclusiveLock;
+			effect->spared = spared;
 			set_work(effect, WORK_INDEX_BUILD,
 					 "it lacks an index of the parent, which is built");
 		}
 		relation_close(index, AccessShareLock);
 	}
-	free_attrmap(map);
-}
-
-static bool
-has_equal_index(Relation parent_index, Relation partition, AttrMap *map)
-{
-	IndexInfo  *wanted = BuildIndexInfo(parent_index);
-	bool		found = false;
-	ListCell   *cell;
-
-	foreach(cell, RelationGetIndexList(partition))
-	{
-		Relation	index = relation_open(lfirst_oid(cell), AccessShareLock);
-
-		if (index->rd_index->indisvalid &&
-			CompareIndexInfo(BuildIndexInfo(index), wanted,
-							 index->rd_indcollation,
-							 parent_index->rd_indcollation,
-							 index->rd_opfamily, parent_index->rd_opfamily,
-							 map))
-			found = true;
-		relation_close(index, AccessShareLock);
-		if (found)
-			break;
-	}
-	return found;
 }
 
 /* DETACH PARTITION: the catalog only, but everybody waits for the parent. */
@@ -287,9 +295,54 @@ describe_detach_partition(AlterContext *alter)
 		measure_relation(effect->relation);
 	partition = target_relation(command->name, PERMISSION_ANYBODY,
 								alter->effects);
-	if (partition != NULL)
-		(void) add_effect(alter->effects, CAUSE_METADATA, partition,
-						  AccessExclusiveLock);
+	if (partition == NULL)
+		return;
+	add_lock(alter->effects, partition, AccessExclusiveLock,
+			 !command->concurrent);
+	if (!command->concurrent && alter_has_relation(alter) &&
+		OidIsValid(partition->relid))
+	{
+		add_lock_on(alter->effects,
+					get_default_partition_oid(alter->relation->relid),
+					AccessExclusiveLock);
+		describe_detached_keys(partition->relid, alter->effects);
+	}
+}
+
+/*
+ * Foreign keys that the partition had from its parent become its own, with
+ * new triggers on the table it refers to; those that referred to it as a part
+ * of its parent are dropped.
+ */
+static void
+describe_detached_keys(Oid partition, EffectContext *context)
+{
+	List	   *keys = foreign_keys_of(partition, true);
+	ListCell   *cell;
+
+	foreach(cell, keys)
+	{
+		const ForeignKey *key = lfirst(cell);
+		ObjectAddress root;
+
+		if (!OidIsValid(key->parent))
+			continue;
+		if (key->referencing == partition &&
+			!foreign_key_parent_is_listed(key, keys))
+			add_lock_of_referenced(key->referenced, ShareRowExclusiveLock,
+								   context);
+		if (key->referenced == partition)
+		{
+			RelationFacts *facts = relation_facts(key->referencing, context);
+
+			ObjectAddressSet(root, ConstraintRelationId, key->oid);
+			add_deletion(&root, false, context);
+			if (facts != NULL)
+				set_work(add_effect(context, CAUSE_DETACH_PARTITION, facts,
+									ShareLock), WORK_FK_SCAN,
+						 "it must not refer to rows of the partition");
+		}
+	}
 }
 
 /*
@@ -333,6 +386,7 @@ describe_create_table(Node *statement, EffectContext *context)
 			describe_default_partition(context, CAUSE_CREATE_PARTITION, rel,
 									   stmt->relation, stmt->partbound);
 			relation_close(rel, AccessShareLock);
+			add_cloned_foreign_keys(parent->relid, InvalidOid, context);
 		}
 	}
 	describe_create_foreign_keys(stmt, context);
@@ -376,6 +430,6 @@ describe_referenced_table(Constraint *constraint, EffectContext *context)
 		return;
 	facts = target_relation(constraint->pktable, PERMISSION_ANYBODY, context);
 	if (facts != NULL)
-		(void) add_effect(context, CAUSE_METADATA, facts,
-						  ShareRowExclusiveLock);
+		add_lock(context, facts, ShareRowExclusiveLock,
+				 facts->relkind == RELKIND_PARTITIONED_TABLE);
 }

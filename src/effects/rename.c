@@ -8,21 +8,26 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/relation.h"
 #include "catalog/dependency.h"
 #include "catalog/namespace.h"
 #include "catalog/objectaddress.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_constraint.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_type.h"
+#include "common/compat.h"
 #include "effects/describe.h"
 #include "effects/overlay.h"
 #include "nodes/makefuncs.h"
 #include "parser/parse_type.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/syscache.h"
 
 static void describe_rename_relation(RenameStmt *stmt, EffectContext *context);
+static bool goes_down(RenameStmt *stmt, RelationFacts *relation);
 static void describe_rename_attribute(RenameStmt *stmt, RelationFacts *type,
 									  EffectContext *context);
 static void describe_rename_other(RenameStmt *stmt, EffectContext *context);
@@ -61,7 +66,8 @@ describe_rename_relation(RenameStmt *stmt, EffectContext *context)
 	/* ALTER TABLE ... RENAME is taken for an index or view as well */
 	if (relation->relkind == RELKIND_INDEX ||
 		relation->relkind == RELKIND_PARTITIONED_INDEX)
-		lockmode = ShareUpdateExclusiveLock;
+		lockmode = stmt->renameType == OBJECT_INDEX ?
+			ShareUpdateExclusiveLock : AccessExclusiveLock;
 	else if (stmt->renameType == OBJECT_COLUMN ||
 			 stmt->renameType == OBJECT_ATTRIBUTE)
 		cause = CAUSE_RENAME_COLUMN;
@@ -70,11 +76,49 @@ describe_rename_relation(RenameStmt *stmt, EffectContext *context)
 
 	effect = add_effect(context, cause, relation, lockmode);
 	effect->object = quoted_name(stmt->subname);
+	if (goes_down(stmt, relation))
+		effect->lockmode_below = lockmode;
 	if (cause != CAUSE_METADATA)
 		set_risk(effect, RISK_BREAKS_CLIENTS);
 	if (stmt->renameType == OBJECT_ATTRIBUTE && OidIsValid(relation->relid) &&
 		stmt->behavior == DROP_CASCADE)
 		describe_rename_attribute(stmt, relation, context);
+}
+
+/* A column, an inherited constraint and a row trigger are renamed below. */
+static bool
+goes_down(RenameStmt *stmt, RelationFacts *relation)
+{
+	HeapTuple	tuple;
+	Oid			constraint;
+	bool		inherited = false;
+
+	if (!OidIsValid(relation->relid))
+		return false;
+	switch (stmt->renameType)
+	{
+		case OBJECT_COLUMN:
+			return stmt->relation->inh;
+		case OBJECT_TRIGGER:
+			return relation->relkind == RELKIND_PARTITIONED_TABLE;
+		case OBJECT_TABCONSTRAINT:
+			break;
+		default:				/* the rest is of the relation alone */
+			return false;
+	}
+	constraint = get_relation_constraint_oid(relation->relid, stmt->subname,
+											 true);
+	tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(constraint));
+	if (HeapTupleIsValid(tuple))
+	{
+		Form_pg_constraint form = (Form_pg_constraint) GETSTRUCT(tuple);
+
+		inherited = (form->contype == CONSTRAINT_CHECK ||
+					 form->contype == COMPAT_CONSTRAINT_NOTNULL) &&
+			!form->connoinherit;
+		ReleaseSysCache(tuple);
+	}
+	return inherited && stmt->relation->inh;
 }
 
 /* The tables made OF a composite type follow it. */
@@ -93,6 +137,7 @@ describe_rename_attribute(RenameStmt *stmt, RelationFacts *type,
 			continue;
 		effect = add_effect(context, CAUSE_RENAME_COLUMN, facts,
 							AccessExclusiveLock);
+		effect->lockmode_below = AccessExclusiveLock;
 		effect->object = quoted_name(stmt->subname);
 		set_risk(effect, RISK_BREAKS_CLIENTS);
 	}
@@ -196,4 +241,6 @@ describe_set_schema(Node *statement, EffectContext *context)
 						AccessExclusiveLock);
 	effect->object = quoted_name(stmt->newschema);
 	set_risk(effect, RISK_BREAKS_CLIENTS);
+	if (context->overlay == NULL)
+		add_locks_on_sequences(context, relation->relid, AccessExclusiveLock);
 }

@@ -7,12 +7,20 @@
  */
 #include "postgres.h"
 
+#include "access/relation.h"
+#include "catalog/pg_class.h"
 #include "commands/defrem.h"
 #include "common/compat.h"
 #include "effects/describe.h"
+#include "miscadmin.h"
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
 
 static bool vacuum_is_full(VacuumStmt *stmt);
+static void describe_rewrite_of_all(EffectCause cause,
+									EffectContext *context);
+static bool may_not_maintain(Oid relid, void *arg);
+static bool is_clustered(Oid relid);
 static Effect *describe_rewrite(RangeVar *name, EffectCause cause,
 								EffectContext *context);
 
@@ -26,7 +34,7 @@ describe_vacuum(Node *statement, EffectContext *context)
 	if (!vacuum_is_full(stmt))
 		return;
 	if (stmt->rels == NIL)
-		(void) describe_rewrite(NULL, CAUSE_VACUUM_FULL, context);
+		describe_rewrite_of_all(CAUSE_VACUUM_FULL, context);
 	foreach(cell, stmt->rels)
 		(void) describe_rewrite(lfirst_node(VacuumRelation, cell)->relation,
 								CAUSE_VACUUM_FULL, context);
@@ -47,22 +55,65 @@ vacuum_is_full(VacuumStmt *stmt)
 	return false;
 }
 
-/* A table copied under AccessExclusiveLock; without a name, every table. */
+/* Every table of the database, or those that were clustered once. */
+static void
+describe_rewrite_of_all(EffectCause cause, EffectContext *context)
+{
+	ListCell   *cell;
+
+	foreach(cell, tables_of_schema(InvalidOid))
+	{
+		RelationFacts *facts = relation_facts(lfirst_oid(cell), context);
+
+		if (facts != NULL && !may_not_maintain(facts->relid, NULL) &&
+			(cause != CAUSE_CLUSTER || is_clustered(facts->relid)))
+			set_work(add_effect(context, cause, facts, AccessExclusiveLock),
+					 WORK_REWRITE, NULL);
+	}
+}
+
+/* Tables of others are left out, with a WARNING at most. */
+static bool
+may_not_maintain(Oid relid, void *arg)
+{
+	return !compat_may_maintain(relid, GetUserId());
+}
+
+static bool
+is_clustered(Oid relid)
+{
+	Relation	rel = try_relation_open(relid, AccessShareLock);
+	bool		found = false;
+	ListCell   *cell;
+
+	if (rel == NULL)
+		return false;
+	foreach(cell, RelationGetIndexList(rel))
+		if (get_index_isclustered(lfirst_oid(cell)))
+		found = true;
+	relation_close(rel, AccessShareLock);
+	return found;
+}
+
+/* A table copied under AccessExclusiveLock, with the partitions below. */
 static Effect *
 describe_rewrite(RangeVar *name, EffectCause cause, EffectContext *context)
 {
-	RelationFacts *relation = NULL;
+	RelationFacts *relation = target_relation(name, PERMISSION_ANYBODY,
+											  context);
 	Effect	   *effect;
 
-	if (name != NULL)
-	{
-		relation = target_relation(name, PERMISSION_ANYBODY, context);
-		if (relation == NULL)
-			return NULL;
-	}
+	if (relation == NULL)
+		return NULL;
 	effect = add_effect(context, cause, relation, AccessExclusiveLock);
-	set_work(effect, WORK_REWRITE, name ? NULL :
-			 "every table is rewritten, one after another");
+	if (relation->relkind == RELKIND_PARTITIONED_TABLE)
+	{
+		effect->lockmode_below = AccessExclusiveLock;
+		if (OidIsValid(relation->relid))
+			effect->spared = tables_that(relation->relid, may_not_maintain,
+										 NULL);
+	}
+	set_work(effect, WORK_REWRITE, NULL);
 	return effect;
 }
 
@@ -72,6 +123,11 @@ describe_cluster(Node *statement, EffectContext *context)
 {
 	Effect	   *effect;
 
+	if (compat_cluster_relation(statement) == NULL)
+	{
+		describe_rewrite_of_all(CAUSE_CLUSTER, context);
+		return;
+	}
 	effect = describe_rewrite(compat_cluster_relation(statement),
 							  CAUSE_CLUSTER, context);
 	if (effect != NULL && compat_cluster_is_concurrent(statement))
@@ -92,6 +148,8 @@ describe_refresh(Node *statement, EffectContext *context)
 	effect = add_effect(context, CAUSE_REFRESH, relation,
 						stmt->concurrent ? ExclusiveLock :
 						AccessExclusiveLock);
-	if (!stmt->skipData)
+	if (stmt->concurrent)
+		set_work(effect, WORK_SCAN, "its rows are compared with the new ones");
+	else
 		set_work(effect, WORK_REWRITE, NULL);
 }

@@ -20,6 +20,8 @@
 #include "utils/rel.h"
 
 static bool domain_reads_tables(AlterDomainStmt *stmt);
+static void describe_dropped_attribute(AlterTableCmd *command, Oid relid,
+									   EffectContext *context);
 static void describe_attribute(AlterTableCmd *command, RelationFacts *table,
 							   EffectContext *context);
 
@@ -45,7 +47,9 @@ describe_alter_domain(Node *statement, EffectContext *context)
 		RelationFacts *facts = relation_facts(lfirst_oid(cell), context);
 		Effect	   *effect;
 
-		if (facts == NULL)
+		/* the partitions of a partitioned table come by themselves */
+		if (facts == NULL || (facts->relkind != RELKIND_RELATION &&
+							  facts->relkind != RELKIND_MATVIEW))
 			continue;
 		effect = add_effect(context, CAUSE_ALTER_DOMAIN, facts, ShareLock);
 		effect->object = quoted_name(stmt->name);
@@ -114,6 +118,10 @@ describe_alter_composite(AlterTableStmt *stmt, EffectContext *context)
 							 true);
 	if (!OidIsValid(type))
 		return;
+	add_lock_on(context, get_typ_typrelid(type), AccessExclusiveLock);
+	foreach(cell, stmt->cmds)
+		describe_dropped_attribute(lfirst_node(AlterTableCmd, cell),
+								   get_typ_typrelid(type), context);
 	foreach(cell, tables_of_type(type))
 	{
 		RelationFacts *facts = relation_facts(lfirst_oid(cell), context);
@@ -126,26 +134,58 @@ describe_alter_composite(AlterTableStmt *stmt, EffectContext *context)
 	}
 }
 
+/* What depends on an attribute, such as a CHECK on a column of the type. */
+static void
+describe_dropped_attribute(AlterTableCmd *command, Oid relid,
+						   EffectContext *context)
+{
+	ObjectAddress root;
+	AttrNumber	attnum;
+
+	if (command->subtype != AT_DropColumn || !OidIsValid(relid))
+		return;
+	attnum = get_attnum(relid, command->name);
+	if (attnum == InvalidAttrNumber)
+		return;
+	ObjectAddressSubSet(root, RelationRelationId, relid, attnum);
+	add_deletion(&root, command->behavior == DROP_CASCADE, context);
+}
+
 static void
 describe_attribute(AlterTableCmd *command, RelationFacts *table,
 				   EffectContext *context)
 {
+	AlterContext alter = {0};
 	Effect	   *effect;
+	ListCell   *cell;
 
 	/* PostgreSQL refuses it while there are such tables */
 	if (command->behavior != DROP_CASCADE)
 		return;
-	effect = add_effect(context, command->subtype == AT_DropColumn ?
-						CAUSE_DROP_COLUMN : CAUSE_ALTER_TYPE, table,
-						AccessExclusiveLock);
-	if (command->subtype == AT_DropColumn)
+	alter.effects = context;
+	alter.relation = table;
+	alter.lockmode = AccessExclusiveLock;
+	alter.command = command;
+	alter.subcommand = -1;
+	alter.statement = makeNode(AlterTableStmt);
+	alter.statement->relation = makeRangeVar(NULL, NULL, -1);
+	alter.statement->cmds = list_make1(command);
+	alter.below = true;
+	if (command->subtype == AT_AlterColumnType)
 	{
-		effect->object = quoted_name(command->name);
-		set_risk(effect, RISK_LOSES_DATA);
+		int			before = list_length(context->effects);
+
+		describe_column_type(&alter);
+		for_each_from(cell, context->effects, before)
+		{
+			effect = lfirst(cell);
+			if (effect->cause == CAUSE_ALTER_COLUMN_TYPE)
+				effect->cause = CAUSE_ALTER_TYPE;
+		}
 	}
-	else if (command->subtype == AT_AlterColumnType)
-		set_work(effect, WORK_REWRITE,
-				 "it is a table of that type, whose values are converted");
+	else if (command->subtype == AT_DropColumn)
+		describe_drop_column(&alter);
+	add_lock(context, table, AccessExclusiveLock, true);
 }
 
 /* OIDs of the tables made OF a composite type. */
@@ -178,22 +218,6 @@ name_of_relation(const RangeVar *relation)
 		return list_make1(makeString(relation->relname));
 	return list_make2(makeString(relation->schemaname),
 					  makeString(relation->relname));
-}
-
-/* CREATE TRIGGER: writers wait, for a moment. */
-void
-describe_create_trigger(Node *statement, EffectContext *context)
-{
-	CreateTrigStmt *stmt = castNode(CreateTrigStmt, statement);
-	RelationFacts *relation = target_relation(stmt->relation,
-											  PERMISSION_ANYBODY, context);
-	Effect	   *effect;
-
-	if (relation == NULL)
-		return;
-	effect = add_effect(context, CAUSE_CREATE_TRIGGER, relation,
-						ShareRowExclusiveLock);
-	effect->object = quoted_name(stmt->trigname);
 }
 
 /*

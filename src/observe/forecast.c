@@ -7,12 +7,16 @@
  */
 #include "postgres.h"
 
+#include "catalog/index.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
 #include "observe/forecast.h"
 #include "utils/lsyscache.h"
 
-static void add_to_forecast(HTAB *forecasts, const Effect *effect, Oid relid);
+static List *tables_below(const Effect *effect);
+static void add_to_forecast(HTAB *forecasts, const Effect *effect, Oid relid,
+							LOCKMODE lockmode);
+static Forecast *find_forecast(HTAB *forecasts, Oid relid);
 static void add_work(Forecast *forecast, const Effect *effect);
 
 /*
@@ -37,34 +41,65 @@ make_forecast(List *effects)
 
 		if (effect->relation == NULL || !OidIsValid(effect->relation->relid))
 			continue;
-		if (!effect->below)
-			add_to_forecast(forecasts, effect, effect->relation->relid);
-		else
-			foreach(inner, find_all_inheritors(effect->relation->relid,
-											   NoLock, NULL))
-				add_to_forecast(forecasts, effect, lfirst_oid(inner));
+		add_to_forecast(forecasts, effect, effect->relation->relid,
+						effect->lockmode);
+		foreach(inner, tables_below(effect))
+			add_to_forecast(forecasts, effect, lfirst_oid(inner),
+							effect->lockmode_below);
 	}
 	return forecasts;
+}
+
+static List *
+tables_below(const Effect *effect)
+{
+	if (effect->lockmode_below == NoLock)
+		return NIL;
+	if (effect->members != NIL)
+		return effect->members;
+	return list_delete_first(find_all_inheritors(effect->relation->relid,
+												 NoLock, NULL));
 }
 
 /*
  * See forecast.h.
  */
 bool
-forecast_is_unknown(List *effects)
+effects_have_work(List *effects, EffectWork work)
 {
 	ListCell   *cell;
 
 	foreach(cell, effects)
 	{
-		if (((const Effect *) lfirst(cell))->work == WORK_UNKNOWN)
+		if (((const Effect *) lfirst(cell))->work == work)
 			return true;
 	}
 	return false;
 }
 
 static void
-add_to_forecast(HTAB *forecasts, const Effect *effect, Oid relid)
+add_to_forecast(HTAB *forecasts, const Effect *effect, Oid relid,
+				LOCKMODE lockmode)
+{
+	Forecast   *forecast = find_forecast(forecasts, relid);
+	char		relkind;
+
+	forecast->lockmode = Max(forecast->lockmode, lockmode);
+	if (list_member_oid(effect->spared, relid))
+		return;
+	relkind = get_rel_relkind(relid);
+	if (relkind == RELKIND_INDEX && effect->work != WORK_NONE)
+	{
+		/* an index that is written anew counts for its table */
+		forecast = find_forecast(forecasts, IndexGetRelation(relid, false));
+		forecast->is_indexed = true;
+	}
+	else if (RELKIND_HAS_STORAGE(relkind))
+		add_work(forecast, effect);
+}
+
+static Forecast *
+find_forecast(HTAB *forecasts, Oid relid)
 {
 	Forecast   *forecast;
 	bool		found;
@@ -75,10 +110,7 @@ add_to_forecast(HTAB *forecasts, const Effect *effect, Oid relid)
 		MemSet(forecast, 0, sizeof(Forecast));
 		forecast->relid = relid;
 	}
-	forecast->lockmode = Max(forecast->lockmode, effect->lockmode);
-	if (RELKIND_HAS_STORAGE(get_rel_relkind(relid)) &&
-		!list_member_oid(effect->spared, relid))
-		add_work(forecast, effect);
+	return forecast;
 }
 
 static void

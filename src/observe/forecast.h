@@ -30,7 +30,7 @@ typedef struct Forecast
  */
 extern HTAB *make_forecast(List *effects);
 
-/* True if the effects are not known before the statement runs. */
-extern bool forecast_is_unknown(List *effects);
+/* True if one of the effects does that work. */
+extern bool effects_have_work(List *effects, EffectWork work);
 
 #endif							/* SAFE_MIGRATE_FORECAST_H */

@@ -11,6 +11,7 @@
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "access/transam.h"
+#include "access/xact.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_index.h"
 #include "common/compat.h"
@@ -76,6 +77,8 @@ read_classes(HTAB *states)
 		state->relnamespace = form->relnamespace;
 		state->storage = form->relfilenode;
 		state->relkind = form->relkind;
+		state->written_here =
+			TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(tuple->t_data));
 		state->scans = relation_scans(form->oid);
 		if (OidIsValid(form->reltoastrelid))
 			set_owner(states, form->reltoastrelid, form->oid);
@@ -98,6 +101,7 @@ set_owner(HTAB *states, Oid relid, Oid owner)
 		state->relnamespace = InvalidOid;
 		state->storage = InvalidOid;
 		state->relkind = RELKIND_TOASTVALUE;
+		state->written_here = false;
 		state->scans = 0;
 	}
 	state->owner = owner;

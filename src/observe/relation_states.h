@@ -19,6 +19,7 @@ typedef struct RelationState
 	NameData	relname;
 	Oid			relnamespace;
 	Oid			storage;		/* relfilenode, 0 for none or a mapped one */
+	bool		written_here;	/* its row is of the current transaction */
 	char		relkind;
 	Oid			owner;			/* of an index or TOAST table: the table */
 	int64		scans;			/* as relation_scans() tells */

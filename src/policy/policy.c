@@ -19,6 +19,7 @@
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "policy/policy.h"
+#include "rates/rates.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -72,6 +73,7 @@ PG_FUNCTION_INFO_V1(migrate_rule_list);
 PG_FUNCTION_INFO_V1(migrate_is_rule);
 
 static char *compose_message(const Rule *rule, const Effect *effect);
+static char *cost_in_words(const Effect *effect);
 static const char *who_waits(const Effect *effect);
 static bool parse_rule_setting(char *item, unsigned char *actions);
 static char *trim(char *text);
@@ -140,7 +142,7 @@ compose_message(const Rule *rule, const Effect *effect)
 			appendStringInfo(&message, " %s ", work_verbs[effect->work]);
 			if (relation != NULL)
 				appendStringInfo(&message, "%s (%s)", relation->name,
-								 size_in_words(relation->table_bytes));
+								 cost_in_words(effect));
 			else
 				appendStringInfoString(&message, "many tables");
 			appendStringInfo(&message, " while %s", who_waits(effect));
@@ -163,6 +165,16 @@ compose_message(const Rule *rule, const Effect *effect)
 	}
 	appendStringInfo(&message, "; %s", remedy);
 	return message.data;
+}
+
+/* The size of an effect's relation, and how long the work takes, if known. */
+static char *
+cost_in_words(const Effect *effect)
+{
+	char	   *size = size_in_words(effect->relation->table_bytes);
+	char	   *duration = work_time_in_words(effect);
+
+	return duration ? psprintf("%s, %s", size, duration) : size;
 }
 
 static const char *

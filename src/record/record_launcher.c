@@ -8,6 +8,8 @@
  * entries in the queue, it starts a worker there, and looks what became of the
  * entries when the worker is gone.  It never waits for one database alone.
  *
+ * Since it is there anyway, it also keeps the rates of src/rates in their file.
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -18,6 +20,7 @@
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
+#include "rates/rates.h"
 #include "record/record_internal.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
@@ -119,10 +122,12 @@ safe_migrate_launcher_main(Datum main_arg)
 
 	on_shmem_exit(launcher_exit, (Datum) 0);
 	queue_set_launcher(&MyProc->procLatch);
+	set_saver_of_rates(&MyProc->procLatch);
 
 	for (;;)
 	{
 		serve_databases();
+		save_rates(false);
 		launcher_wait(next_delay());
 	}
 }
@@ -131,6 +136,7 @@ static void
 launcher_exit(int code, Datum arg)
 {
 	queue_set_launcher(NULL);
+	set_saver_of_rates(NULL);
 }
 
 static void
@@ -143,8 +149,8 @@ launcher_sigusr1(SIGNAL_ARGS)
 }
 
 /*
- * Wait until something is queued, a worker ends or the timeout is over, if
- * there is one (-1), and do what signals ask for.  Does not return when the
+ * Wait until something is queued or learned, a worker ends or the timeout is
+ * over, if there is one (-1), and do what signals ask for.  Does not return when the
  * server shuts down.
  */
 static void
@@ -158,7 +164,10 @@ launcher_wait(long timeout)
 	ResetLatch(MyLatch);
 
 	if (ShutdownRequestPending)
+	{
+		save_rates(true);
 		proc_exit(1);
+	}
 	if (ConfigReloadPending)
 	{
 		ConfigReloadPending = false;
@@ -201,7 +210,7 @@ serve_databases(void)
 static long
 next_delay(void)
 {
-	long		result = -1;
+	long		result = next_save_of_rates();
 
 	for (int i = 0; i < served_count; i++)
 	{

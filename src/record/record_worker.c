@@ -49,7 +49,6 @@ static void recorder_settings(void);
 static Oid	decision_log_relid(void);
 static void record_queued(uint64 last);
 static int	insert_queued(Oid relid, uint64 last, uint64 *sequences);
-static Oid	relation_owner(Oid relid);
 static SPIPlanPtr prepare_insert(void);
 
 /*
@@ -242,19 +241,6 @@ insert_queued(Oid relid, uint64 last, uint64 *sequences)
 	SetUserIdAndSecContext(save_role, save_context);
 	pfree(decision);
 	return count;
-}
-
-static Oid
-relation_owner(Oid relid)
-{
-	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
-	Oid			owner;
-
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for relation %u", relid);
-	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
-	ReleaseSysCache(tuple);
-	return owner;
 }
 
 /*

@@ -65,7 +65,8 @@ static void end_override(XactEvent event, void *arg);
  * See judge.h.
  */
 void
-judge_statement(PlannedStmt *pstmt, const char *query_string)
+judge_statement(PlannedStmt *pstmt, const char *query_string,
+				HeavyWork *work)
 {
 	Judgement	judgement = {0};
 	MemoryContext caller = CurrentMemoryContext;
@@ -97,6 +98,7 @@ judge_statement(PlannedStmt *pstmt, const char *query_string)
 		if (lfirst(cell) != heaviest)
 			act_on(&judgement, lfirst(cell));
 	}
+	find_heavy_work(judgement.context.effects, work);
 
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(context);
@@ -170,6 +172,7 @@ find_effects_in_subtransaction(Judgement *judgement)
 		if (must_be_rethrown(error))
 			ReThrowError(error);
 		judgement->findings = NIL;
+		judgement->context.effects = NIL;
 	}
 	PG_END_TRY();
 }

@@ -9,13 +9,16 @@
 #define SAFE_MIGRATE_JUDGE_H
 
 #include "nodes/plannodes.h"
+#include "rates/rates.h"
 
 /*
  * Judge a utility statement.  Returns if it may run; otherwise throws SM001.
  * Queues a decision for each finding that is not allowed silently, and sends
- * the WARNINGs and NOTICEs that the policy asks for.
+ * the WARNINGs and NOTICEs that the policy asks for.  *work becomes what can
+ * be learned from running it.
  */
-extern void judge_statement(PlannedStmt *pstmt, const char *query_string);
+extern void judge_statement(PlannedStmt *pstmt, const char *query_string,
+							HeavyWork *work);
 
 /*
  * The text of one statement of a query string, with the comments before it,

@@ -23,6 +23,7 @@
 #include "observe/observe.h"
 #include "plan/plan.h"
 #include "postmaster/autovacuum.h"
+#include "rates/rates.h"
 #include "record/record.h"
 #include "replication/logicalworker.h"
 #include "run/judge.h"
@@ -44,7 +45,13 @@ static void migrate_process_utility(PlannedStmt *pstmt,
 static void run_observed(PlannedStmt *pstmt, const char *query_string,
 						 bool read_only_tree, ProcessUtilityContext context,
 						 ParamListInfo params, QueryEnvironment *query_env,
-						 DestReceiver *dest, QueryCompletion *qc);
+						 DestReceiver *dest, QueryCompletion *qc,
+						 HeavyWork *work);
+static void run_statement(PlannedStmt *pstmt, const char *query_string,
+						  bool read_only_tree, ProcessUtilityContext context,
+						  ParamListInfo params, QueryEnvironment *query_env,
+						  DestReceiver *dest, QueryCompletion *qc,
+						  HeavyWork *work);
 static bool hook_is_active(void);
 static PlannedStmt *without_concurrently(PlannedStmt *pstmt,
 										 const char *query_string);
@@ -65,6 +72,7 @@ migrate_process_utility(PlannedStmt *pstmt, const char *query_string,
 {
 	Node	   *statement = pstmt->utilityStmt;
 	bool		top_level = context == PROCESS_UTILITY_TOPLEVEL;
+	HeavyWork	work = {0};
 
 	if (!IsA(statement, TransactionStmt) &&
 		!IsAbortedTransactionBlockState() &&
@@ -85,17 +93,30 @@ migrate_process_utility(PlannedStmt *pstmt, const char *query_string,
 				pstmt = without_concurrently(pstmt, query_string);
 				read_only_tree = false;
 			}
-			judge_statement(pstmt, query_string);
+			judge_statement(pstmt, query_string, &work);
 		}
 		if (setting_observation && hook_is_active())
 		{
 			run_observed(pstmt, query_string, read_only_tree, context, params,
-						 query_env, dest, qc);
+						 query_env, dest, qc, &work);
 			return;
 		}
 	}
+	run_statement(pstmt, query_string, read_only_tree, context, params,
+				  query_env, dest, qc, &work);
+}
+
+/* Pass a statement on, and learn from how long it takes. */
+static void
+run_statement(PlannedStmt *pstmt, const char *query_string,
+			  bool read_only_tree, ProcessUtilityContext context,
+			  ParamListInfo params, QueryEnvironment *query_env,
+			  DestReceiver *dest, QueryCompletion *qc, HeavyWork *work)
+{
+	start_heavy_work(work);
 	next_process_utility(pstmt, query_string, read_only_tree, context, params,
 						 query_env, dest, qc);
+	learn_from_heavy_work(work);
 }
 
 /* For developers: compare what the statement does with what we predict. */
@@ -103,7 +124,7 @@ static void
 run_observed(PlannedStmt *pstmt, const char *query_string,
 			 bool read_only_tree, ProcessUtilityContext context,
 			 ParamListInfo params, QueryEnvironment *query_env,
-			 DestReceiver *dest, QueryCompletion *qc)
+			 DestReceiver *dest, QueryCompletion *qc, HeavyWork *work)
 {
 	Observation *observation;
 
@@ -112,8 +133,8 @@ run_observed(PlannedStmt *pstmt, const char *query_string,
 									statement_needs_no_transaction(pstmt->utilityStmt));
 	PG_TRY();
 	{
-		next_process_utility(pstmt, query_string, read_only_tree, context,
-							 params, query_env, dest, qc);
+		run_statement(pstmt, query_string, read_only_tree, context, params,
+					  query_env, dest, qc, work);
 		compare_observation(observation);
 	}
 	PG_FINALLY();

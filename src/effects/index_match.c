@@ -1,0 +1,306 @@
+/*-------------------------------------------------------------------------
+ *
+ * index_match.c
+ *	  Is there such an index in a partition already?
+ *
+ * An index of a partitioned table takes equal ones of the partitions as its
+ * parts, and is built only where there is none.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/attmap.h"
+#include "access/relation.h"
+#include "catalog/index.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_constraint.h"
+#include "catalog/pg_inherits.h"
+#include "commands/defrem.h"
+#include "common/compat.h"
+#include "effects/describe.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
+#include "parser/parse_utilcmd.h"
+#include "storage/lmgr.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+
+static WantedIndex *make_wanted_index(IndexStmt *stmt, Relation rel,
+									  const char *source_text);
+static List *simplified_predicate(Node *predicate);
+static bool add_wanted_column(WantedIndex *wanted, IndexElem *element,
+							  Relation rel, int column, Oid access_method,
+							  const char *access_method_name);
+static void find_tables_with_index(Oid parent, Oid table,
+								   const WantedIndex *wanted, List **found);
+static bool has_wanted_index(Oid relid, Oid table, const WantedIndex *wanted);
+static bool index_matches(Relation index, const WantedIndex *wanted,
+						  const AttrMap *map);
+
+/* An index that exists. */
+WantedIndex *
+wanted_index_of(Relation index)
+{
+	WantedIndex *wanted = palloc0(sizeof(WantedIndex));
+	int			nkeys = index->rd_index->indnkeyatts;
+
+	wanted->info = BuildIndexInfo(index);
+	memcpy(wanted->collations, index->rd_indcollation, nkeys * sizeof(Oid));
+	memcpy(wanted->opfamilies, index->rd_opfamily, nkeys * sizeof(Oid));
+	wanted->is_constraint =
+		OidIsValid(get_relation_idx_constraint_oid(index->rd_index->indrelid,
+												   RelationGetRelid(index)));
+	return wanted;
+}
+
+/*
+ * The index that CREATE INDEX would make; NULL if PostgreSQL will refuse it.
+ * The caller holds a lock on rel.  Throws what the analysis of expressions
+ * throws.
+ *
+ * Simplifying the expressions calls immutable functions in them: as the
+ * table's owner, restricted, as DefineIndex() does it.
+ */
+WantedIndex *
+wanted_index_of_statement(IndexStmt *stmt, Relation rel,
+						  const char *source_text)
+{
+	WantedIndex *wanted;
+	Oid			save_user;
+	int			save_context;
+	int			save_nest_level = NewGUCNestLevel();
+
+	GetUserIdAndSecContext(&save_user, &save_context);
+	SetUserIdAndSecContext(rel->rd_rel->relowner,
+						   save_context | SECURITY_RESTRICTED_OPERATION);
+	compat_restrict_search_path();
+	wanted = make_wanted_index(stmt, rel, source_text);
+	AtEOXact_GUC(false, save_nest_level);
+	SetUserIdAndSecContext(save_user, save_context);
+	return wanted;
+}
+
+static WantedIndex *
+make_wanted_index(IndexStmt *stmt, Relation rel, const char *source_text)
+{
+	WantedIndex *wanted = palloc0(sizeof(WantedIndex));
+	IndexInfo  *info = makeNode(IndexInfo);
+	Oid			access_method = get_index_am_oid(stmt->accessMethod, true);
+	ListCell   *cell;
+
+	if (!OidIsValid(access_method) ||
+		list_length(stmt->indexParams) + list_length(stmt->indexIncludingParams) >
+		INDEX_MAX_KEYS)
+		return NULL;
+	if (!stmt->transformed)
+		stmt = transformIndexStmt(RelationGetRelid(rel), copyObject(stmt),
+								  source_text);
+	wanted->info = info;
+	wanted->is_constraint = stmt->isconstraint;
+	info->ii_Unique = stmt->unique;
+	info->ii_NullsNotDistinct = stmt->nulls_not_distinct;
+	info->ii_Am = access_method;
+	info->ii_Predicate = simplified_predicate(stmt->whereClause);
+	info->ii_NumIndexKeyAttrs = list_length(stmt->indexParams);
+	foreach(cell, list_concat_copy(stmt->indexParams,
+								   stmt->indexIncludingParams))
+	{
+		if (!add_wanted_column(wanted, lfirst_node(IndexElem, cell), rel,
+							   info->ii_NumIndexAttrs++, access_method,
+							   stmt->accessMethod))
+			return NULL;
+	}
+	return wanted;
+}
+
+/* As RelationGetIndexPredicate() makes it. */
+static List *
+simplified_predicate(Node *predicate)
+{
+	if (predicate == NULL)
+		return NIL;
+	predicate = eval_const_expressions(NULL, copyObject(predicate));
+	return make_ands_implicit(canonicalize_qual((Expr *) predicate, false));
+}
+
+static bool
+add_wanted_column(WantedIndex *wanted, IndexElem *element, Relation rel,
+				  int column, Oid access_method,
+				  const char *access_method_name)
+{
+	Oid			type;
+	Oid			collation;
+
+	if (element->name != NULL)
+	{
+		AttrNumber	attnum = get_attnum(RelationGetRelid(rel), element->name);
+		Form_pg_attribute attribute;
+
+		if (attnum <= 0)
+			return false;
+		attribute = TupleDescAttr(RelationGetDescr(rel), attnum - 1);
+		wanted->info->ii_IndexAttrNumbers[column] = attnum;
+		type = attribute->atttypid;
+		collation = attribute->attcollation;
+	}
+	else
+	{
+		Node	   *expression = element->expr;
+
+		while (expression != NULL && IsA(expression, CollateExpr))
+			expression = (Node *) ((CollateExpr *) expression)->arg;
+		if (expression == NULL)
+			return false;
+		type = exprType(element->expr);
+		collation = exprCollation(element->expr);
+		if (IsA(expression, Var) && ((Var *) expression)->varattno > 0)
+			wanted->info->ii_IndexAttrNumbers[column] =
+				((Var *) expression)->varattno;
+		else
+			wanted->info->ii_Expressions =
+				lappend(wanted->info->ii_Expressions,
+						eval_const_expressions(NULL, expression));
+	}
+	if (column >= wanted->info->ii_NumIndexKeyAttrs)
+		return true;
+	if (element->collation != NIL)
+		collation = get_collation_oid(element->collation, true);
+	wanted->collations[column] = collation;
+	wanted->opfamilies[column] =
+		get_opclass_family(ResolveOpClass(element->opclass, type,
+										  access_method_name, access_method));
+	return true;
+}
+
+/* The index behind ADD UNIQUE or PRIMARY KEY, with the columns it names. */
+WantedIndex *
+wanted_index_of_constraint(Constraint *constraint, Relation rel)
+{
+	IndexStmt  *stmt = makeNode(IndexStmt);
+	ListCell   *cell;
+
+	stmt->accessMethod = DEFAULT_INDEX_TYPE;
+	stmt->unique = true;
+	stmt->nulls_not_distinct = constraint->nulls_not_distinct;
+	stmt->isconstraint = true;
+	stmt->transformed = true;
+	foreach(cell, constraint->keys)
+	{
+		IndexElem  *element = makeNode(IndexElem);
+
+		element->name = strVal(lfirst(cell));
+		stmt->indexParams = lappend(stmt->indexParams, element);
+	}
+	foreach(cell, constraint->including)
+	{
+		IndexElem  *element = makeNode(IndexElem);
+
+		element->name = strVal(lfirst(cell));
+		stmt->indexIncludingParams = lappend(stmt->indexIncludingParams,
+											 element);
+	}
+	return wanted_index_of_statement(stmt, rel, NULL);
+}
+
+/*
+ * OIDs of the tables below one, with all below them, where nothing has to be
+ * built since they have such an index.  table is the one that the wanted index
+ * is described for.
+ */
+List *
+tables_with_index(Oid parent, Oid table, const WantedIndex *wanted)
+{
+	List	   *found = NIL;
+
+	if (wanted != NULL)
+		find_tables_with_index(parent, table, wanted, &found);
+	return found;
+}
+
+static void
+find_tables_with_index(Oid parent, Oid table, const WantedIndex *wanted,
+					   List **found)
+{
+	ListCell   *cell;
+
+	foreach(cell, find_inheritance_children(parent, AccessShareLock))
+	{
+		Oid			child = lfirst_oid(cell);
+
+		if (has_wanted_index(child, table, wanted))
+			*found = list_concat(*found, find_all_inheritors(child, NoLock,
+															 NULL));
+		else
+			find_tables_with_index(child, table, wanted, found);
+		UnlockRelationOid(child, AccessShareLock);
+	}
+}
+
+/* Only one that is not part of another index yet. */
+static bool
+has_wanted_index(Oid relid, Oid table, const WantedIndex *wanted)
+{
+	Relation	rel = try_relation_open(relid, AccessShareLock);
+	Relation	table_rel = try_relation_open(table, AccessShareLock);
+	bool		found = false;
+
+	if (rel != NULL && table_rel != NULL)
+	{
+		AttrMap    *map;
+		ListCell   *cell;
+
+		map = build_attrmap_by_name(RelationGetDescr(rel),
+									RelationGetDescr(table_rel)
+									COMPAT_ATTRMAP_MISSING_OK);
+		foreach(cell, RelationGetIndexList(rel))
+		{
+			Relation	index = relation_open(lfirst_oid(cell),
+											  AccessShareLock);
+
+			if (!index->rd_rel->relispartition &&
+				index_matches(index, wanted, map))
+				found = true;
+			relation_close(index, AccessShareLock);
+		}
+		free_attrmap(map);
+	}
+	if (table_rel != NULL)
+		relation_close(table_rel, AccessShareLock);
+	if (rel != NULL)
+		relation_close(rel, AccessShareLock);
+	return found;
+}
+
+static bool
+index_matches(Relation index, const WantedIndex *wanted, const AttrMap *map)
+{
+	if (wanted->is_constraint &&
+		!OidIsValid(get_relation_idx_constraint_oid(index->rd_index->indrelid,
+													RelationGetRelid(index))))
+		return false;
+	if (wanted->only_valid && !index->rd_index->indisvalid)
+		return false;
+	return CompareIndexInfo(BuildIndexInfo(index), wanted->info,
+							index->rd_indcollation,
+							(Oid *) wanted->collations, index->rd_opfamily,
+							(Oid *) wanted->opfamilies, (AttrMap *) map);
+}
+
+/*
+ * The same for a table that is to become a partition: NIL, the tables below it
+ * that have the index, or all if it has it itself.
+ */
+List *
+tables_with_index_in(Oid root, Oid table, WantedIndex *wanted)
+{
+	wanted->only_valid = true;
+	if (has_wanted_index(root, table, wanted))
+		return find_all_inheritors(root, NoLock, NULL);
+	wanted->only_valid = false;
+	return tables_with_index(root, table, wanted);
+}
