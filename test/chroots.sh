@@ -301,8 +301,8 @@ for_each()
 			echo "$status" >"$report.status"
 		} | tee "$report.output"
 
-		line=$(tail -n 1 "$report.output" |
-			grep -E '^[0-9]+ passed, [0-9]+ failed$' || true)
+		line=$(grep -E '^[0-9]+ passed, [0-9]+ failed$' "$report.output" |
+			tail -n 1)
 		if [ "$(cat "$report.status")" -eq 0 ]
 		then
 			[ -n "$line" ] || line='ready'
