@@ -10,6 +10,7 @@
 #include "access/htup_details.h"
 #include "access/relation.h"
 #include "catalog/dependency.h"
+#include "catalog/pg_constraint.h"
 #include "commands/defrem.h"
 #include "common/compat.h"
 #include "utils/syscache.h"
@@ -32,6 +33,88 @@ compat_attribute_is_valid_not_null(Relation rel, Form_pg_attribute attribute)
 		ATTNULLABLE_VALID;
 #else
 	return attribute->attnotnull;
+#endif
+}
+
+/*
+ * See compat.h.
+ */
+HeapTuple
+compat_find_not_null_constraint(Oid relid, const char *column)
+{
+#if PG_VERSION_NUM >= 180000
+	return findNotNullConstraint(relid, column);
+#else
+	return NULL;
+#endif
+}
+
+/*
+ * See compat.h.
+ */
+bool
+compat_is_not_enforced(List *constraints, Constraint *constraint)
+{
+#if PG_VERSION_NUM >= 180000
+	bool		is_behind = false;
+	ListCell   *cell;
+
+	foreach(cell, constraints)
+	{
+		Constraint *other = lfirst_node(Constraint, cell);
+
+		switch (other->contype)
+		{
+			case CONSTR_ATTR_NOT_ENFORCED:
+				if (is_behind)
+					return true;
+				break;
+			case CONSTR_ATTR_DEFERRABLE:
+			case CONSTR_ATTR_NOT_DEFERRABLE:
+			case CONSTR_ATTR_DEFERRED:
+			case CONSTR_ATTR_IMMEDIATE:
+			case CONSTR_ATTR_ENFORCED:
+				break;
+			default:			/* attributes belong to the last of these */
+				is_behind = other == constraint;
+				break;
+		}
+	}
+#endif
+	return false;
+}
+
+/*
+ * See compat.h.
+ */
+AttrNumber
+compat_not_null_attnum(HeapTuple tuple)
+{
+#if PG_VERSION_NUM >= 180000
+	return extractNotNullColumn(tuple);
+#else
+	return InvalidAttrNumber;
+#endif
+}
+
+/*
+ * See compat.h.
+ */
+void
+compat_altered_constraint(AlterTableCmd *command, AlteredConstraint *change)
+{
+#if PG_VERSION_NUM >= 180000
+	ATAlterConstraint *altered = castNode(ATAlterConstraint, command->def);
+
+	change->name = altered->conname;
+	change->sets_enforced = altered->alterEnforceability;
+	change->is_enforced = altered->is_enforced;
+	change->sets_inherit = altered->alterInheritability;
+	change->no_inherit = altered->noinherit;
+#else
+	change->name = castNode(Constraint, command->def)->conname;
+	change->sets_enforced = change->is_enforced = false;
+	change->sets_inherit = change->no_inherit = false;
 #endif
 }
 

@@ -151,6 +151,7 @@
 #if PG_VERSION_NUM >= 180000
 #define compat_constraint_is_enforced(con) ((con)->is_enforced)
 #define compat_constraint_without_overlaps(con) ((con)->without_overlaps)
+#define compat_key_is_enforced(form) ((form)->conenforced)
 #define compat_check_is_enforced(check) ((check)->ccenforced)
 #define compat_generated_is_virtual(con) \
 	((con)->generated_kind == ATTRIBUTE_GENERATED_VIRTUAL)
@@ -159,6 +160,7 @@
 #else
 #define compat_constraint_is_enforced(con) true
 #define compat_constraint_without_overlaps(con) false
+#define compat_key_is_enforced(form) true
 #define compat_check_is_enforced(check) true
 #define compat_generated_is_virtual(con) false
 #define compat_attribute_is_virtual(attgenerated) false
@@ -246,6 +248,35 @@ extern bool compat_attribute_is_valid_not_null(Relation rel,
  * (18).
  */
 extern bool compat_column_is_marked_not_null(Oid relid, const char *column);
+
+/*
+ * A copy of the row of a column's NOT NULL constraint; NULL if there is none,
+ * or where (15-17) it is no constraint.
+ */
+extern HeapTuple compat_find_not_null_constraint(Oid relid,
+												 const char *column);
+
+/*
+ * True if NOT ENFORCED is said of a constraint behind a column, as an
+ * attribute that follows it in the list (18).
+ */
+extern bool compat_is_not_enforced(List *constraints, Constraint *constraint);
+
+/* The column of such a row. */
+extern AttrNumber compat_not_null_attnum(HeapTuple tuple);
+
+/* What ALTER CONSTRAINT changes; before 18 only when it is checked. */
+typedef struct AlteredConstraint
+{
+	const char *name;
+	bool		sets_enforced;
+	bool		is_enforced;
+	bool		sets_inherit;
+	bool		no_inherit;
+} AlteredConstraint;
+
+extern void compat_altered_constraint(AlterTableCmd *command,
+									  AlteredConstraint *change);
 
 extern char *compat_not_null_constraint(Oid relid, const char *column);
 

@@ -33,7 +33,6 @@ static void describe_subcommand(AlterContext *alter);
 static void describe_inherit(AlterContext *alter);
 static void describe_change_owner(AlterContext *alter);
 static void describe_identity(AlterContext *alter);
-static void describe_alter_constraint(AlterContext *alter);
 static void describe_storage_change(AlterContext *alter);
 static bool changes_storage(Relation rel, AlterTableCmd *command);
 static bool changes_access_method(Relation rel, const char *name);
@@ -70,6 +69,7 @@ describe_alter_table(Node *statement, EffectContext *context)
 		alter.command = lfirst_node(AlterTableCmd, cell);
 		alter.subcommand = foreach_current_index(cell);
 		alter.members = NIL;
+		alter.only = !stmt->relation->inh;
 		alter.below = locks_tables_below(&alter);
 		describe_subcommand(&alter);
 		if (alter.below && alter.members == NIL)
@@ -228,6 +228,9 @@ describe_subcommand(AlterContext *alter)
 		case AT_SetNotNull:
 			describe_set_not_null(alter);
 			break;
+		case AT_DropNotNull:
+			describe_drop_not_null(alter);
+			break;
 		case AT_AddConstraint:
 			describe_add_constraint(alter);
 			break;
@@ -269,7 +272,6 @@ describe_subcommand(AlterContext *alter)
 
 			/* a lock and a catalog change */
 		case AT_ColumnDefault:
-		case AT_DropNotNull:
 		case AT_DropExpression:
 		case AT_SetStatistics:
 		case AT_SetOptions:
@@ -400,27 +402,6 @@ describe_identity(AlterContext *alter)
 	}
 	ObjectAddressSet(root, RelationRelationId, sequence);
 	add_deletion(&root, false, alter->effects);
-}
-
-/* The constraints below one of a partitioned table follow it. */
-static void
-describe_alter_constraint(AlterContext *alter)
-{
-	Constraint *constraint = castNode(Constraint, alter->command->def);
-	List	   *keys;
-	ListCell   *cell;
-
-	if (!alter_has_relation(alter) || constraint->conname == NULL)
-		return;
-	keys = foreign_keys_of(alter->relation->relid, false);
-	foreach(cell, keys)
-	{
-		const ForeignKey *key = lfirst(cell);
-
-		if (strcmp(key->name, constraint->conname) == 0)
-			add_locks_of_child_constraints(key->oid, alter->lockmode,
-										   alter->effects);
-	}
 }
 
 /*

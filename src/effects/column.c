@@ -236,7 +236,8 @@ describe_new_column_constraint(AlterContext *alter, const NewColumn *column,
 	switch (constraint->contype)
 	{
 		case CONSTR_CHECK:
-			if (!compat_constraint_is_enforced(constraint))
+			if (compat_is_not_enforced(column->definition->constraints,
+									   constraint))
 				return;
 			work = WORK_SCAN;
 			reason = "every row is checked";
@@ -261,7 +262,8 @@ describe_new_column_constraint(AlterContext *alter, const NewColumn *column,
 								 column->definition->colname);
 			/* all values are NULL without a default: nothing to look up */
 			if (column->column_default == NULL ||
-				!compat_constraint_is_enforced(constraint))
+				compat_is_not_enforced(column->definition->constraints,
+									   constraint))
 				return;
 			work = WORK_FK_SCAN;
 			break;

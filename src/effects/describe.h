@@ -44,6 +44,7 @@ typedef struct ForeignKey
 	Oid			referencing;	/* OIDs of the tables */
 	Oid			referenced;
 	bool		is_valid;
+	bool		is_enforced;
 	bool		is_deferrable;
 	bool		is_deferred;
 	char		match_type;		/* as in pg_constraint */
@@ -78,6 +79,7 @@ typedef struct AlterContext
 	AlterTableStmt *statement;
 	RelationFacts *relation;
 	LOCKMODE	lockmode;		/* of the whole statement */
+	bool		only;			/* ONLY, or NO INHERIT */
 	bool		below;			/* the sub-command locks tables below */
 	List	   *members;		/* OIDs of those, NIL for all */
 	AlterTableCmd *command;
@@ -142,11 +144,25 @@ extern bool script_decides_type(AlterContext *alter, Effect *effect,
 /* constraint.c */
 extern void describe_add_constraint(AlterContext *alter);
 extern void describe_add_index_constraint(AlterContext *alter);
-extern void describe_set_not_null(AlterContext *alter);
-extern void describe_validate_constraint(AlterContext *alter);
-extern void describe_drop_constraint(AlterContext *alter);
+extern bool is_not_table(Oid relid, void *table);
 extern void add_referenced_table(AlterContext *alter, RangeVar *referenced,
 								 const char *object);
+
+/* constraint_change.c */
+extern void describe_validate_constraint(AlterContext *alter);
+extern void describe_alter_constraint(AlterContext *alter);
+extern void describe_drop_constraint(AlterContext *alter);
+extern void describe_drop_not_null(AlterContext *alter);
+
+/* not_null.c */
+extern void describe_set_not_null(AlterContext *alter);
+extern void describe_not_null(AlterContext *alter, EffectCause cause,
+							  const char *column);
+extern void describe_not_null_below(AlterContext *alter, const char *column);
+extern void describe_not_null_validation(AlterContext *alter,
+										 EffectCause cause,
+										 const char *column);
+extern bool not_null_is_proven(AlterContext *alter, const char *column);
 extern bool constraints_imply(Relation rel, List *conditions, List *dropped,
 							  const struct OverlayRelation *overlay);
 
@@ -176,8 +192,8 @@ extern List *foreign_keys_of(Oid relid, bool referencing);
 extern bool array_has_attnum(const struct ArrayType *array,
 							 AttrNumber attnum);
 extern bool foreign_key_parent_is_listed(const ForeignKey *key, List *keys);
-extern void add_locks_of_child_constraints(Oid constraint, LOCKMODE lockmode,
-										   EffectContext *context);
+extern ForeignKey *foreign_key_with_oid(Oid oid);
+extern List *foreign_keys_below(Oid oid);
 extern ForeignKey *foreign_key_of_statement(Oid relid,
 											Constraint *constraint);
 extern void add_cloned_foreign_keys(Oid parent, Oid partition,

@@ -17,6 +17,7 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_type.h"
+#include "common/compat.h"
 #include "effects/describe.h"
 #include "utils/array.h"
 #include "utils/fmgroids.h"
@@ -78,6 +79,7 @@ make_foreign_key(Relation catalog, HeapTuple tuple)
 	key->referencing = form->conrelid;
 	key->referenced = form->confrelid;
 	key->is_valid = form->convalidated;
+	key->is_enforced = compat_key_is_enforced(form);
 	key->is_deferrable = form->condeferrable;
 	key->is_deferred = form->condeferred;
 	key->match_type = form->confmatchtype;
@@ -118,29 +120,46 @@ foreign_key_parent_is_listed(const ForeignKey *key, List *keys)
 	return false;
 }
 
-/* The tables of all constraints below one of a partitioned table. */
-void
-add_locks_of_child_constraints(Oid constraint, LOCKMODE lockmode,
-							   EffectContext *context)
+/* The key with that OID, which is one of a constraint of the catalog. */
+ForeignKey *
+foreign_key_with_oid(Oid oid)
 {
 	Relation	catalog = table_open(ConstraintRelationId, AccessShareLock);
+	HeapTuple	tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(oid));
+	ForeignKey *key;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for constraint %u", oid);
+	key = make_foreign_key(catalog, tuple);
+	ReleaseSysCache(tuple);
+	table_close(catalog, AccessShareLock);
+	return key;
+}
+
+/* All keys that belong to one between partitioned tables, at any depth. */
+List *
+foreign_keys_below(Oid oid)
+{
+	Relation	catalog = table_open(ConstraintRelationId, AccessShareLock);
+	List	   *keys = NIL;
 	SysScanDesc scan;
 	HeapTuple	tuple;
-	ScanKeyData key;
+	ScanKeyData scan_key;
 
-	ScanKeyInit(&key, Anum_pg_constraint_conparentid, BTEqualStrategyNumber,
-				F_OIDEQ, ObjectIdGetDatum(constraint));
+	ScanKeyInit(&scan_key, Anum_pg_constraint_conparentid,
+				BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(oid));
 	scan = systable_beginscan(catalog, ConstraintParentIndexId, true, NULL, 1,
-							  &key);
+							  &scan_key);
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
-		Form_pg_constraint form = (Form_pg_constraint) GETSTRUCT(tuple);
+		ForeignKey *key = make_foreign_key(catalog, tuple);
 
-		add_lock_on(context, form->conrelid, lockmode);
-		add_locks_of_child_constraints(form->oid, lockmode, context);
+		keys = lappend(keys, key);
+		keys = list_concat(keys, foreign_keys_below(key->oid));
 	}
 	systable_endscan(scan);
 	table_close(catalog, AccessShareLock);
+	return keys;
 }
 
 /*

@@ -11,6 +11,7 @@
 #include "catalog/index.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_inherits.h"
 #include "commands/defrem.h"
 #include "common/catalog.h"
 #include "effects/describe.h"
@@ -31,6 +32,9 @@ static void add_index_locks(ReindexStmt *stmt, Oid table,
 							EffectContext *context);
 static void describe_reindex_scope(Oid schema, bool concurrent,
 								   EffectContext *context);
+static bool has_nothing_to_rebuild(Oid relid, void *arg);
+static bool has_nothing_to_rebuild_concurrently(Oid relid, void *arg);
+static bool table_has_indexes(Oid relid, bool concurrent);
 static bool has_indexes(RelationFacts *relation, bool concurrent);
 static bool reindex_is_concurrent(ReindexStmt *stmt);
 
@@ -189,9 +193,45 @@ describe_reindex(Node *statement, EffectContext *context)
 		effect->object = range_var_display_name(stmt->relation);
 	if (!concurrent && OidIsValid(relation->relid))
 		add_index_locks(stmt, relation->relid, context);
+	if (context->overlay == NULL && relation->relkind == RELKIND_PARTITIONED_TABLE)
+		effect->spared = tables_that(relation->relid, concurrent ?
+									 has_nothing_to_rebuild_concurrently :
+									 has_nothing_to_rebuild, stmt);
 	if (stmt->kind == REINDEX_OBJECT_INDEX ||
 		has_indexes(relation, concurrent))
 		set_work(effect, WORK_INDEX_REBUILD, NULL);
+}
+
+/* A partition without indexes, or without the part of the one named. */
+static bool
+has_nothing_to_rebuild(Oid relid, void *arg)
+{
+	ReindexStmt *stmt = arg;
+	Relation	rel;
+	List	   *wanted = NIL;
+	bool		found = false;
+	ListCell   *cell;
+
+	if (get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE)
+		return false;
+	if (stmt->kind == REINDEX_OBJECT_INDEX)
+		wanted = find_all_inheritors(RangeVarGetRelid(stmt->relation, NoLock,
+													  true), NoLock, NULL);
+	rel = try_relation_open(relid, AccessShareLock);
+	if (rel == NULL)
+		return true;
+	foreach(cell, RelationGetIndexList(rel))
+		if (wanted == NIL || list_member_oid(wanted, lfirst_oid(cell)))
+		found = true;
+	relation_close(rel, AccessShareLock);
+	return !found;
+}
+
+static bool
+has_nothing_to_rebuild_concurrently(Oid relid, void *arg)
+{
+	return has_nothing_to_rebuild(relid, arg) ||
+		!table_has_indexes(relid, true);
 }
 
 /* One table after another, each in a transaction of its own. */
@@ -244,14 +284,19 @@ add_index_locks(ReindexStmt *stmt, Oid table, EffectContext *context)
 static bool
 has_indexes(RelationFacts *relation, bool concurrent)
 {
-	Relation	rel;
-	bool		found = false;
-	ListCell   *cell;
-
 	if (!OidIsValid(relation->relid) ||
 		relation->relkind == RELKIND_PARTITIONED_TABLE)
 		return true;
-	rel = try_relation_open(relation->relid, AccessShareLock);
+	return table_has_indexes(relation->relid, concurrent);
+}
+
+static bool
+table_has_indexes(Oid relid, bool concurrent)
+{
+	Relation	rel = try_relation_open(relid, AccessShareLock);
+	bool		found = get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE;
+	ListCell   *cell;
+
 	if (rel == NULL)
 		return false;
 	foreach(cell, RelationGetIndexList(rel))

@@ -30,8 +30,7 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
-static WantedIndex *make_wanted_index(IndexStmt *stmt, Relation rel,
-									  const char *source_text);
+static WantedIndex *make_wanted_index(IndexStmt *stmt, Relation rel);
 static List *simplified_predicate(Node *predicate);
 static bool add_wanted_column(WantedIndex *wanted, IndexElem *element,
 							  Relation rel, int column, Oid access_method,
@@ -73,20 +72,24 @@ wanted_index_of_statement(IndexStmt *stmt, Relation rel,
 	WantedIndex *wanted;
 	Oid			save_user;
 	int			save_context;
-	int			save_nest_level = NewGUCNestLevel();
+	int			save_nest_level;
 
+	if (!stmt->transformed)
+		stmt = transformIndexStmt(RelationGetRelid(rel), copyObject(stmt),
+								  source_text);
+	save_nest_level = NewGUCNestLevel();
 	GetUserIdAndSecContext(&save_user, &save_context);
 	SetUserIdAndSecContext(rel->rd_rel->relowner,
 						   save_context | SECURITY_RESTRICTED_OPERATION);
 	compat_restrict_search_path();
-	wanted = make_wanted_index(stmt, rel, source_text);
+	wanted = make_wanted_index(stmt, rel);
 	AtEOXact_GUC(false, save_nest_level);
 	SetUserIdAndSecContext(save_user, save_context);
 	return wanted;
 }
 
 static WantedIndex *
-make_wanted_index(IndexStmt *stmt, Relation rel, const char *source_text)
+make_wanted_index(IndexStmt *stmt, Relation rel)
 {
 	WantedIndex *wanted = palloc0(sizeof(WantedIndex));
 	IndexInfo  *info = makeNode(IndexInfo);
@@ -97,9 +100,6 @@ make_wanted_index(IndexStmt *stmt, Relation rel, const char *source_text)
 		list_length(stmt->indexParams) + list_length(stmt->indexIncludingParams) >
 		INDEX_MAX_KEYS)
 		return NULL;
-	if (!stmt->transformed)
-		stmt = transformIndexStmt(RelationGetRelid(rel), copyObject(stmt),
-								  source_text);
 	wanted->info = info;
 	wanted->is_constraint = stmt->isconstraint;
 	info->ii_Unique = stmt->unique;

@@ -16,7 +16,7 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
-static bool vacuum_is_full(VacuumStmt *stmt);
+static bool option_is_set(VacuumStmt *stmt, const char *name, bool otherwise);
 static void describe_rewrite_of_all(EffectCause cause,
 									EffectContext *context);
 static bool may_not_maintain(Oid relid, void *arg);
@@ -31,7 +31,8 @@ describe_vacuum(Node *statement, EffectContext *context)
 	VacuumStmt *stmt = castNode(VacuumStmt, statement);
 	ListCell   *cell;
 
-	if (!vacuum_is_full(stmt))
+	if (!option_is_set(stmt, "full", false) ||
+		!option_is_set(stmt, "process_main", true))
 		return;
 	if (stmt->rels == NIL)
 		describe_rewrite_of_all(CAUSE_VACUUM_FULL, context);
@@ -41,7 +42,7 @@ describe_vacuum(Node *statement, EffectContext *context)
 }
 
 static bool
-vacuum_is_full(VacuumStmt *stmt)
+option_is_set(VacuumStmt *stmt, const char *name, bool otherwise)
 {
 	ListCell   *cell;
 
@@ -49,10 +50,10 @@ vacuum_is_full(VacuumStmt *stmt)
 	{
 		DefElem    *option = lfirst_node(DefElem, cell);
 
-		if (strcmp(option->defname, "full") == 0)
+		if (strcmp(option->defname, name) == 0)
 			return defGetBoolean(option);
 	}
-	return false;
+	return otherwise;
 }
 
 /* Every table of the database, or those that were clustered once. */

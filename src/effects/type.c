@@ -170,6 +170,7 @@ describe_attribute(AlterTableCmd *command, RelationFacts *table,
 	alter.statement = makeNode(AlterTableStmt);
 	alter.statement->relation = makeRangeVar(NULL, NULL, -1);
 	alter.statement->cmds = list_make1(command);
+	alter.only = false;
 	alter.below = true;
 	if (command->subtype == AT_AlterColumnType)
 	{

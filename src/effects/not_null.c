@@ -1,0 +1,337 @@
+/*-------------------------------------------------------------------------
+ *
+ * not_null.c
+ *	  Effects of NOT NULL: set, proven, validated and dropped.
+ *
+ * Before 18 it is a mark of the column, and goes down to all tables below at
+ * once.  From 18 on it is a constraint, goes down from table to table as far as
+ * there is none, and may be NOT VALID.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/relation.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_constraint.h"
+#include "catalog/pg_inherits.h"
+#include "common/catalog.h"
+#include "common/compat.h"
+#include "effects/describe.h"
+#include "effects/overlay.h"
+#include "nodes/makefuncs.h"
+#include "optimizer/optimizer.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+
+/* What proves that a column has no NULL. */
+typedef struct ColumnProof
+{
+	const char *column;
+	List	   *dropped;		/* names of constraints that do not count */
+	EffectContext *context;
+} ColumnProof;
+
+static void describe_new_constraint(AlterContext *alter, Effect *effect,
+									const char *column);
+static bool has_not_null_constraint(Oid relid, void *column);
+static bool has_valid_constraint(Oid relid, void *column);
+static bool column_is_proven(Oid relid, void *arg);
+static bool proven_in_relation(Oid relid, const char *column, List *dropped,
+							   EffectContext *context);
+static List *constraints_dropped(AlterTableStmt *stmt);
+static bool column_is_not_null(Relation rel, Form_pg_attribute attribute,
+							   const OverlayRelation *overlay);
+
+/* SET NOT NULL */
+void
+describe_set_not_null(AlterContext *alter)
+{
+	const char *column = alter->command->name;
+
+	if (COMPAT_NOT_NULL_NOT_VALID && alter_has_relation(alter) &&
+		alter->effects->overlay == NULL &&
+		compat_column_is_marked_not_null(alter->relation->relid, column))
+		describe_not_null_validation(alter, CAUSE_SET_NOT_NULL, column);
+	else
+		describe_not_null(alter, CAUSE_SET_NOT_NULL, column);
+}
+
+/*
+ * A column becomes NOT NULL: every row is read, unless a constraint proves it.
+ * alter->below may be set already, if the tables below are locked anyway.
+ */
+void
+describe_not_null(AlterContext *alter, EffectCause cause, const char *column)
+{
+	Effect	   *effect;
+
+	if (alter->effects->overlay != NULL || !alter_has_relation(alter))
+		effect = add_alter_effect(alter, cause, column);
+	else
+	{
+		if (!alter->below)
+			describe_not_null_below(alter, column);
+		effect = add_alter_effect(alter, cause, column);
+		describe_new_constraint(alter, effect, column);
+	}
+	if (!not_null_is_proven(alter, column))
+		set_work(effect, WORK_SCAN, "every row is checked");
+}
+
+/* The tables that are not read: each finds its own proof. */
+static void
+describe_new_constraint(AlterContext *alter, Effect *effect,
+						const char *column)
+{
+	ColumnProof proof = {column, constraints_dropped(alter->statement),
+	alter->effects};
+
+	effect->spared = tables_that(alter->relation->relid, column_is_proven,
+								 &proof);
+	if (alter->only && COMPAT_NOT_NULL_NOT_VALID)
+		effect->spared =
+			list_concat_unique_oid(effect->spared,
+								   tables_that(alter->relation->relid,
+											   is_not_table,
+											   &alter->relation->relid));
+	else if (COMPAT_NOT_NULL_NOT_VALID)
+		effect->spared =
+			list_concat_unique_oid(effect->spared,
+								   tables_that(alter->relation->relid,
+											   has_not_null_constraint,
+											   (void *) column));
+}
+
+/*
+ * SET NOT NULL goes down to all tables below, unless the column is NOT NULL
+ * already.  With ONLY it looks at the partitions, which must have it.
+ */
+void
+describe_not_null_below(AlterContext *alter, const char *column)
+{
+	Oid			relid = alter->relation->relid;
+
+	if (compat_column_is_marked_not_null(relid, column))
+		return;
+	if (alter->only &&
+		(alter->relation->relkind != RELKIND_PARTITIONED_TABLE ||
+		 COMPAT_NOT_NULL_NOT_VALID))
+		return;
+	if (!COMPAT_NOT_NULL_NOT_VALID)
+		alter->below = true;
+	else
+		set_reach(alter, tables_reached(relid, has_not_null_constraint,
+										(void *) column));
+}
+
+static bool
+has_not_null_constraint(Oid relid, void *column)
+{
+	return compat_not_null_constraint(relid, column) != NULL;
+}
+
+static bool
+column_is_proven(Oid relid, void *arg)
+{
+	ColumnProof *proof = arg;
+
+	return proven_in_relation(relid, proof->column, proof->dropped,
+							  proof->context);
+}
+
+/*
+ * 18: a NOT VALID constraint is validated, by VALIDATE or SET NOT NULL.  A
+ * CHECK that would prove it does not count then.
+ */
+void
+describe_not_null_validation(AlterContext *alter, EffectCause cause,
+							 const char *column)
+{
+	Oid			relid = alter->relation->relid;
+	HeapTuple	tuple = compat_find_not_null_constraint(relid, column);
+	Form_pg_constraint form;
+	Effect	   *effect;
+
+	if (tuple == NULL)
+		return;
+	form = (Form_pg_constraint) GETSTRUCT(tuple);
+	if (!form->convalidated && !form->connoinherit &&
+		alter->statement->relation->inh)
+		alter->below = true;
+	effect = add_alter_effect(alter, cause, column);
+	effect->spared = tables_that(relid, has_valid_constraint, (void *) column);
+	if (!form->convalidated &&
+		(cause == CAUSE_VALIDATE_CONSTRAINT || form->conislocal))
+		set_work(effect, WORK_SCAN, "every row is checked");
+	else
+		alter->below = false;
+	heap_freetuple(tuple);
+}
+
+static bool
+has_valid_constraint(Oid relid, void *column)
+{
+	HeapTuple	tuple = compat_find_not_null_constraint(relid, column);
+	bool		is_valid;
+
+	if (tuple == NULL)
+		return true;
+	is_valid = ((Form_pg_constraint) GETSTRUCT(tuple))->convalidated;
+	heap_freetuple(tuple);
+	return is_valid;
+}
+
+/*
+ * True if PostgreSQL will not read the table, because the column is NOT NULL
+ * already or a validated CHECK proves it, in every partition.
+ */
+bool
+not_null_is_proven(AlterContext *alter, const char *column)
+{
+	OverlayRelation *overlay = alter->relation->overlay;
+	List	   *dropped = constraints_dropped(alter->statement);
+	OverlayColumn *entry = NULL;
+	List	   *tree;
+	ListCell   *cell;
+	bool		proven = true;
+
+	if (overlay != NULL)
+	{
+		if (overlay_proves_not_null(overlay, column, dropped))
+			return true;
+		entry = overlay_find_column(overlay, column);
+	}
+	if (!alter_has_relation(alter))
+		return true;			/* made by the script: no rows */
+	if (entry != NULL && entry->attnum == InvalidAttrNumber)
+		return false;			/* a new column of an old table */
+	if (entry != NULL)
+		column = get_attname(alter->relation->relid, entry->attnum, false);
+	tree = lock_tree(alter->relation->relid);
+	foreach(cell, tree)
+	{
+		if (!proven_in_relation(lfirst_oid(cell), column, dropped,
+								alter->effects))
+			proven = false;
+	}
+	unlock_tree(tree);
+	return proven;
+}
+
+/*
+ * Names of constraints that the statement drops.  PostgreSQL drops before it
+ * looks for a proof, in whatever order the sub-commands are written.
+ */
+static List *
+constraints_dropped(AlterTableStmt *stmt)
+{
+	List	   *names = NIL;
+	ListCell   *cell;
+
+	foreach(cell, stmt->cmds)
+	{
+		AlterTableCmd *command = lfirst_node(AlterTableCmd, cell);
+
+		if (command->subtype == AT_DropConstraint && command->name != NULL)
+			names = lappend(names, command->name);
+	}
+	return names;
+}
+
+static bool
+proven_in_relation(Oid relid, const char *column, List *dropped,
+				   EffectContext *context)
+{
+	Relation	rel = try_relation_open(relid, AccessShareLock);
+	OverlayRelation *overlay = overlay_of(relid, context);
+	AttrNumber	attnum;
+	bool		proven = true;
+
+	if (rel == NULL)
+		return true;
+	attnum = get_attnum(relid, column);
+	if (attnum > 0)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(RelationGetDescr(rel),
+													attnum - 1);
+		NullTest   *test = makeNode(NullTest);
+
+		test->arg = (Expr *) makeVar(1, attnum, attribute->atttypid,
+									 attribute->atttypmod,
+									 attribute->attcollation, 0);
+		test->nulltesttype = IS_NOT_NULL;
+		test->argisrow = false;
+		test->location = -1;
+		proven = column_is_not_null(rel, attribute, overlay) ||
+			constraints_imply(rel, list_make1(test), dropped, overlay);
+	}
+	relation_close(rel, AccessShareLock);
+	return proven;
+}
+
+static bool
+column_is_not_null(Relation rel, Form_pg_attribute attribute,
+				   const OverlayRelation *overlay)
+{
+	OverlayColumn *column = NULL;
+
+	if (overlay != NULL)
+		column = overlay_find_attnum(overlay, attribute->attnum);
+	if (column != NULL && (column->not_null || column->null_allowed))
+		return column->not_null;
+	return compat_attribute_is_valid_not_null(rel, attribute);
+}
+
+/*
+ * True if the valid CHECK and NOT NULL constraints of a relation imply the
+ * conditions, so that PostgreSQL does not read it: the proof that
+ * ConstraintImpliedByRelConstraint() (static in tablecmds.c, alike in 15-19)
+ * makes.  dropped names constraints that do not count; overlay has those that
+ * a checked script added, or is NULL.  The caller holds a lock on rel.
+ */
+bool
+constraints_imply(Relation rel, List *conditions, List *dropped,
+				  const OverlayRelation *overlay)
+{
+	TupleConstr *constr = RelationGetDescr(rel)->constr;
+	List	   *known = NIL;
+	int			nchecks = constr ? constr->num_check : 0;
+
+	for (int i = 0; constr != NULL &&
+		 (constr->has_not_null || overlay != NULL) &&
+		 i < RelationGetDescr(rel)->natts; i++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(RelationGetDescr(rel), i);
+		NullTest   *test;
+
+		if (attribute->attisdropped ||
+			!column_is_not_null(rel, attribute, overlay))
+			continue;
+		test = makeNode(NullTest);
+		test->arg = (Expr *) makeVar(1, i + 1, attribute->atttypid,
+									 attribute->atttypmod,
+									 attribute->attcollation, 0);
+		test->nulltesttype = IS_NOT_NULL;
+		test->argisrow = false;
+		test->location = -1;
+		known = lappend(known, test);
+	}
+	for (int i = 0; i < nchecks; i++)
+	{
+		Node	   *expression;
+
+		if (!overlay_check_is_valid(overlay, constr->check[i].ccname,
+									constr->check[i].ccvalid) ||
+			!compat_check_is_enforced(&constr->check[i]) ||
+			name_is_listed(dropped, constr->check[i].ccname))
+			continue;
+		expression = stringToNode(constr->check[i].ccbin);
+		expression = eval_const_expressions(NULL, expression);
+		expression = (Node *) canonicalize_qual((Expr *) expression, true);
+		known = list_concat(known, make_ands_implicit((Expr *) expression));
+	}
+	known = list_concat(known, overlay_check_conditions(overlay, rel, dropped));
+	return predicate_implied_by(conditions, known, true);
+}
