@@ -99,7 +99,7 @@ const Rule	rule_registry[] =
 	{
 		"alter_type", RULE_WORK, ACTION_REJECT,
 		CAUSE_ALTER_TYPE, works_under_lock,
-		"ALTER TYPE CASCADE",
+		"ALTER TYPE CASCADE of",
 		"make a new type, and move the typed tables to it one by one", NULL,
 		"A change of a composite type rewrites the tables made OF it."
 	},
