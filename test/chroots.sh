@@ -4,7 +4,8 @@
 # directory that take versions; they read it after lib.sh.  What it gives:
 #
 #     suite_of VERSION            fails where there is no recipe for a chroot
-#     debian_mirror               the mirror that this system's apt uses
+#     debian_mirror, apt_sources  the mirror that this system's apt uses, and all
+#                                 that it uses of Debian
 #     root_only ARGUMENT...       start the script again as root, if it is not
 #     for_each COMMAND VERSION... run "COMMAND VERSION" for each, and add up the
 #                                 closing lines "N passed, N failed"
@@ -38,12 +39,22 @@ suite_of()
 	esac
 }
 
+# apt_sources FORMAT: what this system's apt uses of Debian, in the words of
+# apt-get indextargets; apt knows whose a mirror is when it has the lists.
+apt_sources()
+{
+	# shellcheck disable=SC2016  # apt expands these
+	set -- --format '$(ORIGIN)|'"$1" 'Created-By: Packages' 'Origin: Debian'
+	[ -n "$(apt-get indextargets "$@" 2>/dev/null)" ] ||
+		sm_apt_get update >&2 || true
+	apt-get indextargets "$@" 2>/dev/null | sed 's/^Debian|//' | sort -u
+}
+
 debian_mirror()
 {
 	# shellcheck disable=SC2016  # apt expands these
-	apt-get indextargets --format '$(ORIGIN)|$(LABEL)|$(REPO_URI)' \
-		'Created-By: Packages' 2>/dev/null |
-		sed -n 's,^Debian|Debian|\(https*://.*\)$,\1,p' | head -n 1
+	apt_sources '$(LABEL)|$(REPO_URI)' |
+		sed -n 's,^Debian|\(https*://.*\)$,\1,p' | head -n 1
 }
 
 # Run one of the functions below in mount and process namespaces of its own, so
@@ -142,11 +153,6 @@ prepare()
 
 	sm_packages_of_host
 	mirror=$(debian_mirror)
-	if [ -z "$mirror" ]
-	then
-		sm_apt_get update || true
-		mirror=$(debian_mirror)
-	fi
 	[ -n "$mirror" ] || sm_die "found no Debian mirror in the configuration of apt"
 
 	sm_say "PostgreSQL $version: making a chroot of $(sources_of "$version") in $root (takes minutes, kept)"
@@ -235,7 +241,7 @@ chroot_run()
 	work=/var/tmp/safe_migrate.$$
 	copy=$work/tree
 
-	# What a run left that was cut off, or was told to leave.
+	# What a run left that was cut off.
 	rm -rf "$root/var/tmp/safe_migrate".* "$root/tmp/safe_migrate".*
 
 	mkdir "$root$work" "$root$copy"
@@ -252,7 +258,8 @@ chroot_run()
 		PG_CONFIG="${PG_CONFIG:-/usr/lib/postgresql/$version/bin/pg_config}" \
 		sh "$copy/$script" "$@" || status=1
 	rm -rf "${root:?}$work"
-	[ -z "${SAFE_MIGRATE_KEEP:-}" ] || sm_say "(below $root)"
+	# The next run would remove it there.
+	[ -z "${SAFE_MIGRATE_KEEP:-}" ] || mv -n "$root"/tmp/safe_migrate.* /tmp/
 	return "$status"
 }
 
@@ -265,7 +272,7 @@ root_only()
 	[ "$(id -u)" -ne 0 ] || return 0
 	command -v sudo >/dev/null 2>&1 || sm_die "needs root, or sudo, for chroot"
 	set -- sh "$SM_TOP/test/${0##*/}" "$@"
-	for name in CHROOTS SOURCES SUITES TESTS KEEP NO_INSTALL
+	for name in CHROOTS SOURCES SUITES TESTS SERIAL KEEP NO_INSTALL
 	do
 		eval "value=\${SAFE_MIGRATE_$name:-}"
 		# shellcheck disable=SC2154  # set by eval
@@ -294,8 +301,8 @@ for_each()
 			echo "$status" >"$report.status"
 		} | tee "$report.output"
 
-		line=$(tail -n 1 "$report.output" |
-			grep -E '^[0-9]+ passed, [0-9]+ failed$' || true)
+		line=$(grep -E '^[0-9]+ passed, [0-9]+ failed$' "$report.output" |
+			tail -n 1)
 		if [ "$(cat "$report.status")" -eq 0 ]
 		then
 			[ -n "$line" ] || line='ready'

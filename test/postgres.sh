@@ -28,6 +28,7 @@
 # For those who work on it:
 #     SAFE_MIGRATE_TESTS="alter_table foreign_key"   only these tests, after the
 #                                                    few that most depend on
+#     SAFE_MIGRATE_SERIAL=1                          one test at a time
 #     SAFE_MIGRATE_KEEP=1                            leave results and logs there
 
 set -eu
@@ -58,78 +59,82 @@ apt_apart()
 # Where the packages of this server came from.
 source_entries()
 {
+	entry="deb-src [signed-by=$KEYRING]"
 	if suite_of "$1" >/dev/null
 	then
 		mirror=$(debian_mirror)
-		echo "deb-src [signed-by=$KEYRING] $mirror $(suite_of "$1") main"
-		[ "$(suite_of "$1")" != sid ] ||
-			echo "deb-src [signed-by=$KEYRING] $mirror experimental main"
+		echo "$entry $mirror $(suite_of "$1") main"
+		[ "$(suite_of "$1")" != sid ] || echo "$entry $mirror experimental main"
 	else
 		# shellcheck disable=SC2016  # apt expands these
-		apt-get indextargets --format \
-			'$(ORIGIN)|deb-src [signed-by='"$KEYRING"'] $(REPO_URI) $(RELEASE) main' \
-			'Created-By: Packages' | sed -n 's/^Debian|//p' | sort -u
+		apt_sources "$entry"' $(REPO_URI) $(RELEASE) main'
 	fi
 }
 
-# Unpack the source of this version, or of the newest of the same major version
-# that there is, and leave its directory under the name of what was asked for.
+# fetch_source MAJOR WANTED: unpack this version, or else the newest of MAJOR that
+# can be had, and remember it for the one that was wanted.
 fetch_source()
 {
-	version=$1
-	wanted=$2
-	apt=$3
 	mkdir -p "$apt/lists/partial"
-	source_entries "$version" >"$apt/sources.list"
-	apt_apart apt-get update
-
-	apt_apart apt-cache showsrc --only-source "postgresql-$version" |
-		sed -n 's/^Version: //p' >"$apt/versions"
-	found=
-	while read -r candidate
+	source_entries "$1" >"$apt/sources.list"
+	apt_apart apt-get update || return 1
+	apt_apart apt-cache showsrc --only-source "postgresql-$1" |
+		sed -n 's/^Version: //p' | sort -urV >"$apt/versions"
+	for found in $(grep -xF "$2" "$apt/versions") $(grep -vxF "$2" "$apt/versions")
 	do
-		if [ -z "$found" ] || [ "$candidate" = "$wanted" ] ||
-			{ [ "$found" != "$wanted" ] &&
-				dpkg --compare-versions "$candidate" gt "$found"; }
+		if [ ! -d "$SOURCES/$found" ]
 		then
-			found=$candidate
+			(cd "$apt" && apt_apart apt-get source --only-source \
+				"postgresql-$1=$found") || continue
+			mv "$apt/postgresql-$1"-*/ "$SOURCES/$found" || return 1
 		fi
-	done <"$apt/versions"
-	[ -n "$found" ] || {
-		echo "there is no source package of postgresql-$version" >&2
-		return 1
-	}
-
-	if [ ! -d "$SOURCES/$found" ]
-	then
-		(cd "$apt" && apt_apart apt-get source --only-source \
-			"postgresql-$version=$found")
-		mv "$apt/postgresql-$version"-*/ "$SOURCES/$found"
-	fi
-	[ "$found" = "$wanted" ] || ln -sfn "$found" "$SOURCES/$wanted"
+		[ "$found" = "$2" ] || ln -sfn "$found" "$SOURCES/$2"
+		return 0
+	done
+	return 1
 }
 
-# Print the directory of the source for the server that is installed.
+# The major versions whose tests fit best: a mirror may lack the source of a
+# package that it has.
+similar_versions()
+{
+	case $1 in
+		15) echo 15 17 18 ;;
+		17) echo 17 18 15 ;;
+		*) echo "$1" 18 19 17 ;;
+	esac
+}
+
+# Print the directory of the source for the server that is installed.  One of
+# another version serves until that is to be had.
 source_of()
 {
-	version=$1
 	admindir=/var/lib/dpkg
-	! suite_of "$version" >/dev/null || admindir=$CHROOTS/$version$admindir
+	! suite_of "$1" >/dev/null || admindir=$CHROOTS/$1$admindir
+	# shellcheck disable=SC2016  # dpkg expands it
 	wanted=$(dpkg-query --admindir="$admindir" -W -f '${source:Version}' \
-		"postgresql-$version")
+		"postgresql-$1")
 
 	mkdir -p "$SOURCES"
 	apt=$(mktemp -d "$SOURCES/apt.XXXXXX")
 	(
 		flock 9
-		[ -d "$SOURCES/$wanted" ] ||
-			sm_quietly fetch_source "$version" "$wanted" "$apt"
-	) 9>"$SOURCES/lock" || {
-		rm -rf "$apt"
+		[ ! -d "$SOURCES/$wanted" ] || [ -h "$SOURCES/$wanted" ] || exit 0
+		for major in $(similar_versions "$1")
+		do
+			! fetch_source "$major" "$wanted" >>"$apt/log" 2>&1 || break
+		done
+		[ -d "$SOURCES/$wanted" ] || tail -n 40 "$apt/log" >&2
+	) 9>"$SOURCES/lock"
+	rm -rf "$apt"
+	[ -d "$SOURCES/$wanted" ] || {
+		echo "error: no source package of PostgreSQL $1 is to be had" >&2
 		return 1
 	}
-	rm -rf "$apt"
-	readlink -f "$SOURCES/$wanted"
+	directory=$(readlink -f "$SOURCES/$wanted")
+	[ "$directory" = "$SOURCES/$wanted" ] ||
+		echo "The source of $wanted is not to be had: the tests are those of ${directory##*/}" >&2
+	echo "$directory"
 }
 
 

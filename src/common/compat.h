@@ -205,6 +205,9 @@
 /* 16: a rule ON SELECT cannot make a table a view any more */
 #define COMPAT_RULE_MAKES_VIEW (PG_VERSION_NUM < 160000)
 
+/* 18: ANALYZE of a table goes down to what inherits from it, without ONLY */
+#define COMPAT_ANALYZE_RECURSES (PG_VERSION_NUM >= 180000)
+
 /* 17: identity columns of a partitioned table are those of its partitions */
 #define COMPAT_IDENTITY_IN_PARTITIONS (PG_VERSION_NUM >= 170000)
 
@@ -293,6 +296,9 @@ extern bool compat_domain_column_rewrites(Oid type);
 
 /* True if values of that domain must be checked. */
 extern bool compat_domain_has_constraints(Oid type);
+
+/* OID of a type by its name as text; InvalidOid if there is none. */
+extern Oid	compat_type_of_text(const char *name);
 
 /* The sequence of an identity column; InvalidOid if it has none. */
 extern Oid	compat_identity_sequence(Oid relid, AttrNumber attnum);

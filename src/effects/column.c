@@ -206,11 +206,12 @@ rewrite_reason_of_default(NewColumn *column)
 	else
 		expression = get_typdefault(type);
 
-	column->has_default_value = expression != NULL &&
-		!(IsA(expression, Const) && ((Const *) expression)->constisnull);
-	if (expression != NULL &&
-		contain_volatile_functions(plan_expression(expression,
-												   column->overlay == NULL)))
+	if (expression == NULL)
+		return NULL;
+	expression = plan_expression(expression, column->overlay == NULL);
+	column->has_default_value = !IsA(expression, Const) ||
+		!((Const *) expression)->constisnull;
+	if (contain_volatile_functions(expression))
 		return "its default is volatile, so each row gets a value of its own";
 	return NULL;
 }
@@ -295,6 +296,8 @@ describe_new_column_constraint(AlterContext *alter, const NewColumn *column,
 		alter_has_relation(alter))
 		effect->spared = tables_that(alter->relation->relid, is_not_table,
 									 &alter->relation->relid);
+	effect->fails_on_rows = constraint->contype == CONSTR_NOTNULL &&
+		!column->has_virtual_value;
 	set_work(effect, work, reason);
 }
 
@@ -365,6 +368,7 @@ describe_column_type(AlterContext *alter)
 		relation_close(rel, AccessShareLock);
 		return;
 	}
+	set_lost_statistics(effect, attnum);
 	describe_retyped_sequence(alter, attnum);
 	column.name = name;
 	column.old_type = TupleDescAttr(RelationGetDescr(rel),
@@ -725,6 +729,7 @@ describe_set_expression(AlterContext *alter)
 	attnum = get_attnum(alter->relation->relid, alter->command->name);
 	if (attnum <= 0)
 		return;
+	set_lost_statistics(effect, attnum);
 	if (get_attgenerated(alter->relation->relid, attnum) ==
 		ATTRIBUTE_GENERATED_STORED)
 	{

@@ -205,7 +205,7 @@ add_foreign_key_of_partition(const ForeignKey *key, Oid partition,
 		EqualKey	equal = {key->referencing, key, false};
 		List	   *spared = tables_that(partition, has_key_already, &equal);
 
-		if (equal.found)
+		if (equal.found && key->is_enforced)
 			lockmode = AccessExclusiveLock;
 		if (key->is_valid && !list_member_oid(spared, partition))
 		{

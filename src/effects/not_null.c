@@ -34,12 +34,12 @@ typedef struct ColumnProof
 	EffectContext *context;
 } ColumnProof;
 
+static bool statement_adds_column(AlterTableStmt *stmt, const char *column);
 static void describe_new_constraint(AlterContext *alter, Effect *effect,
 									const char *column);
 static bool has_not_null_constraint(Oid relid, void *column);
 static bool has_valid_constraint(Oid relid, void *column);
 static bool column_is_proven(Oid relid, void *arg);
-static bool statement_adds_column(AlterTableStmt *stmt, const char *column);
 static bool proven_in_relation(Oid relid, const ColumnProof *proof);
 static List *constraints_dropped(AlterTableStmt *stmt);
 static bool column_is_not_null(Relation rel, Form_pg_attribute attribute,
@@ -77,6 +77,9 @@ describe_not_null(AlterContext *alter, EffectCause cause, const char *column)
 		effect = add_alter_effect(alter, cause, column);
 		describe_new_constraint(alter, effect, column);
 	}
+	effect->fails_on_rows = statement_adds_column(alter->statement, column) &&
+		alter_has_relation(alter) &&
+		get_attnum(alter->relation->relid, column) == InvalidAttrNumber;
 	if (!not_null_is_proven(alter, column))
 		set_work(effect, WORK_SCAN, "every row is checked");
 }

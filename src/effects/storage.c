@@ -170,7 +170,9 @@ describe_refresh(Node *statement, EffectContext *context)
 	effect = add_effect(context, CAUSE_REFRESH, relation,
 						stmt->concurrent ? ExclusiveLock :
 						AccessExclusiveLock);
-	if (stmt->concurrent)
+	if (stmt->skipData)
+		effect->truncates = true;
+	else if (stmt->concurrent)
 		set_work(effect, WORK_SCAN, "its rows are compared with the new ones");
 	else
 		set_work(effect, WORK_REWRITE, NULL);

@@ -60,7 +60,29 @@ build_modules()
 		[ ! -e "$file" ] || cp "$file" "$modules/"
 	done
 	sm_own "$modules"
-	sm_quietly sm_make -s -C "$modules"
+	if ! sm_make -s -C "$modules" >"$SM_WORK/modules.output" 2>&1 </dev/null
+	then
+		# That of another major version may not fit, and is not needed for most.
+		sm_say "regress.c cannot be compiled for this server, so the tests lack it:"
+		grep -m 3 'error:' "$SM_WORK/modules.output"
+	fi
+}
+
+# The tests of another major version, which make do where a server's own are not
+# to be had, meet plans they were not made for: queries of join_hash, which has no
+# DDL, then run for minutes.
+choose_tests()
+{
+	schedule=$SM_WORK/tests/parallel_schedule
+	if [ -n "${SAFE_MIGRATE_TESTS:-}" ]
+	then
+		tests="$FIRST $SAFE_MIGRATE_TESTS"
+		return
+	fi
+	tests="--schedule=$schedule --max-concurrent-tests=20"
+	[ -z "${SAFE_MIGRATE_SERIAL:-}" ] ||
+		tests="--schedule=$schedule --max-connections=1"
+	[ -z "$foreign" ] || sed -i 's/^\(test:.*\) join_hash\>/\1/' "$schedule"
 }
 
 # The tests are run on a cluster NAME with these settings; then $SM_WORK/NAME has
@@ -78,20 +100,25 @@ run_tests()
 	sm_own "$output"
 
 	started=$(date +%s)
-	# shellcheck disable=SC2086  # a list of words
-	sm_user "$("$SM_PG_CONFIG" --pkglibdir)/pgxs/src/test/regress/pg_regress" \
+	# From 16 on it looks for expected results where it stands.
+	# shellcheck disable=SC2086,SC2016  # a list of words; the inner shell expands
+	sm_user timeout 1800 sh -c 'cd "$0" && exec "$@"' "$SM_WORK/tests" \
+		"$("$SM_PG_CONFIG" --pkglibdir)/pgxs/src/test/regress/pg_regress" \
 		--bindir="$SM_BIN" --dlpath="$modules" --inputdir="$SM_WORK/tests" \
-		--outputdir="$output" --max-concurrent-tests=20 $tests \
+		--outputdir="$output" $tests \
 		>"$SM_WORK/$name.output" 2>&1 </dev/null || true
 	seconds=$(($(date +%s) - started))
 	mv "$output" "$SM_WORK/$name"
 
-	grep -E '^(test|not ok| ).*(FAILED|^not ok)' "$SM_WORK/$name.output" || true
 	line=$(sed -n 's/^[# ]*\(All [0-9]* tests passed.*[^ ]\) *$/\1/p
 		s/^[# ]*\([0-9]* of [0-9]* tests failed.*[^ ]\) *$/\1/p' \
 		"$SM_WORK/$name.output" | tail -n 1)
 	[ -n "$line" ] || tail -n 20 "$SM_WORK/$name.output"
 	sm_say "$name: ${line:-did not run to its end} ($seconds s)"
+	[ -z "$foreign" ] || return 0
+	sed -nE 's/^not ok [0-9]+ +[-+] ([^ ]+).*/\1/p
+		s/^(test|   ) ([^ ]+) +\.\.\. FAILED.*/\2/p' "$SM_WORK/$name.output" |
+		tr '\n' ' ' | sed 's/^./    not as expected: &/; s/ $/\n/' | fold -s -w 78
 }
 
 # The tests whose results differ between two runs.
@@ -102,29 +129,37 @@ differing()
 		file=${file##*/}
 		cmp -s "$SM_WORK/$1/results/$file" "$SM_WORK/$2/results/$file" ||
 			sm_say "${file%.out}"
-	done | sort -u
+	done | LC_ALL=C sort -u
 }
 
 
 # ---- what is required
 
-# Some results depend on what else runs at that moment.  So what differs is not
-# believed before it differed in a second pair of runs as well; and neither is
-# what the plain server itself gives both ways.
+# Some results depend on what else runs at that moment, or say where and when they
+# were made.  So what differs is not believed before it differed from another
+# plain run as well, and each time; and not where plain runs differ.
 check_results()
 {
 	differing plain loaded >"$SM_WORK/differing"
+	: >"$SM_WORK/unstable"
 	if [ -s "$SM_WORK/differing" ]
 	then
-		sm_say "Other results, so both once more: $(tr '\n' ' ' <"$SM_WORK/differing")"
+		sm_say "Not the same with the library: $(words differing); both once more"
 		run_plain plain_again
 		run_loaded loaded_again
-		differing plain loaded_again >"$SM_WORK/differing_2"
-		differing plain_again loaded >"$SM_WORK/differing_3"
-		differing plain_again loaded_again >"$SM_WORK/differing_4"
-		cp "$SM_WORK/differing" "$SM_WORK/differing_1"
-		cat "$SM_WORK"/differing_[1-4] | sort | uniq -c |
-			sed -n 's/^ *4 //p' >"$SM_WORK/differing"
+		differing plain plain_again >"$SM_WORK/unstable"
+		for pair in 'plain loaded_again' 'plain_again loaded' \
+			'plain_again loaded_again'
+		do
+			# shellcheck disable=SC2086  # two words
+			differing $pair >"$SM_WORK/differing.pair"
+			LC_ALL=C comm -12 "$SM_WORK/differing" "$SM_WORK/differing.pair" \
+				>"$SM_WORK/differing.both"
+			mv "$SM_WORK/differing.both" "$SM_WORK/differing"
+		done
+		LC_ALL=C comm -23 "$SM_WORK/differing" "$SM_WORK/unstable" \
+			>"$SM_WORK/differing.stable"
+		mv "$SM_WORK/differing.stable" "$SM_WORK/differing"
 	fi
 	while read -r test
 	do
@@ -134,22 +169,30 @@ check_results()
 	done <"$SM_WORK/differing"
 
 	compared=$(find "$SM_WORK/plain/results" -name '*.out' | wc -l)
+	line="$compared tests give the same with the library"
+	[ ! -s "$SM_WORK/unstable" ] ||
+		line="$line, or differ without it as well: $(words unstable)"
 	if [ "$compared" -eq 0 ]
 	then
 		count 1 results "there are none"
 	elif [ -s "$SM_WORK/differing" ]
 	then
-		count 1 results "of $compared tests differ with the library: $(
-			tr '\n' ' ' <"$SM_WORK/differing")"
+		count 1 results "of $compared tests differ with the library: $(words differing)"
 	else
-		count 0 results "all $compared tests give the same with the library"
+		count 0 results "$line"
 	fi
+}
+
+# The lines of a file in one.
+words()
+{
+	tr '\n' ' ' <"$SM_WORK/$1" | sed 's/ $//'
 }
 
 check_foretold()
 {
 	mismatches=$SM_WORK/mismatches
-	cat "$SM_WORK"/cluster/loaded*.log | sed -n "s/^.*\($MISMATCH.*\)/\1/p" |
+	sed -n "s/^.*\($MISMATCH.*\)/\1/p" "$SM_WORK/cluster/loaded.log" |
 		sort | uniq -c | sort -rn >"$mismatches"
 	if [ -s "$mismatches" ]
 	then
@@ -194,17 +237,21 @@ run_plain()
 run_loaded()
 {
 	run_tests "$1" 'safe_migrate.mode = observe' 'safe_migrate.observation = on'
-	read_counters
+	[ "$1" != loaded ] || read_counters
 	sm_stop "$1"
 }
 
 sm_workdir
 sm_build
+major=$(sed -n "s/^PACKAGE_VERSION='\([0-9]*\).*/\1/p" "$source/configure")
+case $SM_VERSION in
+	"PostgreSQL $major"[!0-9]*) foreign= ;;
+	*) foreign=1 ;;
+esac
 cp -R "$source/src/test/regress" "$SM_WORK/tests"
 sm_own "$SM_WORK/tests"
 build_modules
-tests="--schedule=$SM_WORK/tests/parallel_schedule"
-[ -z "${SAFE_MIGRATE_TESTS:-}" ] || tests="$FIRST $SAFE_MIGRATE_TESTS"
+choose_tests
 
 run_plain plain
 run_loaded loaded
