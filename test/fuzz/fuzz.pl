@@ -161,6 +161,8 @@ sub show_find
 		my $reducer = Reducer->new($runner, $find->{form});
 		my @shorter = $reducer->reduce(@script);
 
+		# it may have ended in a transaction block
+		Prelude::clean($runner->{session});
 		count(-1);
 		return if @shorter && $known{ outline($find, $shorter[-1]) }++;
 		($find, @script) = ({ %$find, text => $reducer->{text} }, @shorter) if @shorter;
