@@ -193,6 +193,9 @@
 #define compat_restrict_search_path() RestrictSearchPath()
 #endif
 
+/* 19: SET EXPRESSION of a virtual column makes again what depends on it */
+#define COMPAT_VIRTUAL_REBUILDS (PG_VERSION_NUM >= 190000)
+
 /* 16: a rule ON SELECT cannot make a table a view any more */
 #define COMPAT_RULE_MAKES_VIEW (PG_VERSION_NUM < 160000)
 
