@@ -168,18 +168,6 @@ compat_domain_has_constraints(Oid type)
 #endif
 }
 
-bool
-compat_domain_column_rewrites(Oid type)
-{
-#if PG_VERSION_NUM >= 190000
-	bool		has_volatile = false;
-
-	return DomainHasConstraints(type, &has_volatile) && has_volatile;
-#else
-	return DomainHasConstraints(type);
-#endif
-}
-
 /*
  * See compat.h.
  */

@@ -205,9 +205,6 @@
 /* 17: identity columns of a partitioned table are those of its partitions */
 #define COMPAT_IDENTITY_IN_PARTITIONS (PG_VERSION_NUM >= 170000)
 
-/* 19: only volatile constraints of a domain make ADD COLUMN rewrite */
-#define COMPAT_STABLE_DOMAIN_REWRITES (PG_VERSION_NUM < 190000)
-
 /* 17: the contype of the NOT NULL constraints of domains, 18: of tables */
 #ifdef CONSTRAINT_NOTNULL
 #define COMPAT_CONSTRAINT_NOTNULL CONSTRAINT_NOTNULL
@@ -281,12 +278,6 @@ extern void compat_altered_constraint(AlterTableCmd *command,
 									  AlteredConstraint *change);
 
 extern char *compat_not_null_constraint(Oid relid, const char *column);
-
-/*
- * True if a new column of that type makes PostgreSQL rewrite the table: a
- * domain with constraints (15-18), with volatile ones (19).
- */
-extern bool compat_domain_column_rewrites(Oid type);
 
 /* True if values of that domain must be checked. */
 extern bool compat_domain_has_constraints(Oid type);

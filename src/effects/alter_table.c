@@ -28,6 +28,7 @@
 #include "utils/rel.h"
 
 static bool locks_tables_below(AlterContext *alter);
+static bool option_is_given(List *options, const char *name);
 static bool has_row_triggers(AlterContext *alter);
 static void describe_subcommand(AlterContext *alter);
 static void describe_inherit(AlterContext *alter);
@@ -115,8 +116,14 @@ locks_tables_below(AlterContext *alter)
 		case AT_DropColumn:
 		case AT_DropConstraint:
 			return is_partitioned;
-		case AT_AddIdentity:
 		case AT_SetIdentity:
+			/* all else is about the sequence */
+			if (!option_is_given(castNode(List, alter->command->def),
+								 "generated"))
+				return false;
+			return is_partitioned && COMPAT_IDENTITY_IN_PARTITIONS &&
+				alter->statement->relation->inh;
+		case AT_AddIdentity:
 		case AT_DropIdentity:
 			return is_partitioned && COMPAT_IDENTITY_IN_PARTITIONS &&
 				alter->statement->relation->inh;
@@ -178,6 +185,19 @@ locks_tables_below(AlterContext *alter)
 		case AT_ReAddStatistics:
 			COMPAT_CASES_AT_INTERNAL
 				return false;
+	}
+	return false;
+}
+
+static bool
+option_is_given(List *options, const char *name)
+{
+	ListCell   *cell;
+
+	foreach(cell, options)
+	{
+		if (strcmp(lfirst_node(DefElem, cell)->defname, name) == 0)
+			return true;
 	}
 	return false;
 }

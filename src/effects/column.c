@@ -167,7 +167,7 @@ rewrite_reason_of_default(NewColumn *column)
 	typenameTypeIdAndMod(pstate, definition->typeName, &type, &typmod);
 
 	/* then the table is rewritten even if the column is nullable */
-	if (compat_domain_column_rewrites(type))
+	if (compat_domain_has_constraints(type))
 		return "the type is a domain with constraints, which are checked row by row";
 	if (column->column_default != NULL)
 		/* transformation scribbles on its input */

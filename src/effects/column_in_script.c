@@ -39,7 +39,7 @@ script_decides_default(Overlay *overlay, const TypeName *type_name,
 	type = overlay_find_type(overlay, type_name);
 	if (type != NULL && type_name->arrayBounds == NIL &&
 		(type->constrained || (OidIsValid(type->oid) &&
-							   compat_domain_column_rewrites(type->oid))))
+							   compat_domain_has_constraints(type->oid))))
 		*reason = "the type is a domain with constraints, which are checked row by row";
 	else if (value != NULL && overlay_expression_is_volatile(overlay, value))
 		*reason = "its default is volatile, so each row gets a value of its own";

@@ -50,6 +50,8 @@ typedef struct ForeignKey
 	char		match_type;		/* as in pg_constraint */
 	char		update_action;
 	char		delete_action;
+	Oid			index;			/* of the referenced table */
+	struct ArrayType *operators;	/* OIDs: referenced = referencing */
 	struct ArrayType *columns;	/* of int2 */
 	struct ArrayType *referenced_columns;
 } ForeignKey;
@@ -70,6 +72,8 @@ typedef struct WantedIndex
 	Oid			opfamilies[INDEX_MAX_KEYS];
 	bool		is_constraint;	/* an equal one must belong to one as well */
 	bool		only_valid;
+	List	  **used;			/* OIDs of those that others have taken, or
+								 * NULL */
 } WantedIndex;
 
 /* One ALTER TABLE, as its sub-commands are looked at. */
@@ -164,6 +168,7 @@ extern void describe_not_null_validation(AlterContext *alter,
 										 const char *column);
 extern bool not_null_is_proven(AlterContext *alter, const char *column);
 extern bool constraints_imply(Relation rel, List *conditions, List *dropped,
+							  AttrNumber nullable,
 							  const struct OverlayRelation *overlay);
 
 /* partition.c */
@@ -206,6 +211,10 @@ extern void add_foreign_key_of_partition(const ForeignKey *key, Oid partition,
 extern void add_lock_of_referenced(Oid relid, LOCKMODE lockmode,
 								   EffectContext *context);
 extern bool has_key_already(Oid relid, void *arg);
+
+/* foreign_key_type.c */
+extern bool foreign_key_survives_type(const ForeignKey *key, Oid relid,
+									  AttrNumber attnum, Oid new_type);
 
 /* deletion.c */
 extern void add_deletion(const ObjectAddress *root, bool cascade,

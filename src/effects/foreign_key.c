@@ -85,6 +85,10 @@ make_foreign_key(Relation catalog, HeapTuple tuple)
 	key->match_type = form->confmatchtype;
 	key->update_action = form->confupdtype;
 	key->delete_action = form->confdeltype;
+	key->index = form->conindid;
+	key->operators =
+		DatumGetArrayTypePCopy(heap_getattr(tuple, Anum_pg_constraint_conpfeqop,
+											RelationGetDescr(catalog), &isnull));
 	key->columns = DatumGetArrayTypePCopy(heap_getattr(tuple,
 													   Anum_pg_constraint_conkey,
 													   RelationGetDescr(catalog), &isnull));

@@ -262,9 +262,14 @@ has_wanted_index(Oid relid, Oid table, const WantedIndex *wanted)
 			Relation	index = relation_open(lfirst_oid(cell),
 											  AccessShareLock);
 
-			if (!index->rd_rel->relispartition &&
+			if (!found && !index->rd_rel->relispartition &&
 				index_matches(index, wanted, map))
+			{
 				found = true;
+				if (wanted->used != NULL)
+					*wanted->used = lappend_oid(*wanted->used,
+												lfirst_oid(cell));
+			}
 			relation_close(index, AccessShareLock);
 		}
 		free_attrmap(map);
@@ -284,6 +289,9 @@ index_matches(Relation index, const WantedIndex *wanted, const AttrMap *map)
 													RelationGetRelid(index))))
 		return false;
 	if (wanted->only_valid && !index->rd_index->indisvalid)
+		return false;
+	if (wanted->used != NULL &&
+		list_member_oid(*wanted->used, RelationGetRelid(index)))
 		return false;
 	return CompareIndexInfo(BuildIndexInfo(index), wanted->info,
 							index->rd_indcollation,

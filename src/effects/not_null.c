@@ -31,9 +31,13 @@ typedef struct ColumnProof
 	const char *column;
 	List	   *dropped;		/* names of constraints that do not count */
 	bool		is_added;		/* by the same statement */
+	bool		is_dropped;		/* what made it NOT NULL is */
 	EffectContext *context;
 } ColumnProof;
 
+static void init_proof(ColumnProof *proof, AlterContext *alter,
+					   const char *column);
+static bool statement_drops_not_null(AlterContext *alter, const char *column);
 static bool statement_adds_column(AlterTableStmt *stmt, const char *column);
 static void describe_new_constraint(AlterContext *alter, Effect *effect,
 									const char *column);
@@ -53,6 +57,7 @@ describe_set_not_null(AlterContext *alter)
 
 	if (COMPAT_NOT_NULL_NOT_VALID && alter_has_relation(alter) &&
 		alter->effects->overlay == NULL &&
+		!statement_drops_not_null(alter, column) &&
 		compat_column_is_marked_not_null(alter->relation->relid, column))
 		describe_not_null_validation(alter, CAUSE_SET_NOT_NULL, column);
 	else
@@ -89,9 +94,9 @@ static void
 describe_new_constraint(AlterContext *alter, Effect *effect,
 						const char *column)
 {
-	ColumnProof proof = {column, constraints_dropped(alter->statement),
-	statement_adds_column(alter->statement, column), alter->effects};
+	ColumnProof proof;
 
+	init_proof(&proof, alter, column);
 	effect->spared = tables_that(alter->relation->relid, column_is_proven,
 								 &proof);
 	if (alter->only && COMPAT_NOT_NULL_NOT_VALID)
@@ -100,7 +105,7 @@ describe_new_constraint(AlterContext *alter, Effect *effect,
 								   tables_that(alter->relation->relid,
 											   is_not_table,
 											   &alter->relation->relid));
-	else if (COMPAT_NOT_NULL_NOT_VALID)
+	else if (COMPAT_NOT_NULL_NOT_VALID && !proof.is_dropped)
 		effect->spared =
 			list_concat_unique_oid(effect->spared,
 								   tables_that(alter->relation->relid,
@@ -119,6 +124,7 @@ describe_not_null_below(AlterContext *alter, const char *column)
 
 	/* before 18 the tables below a plain one may lack what a key implies */
 	if (compat_column_is_marked_not_null(relid, column) &&
+		!statement_drops_not_null(alter, column) &&
 		(COMPAT_NOT_NULL_NOT_VALID ||
 		 alter->relation->relkind == RELKIND_PARTITIONED_TABLE))
 		return;
@@ -197,13 +203,13 @@ bool
 not_null_is_proven(AlterContext *alter, const char *column)
 {
 	OverlayRelation *overlay = alter->relation->overlay;
-	ColumnProof proof = {column, constraints_dropped(alter->statement),
-	statement_adds_column(alter->statement, column), alter->effects};
+	ColumnProof proof;
 	OverlayColumn *entry = NULL;
 	List	   *tree;
 	ListCell   *cell;
 	bool		proven = true;
 
+	init_proof(&proof, alter, column);
 	if (overlay != NULL)
 	{
 		if (overlay_proves_not_null(overlay, column, proof.dropped))
@@ -247,6 +253,39 @@ constraints_dropped(AlterTableStmt *stmt)
 	return names;
 }
 
+static void
+init_proof(ColumnProof *proof, AlterContext *alter, const char *column)
+{
+	proof->column = column;
+	proof->dropped = constraints_dropped(alter->statement);
+	proof->is_added = statement_adds_column(alter->statement, column);
+	proof->is_dropped = statement_drops_not_null(alter, column);
+	proof->context = alter->effects;
+}
+
+/* PostgreSQL drops first, in whatever order the sub-commands are written. */
+static bool
+statement_drops_not_null(AlterContext *alter, const char *column)
+{
+	char	   *constraint = NULL;
+	ListCell   *cell;
+
+	if (alter_has_relation(alter) && alter->effects->overlay == NULL)
+		constraint = compat_not_null_constraint(alter->relation->relid, column);
+	foreach(cell, alter->statement->cmds)
+	{
+		AlterTableCmd *command = lfirst_node(AlterTableCmd, cell);
+
+		if (command->subtype == AT_DropNotNull &&
+			strcmp(command->name, column) == 0)
+			return true;
+		if (command->subtype == AT_DropConstraint && constraint != NULL &&
+			command->name != NULL && strcmp(command->name, constraint) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* Nothing is known yet of a column that the statement itself adds. */
 static bool
 statement_adds_column(AlterTableStmt *stmt, const char *column)
@@ -288,8 +327,11 @@ proven_in_relation(Oid relid, const ColumnProof *proof)
 		test->nulltesttype = IS_NOT_NULL;
 		test->argisrow = false;
 		test->location = -1;
-		proven = column_is_not_null(rel, attribute, overlay) ||
-			constraints_imply(rel, list_make1(test), proof->dropped, overlay);
+		proven = (!proof->is_dropped &&
+				  column_is_not_null(rel, attribute, overlay)) ||
+			constraints_imply(rel, list_make1(test), proof->dropped,
+							  proof->is_dropped ? attnum : InvalidAttrNumber,
+							  overlay);
 	}
 	relation_close(rel, AccessShareLock);
 	return proven;
@@ -312,12 +354,13 @@ column_is_not_null(Relation rel, Form_pg_attribute attribute,
  * True if the valid CHECK and NOT NULL constraints of a relation imply the
  * conditions, so that PostgreSQL does not read it: the proof that
  * ConstraintImpliedByRelConstraint() (static in tablecmds.c, alike in 15-19)
- * makes.  dropped names constraints that do not count; overlay has those that
+ * makes.  dropped names constraints that do not count, and nullable a column
+ * that will not be NOT NULL any more, if any; overlay has constraints that
  * a checked script added, or is NULL.  The caller holds a lock on rel.
  */
 bool
 constraints_imply(Relation rel, List *conditions, List *dropped,
-				  const OverlayRelation *overlay)
+				  AttrNumber nullable, const OverlayRelation *overlay)
 {
 	TupleConstr *constr = RelationGetDescr(rel)->constr;
 	List	   *known = NIL;
@@ -330,7 +373,7 @@ constraints_imply(Relation rel, List *conditions, List *dropped,
 		Form_pg_attribute attribute = TupleDescAttr(RelationGetDescr(rel), i);
 		NullTest   *test;
 
-		if (attribute->attisdropped ||
+		if (attribute->attisdropped || attribute->attnum == nullable ||
 			!column_is_not_null(rel, attribute, overlay))
 			continue;
 		test = makeNode(NullTest);

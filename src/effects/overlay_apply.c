@@ -95,8 +95,7 @@ static void add_elements(Overlay *overlay, OverlayRelation *relation,
 static void make_from_query(Overlay *overlay, IntoClause *into, char relkind,
 							bool if_not_exists);
 static OverlayRelation *live_relation(Overlay *overlay, const RangeVar *name);
-static void constrain_domain(Overlay *overlay, OverlayType *type,
-							 Constraint *constraint);
+static void constrain_domain(OverlayType *type, Constraint *constraint);
 static void set_element_schema(Node *element, char *nspname);
 static char function_volatility(CreateFunctionStmt *stmt);
 static void drop_object(Overlay *overlay, ObjectType type, Node *object);
@@ -333,19 +332,17 @@ apply_create_domain(Overlay *overlay, Node *statement)
 	ListCell   *cell;
 
 	foreach(cell, stmt->constraints)
-		constrain_domain(overlay, type, lfirst_node(Constraint, cell));
+		constrain_domain(type, lfirst_node(Constraint, cell));
 }
 
 /* Does the constraint have ADD COLUMN of the domain check every row? */
 static void
-constrain_domain(Overlay *overlay, OverlayType *type, Constraint *constraint)
+constrain_domain(OverlayType *type, Constraint *constraint)
 {
 	if (constraint->contype != CONSTR_CHECK &&
 		constraint->contype != CONSTR_NOTNULL)
 		return;
-	if (COMPAT_STABLE_DOMAIN_REWRITES ||
-		overlay_expression_is_volatile(overlay, constraint->raw_expr))
-		type->constrained = true;
+	type->constrained = true;
 }
 
 /* CREATE TYPE of a base type; aggregates, operators … are not looked for. */
@@ -428,9 +425,9 @@ apply_alter_domain(Overlay *overlay, Node *statement)
 		return;
 	type->changed = true;
 	if (stmt->subtype == 'C')	/* ADD CONSTRAINT */
-		constrain_domain(overlay, type, castNode(Constraint, stmt->def));
+		constrain_domain(type, castNode(Constraint, stmt->def));
 	else if (stmt->subtype == 'O')	/* SET NOT NULL */
-		type->constrained |= COMPAT_STABLE_DOMAIN_REWRITES;
+		type->constrained = true;
 }
 
 static void

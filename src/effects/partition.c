@@ -242,7 +242,7 @@ bound_is_implied(Oid relid, void *arg)
 		return true;
 	condition = map_partition_varattnos(wanted->condition, 1, rel,
 										wanted->parent);
-	is_implied = constraints_imply(rel, condition, NIL,
+	is_implied = constraints_imply(rel, condition, NIL, InvalidAttrNumber,
 								   overlay_of(relid, wanted->context));
 	relation_close(rel, AccessShareLock);
 	return is_implied;
@@ -253,17 +253,19 @@ static void
 describe_missing_indexes(AlterContext *alter, Relation parent,
 						 RelationFacts *partition)
 {
+	List	   *used = NIL;
 	ListCell   *cell;
 
 	foreach(cell, RelationGetIndexList(parent))
 	{
 		Relation	index = relation_open(lfirst_oid(cell), AccessShareLock);
+		WantedIndex *wanted = wanted_index_of(index);
 		List	   *spared;
 		Effect	   *effect;
 
+		wanted->used = &used;
 		spared = tables_with_index_in(partition->relid,
-									  alter->relation->relid,
-									  wanted_index_of(index));
+									  alter->relation->relid, wanted);
 		if (!list_member_oid(spared, partition->relid))
 		{
 			effect = add_effect(alter->effects, CAUSE_ATTACH_PARTITION,

@@ -64,7 +64,7 @@ static void describe_retyped_constraints(AlterContext *alter,
 										 RetypedColumn *column, bool rewrite);
 static bool checks_survive_type(Oid relid, void *arg);
 static void describe_retyped_keys(AlterContext *alter, Oid relid,
-								  const char *column, bool rewrite);
+								  const char *column, Oid type, bool rewrite);
 static void describe_rebuilt_elsewhere(AlterContext *alter,
 									   AttrNumber attnum);
 static Oid	table_of_check(Oid constraint, EffectWork *work);
@@ -308,7 +308,8 @@ describe_retyped_constraints(AlterContext *alter, RetypedColumn *column,
 	}
 	tree = lock_tree(alter->relation->relid);
 	foreach(cell, tree)
-		describe_retyped_keys(alter, lfirst_oid(cell), column->name, rewrite);
+		describe_retyped_keys(alter, lfirst_oid(cell), column->name,
+							  column->type, rewrite);
 	unlock_tree(tree);
 }
 
@@ -347,7 +348,7 @@ checks_survive_type(Oid relid, void *arg)
 /* The foreign keys of one table in which the column takes part. */
 static void
 describe_retyped_keys(AlterContext *alter, Oid relid, const char *column,
-					  bool rewrite)
+					  Oid type, bool rewrite)
 {
 	AttrNumber	attnum = get_attnum(relid, column);
 	ListCell   *cell;
@@ -367,8 +368,11 @@ describe_retyped_keys(AlterContext *alter, Oid relid, const char *column,
 		/* dropped, with its triggers, and made again */
 		ObjectAddressSet(root, ConstraintRelationId, key->oid);
 		add_deletion(&root, false, alter->effects);
+		add_lock_of_referenced(key->referenced, ShareRowExclusiveLock,
+							   alter->effects);
 		facts = relation_facts(key->referencing, alter->effects);
-		if (rewrite && key->is_valid && facts != NULL)
+		if (key->is_valid && key->is_enforced && facts != NULL &&
+			(rewrite || !foreign_key_survives_type(key, relid, attnum, type)))
 		{
 			Effect	   *effect = add_effect(alter->effects,
 											CAUSE_ALTER_COLUMN_TYPE, facts,
