@@ -71,6 +71,7 @@ SQL_PARTS = \
 	src/rates/rates.sql \
 	src/run/run.sql \
 	src/check/check.sql \
+	src/check/indexes.sql \
 	src/ledger/ledger.sql
 
 DATA_built = $(EXTENSION)--$(EXTVERSION).sql

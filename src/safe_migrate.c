@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "analyze/analyze.h"
 #include "common/catalog.h"
 #include "common/compat.h"
 #include "common/settings.h"
@@ -16,6 +17,7 @@
 #include "policy/policy.h"
 #include "rates/rates.h"
 #include "record/record.h"
+#include "run/comment_rule.h"
 #include "run/judge.h"
 #include "run/run.h"
 
@@ -34,14 +36,19 @@ _PG_init(void)
 	if (!process_shared_preload_libraries_in_progress)
 		return;
 	library_is_preloaded = true;
-	define_settings(check_rules_setting, assign_rules_setting);
+	define_settings(check_rules_setting, assign_rules_setting,
+					assign_row_limit_setting);
 	if (IsBinaryUpgrade)
 		return;
 	record_request_shared_memory();
 	rates_request_shared_memory();
+	analyze_request_shared_memory();
 	record_register_launcher();
 	register_override_callback();
+	register_comment_rule();
+	register_analyze_callbacks();
 	register_run_procedures();
 	register_ledger_procedures();
 	install_utility_hook();
+	install_executor_hooks();
 }

@@ -12,6 +12,13 @@
 #     sh test/check.sh tap [FILE...]          test/tap/FILE
 #     sh test/check.sh regress isolation      several kinds, all of each
 #
+# and what takes part only when it is named:
+#
+#     sh test/check.sh fuzz                   random DDL, see fuzz.sh
+#
+# for $FUZZ_SECONDS, by default 60, half of them with seed 1, for all runs to be
+# alike, and half with a seed that the day gives; or with $FUZZ_SEED.
+#
 # Exits with 0 if everything passed.  With SAFE_MIGRATE_KEEP=1 the working
 # directory stays, with the results, and the log of the server.
 
@@ -19,6 +26,8 @@ set -eu
 
 # shellcheck source=test/lib.sh
 . "$(dirname -- "$0")/lib.sh"
+# shellcheck source=test/fuzz/fuzz_lib.sh
+. "$SM_TOP/test/fuzz/fuzz_lib.sh"
 
 suites=
 regress=
@@ -28,7 +37,7 @@ tap=
 for word in "$@"
 do
 	case $word in
-		lint | regress | isolation | tap)
+		lint | regress | isolation | tap | fuzz)
 			suites="$suites $word"
 			suite=$word
 			;;
@@ -37,7 +46,7 @@ do
 				regress) regress="$regress $word" ;;
 				isolation) isolation="$isolation $word" ;;
 				tap) tap="$tap test/tap/$(basename "$word" .pl).pl" ;;
-				*) sm_die "usage: sh test/check.sh [lint] [regress [NAME...]] [isolation [NAME...]] [tap [FILE...]]" ;;
+				*) sm_die "usage: sh test/check.sh [lint] [regress [NAME...]] [isolation [NAME...]] [tap [FILE...]] [fuzz]" ;;
 			esac
 			;;
 	esac
@@ -164,6 +173,29 @@ run_tap()
 	done
 }
 
+# A run of each seed is one test.  The finds are shown with the seed that has
+# them again.
+run_fuzz()
+{
+	# shellcheck disable=SC2086  # a list of words
+	set -- ${FUZZ_SEED:-1 "$(date +%Y%m%d)000"}
+	fuzz_start fuzz
+	for seed in "$@"
+	do
+		printf '\n==== fuzz, seed %s\n' "$seed"
+		shown fuzz_run --reduce --seed "$seed" \
+			--seconds $((${FUZZ_SECONDS:-60} / $#))
+		line=$(grep '^seed [0-9]*: ' "$output" || echo 'did not run to its end')
+		if [ "$status" -eq 0 ]
+		then
+			count fuzz "$line" 1 0
+		else
+			count fuzz "$line" 0 1
+		fi
+	done
+	sm_stop fuzz
+}
+
 # A server that crashed and recovered must not go unnoticed.
 look_for_crashes()
 {
@@ -191,6 +223,7 @@ then
 	look_for_crashes
 fi
 ! wanted tap || run_tap
+! wanted fuzz || run_fuzz
 
 printf '\n==== %s%s\n%s passed, %s failed\n' "$SM_VERSION" "$closing" \
 	"$passed" "$failed"

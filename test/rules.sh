@@ -31,7 +31,9 @@ FROM migrate.rules JOIN (VALUES
 	(1, 'work', 'Long work under a lock', 'Counts for tables larger than `safe_migrate.small_table`, when at least writers have to wait.'),
 	(2, 'lock', 'A lock without work', 'Counts for tables larger than `safe_migrate.small_table`.'),
 	(3, 'data', 'Data is lost', 'Counts for tables that hold anything.'),
-	(4, 'clients', 'Running clients break', 'Counts for tables that hold anything.')
+	(4, 'clients', 'Running clients break', 'Counts for tables that hold anything.'),
+	(5, 'dml', 'Many rows are changed', 'Counts for tables that hold anything; off until named, or until `safe_migrate.row_limit` is set.'),
+	(6, 'design', 'How the schema is designed and named', 'Off until named. Counts for tables that are new as well, but not for temporary ones.')
 ) AS c (position, class, title, note) USING (class)
 GROUP BY position, title, note ORDER BY position;
 SQL

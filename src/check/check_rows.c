@@ -18,6 +18,8 @@
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "plan/plan.h"
+#include "policy/design.h"
+#include "policy/opt_in.h"
 #include "policy/policy.h"
 #include "run/step.h"
 #include "storage/lock.h"
@@ -33,6 +35,8 @@ typedef struct RelationRows
 	List	   *findings;		/* of Finding */
 } RelationRows;
 
+static List *design_findings(EffectContext *context, Node *node,
+							 const ScriptStatement *statement);
 static void hold_locks(ScriptState *state, List *effects);
 static List *group_by_relation(List *effects, List *findings);
 static RelationRows *group_of(List **groups, const RelationFacts *relation);
@@ -69,6 +73,9 @@ check_rows(ScriptState *state, const ScriptStatement *statement)
 	if (node != NULL)
 		effects = describe_effects(node, &context);
 	findings = judge_effects(effects);
+	if (node != NULL && design_rules_count())
+		findings = list_concat(findings,
+							   design_findings(&context, node, statement));
 
 	foreach(cell, group_by_relation(effects, findings))
 		rows = list_concat(rows, rows_of_group(lfirst(cell)));
@@ -84,7 +91,8 @@ check_rows(ScriptState *state, const ScriptStatement *statement)
 	{
 		CheckRow   *row = lfirst(cell);
 
-		if (row->rule != NULL)
+		if (row->rule != NULL &&
+			rule_registry[rule_index(row->rule)].rule_class != RULE_DESIGN)
 			row->safe_sql = safe_sql;
 		if (row->message != NULL)
 			row->message = with_line(state, statement, row->message);
@@ -92,6 +100,18 @@ check_rows(ScriptState *state, const ScriptStatement *statement)
 	if (state->in_transaction)
 		hold_locks(state, effects);
 	return rows;
+}
+
+static List *
+design_findings(EffectContext *context, Node *node,
+				const ScriptStatement *statement)
+{
+	TraitSource source = {0};
+
+	source.effects = context;
+	source.text = statement->text;
+	source.offset = statement->offset;
+	return judge_design(node, &source);
 }
 
 /* Later statements of the transaction work under the locks of this one. */
@@ -130,6 +150,10 @@ group_by_relation(List *effects, List *findings)
 		Finding    *finding = lfirst(cell);
 		RelationRows *group = group_of(&groups, finding->effect->relation);
 
+		/* it stands for a trait, and may be all there is about the table */
+		if (finding->effect->cause == CAUSE_DESIGN)
+			group->effects = lappend(group->effects,
+									 unconstify(Effect *, finding->effect));
 		group->findings = lappend(group->findings, finding);
 	}
 	return groups;

@@ -16,6 +16,7 @@
 #include "common/settings.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
+#include "policy/opt_in.h"
 #include "run/step.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -43,6 +44,15 @@ static const char *const settings[] = {
 	"safe_migrate.rules",
 	"safe_migrate.small_table",
 	"safe_migrate.override",
+};
+
+/*
+ * Those that only design rules depend on.  They count for our own waiting for
+ * locks as well, so they are left alone where no such rule is on.
+ */
+static const char *const design_settings[] = {
+	"lock_timeout",
+	"statement_timeout",
 };
 
 /*
@@ -291,6 +301,9 @@ setting_matters(const char *name)
 {
 	for (int i = 0; i < lengthof(settings); i++)
 		if (pg_strcasecmp(name, settings[i]) == 0)
+			return true;
+	for (int i = 0; design_rules_count() && i < lengthof(design_settings); i++)
+		if (pg_strcasecmp(name, design_settings[i]) == 0)
 			return true;
 	return false;
 }

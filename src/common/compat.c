@@ -13,8 +13,12 @@
 #include "catalog/pg_constraint.h"
 #include "commands/defrem.h"
 #include "common/compat.h"
+#include "parser/parse_type.h"
 #include "utils/syscache.h"
 #include "utils/typcache.h"
+#if PG_VERSION_NUM >= 160000
+#include "nodes/miscnodes.h"
+#endif
 #if PG_VERSION_NUM >= 180000
 #include "rewrite/rewriteHandler.h"
 #endif
@@ -192,6 +196,25 @@ compat_identity_sequence(Oid relid, AttrNumber attnum)
 #else
 	return getIdentitySequence(relid, attnum, true);
 #endif
+}
+
+/*
+ * See compat.h.  From 16 on there are soft errors, which leave nothing behind.
+ */
+Oid
+compat_type_of_text(const char *name)
+{
+	Oid			type = InvalidOid;
+	int32		typmod;
+#if PG_VERSION_NUM >= 160000
+	ErrorSaveContext context = {T_ErrorSaveContext};
+
+	if (!parseTypeString(name, &type, &typmod, (Node *) &context))
+		return InvalidOid;
+#else
+	parseTypeString(name, &type, &typmod, true);
+#endif
+	return type;
 }
 
 /*

@@ -16,6 +16,7 @@
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_constraint.h"
+#include "catalog/pg_database.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
 #include "nodes/parsenodes.h"
@@ -41,6 +42,8 @@
 	pg_class_ownercheck(relid, roleid)
 #define compat_owns_namespace(nspoid, roleid) \
 	pg_namespace_ownercheck(nspoid, roleid)
+#define compat_owns_database(dboid, roleid) \
+	pg_database_ownercheck(dboid, roleid)
 #define compat_may_use_namespace(nspoid, roleid) \
 	(pg_namespace_aclcheck(nspoid, roleid, ACL_USAGE) == ACLCHECK_OK)
 #define compat_function_aclcheck(funcoid, roleid, mode) \
@@ -50,6 +53,8 @@
 	object_ownercheck(RelationRelationId, relid, roleid)
 #define compat_owns_namespace(nspoid, roleid) \
 	object_ownercheck(NamespaceRelationId, nspoid, roleid)
+#define compat_owns_database(dboid, roleid) \
+	object_ownercheck(DatabaseRelationId, dboid, roleid)
 #define compat_may_use_namespace(nspoid, roleid) \
 	(object_aclcheck(NamespaceRelationId, nspoid, roleid, ACL_USAGE) == \
 	 ACLCHECK_OK)
@@ -200,6 +205,9 @@
 /* 16: a rule ON SELECT cannot make a table a view any more */
 #define COMPAT_RULE_MAKES_VIEW (PG_VERSION_NUM < 160000)
 
+/* 18: ANALYZE of a table goes down to what inherits from it, without ONLY */
+#define COMPAT_ANALYZE_RECURSES (PG_VERSION_NUM >= 180000)
+
 /* 17: identity columns of a partitioned table are those of its partitions */
 #define COMPAT_IDENTITY_IN_PARTITIONS (PG_VERSION_NUM >= 170000)
 
@@ -288,6 +296,9 @@ extern bool compat_domain_column_rewrites(Oid type);
 
 /* True if values of that domain must be checked. */
 extern bool compat_domain_has_constraints(Oid type);
+
+/* OID of a type by its name as text; InvalidOid if there is none. */
+extern Oid	compat_type_of_text(const char *name);
 
 /* The sequence of an identity column; InvalidOid if it has none. */
 extern Oid	compat_identity_sequence(Oid relid, AttrNumber attnum);

@@ -23,8 +23,18 @@ int			setting_on_internal_error = INTERNAL_ERROR_REJECT;
 bool		setting_restore_points = true;
 int			setting_restore_point_ttl = 7 * 24 * 60 * 60;
 bool		setting_restoring = false;
+bool		setting_renew_statistics = true;
 bool		setting_observation = false;
 char	   *setting_fault_point = NULL;
+int			setting_row_limit = 0;
+int			setting_max_columns = 50;
+int			setting_max_indexes = 10;
+int			setting_max_index_columns = 3;
+char	   *setting_forbidden_types = NULL;
+char	   *setting_table_name_pattern = NULL;
+char	   *setting_column_name_pattern = NULL;
+char	   *setting_index_name_pattern = NULL;
+char	   *setting_constraint_name_pattern = NULL;
 
 static const struct config_enum_entry mode_options[] = {
 	{"auto", MODE_AUTO, false},
@@ -50,6 +60,9 @@ static const struct config_enum_entry internal_error_options[] = {
 static bool check_in_transaction(int *newval, void **extra, GucSource source);
 static void define_judging_settings(GucStringCheckHook check_rules,
 									GucStringAssignHook assign_rules);
+static void define_row_limit(GucIntAssignHook assign_row_limit);
+static void define_design_settings(void);
+static void define_name_patterns(void);
 static void define_reserved_settings(void);
 static void assign_override(const char *newval, void *extra);
 
@@ -59,9 +72,13 @@ static void assign_override(const char *newval, void *extra);
  */
 void
 define_settings(GucStringCheckHook check_rules,
-				GucStringAssignHook assign_rules)
+				GucStringAssignHook assign_rules,
+				GucIntAssignHook assign_row_limit)
 {
 	define_judging_settings(check_rules, assign_rules);
+	define_row_limit(assign_row_limit);
+	define_design_settings();
+	define_name_patterns();
 	define_reserved_settings();
 	MarkGUCPrefixReserved("safe_migrate");
 }
@@ -101,6 +118,11 @@ define_judging_settings(GucStringCheckHook check_rules,
 							 "Set it for the session (PGOPTIONS), never for a database.",
 							 &setting_restoring, false,
 							 PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("safe_migrate.renew_statistics",
+							 "Renews statistics of the planner that a statement has lost.",
+							 "By ANALYZE in the background, after the commit.",
+							 &setting_renew_statistics, true,
+							 PGC_SUSET, 0, NULL, NULL, NULL);
 	DefineCustomBoolVariable("safe_migrate.observation",
 							 "Compares what statements do with what was predicted of them, for developers.",
 							 "Slow. Differences go to the server log as \"safe_migrate mismatch\", and to migrate.decisions.",
@@ -112,6 +134,67 @@ define_judging_settings(GucStringCheckHook check_rules,
 							   &setting_fault_point, "", PGC_SUSET,
 							   GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE,
 							   NULL, NULL, NULL);
+}
+
+static void
+define_row_limit(GucIntAssignHook assign_row_limit)
+{
+	DefineCustomIntVariable("safe_migrate.row_limit",
+							"Rows that one UPDATE, DELETE or MERGE may change.",
+							"The rule row_limit says what happens beyond; 0 is no limit.",
+							&setting_row_limit, 0, 0, INT_MAX,
+							PGC_SUSET, 0, NULL, assign_row_limit, NULL);
+}
+
+/* What the design rules measure by; they are off unless named. */
+static void
+define_design_settings(void)
+{
+	DefineCustomIntVariable("safe_migrate.max_columns",
+							"Columns of a table from which the rule wide_table counts it as too wide.",
+							NULL,
+							&setting_max_columns, 50, 1, 1600,
+							PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("safe_migrate.max_indexes",
+							"Indexes that a table may have for the rule many_indexes.",
+							NULL,
+							&setting_max_indexes, 10, 0, INT_MAX,
+							PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("safe_migrate.max_index_columns",
+							"Key columns that an index may have for the rule wide_index.",
+							NULL,
+							&setting_max_index_columns, 3, 1, INDEX_MAX_KEYS,
+							PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomStringVariable("safe_migrate.forbidden_types",
+							   "Types of columns that the rule forbidden_type refuses.",
+							   "A list of type names, as in a column definition, without modifiers.",
+							   &setting_forbidden_types, "", PGC_SUSET,
+							   GUC_LIST_INPUT, NULL, NULL, NULL);
+}
+
+static void
+define_name_patterns(void)
+{
+	DefineCustomStringVariable("safe_migrate.table_name_pattern",
+							   "Regular expression for names of tables, for the rule naming_pattern.",
+							   "Empty for no demand.",
+							   &setting_table_name_pattern, "", PGC_SUSET, 0,
+							   NULL, NULL, NULL);
+	DefineCustomStringVariable("safe_migrate.column_name_pattern",
+							   "Regular expression for names of columns, for the rule naming_pattern.",
+							   "Empty for no demand.",
+							   &setting_column_name_pattern, "", PGC_SUSET, 0,
+							   NULL, NULL, NULL);
+	DefineCustomStringVariable("safe_migrate.index_name_pattern",
+							   "Regular expression for names of indexes, for the rule naming_pattern.",
+							   "Empty for no demand.",
+							   &setting_index_name_pattern, "", PGC_SUSET, 0,
+							   NULL, NULL, NULL);
+	DefineCustomStringVariable("safe_migrate.constraint_name_pattern",
+							   "Regular expression for names of constraints, for the rule naming_pattern.",
+							   "Empty for no demand.",
+							   &setting_constraint_name_pattern, "", PGC_SUSET,
+							   0, NULL, NULL, NULL);
 }
 
 /*

@@ -46,10 +46,22 @@ extern int	setting_on_internal_error;
 extern bool setting_restore_points;
 extern int	setting_restore_point_ttl;	/* s */
 extern bool setting_restoring;
+extern bool setting_renew_statistics;
 extern bool setting_observation;
 extern char *setting_fault_point;
+extern int	setting_row_limit;	/* 0: none */
+extern int	setting_max_columns;
+extern int	setting_max_indexes;
+extern int	setting_max_index_columns;
+extern char *setting_forbidden_types;
+extern char *setting_table_name_pattern;	/* regular expressions */
+extern char *setting_column_name_pattern;
+extern char *setting_index_name_pattern;
+extern char *setting_constraint_name_pattern;
 
+/* The hooks come from the policy. */
 extern void define_settings(GucStringCheckHook check_rules,
-							GucStringAssignHook assign_rules);
+							GucStringAssignHook assign_rules,
+							GucIntAssignHook assign_row_limit);
 
 #endif							/* SAFE_MIGRATE_SETTINGS_H */

@@ -47,6 +47,7 @@ typedef struct NewColumn
 	Constraint *generated;
 	bool		has_virtual_value;	/* GENERATED ... VIRTUAL */
 	bool		is_serial;
+	bool		has_default_value;	/* and it is not simply NULL */
 } NewColumn;
 
 /* A column that changes its type, and what of it does not survive that. */
@@ -57,11 +58,13 @@ typedef struct RetypedColumn
 	Oid			type;
 	Oid			collation;
 	char	   *index;			/* name of the first index to be rebuilt */
+	List	   *below_index;	/* OIDs of tables below a partitioned one that
+								 * is made again, also where it was ONLY */
 	char	   *check;			/* name of the first CHECK */
 } RetypedColumn;
 
-static const char *rewrite_reason_of_new_column(const NewColumn *column);
-static const char *rewrite_reason_of_default(const NewColumn *column);
+static const char *rewrite_reason_of_new_column(NewColumn *column);
+static const char *rewrite_reason_of_default(NewColumn *column);
 static void describe_new_column_constraint(AlterContext *alter,
 										   const NewColumn *column,
 										   Constraint *constraint);
@@ -148,7 +151,7 @@ has_column(Oid relid, void *name)
 
 /* Why a new column needs a rewrite, or NULL. */
 static const char *
-rewrite_reason_of_new_column(const NewColumn *column)
+rewrite_reason_of_new_column(NewColumn *column)
 {
 	ColumnDef  *definition = column->definition;
 	ListCell   *cell;
@@ -173,7 +176,7 @@ rewrite_reason_of_new_column(const NewColumn *column)
  * counts as what is left of it.
  */
 static const char *
-rewrite_reason_of_default(const NewColumn *column)
+rewrite_reason_of_default(NewColumn *column)
 {
 	ColumnDef  *definition = column->definition;
 	ParseState *pstate = parse_state(column->effects);
@@ -186,7 +189,10 @@ rewrite_reason_of_default(const NewColumn *column)
 							   column->column_default ?
 							   column->column_default->raw_expr : NULL,
 							   &reason))
+	{
+		column->has_default_value = column->column_default != NULL;
 		return reason;
+	}
 	typenameTypeIdAndMod(pstate, definition->typeName, &type, &typmod);
 
 	/* then the table is rewritten even if the column is nullable */
@@ -200,9 +206,12 @@ rewrite_reason_of_default(const NewColumn *column)
 	else
 		expression = get_typdefault(type);
 
-	if (expression != NULL &&
-		contain_volatile_functions(plan_expression(expression,
-												   column->overlay == NULL)))
+	if (expression == NULL)
+		return NULL;
+	expression = plan_expression(expression, column->overlay == NULL);
+	column->has_default_value = !IsA(expression, Const) ||
+		!((Const *) expression)->constisnull;
+	if (contain_volatile_functions(expression))
 		return "its default is volatile, so each row gets a value of its own";
 	return NULL;
 }
@@ -244,7 +253,7 @@ describe_new_column_constraint(AlterContext *alter, const NewColumn *column,
 			break;
 		case CONSTR_NOTNULL:
 			/* values that are all the same are not looked at */
-			if (column->column_default != NULL || column->is_serial ||
+			if (column->has_default_value || column->is_serial ||
 				(column->generated != NULL && !column->has_virtual_value))
 				return;
 			work = WORK_SCAN;
@@ -281,6 +290,14 @@ describe_new_column_constraint(AlterContext *alter, const NewColumn *column,
 	effect = add_alter_effect(alter, CAUSE_ADD_COLUMN_CONSTRAINT,
 							  column->definition->colname);
 	effect->location = constraint->location;
+	if (constraint->contype != CONSTR_CHECK &&
+		constraint->contype != CONSTR_NOTNULL &&
+		alter->relation->relkind != RELKIND_PARTITIONED_TABLE &&
+		alter_has_relation(alter))
+		effect->spared = tables_that(alter->relation->relid, is_not_table,
+									 &alter->relation->relid);
+	effect->fails_on_rows = constraint->contype == CONSTR_NOTNULL &&
+		!column->has_virtual_value;
 	set_work(effect, work, reason);
 }
 
@@ -351,6 +368,7 @@ describe_column_type(AlterContext *alter)
 		relation_close(rel, AccessShareLock);
 		return;
 	}
+	set_lost_statistics(effect, attnum);
 	describe_retyped_sequence(alter, attnum);
 	column.name = name;
 	column.old_type = TupleDescAttr(RelationGetDescr(rel),
@@ -401,6 +419,7 @@ describe_retyped_indexes(AlterContext *alter, RetypedColumn *column)
 	spared = tables_that(alter->relation->relid, indexes_survive_type, column);
 	if (column->index == NULL)
 		return;
+	spared = list_difference_oid(spared, column->below_index);
 	effect = add_alter_effect(alter, CAUSE_ALTER_COLUMN_TYPE,
 							  alter->command->name);
 	effect->spared = spared;
@@ -431,6 +450,10 @@ indexes_survive_type(Oid relid, void *arg)
 			all_survive = false;
 			if (column->index == NULL)
 				column->index = pstrdup(RelationGetRelationName(index));
+			if (index->rd_rel->relkind == RELKIND_PARTITIONED_INDEX)
+				column->below_index =
+					list_concat(column->below_index,
+								find_all_inheritors(relid, NoLock, NULL));
 		}
 		relation_close(index, AccessShareLock);
 	}
@@ -472,9 +495,10 @@ index_survives_type(Relation index, AttrNumber attnum, Oid old_type,
 			return false;
 	}
 
-	/* a part of a partitioned index is made again by that, from nothing */
+	/* a partitioned index has no storage that it and its parts could keep */
 	return !uses_column ||
-		(!has_expressions && !index->rd_rel->relispartition);
+		(!has_expressions && !index->rd_rel->relispartition &&
+		 index->rd_rel->relkind != RELKIND_PARTITIONED_INDEX);
 }
 
 /*
@@ -493,6 +517,11 @@ operator_class_survives(Relation index, int key, Oid old_type,
 		get_opclass_family(old_default) == index->rd_opfamily[key] &&
 		(!OidIsValid(new_default) ||
 		 get_opclass_family(new_default) != index->rd_opfamily[key]))
+		return false;
+
+	/* what a polymorphic operator class stores may be of another type */
+	if (IsPolymorphicType(index->rd_opcintype[key]) &&
+		TupleDescAttr(RelationGetDescr(index), key)->atttypid != target_type)
 		return false;
 	return IsBinaryCoercible(target_type, index->rd_opcintype[key]);
 }
@@ -698,9 +727,19 @@ describe_set_expression(AlterContext *alter)
 	if (!alter_has_relation(alter))
 		return;
 	attnum = get_attnum(alter->relation->relid, alter->command->name);
-	if (attnum > 0 &&
-		get_attgenerated(alter->relation->relid, attnum) ==
+	if (attnum <= 0)
+		return;
+	set_lost_statistics(effect, attnum);
+	if (get_attgenerated(alter->relation->relid, attnum) ==
 		ATTRIBUTE_GENERATED_STORED)
+	{
+		RetypedColumn column = {alter->command->name};
+
 		set_work(effect, WORK_REWRITE,
 				 "each row's value is computed again and stored");
+		describe_retyped_constraints(alter, &column, true);
+	}
+	else if (compat_column_is_marked_not_null(alter->relation->relid,
+											  alter->command->name))
+		set_work(effect, WORK_SCAN, "every computed value is checked");
 }

@@ -180,6 +180,7 @@ describe_equal_keys(AlterContext *alter, Effect *effect,
 												  constraint);
 	EqualKey	equal = {alter->relation->relid, wanted, false};
 	List	   *reached;
+	ListCell   *cell;
 
 	if (wanted == NULL)
 		return;
@@ -188,8 +189,13 @@ describe_equal_keys(AlterContext *alter, Effect *effect,
 		return;
 	add_lock_of_referenced(wanted->referenced, AccessExclusiveLock,
 						   alter->effects);
-	effect->spared = tables_that(alter->relation->relid, has_key_already,
-								 &equal);
+	foreach(cell, tables_that(alter->relation->relid, has_key_already, &equal))
+		effect->spared =
+		list_concat_unique_oid(effect->spared,
+							   find_all_inheritors(lfirst_oid(cell),
+												   NoLock, NULL));
+	if (COMPAT_NOT_NULL_NOT_VALID)
+		return;					/* all tables below are locked anyway */
 	effect->members = reached;
 	set_reach(alter, reached);
 }
@@ -292,7 +298,8 @@ describe_key_columns(AlterContext *alter, Constraint *constraint)
 		AttrNumber	attnum = get_attnum(alter->relation->relid, column);
 
 		if (attnum > 0 &&
-			!compat_column_is_marked_not_null(alter->relation->relid, column))
+			(!COMPAT_NOT_NULL_NOT_VALID ||
+			 !compat_column_is_marked_not_null(alter->relation->relid, column)))
 		{
 			/* from 18 on in all tables below, be it ONLY */
 			if (COMPAT_NOT_NULL_NOT_VALID)

@@ -28,6 +28,8 @@ typedef struct ConstraintName
 
 static void describe_validation(AlterContext *alter, Effect *effect,
 								Form_pg_constraint form);
+static void describe_validation_below(AlterContext *alter, Effect *effect,
+									  Oid constraint);
 static bool constraint_is_valid(Oid relid, void *name);
 static void describe_enforcement(AlterContext *alter, const ForeignKey *root,
 								 bool enforced);
@@ -89,8 +91,7 @@ describe_validation(AlterContext *alter, Effect *effect,
 		return;
 	if (is_foreign)
 	{
-		if (alter->relation->relkind == RELKIND_PARTITIONED_TABLE)
-			effect->lockmode_below = alter->lockmode;
+		describe_validation_below(alter, effect, form->oid);
 		add_lock_on(alter->effects, form->confrelid, RowShareLock);
 	}
 	else if (alter->statement->relation->inh && !form->connoinherit)
@@ -99,6 +100,24 @@ describe_validation(AlterContext *alter, Effect *effect,
 								 NameStr(form->conname));
 	set_work(effect, is_foreign ? WORK_FK_SCAN : WORK_SCAN,
 			 "every row is checked");
+}
+
+/* The keys of partitions that are not valid yet (18). */
+static void
+describe_validation_below(AlterContext *alter, Effect *effect, Oid constraint)
+{
+	ListCell   *cell;
+
+	foreach(cell, foreign_keys_below(constraint))
+	{
+		const ForeignKey *key = lfirst(cell);
+
+		if (key->is_valid || key->referencing == alter->relation->relid)
+			continue;
+		effect->lockmode_below = alter->lockmode;
+		effect->members = list_append_unique_oid(effect->members,
+												 key->referencing);
+	}
 }
 
 static bool

@@ -108,8 +108,9 @@ add_relation_victim(Oid relid, EffectContext *context)
 		return;
 	if (relkind == RELKIND_INDEX || relkind == RELKIND_PARTITIONED_INDEX)
 	{
-		add_lock_on(context, IndexGetRelation(relid, true),
-					AccessExclusiveLock);
+		relid = IndexGetRelation(relid, true);
+		if (get_rel_relkind(relid) != RELKIND_TOASTVALUE)
+			add_lock_on(context, relid, AccessExclusiveLock);
 		return;
 	}
 	add_lock_on(context, relid, AccessExclusiveLock);

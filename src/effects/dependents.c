@@ -107,7 +107,8 @@ add_dependents(Relation depend, const ObjectAddress *object,
 static void
 add_owners(Relation depend, const ObjectAddress *object, FoundObjects *found)
 {
-	ScanKeyData key[2];
+	ScanKeyData key[3];
+	int			nkeys = 2;
 	SysScanDesc scan;
 	HeapTuple	tuple;
 
@@ -115,8 +116,12 @@ add_owners(Relation depend, const ObjectAddress *object, FoundObjects *found)
 				F_OIDEQ, ObjectIdGetDatum(object->classId));
 	ScanKeyInit(&key[1], Anum_pg_depend_objid, BTEqualStrategyNumber,
 				F_OIDEQ, ObjectIdGetDatum(object->objectId));
-	scan = systable_beginscan(depend, DependDependerIndexId, true, NULL, 2,
-							  key);
+	if (object->objectSubId != 0)
+		ScanKeyInit(&key[nkeys++], Anum_pg_depend_objsubid,
+					BTEqualStrategyNumber, F_INT4EQ,
+					Int32GetDatum(object->objectSubId));
+	scan = systable_beginscan(depend, DependDependerIndexId, true, NULL,
+							  nkeys, key);
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
 		Form_pg_depend form = (Form_pg_depend) GETSTRUCT(tuple);

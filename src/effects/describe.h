@@ -187,6 +187,9 @@ extern void describe_deletion(const ObjectAddress *object, bool cascade,
 							  EffectContext *context);
 extern ObjectAddress find_object(ObjectType type, Node *name, Oid *relid);
 
+/* statistics.c */
+extern void set_lost_statistics(Effect *effect, AttrNumber attnum);
+
 /* foreign_key.c */
 extern List *foreign_keys_of(Oid relid, bool referencing);
 extern bool array_has_attnum(const struct ArrayType *array,
@@ -242,6 +245,7 @@ extern void describe_create_statistics(Node *statement,
 extern void describe_comment(Node *statement, EffectContext *context);
 extern void describe_security_label(Node *statement, EffectContext *context);
 extern void describe_view(Node *statement, EffectContext *context);
+extern void describe_depends(Node *statement, EffectContext *context);
 extern void describe_alter_sequence(Node *statement, EffectContext *context);
 
 /* lock.c */

@@ -70,6 +70,7 @@ static const Describer describers[] =
 	{T_CommentStmt, describe_comment},
 	{T_SecLabelStmt, describe_security_label},
 	{T_AlterSeqStmt, describe_alter_sequence},
+	{T_AlterObjectDependsStmt, describe_depends},
 	{T_LockStmt, describe_lock},
 	{T_CreatePublicationStmt, describe_create_publication},
 	{T_AlterPublicationStmt, describe_alter_publication},

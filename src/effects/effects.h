@@ -81,7 +81,11 @@ typedef enum EffectCause
 	CAUSE_REFRESH,
 	CAUSE_ALTER_DOMAIN,
 	CAUSE_ALTER_TYPE,			/* composite type: typed tables are rewritten */
-	CAUSE_OPAQUE				/* DO, CALL: only running tells */
+	CAUSE_OPAQUE,				/* DO, CALL: only running tells */
+	CAUSE_UPDATE_ALL,			/* no condition restricts the rows */
+	CAUSE_DELETE_ALL,
+	CAUSE_ROW_LIMIT,			/* more rows changed than is allowed */
+	CAUSE_DESIGN				/* not an effect: carries a trait */
 } EffectCause;
 
 struct Overlay;
@@ -125,8 +129,13 @@ typedef struct Effect
 	List	   *members;		/* OIDs of those, if not all are concerned */
 	List	   *spared;			/* OIDs of those that are locked only */
 	bool		truncates;		/* replaces the storage by an empty one */
+	bool		fails_on_rows;	/* the scan raises an error at the first row */
 	bool		alone;			/* children are not concerned: ONLY, or a
 								 * command that does not recurse */
+	bool		loses_statistics;	/* of the planner, about a column */
+	bool		analyze_all;	/* they come back only by ANALYZE of the whole
+								 * table, not of the column */
+	AttrNumber	attnum;			/* of that column */
 	uint64		size_bytes;		/* what the work reads or writes */
 	char	   *reason;			/* a clause that explains the work, or NULL */
 	int			subcommand;		/* index into AlterTableStmt.cmds, or -1 */

@@ -25,8 +25,8 @@
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
-static bool has_equal_foreign_key(Oid relid, Oid table,
-								  const ForeignKey *wanted);
+static const ForeignKey *equal_foreign_key(Oid relid, Oid table,
+										   const ForeignKey *wanted);
 static AttrNumber array_attnum(const ArrayType *array, int index);
 static ArrayType *array_of_columns(Oid relid, List *names);
 static ArrayType *array_of_primary_key(Oid relid);
@@ -205,9 +205,9 @@ add_foreign_key_of_partition(const ForeignKey *key, Oid partition,
 		EqualKey	equal = {key->referencing, key, false};
 		List	   *spared = tables_that(partition, has_key_already, &equal);
 
-		if (list_member_oid(spared, partition))
+		if (equal.found && key->is_enforced)
 			lockmode = AccessExclusiveLock;
-		else if (key->is_valid)
+		if (key->is_valid && !list_member_oid(spared, partition))
 		{
 			Effect	   *effect = add_effect(context, CAUSE_ATTACH_PARTITION,
 											facts, AccessExclusiveLock);
@@ -228,10 +228,15 @@ has_key_already(Oid relid, void *arg)
 {
 	EqualKey   *equal = arg;
 
-	if (!has_equal_foreign_key(relid, equal->table, equal->wanted))
+	const ForeignKey *key = equal_foreign_key(relid, equal->table,
+											  equal->wanted);
+
+	if (key == NULL)
 		return false;
 	equal->found = true;
-	return true;
+
+	/* 18: one that is NOT VALID is taken over, and validated */
+	return key->is_valid || !equal->wanted->is_valid;
 }
 
 /* A partitioned table has the triggers of a foreign key on its partitions. */
@@ -243,8 +248,8 @@ add_lock_of_referenced(Oid relid, LOCKMODE lockmode, EffectContext *context)
 }
 
 /* Columns of "table" stand for those of relid with the same names. */
-static bool
-has_equal_foreign_key(Oid relid, Oid table, const ForeignKey *wanted)
+static const ForeignKey *
+equal_foreign_key(Oid relid, Oid table, const ForeignKey *wanted)
 {
 	ListCell   *cell;
 
@@ -253,7 +258,8 @@ has_equal_foreign_key(Oid relid, Oid table, const ForeignKey *wanted)
 		const ForeignKey *key = lfirst(cell);
 		int			count = ARR_DIMS(key->columns)[0];
 		bool		equal = key->referenced == wanted->referenced &&
-		!OidIsValid(key->parent) && key->is_valid &&
+		!OidIsValid(key->parent) &&
+		(key->is_valid || COMPAT_PARTITIONED_FK_NOT_VALID) &&
 		key->is_deferrable == wanted->is_deferrable &&
 		key->is_deferred == wanted->is_deferred &&
 		key->match_type == wanted->match_type &&
@@ -272,9 +278,9 @@ has_equal_foreign_key(Oid relid, Oid table, const ForeignKey *wanted)
 				array_attnum(wanted->referenced_columns, i);
 		}
 		if (equal)
-			return true;
+			return key;
 	}
-	return false;
+	return NULL;
 }
 
 static AttrNumber

@@ -66,6 +66,7 @@ static const RunnerLedger runner_ledgers[] =
 };
 
 static bool is_small_enough(Relation rel);
+static bool writes_column(const CreateStmt *stmt, const char *name);
 
 /*
  * See ledgers.h.
@@ -100,4 +101,44 @@ is_small_enough(Relation rel)
 {
 	return RELKIND_HAS_STORAGE(rel->rd_rel->relkind) &&
 		RelationGetNumberOfBlocks(rel) <= LEDGER_MAX_BYTES / BLCKSZ;
+}
+
+/*
+ * See ledgers.h.
+ */
+bool
+creates_runner_ledger(const CreateStmt *stmt)
+{
+	for (int i = 0; i < lengthof(runner_ledgers); i++)
+	{
+		const RunnerLedger *ledger = &runner_ledgers[i];
+		bool		matches = strcmp(ledger->relname,
+									 stmt->relation->relname) == 0;
+
+		for (int j = 0; matches && j < lengthof(ledger->columns); j++)
+			if (ledger->columns[j] != NULL)
+				matches = writes_column(stmt, ledger->columns[j]);
+		if (matches && (ledger->nspname == NULL ||
+						stmt->relation->schemaname == NULL ||
+						strcmp(ledger->nspname,
+							   stmt->relation->schemaname) == 0))
+			return true;
+	}
+	return false;
+}
+
+static bool
+writes_column(const CreateStmt *stmt, const char *name)
+{
+	ListCell   *cell;
+
+	foreach(cell, stmt->tableElts)
+	{
+		ColumnDef  *definition = (ColumnDef *) lfirst(cell);
+
+		if (IsA(definition, ColumnDef) &&
+			strcmp(definition->colname, name) == 0)
+			return true;
+	}
+	return false;
 }

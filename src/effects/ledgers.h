@@ -8,6 +8,7 @@
 #ifndef SAFE_MIGRATE_LEDGERS_H
 #define SAFE_MIGRATE_LEDGERS_H
 
+#include "nodes/parsenodes.h"
 #include "utils/relcache.h"
 
 /*
@@ -17,5 +18,8 @@
  * a table has must agree, because names like "migrations" are common.
  */
 extern bool is_runner_ledger(Relation rel);
+
+/* True if a statement makes such a table. */
+extern bool creates_runner_ledger(const CreateStmt *stmt);
 
 #endif							/* SAFE_MIGRATE_LEDGERS_H */

@@ -30,16 +30,17 @@ typedef struct ColumnProof
 {
 	const char *column;
 	List	   *dropped;		/* names of constraints that do not count */
+	bool		is_added;		/* by the same statement */
 	EffectContext *context;
 } ColumnProof;
 
+static bool statement_adds_column(AlterTableStmt *stmt, const char *column);
 static void describe_new_constraint(AlterContext *alter, Effect *effect,
 									const char *column);
 static bool has_not_null_constraint(Oid relid, void *column);
 static bool has_valid_constraint(Oid relid, void *column);
 static bool column_is_proven(Oid relid, void *arg);
-static bool proven_in_relation(Oid relid, const char *column, List *dropped,
-							   EffectContext *context);
+static bool proven_in_relation(Oid relid, const ColumnProof *proof);
 static List *constraints_dropped(AlterTableStmt *stmt);
 static bool column_is_not_null(Relation rel, Form_pg_attribute attribute,
 							   const OverlayRelation *overlay);
@@ -76,6 +77,9 @@ describe_not_null(AlterContext *alter, EffectCause cause, const char *column)
 		effect = add_alter_effect(alter, cause, column);
 		describe_new_constraint(alter, effect, column);
 	}
+	effect->fails_on_rows = statement_adds_column(alter->statement, column) &&
+		alter_has_relation(alter) &&
+		get_attnum(alter->relation->relid, column) == InvalidAttrNumber;
 	if (!not_null_is_proven(alter, column))
 		set_work(effect, WORK_SCAN, "every row is checked");
 }
@@ -86,7 +90,7 @@ describe_new_constraint(AlterContext *alter, Effect *effect,
 						const char *column)
 {
 	ColumnProof proof = {column, constraints_dropped(alter->statement),
-	alter->effects};
+	statement_adds_column(alter->statement, column), alter->effects};
 
 	effect->spared = tables_that(alter->relation->relid, column_is_proven,
 								 &proof);
@@ -113,7 +117,10 @@ describe_not_null_below(AlterContext *alter, const char *column)
 {
 	Oid			relid = alter->relation->relid;
 
-	if (compat_column_is_marked_not_null(relid, column))
+	/* before 18 the tables below a plain one may lack what a key implies */
+	if (compat_column_is_marked_not_null(relid, column) &&
+		(COMPAT_NOT_NULL_NOT_VALID ||
+		 alter->relation->relkind == RELKIND_PARTITIONED_TABLE))
 		return;
 	if (alter->only &&
 		(alter->relation->relkind != RELKIND_PARTITIONED_TABLE ||
@@ -137,8 +144,7 @@ column_is_proven(Oid relid, void *arg)
 {
 	ColumnProof *proof = arg;
 
-	return proven_in_relation(relid, proof->column, proof->dropped,
-							  proof->context);
+	return proven_in_relation(relid, proof);
 }
 
 /*
@@ -191,7 +197,8 @@ bool
 not_null_is_proven(AlterContext *alter, const char *column)
 {
 	OverlayRelation *overlay = alter->relation->overlay;
-	List	   *dropped = constraints_dropped(alter->statement);
+	ColumnProof proof = {column, constraints_dropped(alter->statement),
+	statement_adds_column(alter->statement, column), alter->effects};
 	OverlayColumn *entry = NULL;
 	List	   *tree;
 	ListCell   *cell;
@@ -199,7 +206,7 @@ not_null_is_proven(AlterContext *alter, const char *column)
 
 	if (overlay != NULL)
 	{
-		if (overlay_proves_not_null(overlay, column, dropped))
+		if (overlay_proves_not_null(overlay, column, proof.dropped))
 			return true;
 		entry = overlay_find_column(overlay, column);
 	}
@@ -208,12 +215,12 @@ not_null_is_proven(AlterContext *alter, const char *column)
 	if (entry != NULL && entry->attnum == InvalidAttrNumber)
 		return false;			/* a new column of an old table */
 	if (entry != NULL)
-		column = get_attname(alter->relation->relid, entry->attnum, false);
+		proof.column = get_attname(alter->relation->relid, entry->attnum,
+								   false);
 	tree = lock_tree(alter->relation->relid);
 	foreach(cell, tree)
 	{
-		if (!proven_in_relation(lfirst_oid(cell), column, dropped,
-								alter->effects))
+		if (!proven_in_relation(lfirst_oid(cell), &proof))
 			proven = false;
 	}
 	unlock_tree(tree);
@@ -240,18 +247,35 @@ constraints_dropped(AlterTableStmt *stmt)
 	return names;
 }
 
+/* Nothing is known yet of a column that the statement itself adds. */
 static bool
-proven_in_relation(Oid relid, const char *column, List *dropped,
-				   EffectContext *context)
+statement_adds_column(AlterTableStmt *stmt, const char *column)
+{
+	ListCell   *cell;
+
+	foreach(cell, stmt->cmds)
+	{
+		AlterTableCmd *command = lfirst_node(AlterTableCmd, cell);
+
+		if (command->subtype == AT_AddColumn &&
+			strcmp(castNode(ColumnDef, command->def)->colname, column) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool
+proven_in_relation(Oid relid, const ColumnProof *proof)
 {
 	Relation	rel = try_relation_open(relid, AccessShareLock);
-	OverlayRelation *overlay = overlay_of(relid, context);
+	OverlayRelation *overlay = overlay_of(relid, proof->context);
 	AttrNumber	attnum;
-	bool		proven = true;
+	bool		proven;
 
 	if (rel == NULL)
 		return true;
-	attnum = get_attnum(relid, column);
+	attnum = get_attnum(relid, proof->column);
+	proven = !proof->is_added || attnum > 0;
 	if (attnum > 0)
 	{
 		Form_pg_attribute attribute = TupleDescAttr(RelationGetDescr(rel),
@@ -265,7 +289,7 @@ proven_in_relation(Oid relid, const char *column, List *dropped,
 		test->argisrow = false;
 		test->location = -1;
 		proven = column_is_not_null(rel, attribute, overlay) ||
-			constraints_imply(rel, list_make1(test), dropped, overlay);
+			constraints_imply(rel, list_make1(test), proof->dropped, overlay);
 	}
 	relation_close(rel, AccessShareLock);
 	return proven;

@@ -151,6 +151,18 @@ describe_view(Node *statement, EffectContext *context)
 			 AccessExclusiveLock, false);
 }
 
+/* DEPENDS ON EXTENSION of an index or materialized view, or of a trigger. */
+void
+describe_depends(Node *statement, EffectContext *context)
+{
+	AlterObjectDependsStmt *stmt = castNode(AlterObjectDependsStmt, statement);
+
+	add_lock(context, target_relation(stmt->relation, PERMISSION_OWNER,
+									  context),
+			 stmt->objectType == OBJECT_TRIGGER ? AccessShareLock :
+			 AccessExclusiveLock, false);
+}
+
 void
 describe_alter_sequence(Node *statement, EffectContext *context)
 {

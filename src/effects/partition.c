@@ -299,14 +299,13 @@ describe_detach_partition(AlterContext *alter)
 		return;
 	add_lock(alter->effects, partition, AccessExclusiveLock,
 			 !command->concurrent);
-	if (!command->concurrent && alter_has_relation(alter) &&
-		OidIsValid(partition->relid))
-	{
+	if (!alter_has_relation(alter) || !OidIsValid(partition->relid))
+		return;
+	if (!command->concurrent)
 		add_lock_on(alter->effects,
 					get_default_partition_oid(alter->relation->relid),
 					AccessExclusiveLock);
-		describe_detached_keys(partition->relid, alter->effects);
-	}
+	describe_detached_keys(partition->relid, alter->effects);
 }
 
 /*

@@ -182,6 +182,9 @@ describe_rename_other(RenameStmt *stmt, EffectContext *context)
 	address = find_object(stmt->renameType, name, &relid);
 	if (!OidIsValid(address.objectId))
 		return;
+	if (stmt->renameType == OBJECT_TYPE)
+		add_lock_on(context, get_typ_typrelid(address.objectId),
+					AccessExclusiveLock);
 	largest = largest_table(dependent_objects(&address, SEARCH_USERS),
 							context);
 	if (largest == NULL)

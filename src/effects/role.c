@@ -18,6 +18,7 @@
 #include "catalog/pg_policy.h"
 #include "catalog/pg_shdepend.h"
 #include "catalog/pg_type.h"
+#include "common/catalog.h"
 #include "effects/describe.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
@@ -170,6 +171,8 @@ describe_alter_owner(Node *statement, EffectContext *context)
 							 makeTypeNameFromNameList(castNode(List,
 															   stmt->object)),
 							 true);
-	if (OidIsValid(type))
+	if (OidIsValid(type) && OidIsValid(get_typ_typrelid(type)) &&
+		relation_owner(get_typ_typrelid(type)) !=
+		get_rolespec_oid(stmt->newowner, true))
 		add_lock_on(context, get_typ_typrelid(type), AccessExclusiveLock);
 }

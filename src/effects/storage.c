@@ -20,6 +20,7 @@ static bool option_is_set(VacuumStmt *stmt, const char *name, bool otherwise);
 static void describe_rewrite_of_all(EffectCause cause,
 									EffectContext *context);
 static bool may_not_maintain(Oid relid, void *arg);
+static bool is_left_out(Oid relid);
 static bool is_clustered(Oid relid);
 static Effect *describe_rewrite(RangeVar *name, EffectCause cause,
 								EffectContext *context);
@@ -66,7 +67,7 @@ describe_rewrite_of_all(EffectCause cause, EffectContext *context)
 	{
 		RelationFacts *facts = relation_facts(lfirst_oid(cell), context);
 
-		if (facts != NULL && !may_not_maintain(facts->relid, NULL) &&
+		if (facts != NULL && !is_left_out(facts->relid) &&
 			(cause != CAUSE_CLUSTER || is_clustered(facts->relid)))
 			set_work(add_effect(context, cause, facts, AccessExclusiveLock),
 					 WORK_REWRITE, NULL);
@@ -77,7 +78,26 @@ describe_rewrite_of_all(EffectCause cause, EffectContext *context)
 static bool
 may_not_maintain(Oid relid, void *arg)
 {
-	return !compat_may_maintain(relid, GetUserId());
+	return !compat_may_maintain(relid, GetUserId()) &&
+		!compat_owns_database(MyDatabaseId, GetUserId());
+}
+
+/* One of others, or a materialized view that was never filled. */
+static bool
+is_left_out(Oid relid)
+{
+	Relation	rel;
+	bool		is_empty_view;
+
+	if (may_not_maintain(relid, NULL))
+		return true;
+	rel = try_relation_open(relid, AccessShareLock);
+	if (rel == NULL)
+		return true;
+	is_empty_view = rel->rd_rel->relkind == RELKIND_MATVIEW &&
+		!RelationIsPopulated(rel);
+	relation_close(rel, AccessShareLock);
+	return is_empty_view;
 }
 
 static bool
@@ -104,7 +124,8 @@ describe_rewrite(RangeVar *name, EffectCause cause, EffectContext *context)
 											  context);
 	Effect	   *effect;
 
-	if (relation == NULL)
+	if (relation == NULL ||
+		(OidIsValid(relation->relid) && is_left_out(relation->relid)))
 		return NULL;
 	effect = add_effect(context, cause, relation, AccessExclusiveLock);
 	if (relation->relkind == RELKIND_PARTITIONED_TABLE)
@@ -149,7 +170,9 @@ describe_refresh(Node *statement, EffectContext *context)
 	effect = add_effect(context, CAUSE_REFRESH, relation,
 						stmt->concurrent ? ExclusiveLock :
 						AccessExclusiveLock);
-	if (stmt->concurrent)
+	if (stmt->skipData)
+		effect->truncates = true;
+	else if (stmt->concurrent)
 		set_work(effect, WORK_SCAN, "its rows are compared with the new ones");
 	else
 		set_work(effect, WORK_REWRITE, NULL);

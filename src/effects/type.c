@@ -12,14 +12,18 @@
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_constraint.h"
+#include "catalog/pg_type.h"
 #include "effects/describe.h"
 #include "effects/overlay.h"
 #include "nodes/makefuncs.h"
 #include "parser/parse_type.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/syscache.h"
 
 static bool domain_reads_tables(AlterDomainStmt *stmt);
+static bool domain_has_it_already(AlterDomainStmt *stmt, Oid domain);
 static void describe_dropped_attribute(AlterTableCmd *command, Oid relid,
 									   EffectContext *context);
 static void describe_attribute(AlterTableCmd *command, RelationFacts *table,
@@ -40,7 +44,7 @@ describe_alter_domain(Node *statement, EffectContext *context)
 		return;
 	domain = LookupTypeNameOid(NULL, makeTypeNameFromNameList(stmt->typeName),
 							   true);
-	if (!OidIsValid(domain))
+	if (!OidIsValid(domain) || domain_has_it_already(stmt, domain))
 		return;
 	foreach(cell, relations_with_type(domain))
 	{
@@ -73,6 +77,33 @@ domain_reads_tables(AlterDomainStmt *stmt)
 								 * CONSTRAINT */
 			return false;
 	}
+}
+
+/* NOT NULL that is there already, and what is valid, is nothing but a look. */
+static bool
+domain_has_it_already(AlterDomainStmt *stmt, Oid domain)
+{
+	HeapTuple	tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(domain));
+	bool		not_null;
+	bool		is_valid = false;
+	Oid			constraint;
+
+	if (!HeapTupleIsValid(tuple))
+		return true;
+	not_null = ((Form_pg_type) GETSTRUCT(tuple))->typnotnull;
+	ReleaseSysCache(tuple);
+	if (stmt->subtype == 'O')
+		return not_null;
+	if (stmt->subtype == 'C')
+		return not_null && ((Constraint *) stmt->def)->contype == CONSTR_NOTNULL;
+	constraint = get_domain_constraint_oid(domain, stmt->name, true);
+	tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(constraint));
+	if (HeapTupleIsValid(tuple))
+	{
+		is_valid = ((Form_pg_constraint) GETSTRUCT(tuple))->convalidated;
+		ReleaseSysCache(tuple);
+	}
+	return is_valid;
 }
 
 /* ALTER TYPE ... RENAME VALUE: clients that send the old label fail. */

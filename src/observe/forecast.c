@@ -125,7 +125,9 @@ add_work(Forecast *forecast, const Effect *effect)
 			forecast->is_scanned = true;
 			break;
 		case WORK_FK_SCAN:
-			forecast->is_looked_up = true;
+			/* a join, which reads nothing where the partition is empty */
+			if (effect->cause != CAUSE_DETACH_PARTITION)
+				forecast->is_looked_up = true;
 			break;
 		case WORK_INDEX_BUILD:
 		case WORK_INDEX_REBUILD:

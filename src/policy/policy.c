@@ -18,6 +18,7 @@
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "policy/opt_in.h"
 #include "policy/policy.h"
 #include "rates/rates.h"
 #include "utils/acl.h"
@@ -50,6 +51,9 @@ static const char *const class_names[] = {
 	[RULE_LOCK] = "lock",
 	[RULE_DATA] = "data",
 	[RULE_CLIENTS] = "clients",
+	[RULE_DML] = "dml",
+	[RULE_DESIGN] = "design",
+	[RULE_STATISTICS] = "statistics",
 };
 
 /* What an effect does to its relation, for messages. */
@@ -72,13 +76,21 @@ static const unsigned char *rules_setting = NULL;
 PG_FUNCTION_INFO_V1(migrate_rule_list);
 PG_FUNCTION_INFO_V1(migrate_is_rule);
 
-static char *compose_message(const Rule *rule, const Effect *effect);
+static void append_work(StringInfo message, const Effect *effect);
+static void append_what_to_analyze(StringInfo message, const Effect *effect);
+static const char *column_of(const Effect *effect);
 static char *cost_in_words(const Effect *effect);
 static const char *who_waits(const Effect *effect);
 static bool parse_rule_setting(char *item, unsigned char *actions);
 static char *trim(char *text);
+static bool action_in_policy(const char *rule_name, const char *nspname,
+							 const char *relname, RuleAction *action);
+static Oid	policy_relation(void);
+static bool policy_row_action(Relation rel, HeapTuple tuple,
+							  RuleAction *action);
 static int	policy_row_weight(Relation rel, HeapTuple tuple,
-							  const char *rule_name, Oid relid);
+							  const char *rule_name, const char *nspname,
+							  const char *relname);
 static bool column_matches(Relation rel, HeapTuple tuple, int column,
 						   const char *value, bool *given);
 static bool role_matches(Relation rel, HeapTuple tuple, bool *given);
@@ -101,7 +113,8 @@ judge_effects(List *effects)
 			const Rule *rule = &rule_registry[i];
 			Finding    *finding;
 
-			if (rule->cause != effect->cause || !rule->applies(effect))
+			if ((rule->cause != effect->cause && !rule->any_cause) ||
+				!rule->applies(effect))
 				continue;
 			finding = palloc0(sizeof(Finding));
 			finding->rule = rule;
@@ -117,10 +130,10 @@ judge_effects(List *effects)
 }
 
 /*
- * Most clients show nothing but the primary message, so it says all: rule,
- * object, cost and remedy.
+ * See policy.h.  Most clients show nothing but the primary message, so it says
+ * all: rule, object, cost and remedy.
  */
-static char *
+char *
 compose_message(const Rule *rule, const Effect *effect)
 {
 	StringInfoData message;
@@ -133,21 +146,15 @@ compose_message(const Rule *rule, const Effect *effect)
 
 	initStringInfo(&message);
 	appendStringInfo(&message, "%s: %s", rule->name, rule->subject);
-	if (effect->object != NULL)
+	if (rule->rule_class == RULE_STATISTICS)
+		appendStringInfo(&message, " %s", column_of(effect));
+	else if (effect->object != NULL)
 		appendStringInfo(&message, " %s", effect->object);
 	switch (rule->rule_class)
 	{
 		case RULE_WORK:
 		case RULE_LOCK:
-			appendStringInfo(&message, " %s ", work_verbs[effect->work]);
-			if (relation != NULL)
-				appendStringInfo(&message, "%s (%s)", relation->name,
-								 cost_in_words(effect));
-			else
-				appendStringInfoString(&message, "many tables");
-			appendStringInfo(&message, " while %s", who_waits(effect));
-			if (effect->reason != NULL)
-				appendStringInfo(&message, ", because %s", effect->reason);
+			append_work(&message, effect);
 			break;
 		case RULE_DATA:
 			if (relation != NULL)
@@ -162,9 +169,65 @@ compose_message(const Rule *rule, const Effect *effect)
 							 relation->name,
 							 size_in_words(relation->table_bytes));
 			break;
+		case RULE_DML:
+			appendStringInfo(&message, " %s %s (%s)", effect->reason,
+							 relation->name,
+							 size_in_words(effect_table_bytes(effect)));
+			break;
+		case RULE_DESIGN:
+			if (relation != NULL)
+				appendStringInfo(&message, "%s %s",
+								 effect->object ? " of" : "", relation->name);
+			appendStringInfo(&message, " %s", effect->reason);
+			break;
+		case RULE_STATISTICS:
+			appendStringInfo(&message, " loses the planner's statistics of %s (%s)",
+							 relation->name,
+							 size_in_words(relation->table_bytes));
+			break;
 	}
 	appendStringInfo(&message, "; %s", remedy);
+	if (rule->rule_class == RULE_STATISTICS)
+		append_what_to_analyze(&message, effect);
 	return message.data;
+}
+
+/* What is done to which table, who waits, and why. */
+static void
+append_work(StringInfo message, const Effect *effect)
+{
+	const RelationFacts *relation = effect->relation;
+
+	appendStringInfo(message, " %s ", work_verbs[effect->work]);
+	if (relation != NULL)
+		appendStringInfo(message, "%s (%s)", relation->name,
+						 cost_in_words(effect));
+	else
+		appendStringInfoString(message, "many tables");
+	appendStringInfo(message, " while %s", who_waits(effect));
+	if (effect->reason != NULL)
+		appendStringInfo(message, ", because %s", effect->reason);
+}
+
+/* The statement that brings lost statistics back, without its first word. */
+static void
+append_what_to_analyze(StringInfo message, const Effect *effect)
+{
+	appendStringInfo(message, " %s", effect->relation->name);
+	if (!effect->analyze_all)
+		appendStringInfo(message, " (%s)", column_of(effect));
+	if (setting_renew_statistics)
+		appendStringInfoString(message, ", which is queued");
+}
+
+/* A column may have another name in the script that is checked. */
+static const char *
+column_of(const Effect *effect)
+{
+	if (effect->object != NULL)
+		return effect->object;
+	return quote_identifier(get_attname(effect->relation->relid,
+										effect->attnum, false));
 }
 
 /* The size of an effect's relation, and how long the work takes, if known. */
@@ -246,47 +309,81 @@ action_in_force(int rule, Oid relid)
 
 	if (table_action(rule_registry[rule].name, relid, &action))
 		return action;
+	return action_by_setting(rule);
+}
+
+/*
+ * See policy.h.
+ */
+RuleAction
+action_for_name(int rule, const char *nspname, const char *relname)
+{
+	RuleAction	action;
+
+	if (action_in_policy(rule_registry[rule].name, nspname, relname, &action))
+		return action;
+	return action_by_setting(rule);
+}
+
+/*
+ * See policy.h.
+ */
+RuleAction
+action_by_setting(int rule)
+{
 	if (rules_setting != NULL && rules_setting[rule] != 0)
 		return (RuleAction) (rules_setting[rule] - 1);
 	return rule_registry[rule].default_action;
 }
 
 /*
- * See policy.h.  The row that says most about the case wins: a table beats a
- * schema, a schema beats a role, and of equals the stricter action.  Reads the
- * table directly, so that it works whoever runs the statement.
+ * See policy.h.
  */
 bool
 table_action(const char *rule_name, Oid relid, RuleAction *action)
 {
-	Oid			policy_oid;
+	char	   *nspname = NULL;
+	char	   *relname = NULL;
+
+	if (OidIsValid(relid))
+	{
+		nspname = get_namespace_name(get_rel_namespace(relid));
+		relname = get_rel_name(relid);
+	}
+	return action_in_policy(rule_name, nspname, relname, action);
+}
+
+/*
+ * The row that says most about the case wins: a table beats a schema, a schema
+ * beats a role, and of equals the stricter action.  Reads the table directly,
+ * so that it works whoever runs the statement.
+ */
+static bool
+action_in_policy(const char *rule_name, const char *nspname,
+				 const char *relname, RuleAction *action)
+{
+	Oid			policy_oid = policy_relation();
 	Relation	rel;
 	SysScanDesc scan;
 	HeapTuple	tuple;
 	int			best = -1;
 
-	if (!extension_is_created())
-		return false;
-	policy_oid = get_relname_relid("policy",
-								   get_namespace_oid(MIGRATE_SCHEMA, false));
 	if (!OidIsValid(policy_oid))
 		return false;
-
 	rel = table_open(policy_oid, AccessShareLock);
 	scan = systable_beginscan(rel, InvalidOid, false, NULL, 0, NULL);
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
-		int			weight = policy_row_weight(rel, tuple, rule_name, relid);
-		bool		isnull;
+		int			weight = policy_row_weight(rel, tuple, rule_name, nspname,
+											   relname);
 		RuleAction	row_action;
 
 		if (weight < 0 || weight < best)
 			continue;
-		if (!parse_action(TextDatumGetCString(heap_getattr(tuple,
-														   POLICY_ACTION,
-														   RelationGetDescr(rel),
-														   &isnull)),
-						  &row_action))
+		if (!policy_row_action(rel, tuple, &row_action))
+			continue;
+		if (heap_attisnull(tuple, POLICY_RULE, RelationGetDescr(rel)) &&
+			row_action > ACTION_ALLOW && rule_is_opt_in(rule_index(rule_name)))
 			continue;
 		if (weight > best || row_action > *action)
 			*action = row_action;
@@ -297,23 +394,68 @@ table_action(const char *rule_name, Oid relid, RuleAction *action)
 	return best >= 0;
 }
 
+/* migrate.policy, or InvalidOid where the extension is not created. */
+static Oid
+policy_relation(void)
+{
+	if (!extension_is_created())
+		return InvalidOid;
+	return get_relname_relid("policy",
+							 get_namespace_oid(MIGRATE_SCHEMA, false));
+}
+
+/*
+ * See policy.h.
+ */
+Oid
+rules_named_in_policy(bool *named)
+{
+	Oid			policy_oid = policy_relation();
+	Relation	rel;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	if (!OidIsValid(policy_oid))
+		return InvalidOid;
+	rel = table_open(policy_oid, AccessShareLock);
+	scan = systable_beginscan(rel, InvalidOid, false, NULL, 0, NULL);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		bool		isnull;
+		Datum		name = heap_getattr(tuple, POLICY_RULE,
+										RelationGetDescr(rel), &isnull);
+		RuleAction	action;
+		int			rule = isnull ? -1 : rule_index(TextDatumGetCString(name));
+
+		if (rule >= 0 && policy_row_action(rel, tuple, &action) &&
+			action > ACTION_ALLOW)
+			named[rule] = true;
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return policy_oid;
+}
+
+static bool
+policy_row_action(Relation rel, HeapTuple tuple, RuleAction *action)
+{
+	bool		isnull;
+	Datum		datum = heap_getattr(tuple, POLICY_ACTION,
+									 RelationGetDescr(rel), &isnull);
+
+	return !isnull && parse_action(TextDatumGetCString(datum), action);
+}
+
 /* How much a row of migrate.policy says about a case; -1: it is about another. */
 static int
 policy_row_weight(Relation rel, HeapTuple tuple, const char *rule_name,
-				  Oid relid)
+				  const char *nspname, const char *relname)
 {
 	bool		by_rule;
 	bool		by_schema;
 	bool		by_table;
 	bool		by_role;
-	char	   *nspname = NULL;
-	char	   *relname = NULL;
 
-	if (OidIsValid(relid))
-	{
-		nspname = get_namespace_name(get_rel_namespace(relid));
-		relname = get_rel_name(relid);
-	}
 	if (!column_matches(rel, tuple, POLICY_RULE, rule_name, &by_rule) ||
 		!column_matches(rel, tuple, POLICY_SCHEMA, nspname, &by_schema) ||
 		!column_matches(rel, tuple, POLICY_TABLE, relname, &by_table) ||
@@ -440,6 +582,13 @@ void
 assign_rules_setting(const char *newval, void *extra)
 {
 	rules_setting = extra;
+	opt_in_rules_changed();
+}
+
+void
+assign_row_limit_setting(int newval, void *extra)
+{
+	opt_in_rules_changed();
 }
 
 /*

@@ -9,6 +9,7 @@
 #define SAFE_MIGRATE_POLICY_H
 
 #include "effects/effects.h"
+#include "effects/traits.h"
 #include "utils/guc.h"
 
 /* In order of weight. */
@@ -28,12 +29,18 @@ typedef enum RuleClass
 	RULE_WORK,					/* long work under a lock that others need */
 	RULE_LOCK,					/* a lock that stops everybody, without work */
 	RULE_DATA,					/* data is lost */
-	RULE_CLIENTS				/* statements of running clients fail */
+	RULE_CLIENTS,				/* statements of running clients fail */
+	RULE_DML,					/* a statement that changes many rows */
+	RULE_DESIGN,				/* how a schema is designed and named */
+	RULE_STATISTICS				/* the planner forgets what it knew */
 } RuleClass;
 
 /*
  * One rule.  Its message is composed of its name, the subject with the object
  * concerned, the cost of the effect, and the remedy.
+ *
+ * A rule of the class RULE_DESIGN is about a trait instead of an effect; see
+ * design.h.  A rule whose default action is "allow" is off until it is named.
  */
 typedef struct Rule
 {
@@ -46,12 +53,14 @@ typedef struct Rule
 	const char *remedy;
 	const char *remedy_partitioned; /* for a partitioned table, or NULL */
 	const char *description;	/* what it is for: one line */
+	TraitKind	trait;			/* RULE_DESIGN only */
+	bool		any_cause;		/* "cause" does not matter */
 } Rule;
 
 typedef struct Finding
 {
 	const Rule *rule;
-	const Effect *effect;
+	const Effect *effect;		/* of a trait: CAUSE_DESIGN, no lock or work */
 	RuleAction	action;			/* in force here */
 	char	   *message;		/* rule, object, cost and remedy in one line */
 } Finding;
@@ -65,6 +74,9 @@ extern const int rule_count;
  * migrate.policy, if the extension is created, when there is a finding.
  */
 extern List *judge_effects(List *effects);
+
+/* The message of a rule about an effect that it applies to; palloc'd. */
+extern char *compose_message(const Rule *rule, const Effect *effect);
 
 /* The finding with the heaviest action, the first of equals; NULL for NIL. */
 extern Finding *heaviest_finding(List *findings);
@@ -86,8 +98,27 @@ extern RuleAction action_in_force(int rule, Oid relid);
 extern bool table_action(const char *rule_name, Oid relid,
 						 RuleAction *action);
 
-/* GUC hooks of safe_migrate.rules: they only parse. */
+/*
+ * The same by name, for a table that is being made; both may be NULL.  A row
+ * of migrate.policy without a rule neither turns on nor hardens a rule whose
+ * default is "allow"; with the action "allow" it silences those as well.
+ */
+extern RuleAction action_for_name(int rule, const char *nspname,
+								  const char *relname);
+
+/* What safe_migrate.rules says, else the default. */
+extern RuleAction action_by_setting(int rule);
+
+/*
+ * Mark the rules, by their index in the registry, that a row of migrate.policy
+ * names with another action than "allow".  Returns the OID of that table;
+ * InvalidOid when the extension is not created.  Needs a transaction.
+ */
+extern Oid	rules_named_in_policy(bool *named);
+
+/* GUC hooks of safe_migrate.rules and row_limit: they only parse. */
 extern bool check_rules_setting(char **newval, void **extra, GucSource source);
 extern void assign_rules_setting(const char *newval, void *extra);
+extern void assign_row_limit_setting(int newval, void *extra);
 
 #endif							/* SAFE_MIGRATE_POLICY_H */

@@ -20,7 +20,7 @@ FROM migrate.rule_list();
 COMMENT ON VIEW migrate.rules IS
 'every rule: what it is for, its default action, and the action in force here for the current role';
 COMMENT ON COLUMN migrate.rules.class IS
-'work: long work under a lock; lock: a lock without work; data: data is lost; clients: running clients break';
+'work: long work under a lock; lock: a lock without work; data: data is lost; clients: running clients break; dml: many rows are changed; design: how the schema is made and named';
 COMMENT ON COLUMN migrate.rules.action IS
 'after safe_migrate.rules and the rows of migrate.policy that name no schema and no table';
 
@@ -46,3 +46,18 @@ COMMENT ON COLUMN migrate.policy.note IS 'why; for the reader';
 REVOKE ALL ON migrate.policy FROM PUBLIC;
 GRANT SELECT ON migrate.rules TO PUBLIC;
 SELECT pg_catalog.pg_extension_config_dump('migrate.policy', '');
+
+/* Sessions keep in mind which rules are on, and hear of a change by this. */
+CREATE FUNCTION migrate.policy_changed() RETURNS trigger
+LANGUAGE c VOLATILE
+AS 'MODULE_PATHNAME', 'migrate_policy_changed';
+COMMENT ON FUNCTION migrate.policy_changed() IS
+'trigger function: tells all sessions that migrate.policy changed';
+REVOKE ALL ON FUNCTION migrate.policy_changed() FROM PUBLIC;
+
+CREATE TRIGGER policy_changed
+AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON migrate.policy
+FOR EACH STATEMENT EXECUTE FUNCTION migrate.policy_changed();
+COMMENT ON TRIGGER policy_changed ON migrate.policy IS
+'the rows count from the next statement on, in all sessions';
+ALTER TABLE migrate.policy ENABLE ALWAYS TRIGGER policy_changed;

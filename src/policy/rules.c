@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * rules.c
- *	  The rules, one row each, sorted by name.
+ *	  The rules, one row each: first those that are on, then those that are
+ *	  not until somebody names them; each sorted by name.
  *
  *-------------------------------------------------------------------------
  */
@@ -16,8 +17,16 @@ static bool works_under_lock(const Effect *effect);
 static bool stops_everybody(const Effect *effect);
 static bool loses_rows(const Effect *effect);
 static bool breaks_clients(const Effect *effect);
+static bool loses_statistics(const Effect *effect);
 static bool concerns_others(const Effect *effect);
 static bool is_small(const Effect *effect);
+
+/* The rows of rules about traits, which are found by their kind. */
+#define DESIGN_RULE(name, trait, subject, remedy, description) \
+	{ \
+		name, RULE_DESIGN, ACTION_ALLOW, CAUSE_DESIGN, NULL, \
+		subject, remedy, NULL, description, trait \
+	}
 
 const Rule	rule_registry[] =
 {
@@ -90,7 +99,7 @@ const Rule	rule_registry[] =
 	{
 		"alter_type", RULE_WORK, ACTION_REJECT,
 		CAUSE_ALTER_TYPE, works_under_lock,
-		"ALTER TYPE CASCADE",
+		"ALTER TYPE CASCADE of",
 		"make a new type, and move the typed tables to it one by one", NULL,
 		"A change of a composite type rewrites the tables made OF it."
 	},
@@ -180,6 +189,14 @@ const Rule	rule_registry[] =
 		"The rows of a dropped table cannot be had again."
 	},
 	{
+		"lost_statistics", RULE_STATISTICS, ACTION_NOTE,
+		CAUSE_ALTER_COLUMN_TYPE, loses_statistics,
+		"a change of column",
+		"right after the commit run ANALYZE", NULL,
+		"A change of a column's type or expression deletes its statistics, so that plans go bad.",
+		.any_cause = true
+	},
+	{
 		"refresh_materialized_view", RULE_WORK, ACTION_REJECT,
 		CAUSE_REFRESH, works_under_lock,
 		"REFRESH MATERIALIZED VIEW",
@@ -256,6 +273,128 @@ const Rule	rule_registry[] =
 		"run it in a transaction of its own, where it blocks nobody", NULL,
 		"VALIDATE after stronger locks in the same transaction reads the table under those."
 	},
+
+	/* off until named */
+	{
+		"delete_without_where", RULE_DML, ACTION_ALLOW,
+		CAUSE_DELETE_ALL, concerns_others,
+		"DELETE",
+		"say which rows in its WHERE, or give a reason in safe_migrate.override", NULL,
+		"A DELETE that no condition keeps from any row of the table."
+	},
+	{
+		"row_limit", RULE_DML, ACTION_REJECT,
+		CAUSE_ROW_LIMIT, concerns_others,
+		"the",
+		"change them in batches, or give a reason in safe_migrate.override", NULL,
+		"An UPDATE, DELETE or MERGE that changes more rows than safe_migrate.row_limit, if that is set."
+	},
+	{
+		"update_without_where", RULE_DML, ACTION_ALLOW,
+		CAUSE_UPDATE_ALL, concerns_others,
+		"UPDATE",
+		"say which rows in its WHERE, or give a reason in safe_migrate.override", NULL,
+		"An UPDATE that no condition keeps from any row of the table."
+	},
+	DESIGN_RULE("char_type", TRAIT_CHAR, "column",
+				"use text, with a CHECK of its length where there is one",
+				"char(n) pads with blanks and is no faster than text."),
+	DESIGN_RULE("column_padding", TRAIT_PADDING, "table",
+				"put columns of 8 bytes first, then those of 4, 2 and 1, and those of variable length last",
+				"The order of the columns makes each row longer than need be."),
+	DESIGN_RULE("comment_required", TRAIT_NO_COMMENT, "table",
+				"COMMENT ON TABLE in the same transaction",
+				"A new table says what it is for; judged when its transaction commits."),
+	DESIGN_RULE("duplicate_index", TRAIT_DUPLICATE_INDEX, "index",
+				"use the index that is there, or drop it first",
+				"An index that another one makes needless costs every write."),
+	DESIGN_RULE("enum_value_position", TRAIT_ENUM_POSITION, "value",
+				"say BEFORE or AFTER which value it is to be",
+				"The order of the values of an enum is meant, not left to chance."),
+	DESIGN_RULE("float_type", TRAIT_FLOAT, "column",
+				"use numeric where the value has to be exact",
+				"real and double precision round what they store."),
+	DESIGN_RULE("forbidden_type", TRAIT_FORBIDDEN_TYPE, "column",
+				"use a type that safe_migrate.forbidden_types does not list",
+				"A type that safe_migrate.forbidden_types lists."),
+	DESIGN_RULE("foreign_key_cascade", TRAIT_CASCADING_FOREIGN_KEY, "foreign key",
+				"leave ON DELETE CASCADE out, and delete the rows by name",
+				"ON DELETE CASCADE deletes rows that no statement names."),
+	DESIGN_RULE("foreign_key_forbidden", TRAIT_FOREIGN_KEY, "foreign key",
+				"leave it out, and check in the application",
+				"For those who do without foreign keys."),
+	DESIGN_RULE("foreign_key_type_mismatch", TRAIT_FOREIGN_KEY_TYPE, "foreign key",
+				"make both columns of the same type",
+				"A reference of another type than what it refers to."),
+	DESIGN_RULE("foreign_key_without_index", TRAIT_UNINDEXED_FOREIGN_KEY, "foreign key",
+				"make that index before it",
+				"Each DELETE in the referenced table reads the whole table; judged by the indexes that are there by then."),
+	DESIGN_RULE("identifier_too_long", TRAIT_LONG_IDENTIFIER, "the name",
+				"choose one of at most 63 bytes",
+				"PostgreSQL cuts a name of more than 63 bytes, and goes on."),
+	DESIGN_RULE("json_type", TRAIT_JSON, "column",
+				"use jsonb",
+				"json has neither equality nor indexes, and is parsed at every use."),
+	DESIGN_RULE("lock_timeout_missing", TRAIT_NO_LOCK_TIMEOUT, "table",
+				"SET lock_timeout = '2s' or so before it",
+				"While a statement waits for its lock, everybody behind it waits too."),
+	DESIGN_RULE("many_indexes", TRAIT_MANY_INDEXES, "table",
+				"drop one that is not used, or raise safe_migrate.max_indexes",
+				"Every index makes every write slower."),
+	DESIGN_RULE("missing_if_exists", TRAIT_NO_IF_EXISTS, "object",
+				"say IF EXISTS or IF NOT EXISTS, so that it can be sent twice",
+				"A statement that fails when it is sent a second time."),
+	DESIGN_RULE("money_type", TRAIT_MONEY, "column",
+				"use numeric, and a column for the currency",
+				"The currency of money depends on a setting."),
+	DESIGN_RULE("naming_pattern", TRAIT_NAME_PATTERN, "the name",
+				"choose one that matches",
+				"Names match the patterns in safe_migrate.table_name_pattern, column_, index_ and constraint_name_pattern."),
+	DESIGN_RULE("quoted_identifier", TRAIT_QUOTED_IDENTIFIER, "the name",
+				"use lower case, digits and underscores, and no reserved word",
+				"A name with capitals, blanks or of a reserved word has to be quoted for ever."),
+	DESIGN_RULE("repeated_alter", TRAIT_REPEATED_ALTER, "table",
+				"put the sub-commands into one ALTER TABLE",
+				"Several ALTER TABLE of one table in a transaction, none with work to do."),
+	DESIGN_RULE("serial_type", TRAIT_SERIAL, "column",
+				"use GENERATED BY DEFAULT AS IDENTITY",
+				"serial leaves a sequence with owner and privileges of its own."),
+	DESIGN_RULE("several_foreign_keys", TRAIT_SEVERAL_FOREIGN_KEYS, "table",
+				"add each in a transaction of its own",
+				"Foreign keys lock two tables each, and sessions that want them in another order deadlock."),
+	DESIGN_RULE("small_primary_key", TRAIT_SMALL_PRIMARY_KEY, "primary key",
+				"use bigint",
+				"A primary key of type integer or smallint runs out of values."),
+	DESIGN_RULE("statement_timeout_missing", TRAIT_NO_STATEMENT_TIMEOUT, "table",
+				"SET statement_timeout before it",
+				"What takes longer than expected keeps everybody waiting until somebody notices."),
+	DESIGN_RULE("table_without_primary_key", TRAIT_NO_PRIMARY_KEY, "table",
+				"declare one where the table is made",
+				"Rows without a key cannot be replicated, corrected or told apart; judged by the CREATE TABLE alone."),
+	DESIGN_RULE("timestamp_without_time_zone", TRAIT_TIMESTAMP, "column",
+				"use timestamptz",
+				"A timestamp without time zone is no point in time."),
+	DESIGN_RULE("timestamp_zero_precision", TRAIT_ZERO_PRECISION, "column",
+				"use date_trunc() where the time is shown",
+				"Precision 0 rounds up, into the future."),
+	DESIGN_RULE("unique_instead_of_primary_key", TRAIT_UNIQUE_AS_PRIMARY_KEY, "column",
+				"make it the PRIMARY KEY",
+				"A UNIQUE NOT NULL in a table that has no primary key."),
+	DESIGN_RULE("unlogged_table", TRAIT_UNLOGGED, "table",
+				"leave UNLOGGED out",
+				"An unlogged table is emptied by a crash, and is not replicated."),
+	DESIGN_RULE("unqualified_table", TRAIT_UNQUALIFIED_TABLE, "relation",
+				"write the schema before its name",
+				"Without its schema, search_path decides which table is meant."),
+	DESIGN_RULE("varchar_length", TRAIT_VARCHAR_LENGTH, "column",
+				"use text, with a CHECK of its length where there is one",
+				"The length of a varchar(n) is hard to change; that of a CHECK is not."),
+	DESIGN_RULE("wide_index", TRAIT_WIDE_INDEX, "index",
+				"index the columns that single out rows, or raise safe_migrate.max_index_columns",
+				"An index of many columns serves few queries and costs every write."),
+	DESIGN_RULE("wide_table", TRAIT_WIDE_TABLE, "table",
+				"make a table of its own for those that belong together, or raise safe_migrate.max_columns",
+				"A table with more columns than safe_migrate.max_columns."),
 };
 
 const int	rule_count = lengthof(rule_registry);
@@ -270,7 +409,7 @@ works_under_lock(const Effect *effect)
 	LOCKMODE	lockmode = effect->lockmode;
 
 	if (effect->work == WORK_NONE || effect->work == WORK_UNKNOWN ||
-		!concerns_others(effect))
+		effect->fails_on_rows || !concerns_others(effect))
 		return false;
 	if (effect->relation != NULL)
 	{
@@ -305,6 +444,12 @@ breaks_clients(const Effect *effect)
 {
 	return effect->risk == RISK_BREAKS_CLIENTS && effect->relation != NULL &&
 		concerns_others(effect);
+}
+
+static bool
+loses_statistics(const Effect *effect)
+{
+	return effect->loses_statistics && concerns_others(effect);
 }
 
 /*

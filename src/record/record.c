@@ -10,6 +10,7 @@
 #include <netdb.h>
 
 #include "access/xact.h"
+#include "analyze/analyze.h"
 #include "common/catalog.h"
 #include "common/ip.h"
 #include "common/pg_prng.h"
@@ -346,10 +347,12 @@ migrate_counters(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	QueueCounters counters;
+	AnalyzeCounters analyzes;
 
 	require_preloaded();
 	InitMaterializedSRF(fcinfo, 0);
 	queue_get_counters(&counters);
+	analyze_get_counters(&analyzes);
 
 	{
 		const struct
@@ -362,7 +365,10 @@ migrate_counters(PG_FUNCTION_ARGS)
 			{"decisions_lost", counters.lost},
 			{"internal_errors", counters.internal_errors},
 			{"statements_observed", counters.observed},
-			{"mismatches", counters.mismatches}
+			{"mismatches", counters.mismatches},
+			{"analyzes_queued", analyzes.queued},
+			{"analyzes_done", analyzes.done},
+			{"analyzes_failed", analyzes.failed}
 		};
 
 		for (int i = 0; i < lengthof(rows); i++)

@@ -122,7 +122,7 @@ LANGUAGE C VOLATILE PARALLEL RESTRICTED ROWS 6
 AS 'MODULE_PATHNAME', 'migrate_counters';
 REVOKE ALL ON FUNCTION migrate.counters() FROM PUBLIC;
 COMMENT ON FUNCTION migrate.counters() IS
-	'since the server started, for all databases: decisions queued, recorded in a table, and lost (written to the server log instead); errors of safe_migrate itself while judging; with safe_migrate.observation, statements observed and differences from what was predicted';
+	'since the server started, for all databases: decisions queued, recorded in a table, and lost (written to the server log instead); errors of safe_migrate itself while judging; with safe_migrate.observation, statements observed and differences from what was predicted; tables queued for ANALYZE because they lost statistics, those that were analyzed (or are gone), and those that could not be';
 
 CREATE FUNCTION migrate.forget_decisions(before timestamptz) RETURNS bigint
 LANGUAGE SQL VOLATILE STRICT

@@ -8,12 +8,14 @@
  * entries in the queue, it starts a worker there, and looks what became of the
  * entries when the worker is gone.  It never waits for one database alone.
  *
- * Since it is there anyway, it also keeps the rates of src/rates in their file.
+ * Since it is there anyway, it also keeps the rates of src/rates in their file,
+ * and starts the workers of src/analyze.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
+#include "analyze/analyze.h"
 #include "common/catalog.h"
 #include "common/compat.h"
 #include "miscadmin.h"
@@ -123,10 +125,12 @@ safe_migrate_launcher_main(Datum main_arg)
 	on_shmem_exit(launcher_exit, (Datum) 0);
 	queue_set_launcher(&MyProc->procLatch);
 	set_saver_of_rates(&MyProc->procLatch);
+	set_launcher_of_analyzers(&MyProc->procLatch);
 
 	for (;;)
 	{
 		serve_databases();
+		serve_analyzers();
 		save_rates(false);
 		launcher_wait(next_delay());
 	}
@@ -137,6 +141,7 @@ launcher_exit(int code, Datum arg)
 {
 	queue_set_launcher(NULL);
 	set_saver_of_rates(NULL);
+	set_launcher_of_analyzers(NULL);
 }
 
 static void
@@ -211,7 +216,10 @@ static long
 next_delay(void)
 {
 	long		result = next_save_of_rates();
+	long		analyzers = next_analyzer_delay();
 
+	if (analyzers >= 0)
+		result = result < 0 ? analyzers : Min(result, analyzers);
 	for (int i = 0; i < served_count; i++)
 	{
 		long		delay = POLL_DELAY;

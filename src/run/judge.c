@@ -17,11 +17,15 @@
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "plan/plan.h"
+#include "policy/design.h"
+#include "policy/opt_in.h"
 #include "policy/policy.h"
 #include "record/record.h"
 #include "run/judge.h"
+#include "run/lost_statistics.h"
 #include "run/step.h"
 #include "storage/lock.h"
+#include "tcop/tcopprot.h"
 #include "tcop/utility.h"
 #include "utils/acl.h"
 #include "utils/memutils.h"
@@ -37,6 +41,11 @@ typedef struct Judgement
 {
 	PlannedStmt *pstmt;
 	const char *query_string;
+	QueryDescriber describe;	/* of a query, else NULL */
+	void	   *arg;			/* for describe */
+	HeavyWork  *work;			/* to be filled in, or NULL */
+	bool		may_be_elsewhere;	/* query_string need not be what the
+									 * client has sent */
 	EffectContext context;
 	List	   *findings;
 	const char *override;		/* reason to let it pass, or NULL */
@@ -46,7 +55,10 @@ typedef struct Judgement
 /* A statement was judged in this transaction: its override ends with it. */
 static bool override_was_due = false;
 
+static void judge(Judgement *judgement);
+static void carry_out(Judgement *judgement);
 static void find_effects(Judgement *judgement);
+static List *find_design(Judgement *judgement);
 static void find_effects_in_subtransaction(Judgement *judgement);
 static void report_internal_error(ErrorData *error);
 static bool must_be_rethrown(const ErrorData *error);
@@ -57,6 +69,8 @@ static void record_finding(const Judgement *judgement, const Finding *finding,
 static void reject(const Judgement *judgement, const Finding *finding);
 static const char *override_hint(void);
 static char *effects_in_words(List *effects);
+static int	report_position(const Judgement *judgement,
+							const Finding *finding);
 static int	error_position(const Judgement *judgement, const Finding *finding);
 static int	statement_start(PlannedStmt *pstmt, const char *query_string);
 static void end_override(XactEvent event, void *arg);
@@ -69,39 +83,91 @@ judge_statement(PlannedStmt *pstmt, const char *query_string,
 				HeavyWork *work)
 {
 	Judgement	judgement = {0};
+
+	judgement.pstmt = pstmt;
+	judgement.query_string = query_string;
+	judgement.work = work;
+	judge(&judgement);
+}
+
+/*
+ * See judge.h.
+ */
+void
+judge_query(PlannedStmt *pstmt, const char *query_string,
+			QueryDescriber describe, void *arg)
+{
+	Judgement	judgement = {0};
+
+	judgement.pstmt = pstmt;
+	judgement.query_string = query_string;
+	judgement.describe = describe;
+	judgement.arg = arg;
+	judgement.may_be_elsewhere = true;
+	judge(&judgement);
+}
+
+/*
+ * See judge.h.
+ */
+void
+judge_late_trait(PlannedStmt *pstmt, const char *query_string, Trait *trait)
+{
+	Judgement	judgement = {0};
+
+	judgement.pstmt = pstmt;
+	judgement.query_string = query_string;
+	judgement.may_be_elsewhere = true;
+	judgement.findings = judge_traits(list_make1(trait));
+	carry_out(&judgement);
+}
+
+static void
+judge(Judgement *judgement)
+{
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext context;
-	Finding    *heaviest;
-	ListCell   *cell;
 
 	context = AllocSetContextCreate(caller, "safe_migrate judgement",
 									ALLOCSET_DEFAULT_SIZES);
 	MemoryContextSwitchTo(context);
-	judgement.pstmt = pstmt;
-	judgement.query_string = query_string;
-	judgement.context.source_text = query_string;
+	judgement->context.source_text = judgement->query_string;
 
 	if (setting_on_internal_error == INTERNAL_ERROR_PASS)
-		find_effects_in_subtransaction(&judgement);
+		find_effects_in_subtransaction(judgement);
 	else
-		find_effects(&judgement);
-	override_was_due = true;
-
-	/* a refusal first, so that no warning goes before it */
-	heaviest = heaviest_finding(judgement.findings);
-	if (heaviest != NULL && heaviest->action > ACTION_WARN)
-		find_override(&judgement);
-	if (heaviest != NULL)
-		act_on(&judgement, heaviest);
-	foreach(cell, judgement.findings)
+		find_effects(judgement);
+	if (judgement->describe == NULL || judgement->findings != NIL)
+		override_was_due = true;
+	carry_out(judgement);
+	if (judgement->work != NULL)
+		find_heavy_work(judgement->context.effects, judgement->work);
+	if (judgement->describe == NULL)
 	{
-		if (lfirst(cell) != heaviest)
-			act_on(&judgement, lfirst(cell));
+		renew_lost_statistics(judgement->context.effects);
+		stop_analyzing(judgement->context.effects);
 	}
-	find_heavy_work(judgement.context.effects, work);
 
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(context);
+}
+
+/* A refusal first, so that no warning goes before it. */
+static void
+carry_out(Judgement *judgement)
+{
+	Finding    *heaviest = heaviest_finding(judgement->findings);
+	ListCell   *cell;
+
+	if (heaviest != NULL && heaviest->action > ACTION_WARN)
+		find_override(judgement);
+	if (heaviest != NULL)
+		act_on(judgement, heaviest);
+	foreach(cell, judgement->findings)
+	{
+		if (lfirst(cell) != heaviest)
+			act_on(judgement, lfirst(cell));
+	}
 }
 
 /*
@@ -116,13 +182,18 @@ find_effects(Judgement *judgement)
 
 	PG_TRY();
 	{
-		List	   *effects;
-
 		if (strcmp(setting_fault_point, "judge") == 0)
 			elog(ERROR, "fault point \"judge\"");
-		effects = describe_effects(judgement->pstmt->utilityStmt,
-								   &judgement->context);
-		judgement->findings = judge_effects(effects);
+		if (judgement->describe != NULL)
+			judgement->describe(judgement->pstmt, &judgement->context,
+								judgement->arg);
+		else
+			(void) describe_effects(judgement->pstmt->utilityStmt,
+									&judgement->context);
+		judgement->findings = judge_effects(judgement->context.effects);
+		if (judgement->describe == NULL && design_rules_count())
+			judgement->findings = list_concat(judgement->findings,
+											  find_design(judgement));
 	}
 	PG_CATCH();
 	{
@@ -141,6 +212,17 @@ find_effects(Judgement *judgement)
 				 errhint("Set safe_migrate.on_internal_error to \"pass\" to let such statements run unjudged.")));
 	}
 	PG_END_TRY();
+}
+
+static List *
+find_design(Judgement *judgement)
+{
+	TraitSource source = {0};
+
+	source.effects = &judgement->context;
+	source.text = statement_source(judgement->pstmt, judgement->query_string);
+	source.offset = statement_start(judgement->pstmt, judgement->query_string);
+	return judge_design(judgement->pstmt->utilityStmt, &source);
 }
 
 /* on_internal_error = pass: an error is swallowed, so it needs a subtransaction. */
@@ -289,7 +371,7 @@ record_finding(const Judgement *judgement, const Finding *finding,
 	decision.outcome = outcome;
 	decision.rule = finding->rule->name;
 	decision.command =
-		GetCommandTagName(CreateCommandTag(judgement->pstmt->utilityStmt));
+		GetCommandTagName(CreateCommandTag((Node *) judgement->pstmt));
 	decision.relation = relation ? relation->name : NULL;
 	decision.statement = statement_source(judgement->pstmt,
 										  judgement->query_string);
@@ -306,13 +388,15 @@ record_finding(const Judgement *judgement, const Finding *finding,
 static void
 reject(const Judgement *judgement, const Finding *finding)
 {
-	char	   *source = statement_source(judgement->pstmt,
-										  judgement->query_string);
-	List	   *steps = plan_statement(judgement->pstmt->utilityStmt,
-									   judgement->context.effects, source);
-	char	   *script = plan_as_script(steps);
+	Node	   *statement = judgement->pstmt->utilityStmt;
 	char	   *effects = effects_in_words(judgement->context.effects);
+	char	   *script = NULL;
 
+	if (statement != NULL && finding->effect->cause != CAUSE_DESIGN)
+		script = plan_as_script(plan_statement(statement,
+											   judgement->context.effects,
+											   statement_source(judgement->pstmt,
+																judgement->query_string)));
 	record_finding(judgement, finding, DECISION_REJECTED);
 	ereport(ERROR,
 			(errcode(ERRCODE_SM_REJECTED_BY_RULE),
@@ -320,12 +404,12 @@ reject(const Judgement *judgement, const Finding *finding)
 					script ? "; CALL migrate.run('...') does it so" : ""),
 			 judgement->refused_override ?
 			 errdetail("%s\n%s", effects, judgement->refused_override) :
-			 errdetail("%s", effects),
+			 effects[0] != '\0' ? errdetail("%s", effects) : 0,
 			 script ? errhint("%s", script) :
-			 statement_needs_no_transaction(judgement->pstmt->utilityStmt) ?
+			 statement != NULL && statement_needs_no_transaction(statement) ?
 			 errhint("SET safe_migrate.override = 'reason'; before it lets it pass once, and is recorded.") :
 			 errhint("%s", override_hint()),
-			 errposition(error_position(judgement, finding))));
+			 report_position(judgement, finding)));
 }
 
 /* How to let it pass, for those who may. */
@@ -366,6 +450,20 @@ effects_in_words(List *effects)
 	if (count > MAX_EFFECTS_SHOWN)
 		appendStringInfo(&words, "\nAnd %d more.", count - MAX_EFFECTS_SHOWN);
 	return words.data;
+}
+
+/*
+ * A position in what the client has sent, or in another text: that of a
+ * prepared statement, or of a query in a function.
+ */
+static int
+report_position(const Judgement *judgement, const Finding *finding)
+{
+	if (!judgement->may_be_elsewhere || debug_query_string == NULL ||
+		strcmp(debug_query_string, judgement->query_string) == 0)
+		return errposition(error_position(judgement, finding));
+	internalerrposition(error_position(judgement, finding));
+	return internalerrquery(judgement->query_string);
 }
 
 /* Position of what is refused in the query string, in characters from 1. */

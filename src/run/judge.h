@@ -8,6 +8,8 @@
 #ifndef SAFE_MIGRATE_JUDGE_H
 #define SAFE_MIGRATE_JUDGE_H
 
+#include "effects/effects.h"
+#include "effects/traits.h"
 #include "nodes/plannodes.h"
 #include "rates/rates.h"
 
@@ -19,6 +21,20 @@
  */
 extern void judge_statement(PlannedStmt *pstmt, const char *query_string,
 							HeavyWork *work);
+
+/*
+ * The same for a query, whose effects the function describes; arg is passed
+ * to it.  An override is used up only by a query in which something is found.
+ */
+typedef void (*QueryDescriber) (PlannedStmt *pstmt, EffectContext *context,
+								void *arg);
+
+extern void judge_query(PlannedStmt *pstmt, const char *query_string,
+						QueryDescriber describe, void *arg);
+
+/* A trait that shows only after its statement, which ran with that text. */
+extern void judge_late_trait(PlannedStmt *pstmt, const char *query_string,
+							 Trait *trait);
 
 /*
  * The text of one statement of a query string, with the comments before it,

@@ -17,6 +17,12 @@
 /* Install the ProcessUtility hook.  Called once, from _PG_init. */
 extern void install_utility_hook(void);
 
+/* The same for the hooks of the executor. */
+extern void install_executor_hooks(void);
+
+/* True if statements are judged here and now. */
+extern bool hook_is_active(void);
+
 /*
  * A procedure of ours that the hook takes over when it is called at top level
  * and outside a transaction block, because its work needs transactions of its

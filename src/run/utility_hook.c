@@ -22,10 +22,12 @@
 #include "miscadmin.h"
 #include "observe/observe.h"
 #include "plan/plan.h"
+#include "policy/opt_in.h"
 #include "postmaster/autovacuum.h"
 #include "rates/rates.h"
 #include "record/record.h"
 #include "replication/logicalworker.h"
+#include "run/comment_rule.h"
 #include "run/judge.h"
 #include "run/run.h"
 #include "run/step.h"
@@ -52,7 +54,6 @@ static void run_statement(PlannedStmt *pstmt, const char *query_string,
 						  ParamListInfo params, QueryEnvironment *query_env,
 						  DestReceiver *dest, QueryCompletion *qc,
 						  HeavyWork *work);
-static bool hook_is_active(void);
 static PlannedStmt *without_concurrently(PlannedStmt *pstmt,
 										 const char *query_string);
 
@@ -72,6 +73,8 @@ migrate_process_utility(PlannedStmt *pstmt, const char *query_string,
 {
 	Node	   *statement = pstmt->utilityStmt;
 	bool		top_level = context == PROCESS_UTILITY_TOPLEVEL;
+	NewTable   *new_table = NULL;
+	bool		observed = false;
 	HeavyWork	work = {0};
 
 	if (!IsA(statement, TransactionStmt) &&
@@ -84,7 +87,9 @@ migrate_process_utility(PlannedStmt *pstmt, const char *query_string,
 				take_over_call((CallStmt *) statement, params, qc))
 				return;
 		}
-		else if (statement_has_effects(statement) && hook_is_active())
+		else if ((statement_has_effects(statement) ||
+				  (design_rules_may_count && statement_has_traits(statement))) &&
+				 hook_is_active())
 		{
 			if (IsInTransactionBlock(top_level) &&
 				setting_mode != MODE_OBSERVE &&
@@ -94,16 +99,18 @@ migrate_process_utility(PlannedStmt *pstmt, const char *query_string,
 				read_only_tree = false;
 			}
 			judge_statement(pstmt, query_string, &work);
+			new_table = expect_new_table(pstmt, query_string);
 		}
-		if (setting_observation && hook_is_active())
-		{
-			run_observed(pstmt, query_string, read_only_tree, context, params,
-						 query_env, dest, qc, &work);
-			return;
-		}
+		observed = setting_observation && hook_is_active();
 	}
-	run_statement(pstmt, query_string, read_only_tree, context, params,
-				  query_env, dest, qc, &work);
+	if (observed)
+		run_observed(pstmt, query_string, read_only_tree, context, params,
+					 query_env, dest, qc, &work);
+	else
+		run_statement(pstmt, query_string, read_only_tree, context, params,
+					  query_env, dest, qc, &work);
+	if (new_table != NULL)
+		note_new_table(new_table);
 }
 
 /* Pass a statement on, and learn from how long it takes. */
@@ -145,12 +152,12 @@ run_observed(PlannedStmt *pstmt, const char *query_string,
 }
 
 /*
- * Where the hook does nothing: when it is switched off, when PostgreSQL
+ * See run.h.  The hooks do nothing when it is switched off, when PostgreSQL
  * itself repeats DDL that was judged where it was typed (replication, restore,
  * pg_upgrade, scripts of extensions), and in "auto" wherever the extension is
  * not created.
  */
-static bool
+bool
 hook_is_active(void)
 {
 	if (setting_mode == MODE_OFF || setting_restoring)

@@ -540,6 +540,45 @@ answers_are(
 	'and the session goes on');
 
 #
+# Rows that are changed
+#
+$session->query(q{SET safe_migrate.rules = 'update_without_where:reject'});
+$session->query('SET safe_migrate.row_limit = 100');
+in_block(
+	sub {
+		answers_are(
+			[
+				$session->extended(
+					$session->parse('upd', q{UPDATE big SET t = $1 WHERE id <= $2}),
+					$session->bind(statement => 'upd', values => [ 'y', 100 ]),
+					$session->execute)
+			],
+			[ 'done UPDATE 100', 'in transaction' ],
+			'a prepared UPDATE, up to the limit of rows');
+		answers_are(
+			[
+				$session->extended(
+					$session->bind(statement => 'upd', values => [ 'y', 101 ]),
+					$session->execute)
+			],
+			[ 'error SM001', 'failed' ],
+			'and beyond, with other values');
+		like(
+			$session->error('M'),
+			qr/^row_limit: the UPDATE changes more than 100 rows/,
+			'the limit is told');
+		is($session->error('P'), 1, 'with a position');
+	});
+answers_are(
+	[ $session->extended($session->statement('UPDATE big SET t = $1', 'y')) ],
+	[ 'error SM001', 'idle' ],
+	'without WHERE it does not even begin');
+like($session->error('M'), qr/^update_without_where: /, 'by its own rule');
+is(value(q{SELECT count(*) FROM big WHERE t = 'y'}), 0, 'nothing was changed');
+$session->query('RESET safe_migrate.rules');
+$session->query('RESET safe_migrate.row_limit');
+
+#
 # Cancelled while an index waits for an old transaction
 #
 my $old = WireSession->new($node, 'postgres');
