@@ -180,6 +180,19 @@ compat_domain_column_rewrites(Oid type)
 #endif
 }
 
+/*
+ * See compat.h.
+ */
+bool
+compat_may_maintain(Oid relid, Oid roleid)
+{
+#if PG_VERSION_NUM >= 170000
+	return pg_class_aclcheck(relid, roleid, ACL_MAINTAIN) == ACLCHECK_OK;
+#else
+	return compat_owns_relation(relid, roleid);
+#endif
+}
+
 /* 17: getIdentitySequence() takes a Relation */
 Oid
 compat_identity_sequence(Oid relid, AttrNumber attnum)

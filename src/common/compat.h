@@ -193,14 +193,8 @@
 #define compat_restrict_search_path() RestrictSearchPath()
 #endif
 
-/* 17: the privilege MAINTAIN */
-#ifdef ACL_MAINTAIN
-#define compat_may_maintain(relid, roleid) \
-	(pg_class_aclcheck(relid, roleid, ACL_MAINTAIN) == ACLCHECK_OK)
-#else
-#define compat_may_maintain(relid, roleid) \
-	compat_owns_relation(relid, roleid)
-#endif
+/* 19: SET EXPRESSION of a virtual column makes again what depends on it */
+#define COMPAT_VIRTUAL_REBUILDS (PG_VERSION_NUM >= 190000)
 
 /* 16: a rule ON SELECT cannot make a table a view any more */
 #define COMPAT_RULE_MAKES_VIEW (PG_VERSION_NUM < 160000)
@@ -299,6 +293,9 @@ extern bool compat_domain_has_constraints(Oid type);
 
 /* OID of a type by its name as text; InvalidOid if there is none. */
 extern Oid	compat_type_of_text(const char *name);
+
+/* True if a role may VACUUM and CLUSTER a table of others (17: MAINTAIN). */
+extern bool compat_may_maintain(Oid relid, Oid roleid);
 
 /* The sequence of an identity column; InvalidOid if it has none. */
 extern Oid	compat_identity_sequence(Oid relid, AttrNumber attnum);

@@ -70,6 +70,25 @@ dependent_objects(const ObjectAddress *root, DependencySearch search)
 	return list_delete_first(found.list);
 }
 
+/* Those that refer to an object themselves, in the same form. */
+List *
+direct_dependents(const ObjectAddress *root)
+{
+	Relation	depend = table_open(DependRelationId, AccessShareLock);
+	FoundObjects found = {0};
+	HASHCTL		control = {0};
+
+	control.keysize = sizeof(ObjectAddress);
+	control.entrysize = sizeof(ObjectAddress);
+	control.hcxt = CurrentMemoryContext;
+	found.set = hash_create("safe_migrate dependents", 16, &control,
+							HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	add_dependents(depend, root, SEARCH_USERS, &found);
+	table_close(depend, AccessShareLock);
+	hash_destroy(found.set);
+	return found.list;
+}
+
 /* The objects that refer to one object. */
 static void
 add_dependents(Relation depend, const ObjectAddress *object,

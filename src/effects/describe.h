@@ -214,6 +214,7 @@ extern void add_deletion(const ObjectAddress *root, bool cascade,
 /* dependents.c */
 extern List *dependent_objects(const ObjectAddress *root,
 							   DependencySearch search);
+extern List *direct_dependents(const ObjectAddress *root);
 extern List *relations_with_type(Oid type_oid);
 
 /* scope.c */
