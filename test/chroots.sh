@@ -62,7 +62,15 @@ debian_mirror()
 alone()
 {
 	unshare --mount --pid --fork --kill-child \
-		sh "$SM_TOP/test/${0##*/}" --inside "$@"
+		sh "$SM_TOP/test/${0##*/}" --inside "$@" &
+	alone=$!
+
+	# It ignores what would end it, and would hold the lock of the chroot.
+	trap 'kill -KILL "$alone"; exit 143' HUP INT TERM
+	alone_status=0
+	wait "$alone" || alone_status=$?
+	trap - HUP INT TERM
+	return "$alone_status"
 }
 
 
