@@ -45,7 +45,7 @@ my @subcommands = (
 	{ name => 'SET WITHOUT OIDS', weight => 1, on => 'rp', text => sub { 'SET WITHOUT OIDS' } },
 	{ name => 'SET LOGGED', weight => 4, on => 'r', once => 1, text => \&set_logged },
 	{ name => 'SET TABLESPACE', weight => 6, on => 'rpmiI', once => 1, text => \&set_tablespace },
-	{ name => 'SET ACCESS METHOD', weight => 5, on => 'rpm', once => 1, text => \&set_access_method },
+	{ name => 'SET ACCESS METHOD', weight => 5, on => 'rm', once => 1, text => \&set_access_method },
 	{ name => 'SET reloption', weight => 6, on => 'rmvi', text => \&set_reloption },
 	{ name => 'RESET reloption', weight => 3, on => 'rmvi', text => \&reset_reloption },
 	{ name => 'INHERIT', weight => 7, on => 'r', text => \&inherit },
@@ -483,9 +483,8 @@ sub set_tablespace
 
 sub set_access_method
 {
-	my ($w, $table) = @_;
+	my ($w) = @_;
 
-	return if $table->{kind} eq 'p' && !$w->at_least(17);
 	return 'SET ACCESS METHOD ' . $w->pick('heap', 'heap2', $w->at_least(17) ? 'DEFAULT' : 'heap');
 }
 

@@ -29,6 +29,7 @@ sub entries
 			sql => \&detach_concurrently,
 			outside => 1,
 		},
+		{ kind => 'ALTER TABLE of parent storage', weight => 3, sql => \&parent_storage },
 		{ kind => 'ALTER TABLE MERGE PARTITIONS', weight => 6, sql => \&merge, needs => 'merge' },
 		{ kind => 'ALTER TABLE SPLIT PARTITION', weight => 6, sql => \&split_partition, needs => 'merge' });
 }
@@ -204,6 +205,19 @@ sub detach_concurrently
 	return "ALTER TABLE $parent->{sql} DETACH PARTITION "
 	  . $w->pick(@{ $parent->{children} })->{sql} . ' '
 	  . $w->pick('CONCURRENTLY', 'CONCURRENTLY', 'CONCURRENTLY', 'FINALIZE');
+}
+
+# Together with a new index PostgreSQL forgets to build that of the partitions.
+sub parent_storage
+{
+	my ($w) = @_;
+
+	return 'ALTER TABLE '
+	  . $w->named($w->relation('p')) . ' '
+	  . (
+		$w->at_least(17)
+		? 'SET ACCESS METHOD ' . $w->pick('heap', 'heap2', 'DEFAULT')
+		: $w->pick('SET LOGGED', 'SET UNLOGGED'));
 }
 
 # Neighbours of a range, any of a list; the default takes part as well.
