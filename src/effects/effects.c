@@ -104,8 +104,6 @@ static RelationFacts *overlay_facts(OverlayRelation *entry,
 static void take_overlay(RelationFacts *facts, OverlayRelation *entry);
 static bool is_permitted(Oid relid, TargetPermission permission);
 static bool is_ours(Relation rel);
-static void measure_storage(RelationFacts *facts, Oid relid);
-static uint64 bytes_of_tables(List *relids);
 
 const char *
 work_name(EffectWork work)
@@ -348,44 +346,6 @@ is_ours(Relation rel)
 }
 
 /*
- * See effects.h.  Sizes are physical blocks: pg_class.reltuples and relpages are -1,
- * 0 or stale when it matters most, and a partitioned parent has none of its
- * own.
- */
-void
-measure_relation(RelationFacts *facts)
-{
-	LOCKTAG		tag;
-	ListCell   *cell;
-
-	if (facts->measured)
-		return;
-	facts->measured = true;
-
-	SET_LOCKTAG_RELATION(tag, MyDatabaseId, facts->relid);
-	for (LOCKMODE mode = MaxLockMode; mode > NoLock; mode--)
-	{
-		if (compat_lock_held_by_me(&tag, mode))
-		{
-			facts->held_lockmode = Max(facts->held_lockmode, mode);
-			break;
-		}
-	}
-
-	if (facts->relkind != RELKIND_RELATION &&
-		facts->relkind != RELKIND_PARTITIONED_TABLE)
-		measure_storage(facts, facts->relid);
-	else
-	{
-		List	   *tree = lock_tree(facts->relid);
-
-		foreach(cell, tree)
-			measure_storage(facts, lfirst_oid(cell));
-		unlock_tree(tree);
-	}
-}
-
-/*
  * OIDs of a table and of all that inherit from it, with AccessShareLock on
  * each so that none goes away meanwhile; NIL if it is gone.  Let go of them by
  * unlock_tree().
@@ -418,52 +378,6 @@ unlock_tree(List *relids)
 
 	foreach(cell, relids)
 		UnlockRelationOid(lfirst_oid(cell), AccessShareLock);
-}
-
-/* Add one relation with its TOAST table and indexes. */
-static void
-measure_storage(RelationFacts *facts, Oid relid)
-{
-	Relation	rel = try_relation_open(relid, AccessShareLock);
-	ListCell   *cell;
-
-	if (rel == NULL)
-		return;
-
-	/* the block of a sequence is not data that anybody would miss */
-	if (RELKIND_HAS_STORAGE(rel->rd_rel->relkind) &&
-		rel->rd_rel->relkind != RELKIND_SEQUENCE)
-	{
-		Oid			toast = rel->rd_rel->reltoastrelid;
-
-		facts->table_bytes +=
-			(uint64) RelationGetNumberOfBlocks(rel) * BLCKSZ;
-
-		/* a new parent does not make new what was put below it */
-		if (rel->rd_createSubid == InvalidSubTransactionId &&
-			!relation_is_remembered(relid))
-			facts->is_new = false;
-		if (OidIsValid(toast))
-		{
-			Relation	toast_rel = relation_open(toast, AccessShareLock);
-
-			facts->table_bytes +=
-				(uint64) RelationGetNumberOfBlocks(toast_rel) * BLCKSZ;
-			relation_close(toast_rel, AccessShareLock);
-		}
-		foreach(cell, RelationGetIndexList(rel))
-		{
-			Relation	index = relation_open(lfirst_oid(cell),
-											  AccessShareLock);
-
-			facts->index_bytes +=
-				(uint64) RelationGetNumberOfBlocks(index) * BLCKSZ;
-			relation_close(index, AccessShareLock);
-		}
-	}
-	relation_close(rel, AccessShareLock);
-	if (relid == facts->relid)
-		facts->own_bytes = facts->table_bytes;
 }
 
 /*
@@ -582,10 +496,10 @@ set_work(Effect *effect, EffectWork work, const char *reason)
 		effect->lockmode_below == NoLock)
 		effect->alone = true;
 	if (!effect->alone)
-		effect->spared_bytes = bytes_of_tables(effect->spared);
+		effect->spared_bytes = measured_bytes(effect->relation, effect->spared);
 	effect->size_bytes = effect_table_bytes(effect);
 	if (work == WORK_REWRITE)
-		effect->size_bytes += effect->relation->index_bytes;
+		effect->size_bytes += measure_indexes(effect->relation);
 }
 
 void
@@ -608,19 +522,7 @@ effect_table_bytes(const Effect *effect)
 	uint64		bytes = effect->alone ? effect->relation->own_bytes :
 	effect->relation->table_bytes;
 
-	/* tables grow meanwhile */
 	return bytes - Min(bytes, effect->spared_bytes);
-}
-
-static uint64
-bytes_of_tables(List *relids)
-{
-	RelationFacts facts = {0};
-	ListCell   *cell;
-
-	foreach(cell, relids)
-		measure_storage(&facts, lfirst_oid(cell));
-	return facts.table_bytes;
 }
 
 char *
