@@ -32,6 +32,20 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
+/*
+ * The tree that was locked last.  It stays locked while a statement is
+ * described, since most ask for the same one several times.
+ */
+typedef struct KeptTree
+{
+	bool		is_on;			/* a statement is being described */
+	Oid			relid;
+	List	   *relids;
+	int			users;			/* that have not let go of it */
+} KeptTree;
+
+static KeptTree kept_tree;
+
 typedef struct Describer
 {
 	NodeTag		tag;
@@ -96,6 +110,7 @@ static const char *const risk_names[] = {
 };
 
 static DescribeFunction describer_of(Node *statement);
+static void unlock_relations(List *relids);
 static RelationFacts *relation_in_script(RangeVar *relation,
 										 TargetPermission permission,
 										 EffectContext *context);
@@ -133,9 +148,21 @@ List *
 describe_effects(Node *statement, EffectContext *context)
 {
 	DescribeFunction describe = describer_of(statement);
+	KeptTree	outer_tree = kept_tree;
 
-	if (describe != NULL)
+	if (describe == NULL)
+		return context->effects;
+	kept_tree = (KeptTree) {.is_on = true};
+	PG_TRY();
+	{
 		describe(statement, context);
+		unlock_relations(kept_tree.relids);
+	}
+	PG_FINALLY();
+	{
+		kept_tree = outer_tree;
+	}
+	PG_END_TRY();
 	return context->effects;
 }
 
@@ -348,17 +375,23 @@ is_ours(Relation rel)
 /*
  * OIDs of a table and of all that inherit from it, with AccessShareLock on
  * each so that none goes away meanwhile; NIL if it is gone.  Let go of them by
- * unlock_tree().
+ * unlock_tree(), and do not change the list.
  */
 List *
 lock_tree(Oid relid)
 {
-	Relation	rel = try_relation_open(relid, AccessShareLock);
+	Relation	rel;
 	List	   *relids;
 	List	   *parents;
 	ListCell   *cell;
 	ListCell   *count;
 
+	if (kept_tree.relids != NIL && kept_tree.relid == relid)
+	{
+		kept_tree.users++;
+		return kept_tree.relids;
+	}
+	rel = try_relation_open(relid, AccessShareLock);
 	if (rel == NULL)
 		return NIL;
 	relids = find_all_inheritors(relid, AccessShareLock, &parents);
@@ -368,11 +401,29 @@ lock_tree(Oid relid)
 	forboth(cell, relids, count, parents)
 		for (int i = 1; i < lfirst_int(count); i++)
 		UnlockRelationOid(lfirst_oid(cell), AccessShareLock);
+
+	/* only one is kept: there is not room for the locks of many */
+	if (kept_tree.is_on && kept_tree.users == 0)
+	{
+		unlock_relations(kept_tree.relids);
+		kept_tree.relid = relid;
+		kept_tree.relids = relids;
+		kept_tree.users = 1;
+	}
 	return relids;
 }
 
 void
 unlock_tree(List *relids)
+{
+	if (relids != NIL && relids == kept_tree.relids)
+		kept_tree.users--;
+	else
+		unlock_relations(relids);
+}
+
+static void
+unlock_relations(List *relids)
 {
 	ListCell   *cell;
 
@@ -435,6 +486,7 @@ add_lock_on(EffectContext *context, Oid relid, LOCKMODE lockmode)
 List *
 tables_reached(Oid relid, TreePredicate stops, void *arg)
 {
+	bool		one_parent = get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE;
 	List	   *reached = NIL;
 	List	   *level = list_make1_oid(relid);
 
@@ -449,7 +501,8 @@ tables_reached(Oid relid, TreePredicate stops, void *arg)
 															 NoLock);
 			ListCell   *inner;
 
-			reached = list_concat_unique_oid(reached, children);
+			reached = one_parent ? list_concat(reached, children) :
+				list_concat_unique_oid(reached, children);
 			foreach(inner, children)
 			{
 				if (!stops(lfirst_oid(inner), arg))

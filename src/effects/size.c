@@ -65,7 +65,8 @@ measure_relation(RelationFacts *facts)
 	facts->measured = true;
 
 	SET_LOCKTAG_RELATION(tag, MyDatabaseId, facts->relid);
-	for (LOCKMODE mode = MaxLockMode; mode > NoLock; mode--)
+	/* AccessShareLock may be ours, and nobody waits for it but DROP */
+	for (LOCKMODE mode = MaxLockMode; mode > AccessShareLock; mode--)
 	{
 		if (compat_lock_held_by_me(&tag, mode))
 		{
