@@ -291,6 +291,9 @@ extern bool compat_may_maintain(Oid relid, Oid roleid);
 /* The sequence of an identity column; InvalidOid if it has none. */
 extern Oid	compat_identity_sequence(Oid relid, AttrNumber attnum);
 
+/* Where the main fork of a relation is that is neither temporary nor mapped. */
+extern char *compat_relation_path(Form_pg_class form);
+
 extern RangeVar *compat_cluster_relation(Node *statement);
 extern bool compat_cluster_is_concurrent(Node *statement);
 extern Node *compat_expand_virtual_columns(Node *expression, Relation rel);

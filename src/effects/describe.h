@@ -120,6 +120,10 @@ extern void unlock_tree(List *relids);
 extern struct OverlayRelation *overlay_of(Oid relid,
 										  const EffectContext *context);
 
+/* size.c */
+extern uint64 measure_indexes(RelationFacts *facts);
+extern uint64 measured_bytes(const RelationFacts *facts, List *relids);
+
 /* alter_table.c */
 extern void describe_alter_table(Node *statement, EffectContext *context);
 extern Effect *add_alter_effect(AlterContext *alter, EffectCause cause,
