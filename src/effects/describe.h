@@ -24,7 +24,9 @@ typedef enum TargetPermission
 	PERMISSION_ANYBODY,
 	PERMISSION_OWNER,
 	PERMISSION_DROP,			/* owner of the relation or of its schema */
-	PERMISSION_TRUNCATE
+	PERMISSION_TRUNCATE,
+	PERMISSION_MAINTAIN,		/* owner; from 17 on also by GRANT MAINTAIN */
+	PERMISSION_LOCK				/* who may read or write at all */
 } TargetPermission;
 
 /* Which dependents of an object are looked for. */
@@ -116,6 +118,7 @@ extern void set_risk(Effect *effect, EffectRisk risk);
 extern char *quoted_name(const char *name);
 extern struct ParseState *parse_state(const EffectContext *context);
 extern List *lock_tree(Oid relid);
+extern List *lock_free_tree(Oid relid, List **busy);
 extern void unlock_tree(List *relids);
 extern struct OverlayRelation *overlay_of(Oid relid,
 										  const EffectContext *context);

@@ -152,7 +152,10 @@ describe_effects(Node *statement, EffectContext *context)
 
 	if (describe == NULL)
 		return context->effects;
-	kept_tree = (KeptTree) {.is_on = true};
+	kept_tree = (KeptTree)
+	{
+		.is_on = true
+	};
 	PG_TRY();
 	{
 		describe(statement, context);
@@ -266,6 +269,13 @@ is_permitted(Oid relid, TargetPermission permission)
 		case PERMISSION_TRUNCATE:
 			return pg_class_aclcheck(relid, GetUserId(),
 									 ACL_TRUNCATE) == ACLCHECK_OK;
+		case PERMISSION_MAINTAIN:
+			return compat_may_maintain(relid, GetUserId()) ||
+				compat_owns_database(MyDatabaseId, GetUserId());
+		case PERMISSION_LOCK:
+			return pg_class_aclcheck(relid, GetUserId(),
+									 ACL_SELECT | ACL_INSERT | ACL_UPDATE |
+									 ACL_DELETE | ACL_TRUNCATE) == ACLCHECK_OK;
 	}
 	return true;
 }
@@ -343,9 +353,15 @@ relation_facts(Oid relid, EffectContext *context)
 	if (overlay_of(relid, context) != NULL &&
 		overlay_of(relid, context)->dropped)
 		return NULL;
-	rel = try_relation_open(relid, AccessShareLock);
-	if (rel == NULL)
+	if (context->nowait && !ConditionalLockRelationOid(relid, AccessShareLock))
 		return NULL;
+	rel = try_relation_open(relid, context->nowait ? NoLock : AccessShareLock);
+	if (rel == NULL)
+	{
+		if (context->nowait)
+			UnlockRelationOid(relid, AccessShareLock);
+		return NULL;
+	}
 	facts = palloc0(sizeof(RelationFacts));
 	facts->relid = relid;
 	facts->name = relation_display_name(relid);
@@ -411,6 +427,29 @@ lock_tree(Oid relid)
 		kept_tree.users = 1;
 	}
 	return relids;
+}
+
+/*
+ * The same without waiting: *busy becomes a list of those that others have
+ * locked, which are not in the result.
+ */
+List *
+lock_free_tree(Oid relid, List **busy)
+{
+	List	   *free = NIL;
+	ListCell   *cell;
+
+	*busy = NIL;
+	if (kept_tree.relids != NIL && kept_tree.relid == relid)
+		return lock_tree(relid);
+	foreach(cell, find_all_inheritors(relid, NoLock, NULL))
+	{
+		if (ConditionalLockRelationOid(lfirst_oid(cell), AccessShareLock))
+			free = lappend_oid(free, lfirst_oid(cell));
+		else
+			*busy = lappend_oid(*busy, lfirst_oid(cell));
+	}
+	return free;
 }
 
 void

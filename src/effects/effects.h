@@ -155,6 +155,8 @@ typedef struct EffectContext
 	List	   *dropped;		/* of ObjectAddress: what goes though it is
 								 * not named, nor a part of what is */
 	List	   *made;			/* names that CREATE SCHEMA makes */
+	bool		nowait;			/* NOWAIT, SKIP LOCKED: leave out what others
+								 * have locked */
 	List	   *relations;		/* of RelationFacts */
 } EffectContext;
 

@@ -43,6 +43,7 @@ struct TableSize
 	uint64		bytes;			/* main fork and TOAST */
 };
 
+static void estimate_tables(RelationFacts *facts, List *relids);
 static void measure_tables(RelationFacts *facts, List *relids);
 static uint64 table_bytes(Oid relid, bool many, bool *is_new);
 static bool table_is_new(Oid relid);
@@ -78,19 +79,44 @@ measure_relation(RelationFacts *facts)
 	if (facts->relkind != RELKIND_RELATION &&
 		facts->relkind != RELKIND_PARTITIONED_TABLE)
 	{
-		Relation	rel = try_relation_open(facts->relid, AccessShareLock);
-
-		if (rel == NULL)
-			return;
-		measure_tables(facts, list_make1_oid(facts->relid));
-		relation_close(rel, AccessShareLock);
+		if (!ConditionalLockRelationOid(facts->relid, AccessShareLock))
+			estimate_tables(facts, list_make1_oid(facts->relid));
+		else
+		{
+			measure_tables(facts, list_make1_oid(facts->relid));
+			UnlockRelationOid(facts->relid, AccessShareLock);
+		}
 	}
 	else
 	{
-		List	   *tree = lock_tree(facts->relid);
+		List	   *busy;
+		List	   *tree = lock_free_tree(facts->relid, &busy);
 
 		measure_tables(facts, tree);
 		unlock_tree(tree);
+		estimate_tables(facts, busy);
+	}
+}
+
+/*
+ * The statement may have no need to wait for those that others have locked, so
+ * neither does this: what ANALYZE or VACUUM saw last must do.
+ */
+static void
+estimate_tables(RelationFacts *facts, List *relids)
+{
+	ListCell   *cell;
+
+	foreach(cell, relids)
+	{
+		HeapTuple	tuple = SearchSysCache1(RELOID,
+											ObjectIdGetDatum(lfirst_oid(cell)));
+
+		if (!HeapTupleIsValid(tuple))
+			continue;
+		facts->table_bytes += (uint64) BLCKSZ *
+			Max(((Form_pg_class) GETSTRUCT(tuple))->relpages, 0);
+		ReleaseSysCache(tuple);
 	}
 }
 
