@@ -359,6 +359,9 @@ add_alter_effect(AlterContext *alter, EffectCause cause, const char *object)
 	effect->alone = !alter->statement->relation->inh;
 	if (alter->below)
 		effect->lockmode_below = alter->lockmode;
+	if (alter->below && alter->members == NIL)
+		alter->relation->lockmode_below = Max(alter->relation->lockmode_below,
+											  alter->lockmode);
 	effect->members = alter->members;
 	return effect;
 }

@@ -16,6 +16,7 @@
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
+#include "catalog/dependency.h"
 #include "catalog/index.h"
 #include "catalog/indexing.h"
 #include "catalog/partition.h"
@@ -28,6 +29,7 @@
 #include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
 #include "effects/describe.h"
+#include "lib/stringinfo.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -59,7 +61,9 @@ static const PartCatalog part_catalogs[] = {
 
 static void add_victim(const ObjectAddress *object, EffectContext *context);
 static void add_relation_victim(Oid relid, EffectContext *context);
-static Oid	relation_of_part(const PartCatalog *parts, Oid object_oid);
+static bool is_worth_telling(const ObjectAddress *object, List *whole);
+static Oid	relation_of_part(const PartCatalog *parts, Oid object_oid,
+							 bool *is_internal);
 
 /*
  * The locks of dropping an object, with all that goes with it or, with
@@ -68,12 +72,94 @@ static Oid	relation_of_part(const PartCatalog *parts, Oid object_oid);
 void
 add_deletion(const ObjectAddress *root, bool cascade, EffectContext *context)
 {
+	List	   *closure = dependent_objects(root, cascade ? SEARCH_CASCADE :
+											SEARCH_PARTS);
+	List	   *whole = NIL;
 	ListCell   *cell;
 
 	add_victim(root, context);
-	foreach(cell, dependent_objects(root, cascade ? SEARCH_CASCADE :
-									SEARCH_PARTS))
+	foreach(cell, closure)
 		add_victim(lfirst(cell), context);
+
+	/* without CASCADE, only what a column takes along is not its own part */
+	if (!cascade && root->objectSubId == 0)
+		return;
+	foreach(cell, lcons((void *) root, list_copy(closure)))
+	{
+		const ObjectAddress *object = lfirst(cell);
+
+		if (object->classId == RelationRelationId && object->objectSubId == 0)
+			whole = lappend_oid(whole, object->objectId);
+	}
+	foreach(cell, closure)
+	{
+		if (is_worth_telling(lfirst(cell), whole))
+			context->dropped = lappend(context->dropped, lfirst(cell));
+	}
+}
+
+/*
+ * See effects.h.
+ */
+char *
+dropped_in_words(const EffectContext *context, int most)
+{
+	StringInfoData words;
+	int			count = 0;
+	ListCell   *cell;
+
+	initStringInfo(&words);
+	foreach(cell, context->dropped)
+	{
+		char	   *description = NULL;
+
+		if (++count <= most)
+			description = getObjectDescription(lfirst(cell), true);
+		if (description != NULL)
+			appendStringInfo(&words, "%s%s", words.len > 0 ? ", " : "",
+							 description);
+	}
+	if (count > most)
+		appendStringInfo(&words, " and %d more", count - most);
+	return words.len > 0 ? words.data : NULL;
+}
+
+/*
+ * Whether an object is neither a part of a relation that goes as a whole nor
+ * made by PostgreSQL for its own use.
+ */
+static bool
+is_worth_telling(const ObjectAddress *object, List *whole)
+{
+	Oid			relid = object->objectId;
+	char		relkind;
+
+	if (object->classId == TypeRelationId)
+		return get_typtype(object->objectId) != TYPTYPE_COMPOSITE &&
+			!OidIsValid(get_element_type(object->objectId));
+	if (object->classId == RewriteRelationId ||
+		object->classId == AttrDefaultRelationId)
+		return false;
+	for (int i = 0; i < lengthof(part_catalogs); i++)
+	{
+		bool		is_internal;
+
+		if (part_catalogs[i].catalog != object->classId)
+			continue;
+		relid = relation_of_part(&part_catalogs[i], object->objectId,
+								 &is_internal);
+		return OidIsValid(relid) && !is_internal &&
+			!list_member_oid(whole, relid);
+	}
+	if (object->classId != RelationRelationId)
+		return true;
+	if (object->objectSubId != 0)
+		return !list_member_oid(whole, relid);
+	relkind = get_rel_relkind(relid);
+	if (relkind == RELKIND_INDEX || relkind == RELKIND_PARTITIONED_INDEX)
+		return !list_member_oid(whole, IndexGetRelation(relid, true)) &&
+			!OidIsValid(get_index_constraint(relid));
+	return relkind != RELKIND_TOASTVALUE;
 }
 
 static void
@@ -87,11 +173,12 @@ add_victim(const ObjectAddress *object, EffectContext *context)
 	for (int i = 0; i < lengthof(part_catalogs); i++)
 	{
 		const PartCatalog *parts = &part_catalogs[i];
+		bool		is_internal;
 		Oid			relid;
 
 		if (parts->catalog != object->classId)
 			continue;
-		relid = relation_of_part(parts, object->objectId);
+		relid = relation_of_part(parts, object->objectId, &is_internal);
 		if (OidIsValid(relid))
 			add_lock_on(context, relid, parts->lockmode);
 	}
@@ -124,9 +211,12 @@ add_relation_victim(Oid relid, EffectContext *context)
 	}
 }
 
-/* InvalidOid for a constraint of a domain, and for a part that is gone. */
+/*
+ * InvalidOid for a constraint of a domain, and for a part that is gone.
+ * *is_internal is true for the triggers of foreign keys.
+ */
 static Oid
-relation_of_part(const PartCatalog *parts, Oid object_oid)
+relation_of_part(const PartCatalog *parts, Oid object_oid, bool *is_internal)
 {
 	Relation	catalog = table_open(parts->catalog, AccessShareLock);
 	Oid			relid = InvalidOid;
@@ -138,10 +228,13 @@ relation_of_part(const PartCatalog *parts, Oid object_oid)
 				ObjectIdGetDatum(object_oid));
 	scan = systable_beginscan(catalog, parts->oid_index, true, NULL, 1, &key);
 	tuple = systable_getnext(scan);
+	*is_internal = false;
 	if (HeapTupleIsValid(tuple))
 	{
 		bool		isnull;
 
+		if (parts->catalog == TriggerRelationId)
+			*is_internal = ((Form_pg_trigger) GETSTRUCT(tuple))->tgisinternal;
 		relid = DatumGetObjectId(heap_getattr(tuple, parts->relid_column,
 											  RelationGetDescr(catalog),
 											  &isnull));

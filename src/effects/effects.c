@@ -105,6 +105,7 @@ static void take_overlay(RelationFacts *facts, OverlayRelation *entry);
 static bool is_permitted(Oid relid, TargetPermission permission);
 static bool is_ours(Relation rel);
 static void measure_storage(RelationFacts *facts, Oid relid);
+static uint64 bytes_of_tables(List *relids);
 
 const char *
 work_name(EffectWork work)
@@ -580,6 +581,8 @@ set_work(Effect *effect, EffectWork work, const char *reason)
 	if (effect->relation->relkind == RELKIND_RELATION &&
 		effect->lockmode_below == NoLock)
 		effect->alone = true;
+	if (!effect->alone)
+		effect->spared_bytes = bytes_of_tables(effect->spared);
 	effect->size_bytes = effect_table_bytes(effect);
 	if (work == WORK_REWRITE)
 		effect->size_bytes += effect->relation->index_bytes;
@@ -602,8 +605,22 @@ set_risk(Effect *effect, EffectRisk risk)
 uint64
 effect_table_bytes(const Effect *effect)
 {
-	return effect->alone ? effect->relation->own_bytes :
-		effect->relation->table_bytes;
+	uint64		bytes = effect->alone ? effect->relation->own_bytes :
+	effect->relation->table_bytes;
+
+	/* tables grow meanwhile */
+	return bytes - Min(bytes, effect->spared_bytes);
+}
+
+static uint64
+bytes_of_tables(List *relids)
+{
+	RelationFacts facts = {0};
+	ListCell   *cell;
+
+	foreach(cell, relids)
+		measure_storage(&facts, lfirst_oid(cell));
+	return facts.table_bytes;
 }
 
 char *

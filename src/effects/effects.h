@@ -128,6 +128,7 @@ typedef struct Effect
 								 * the work is done as well; NoLock: neither */
 	List	   *members;		/* OIDs of those, if not all are concerned */
 	List	   *spared;			/* OIDs of those that are locked only */
+	uint64		spared_bytes;	/* size of these tables */
 	bool		truncates;		/* replaces the storage by an empty one */
 	bool		fails_on_rows;	/* the scan raises an error at the first row */
 	bool		alone;			/* children are not concerned: ONLY, or a
@@ -147,7 +148,8 @@ typedef struct EffectContext
 	const char *source_text;	/* whole source the locations refer to */
 	struct Overlay *overlay;	/* NULL: the statement is about to run */
 	List	   *effects;		/* of Effect, in order of discovery */
-	List	   *dropped;		/* descriptions of what else is dropped */
+	List	   *dropped;		/* of ObjectAddress: what goes though it is
+								 * not named, nor a part of what is */
 	List	   *made;			/* names that CREATE SCHEMA makes */
 	List	   *relations;		/* of RelationFacts */
 } EffectContext;
@@ -169,6 +171,12 @@ extern List *describe_effects(Node *statement, EffectContext *context);
 
 /* True if the statement can have an effect; cheap, looks at the tag only. */
 extern bool statement_has_effects(Node *statement);
+
+/*
+ * The objects of context->dropped in words, separated by commas, at most so
+ * many, palloc'd; NULL if there are none.  Throws nothing for one that is gone.
+ */
+extern char *dropped_in_words(const EffectContext *context, int most);
 
 /* Bytes of the tables that an effect concerns; they have been measured. */
 extern uint64 effect_table_bytes(const Effect *effect);

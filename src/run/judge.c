@@ -34,6 +34,9 @@
 /* Relations that the DETAIL of a refusal lists. */
 #define MAX_EFFECTS_SHOWN 10
 
+/* Objects dropped along that it lists. */
+#define MAX_DROPPED_SHOWN 20
+
 #define OVERRIDE_SETTING "safe_migrate.override"
 
 /* What is known of the statement while the verdict is carried out. */
@@ -68,7 +71,7 @@ static void record_finding(const Judgement *judgement, const Finding *finding,
 						   DecisionOutcome outcome);
 static void reject(const Judgement *judgement, const Finding *finding);
 static const char *override_hint(void);
-static char *effects_in_words(List *effects);
+static char *effects_in_words(const EffectContext *context);
 static int	report_position(const Judgement *judgement,
 							const Finding *finding);
 static int	error_position(const Judgement *judgement, const Finding *finding);
@@ -389,7 +392,7 @@ static void
 reject(const Judgement *judgement, const Finding *finding)
 {
 	Node	   *statement = judgement->pstmt->utilityStmt;
-	char	   *effects = effects_in_words(judgement->context.effects);
+	char	   *effects = effects_in_words(&judgement->context);
 	char	   *script = NULL;
 
 	if (statement != NULL && finding->effect->cause != CAUSE_DESIGN)
@@ -424,14 +427,15 @@ override_hint(void)
 
 /* For the DETAIL: lock, work and risk of each relation. */
 static char *
-effects_in_words(List *effects)
+effects_in_words(const EffectContext *context)
 {
 	StringInfoData words;
+	char	   *dropped = dropped_in_words(context, MAX_DROPPED_SHOWN);
 	int			count = 0;
 	ListCell   *cell;
 
 	initStringInfo(&words);
-	foreach(cell, effects)
+	foreach(cell, context->effects)
 	{
 		const Effect *effect = lfirst(cell);
 
@@ -449,6 +453,8 @@ effects_in_words(List *effects)
 	}
 	if (count > MAX_EFFECTS_SHOWN)
 		appendStringInfo(&words, "\nAnd %d more.", count - MAX_EFFECTS_SHOWN);
+	if (dropped != NULL)
+		appendStringInfo(&words, "\nDropped with it: %s.", dropped);
 	return words.data;
 }
 
