@@ -345,6 +345,19 @@ checks_survive_type(Oid relid, void *arg)
 	return survive;
 }
 
+/* As if the column's values changed. */
+void
+describe_keys_of_column(AlterContext *alter)
+{
+	List	   *tree = lock_tree(alter->relation->relid);
+	ListCell   *cell;
+
+	foreach(cell, tree)
+		describe_retyped_keys(alter, lfirst_oid(cell), alter->command->name,
+							  InvalidOid, true);
+	unlock_tree(tree);
+}
+
 /* The foreign keys of one table in which the column takes part. */
 static void
 describe_retyped_keys(AlterContext *alter, Oid relid, const char *column,
