@@ -43,7 +43,7 @@ static void describe_inheritability(AlterContext *alter,
 static void describe_constraint_below(AlterContext *alter,
 									  const ConstraintName *constraint,
 									  Form_pg_constraint form);
-static bool constraint_outlives_parent(Oid relid, void *arg);
+static int	sources_of_constraint(Oid relid, void *arg);
 static void add_partner_of_script(AlterContext *alter,
 								  OverlayConstraint *constraint,
 								  LOCKMODE lockmode);
@@ -333,33 +333,34 @@ describe_constraint_below(AlterContext *alter,
 						  Form_pg_constraint form)
 {
 	Oid			relid = alter->relation->relid;
+	List	   *lost;
 
 	if (form->connoinherit ||
 		(form->contype != CONSTRAINT_CHECK && constraint->column == NULL))
 		return;
 	if (alter->statement->relation->inh)
-		set_reach(alter, tables_reached(relid, constraint_outlives_parent,
-										(void *) constraint));
+		set_reach(alter, tables_let_go(relid, sources_of_constraint,
+									   (void *) constraint, &lost));
 	else
 		set_reach(alter, find_inheritance_children(relid, NoLock));
 }
 
-static bool
-constraint_outlives_parent(Oid relid, void *arg)
+static int
+sources_of_constraint(Oid relid, void *arg)
 {
 	const ConstraintName *constraint = arg;
 	HeapTuple	tuple = constraint->column != NULL ?
 	compat_find_not_null_constraint(relid, constraint->column) :
 	find_constraint(relid, constraint->name);
 	Form_pg_constraint form;
-	bool		outlives;
+	int			count;
 
 	if (tuple == NULL)
-		return true;
+		return 0;
 	form = (Form_pg_constraint) GETSTRUCT(tuple);
-	outlives = form->coninhcount != 1 || form->conislocal;
+	count = form->conislocal ? 0 : form->coninhcount;
 	heap_freetuple(tuple);
-	return outlives;
+	return count;
 }
 
 /* The other side of a foreign key that the checked script made. */

@@ -16,6 +16,9 @@
 /* About one table of an inheritance or partition tree. */
 typedef bool (*TreePredicate) (Oid relid, void *arg);
 
+/* From how many parents it has something, 0 if of its own as well. */
+typedef int (*SourceCount) (Oid relid, void *arg);
+
 typedef void (*DescribeFunction) (Node *statement, EffectContext *context);
 
 /* Who may run the command; others get PostgreSQL's own error. */
@@ -112,6 +115,8 @@ extern void add_lock(EffectContext *context, RelationFacts *relation,
 extern void add_lock_on(EffectContext *context, Oid relid,
 						LOCKMODE lockmode);
 extern List *tables_reached(Oid relid, TreePredicate stops, void *arg);
+extern List *tables_let_go(Oid relid, SourceCount sources, void *arg,
+						   List **lost);
 extern List *tables_that(Oid relid, TreePredicate predicate, void *arg);
 extern void set_work(Effect *effect, EffectWork work, const char *reason);
 extern void set_risk(Effect *effect, EffectRisk risk);

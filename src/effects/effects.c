@@ -553,6 +553,50 @@ tables_reached(Oid relid, TreePredicate stops, void *arg)
 	return reached;
 }
 
+/*
+ * The tables that a command reaches which takes something from a table and,
+ * with it, from those that have it from there alone: sources() tells from how
+ * many parents a table has it, 0 if it has it of its own too.  *lost becomes
+ * the list of those that lose it.  ATExecDropColumn() goes the same way.
+ */
+List *
+tables_let_go(Oid relid, SourceCount sources, void *arg, List **lost)
+{
+	List	   *reached = NIL;
+	List	   *visits = NIL;	/* a table as often as it was come by */
+	List	   *level = list_make1_oid(relid);
+
+	*lost = NIL;
+	while (level != NIL)
+	{
+		List	   *next = NIL;
+		ListCell   *cell;
+
+		foreach(cell, level)
+		{
+			ListCell   *inner;
+
+			foreach(inner, find_inheritance_children(lfirst_oid(cell), NoLock))
+			{
+				Oid			child = lfirst_oid(inner);
+				int			count = 0;
+				ListCell   *visit;
+
+				reached = list_append_unique_oid(reached, child);
+				visits = lappend_oid(visits, child);
+				foreach(visit, visits)
+					count += lfirst_oid(visit) == child;
+				if (count != sources(child, arg))
+					continue;
+				*lost = lappend_oid(*lost, child);
+				next = lappend_oid(next, child);
+			}
+		}
+		level = next;
+	}
+	return reached;
+}
+
 /* The members of a tree, its root included, for which a predicate is true. */
 List *
 tables_that(Oid relid, TreePredicate predicate, void *arg)
