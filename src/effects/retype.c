@@ -63,6 +63,7 @@ static bool operator_class_survives(Relation index, int key, Oid old_type,
 static void describe_retyped_constraints(AlterContext *alter,
 										 RetypedColumn *column, bool rewrite);
 static bool checks_survive_type(Oid relid, void *arg);
+static bool has_checks(Oid relid);
 static void describe_retyped_keys(AlterContext *alter, Oid relid, List *keys,
 								  const RetypedColumn *column, bool rewrite);
 static void describe_rebuilt_elsewhere(AlterContext *alter,
@@ -351,13 +352,16 @@ static bool
 checks_survive_type(Oid relid, void *arg)
 {
 	RetypedColumn *column = arg;
-	Relation	catalog = table_open(ConstraintRelationId, AccessShareLock);
+	Relation	catalog;
 	AttrNumber	attnum = get_attnum(relid, column->name);
 	bool		survive = true;
 	ScanKeyData key;
 	SysScanDesc scan;
 	HeapTuple	tuple;
 
+	if (!has_checks(relid))
+		return true;
+	catalog = table_open(ConstraintRelationId, AccessShareLock);
 	ScanKeyInit(&key, Anum_pg_constraint_conrelid, BTEqualStrategyNumber,
 				F_OIDEQ, ObjectIdGetDatum(relid));
 	scan = systable_beginscan(catalog, ConstraintRelidTypidNameIndexId, true,
@@ -376,6 +380,19 @@ checks_survive_type(Oid relid, void *arg)
 	systable_endscan(scan);
 	table_close(catalog, AccessShareLock);
 	return survive;
+}
+
+static bool
+has_checks(Oid relid)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	bool		found;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	found = ((Form_pg_class) GETSTRUCT(tuple))->relchecks > 0;
+	ReleaseSysCache(tuple);
+	return found;
 }
 
 /* Those foreign keys of one table in which the column takes part. */

@@ -34,7 +34,7 @@
 #define MANY_TABLES 100
 
 /* Of a large tree, the indexes of that many tables are measured. */
-#define MAX_TABLES_WITH_INDEXES 200
+#define MAX_TABLES_WITH_INDEXES 100
 
 /* One table of a tree. */
 struct TableSize
