@@ -35,6 +35,14 @@ typedef enum DependencySearch
 	SEARCH_CASCADE				/* what a DROP with CASCADE takes along */
 } DependencySearch;
 
+/* What a statement takes away before it looks for a proof. */
+typedef struct LostProofs
+{
+	List	   *constraints;	/* names */
+	List	   *columns;		/* names of dropped ones */
+	const char *nullable;		/* column that is no more NOT NULL, or NULL */
+} LostProofs;
+
 /* A foreign key of the catalog. */
 typedef struct ForeignKey
 {
@@ -126,6 +134,7 @@ extern bool alter_has_relation(const AlterContext *alter);
 /* column.c */
 extern void describe_add_column(AlterContext *alter);
 extern void describe_column_type(AlterContext *alter);
+extern void describe_keys_of_column(AlterContext *alter);
 extern void describe_drop_column(AlterContext *alter);
 extern void describe_set_expression(AlterContext *alter);
 extern bool type_is_serial(const TypeName *type_name);
@@ -175,8 +184,8 @@ extern void describe_not_null_validation(AlterContext *alter,
 										 EffectCause cause,
 										 const char *column);
 extern bool not_null_is_proven(AlterContext *alter, const char *column);
-extern bool constraints_imply(Relation rel, List *conditions, List *dropped,
-							  AttrNumber nullable,
+extern bool constraints_imply(Relation rel, List *conditions,
+							  const LostProofs *lost,
 							  const struct OverlayRelation *overlay);
 
 /* partition.c */

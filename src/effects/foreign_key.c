@@ -106,7 +106,7 @@ make_foreign_key(Relation catalog, HeapTuple tuple)
 	key->referencing = form->conrelid;
 	key->referenced = form->confrelid;
 	key->is_valid = form->convalidated;
-	key->is_enforced = compat_key_is_enforced(form);
+	key->is_enforced = compat_constraint_row_is_enforced(form);
 	key->is_deferrable = form->condeferrable;
 	key->is_deferred = form->condeferred;
 	key->match_type = form->confmatchtype;

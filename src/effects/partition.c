@@ -242,7 +242,7 @@ bound_is_implied(Oid relid, void *arg)
 		return true;
 	condition = map_partition_varattnos(wanted->condition, 1, rel,
 										wanted->parent);
-	is_implied = constraints_imply(rel, condition, NIL, InvalidAttrNumber,
+	is_implied = constraints_imply(rel, condition, NULL,
 								   overlay_of(relid, wanted->context));
 	relation_close(rel, AccessShareLock);
 	return is_implied;

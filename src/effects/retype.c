@@ -64,6 +64,8 @@ static void describe_retyped_constraints(AlterContext *alter,
 										 RetypedColumn *column, bool rewrite);
 static bool checks_survive_type(Oid relid, void *arg);
 static bool has_checks(Oid relid);
+static void describe_keys_of_tree(AlterContext *alter,
+								  const RetypedColumn *column, bool rewrite);
 static void describe_retyped_keys(AlterContext *alter, Oid relid, List *keys,
 								  const RetypedColumn *column, bool rewrite);
 static void describe_rebuilt_elsewhere(AlterContext *alter,
@@ -322,9 +324,6 @@ describe_retyped_constraints(AlterContext *alter, RetypedColumn *column,
 {
 	Effect	   *effect;
 	List	   *spared;
-	List	   *tree;
-	List	   *keys;
-	ListCell   *cell;
 
 	spared = tables_that(alter->relation->relid, checks_survive_type, column);
 	if (column->check != NULL)
@@ -336,15 +335,7 @@ describe_retyped_constraints(AlterContext *alter, RetypedColumn *column,
 				 psprintf("constraint %s is checked again",
 						  quote_identifier(column->check)));
 	}
-	tree = lock_tree(alter->relation->relid);
-	keys = foreign_keys_around(tree);
-	if (keys != NIL)
-	{
-		foreach(cell, tree)
-			describe_retyped_keys(alter, lfirst_oid(cell), keys, column,
-								  rewrite);
-	}
-	unlock_tree(tree);
+	describe_keys_of_tree(alter, column, rewrite);
 }
 
 /* Whether a table has no CHECK on the column that must be checked again. */
@@ -393,6 +384,32 @@ has_checks(Oid relid)
 	found = ((Form_pg_class) GETSTRUCT(tuple))->relchecks > 0;
 	ReleaseSysCache(tuple);
 	return found;
+}
+
+/* As if the column's values changed. */
+void
+describe_keys_of_column(AlterContext *alter)
+{
+	RetypedColumn column = {alter->command->name};
+
+	describe_keys_of_tree(alter, &column, true);
+}
+
+static void
+describe_keys_of_tree(AlterContext *alter, const RetypedColumn *column,
+					  bool rewrite)
+{
+	List	   *tree = lock_tree(alter->relation->relid);
+	List	   *keys = foreign_keys_around(tree);
+	ListCell   *cell;
+
+	if (keys != NIL)
+	{
+		foreach(cell, tree)
+			describe_retyped_keys(alter, lfirst_oid(cell), keys, column,
+								  rewrite);
+	}
+	unlock_tree(tree);
 }
 
 /* Those foreign keys of one table in which the column takes part. */

@@ -24,7 +24,11 @@ started=$(date +%s)
 rm -rf "$prefix"
 mkdir -p "$prefix/build"
 cd "$prefix/build"
-sm_quietly "$source/configure" --prefix="$prefix" --enable-cassert \
+
+# Debian's patches put the libraries of a server whose directory for them has no
+# "postgres" in its name where those of its own package are.
+sm_quietly "$source/configure" --prefix="$prefix" \
+	--libdir="$prefix/lib/postgresql" --enable-cassert \
 	--enable-debug --without-readline --without-zlib --without-icu \
 	CFLAGS='-O1 -fno-omit-frame-pointer'
 sm_quietly make -s -j "$(nproc)"
