@@ -123,6 +123,7 @@ extern struct OverlayRelation *overlay_of(Oid relid,
 /* size.c */
 extern uint64 measure_indexes(RelationFacts *facts);
 extern uint64 measured_bytes(const RelationFacts *facts, List *relids);
+extern bool is_measured(const RelationFacts *facts, Oid relid);
 
 /* alter_table.c */
 extern void describe_alter_table(Node *statement, EffectContext *context);
