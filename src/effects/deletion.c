@@ -169,7 +169,10 @@ add_victim(const ObjectAddress *object, EffectContext *context)
 {
 	if (object->classId == RelationRelationId)
 	{
-		add_relation_victim(object->objectId, context);
+		if (object->objectSubId != 0)
+			add_lock_on(context, object->objectId, AccessExclusiveLock);
+		else
+			add_relation_victim(object->objectId, context);
 		return;
 	}
 	for (int i = 0; i < lengthof(part_catalogs); i++)

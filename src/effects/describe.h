@@ -131,6 +131,7 @@ extern struct OverlayRelation *overlay_of(Oid relid,
 /* size.c */
 extern uint64 measure_indexes(RelationFacts *facts);
 extern uint64 measured_bytes(const RelationFacts *facts, List *relids);
+extern bool is_measured(const RelationFacts *facts, Oid relid);
 
 /* alter_table.c */
 extern void describe_alter_table(Node *statement, EffectContext *context);
@@ -146,6 +147,10 @@ extern void describe_keys_of_column(AlterContext *alter);
 extern void describe_drop_column(AlterContext *alter);
 extern void describe_set_expression(AlterContext *alter);
 extern bool type_is_serial(const TypeName *type_name);
+
+/* retype.c */
+extern bool index_may_use(Oid index, AttrNumber attnum,
+						  bool *has_expressions);
 
 /* column_type.c */
 extern char *column_type_rewrite_reason(struct ParseState *pstate, Relation rel,
@@ -217,7 +222,7 @@ extern ObjectAddress find_object(ObjectType type, Node *name, Oid *relid);
 extern void set_lost_statistics(Effect *effect, AttrNumber attnum);
 
 /* foreign_key.c */
-extern List *foreign_keys_of(Oid relid, bool referencing);
+extern List *foreign_keys_around(List *relids);
 extern bool array_has_attnum(const struct ArrayType *array,
 							 AttrNumber attnum);
 extern bool foreign_key_parent_is_listed(const ForeignKey *key, List *keys);

@@ -119,6 +119,8 @@ static RelationFacts *overlay_facts(OverlayRelation *entry,
 static void take_overlay(RelationFacts *facts, OverlayRelation *entry);
 static bool is_permitted(Oid relid, TargetPermission permission);
 static bool is_ours(Relation rel);
+static bool is_locked_below(Oid relid, LOCKMODE lockmode,
+							const EffectContext *context);
 
 const char *
 work_name(EffectWork work)
@@ -513,8 +515,25 @@ add_lock(EffectContext *context, RelationFacts *relation, LOCKMODE lockmode,
 void
 add_lock_on(EffectContext *context, Oid relid, LOCKMODE lockmode)
 {
-	if (OidIsValid(relid))
+	if (OidIsValid(relid) && !is_locked_below(relid, lockmode, context))
 		add_lock(context, relation_facts(relid, context), lockmode, false);
+}
+
+/* Whether an effect locks the whole tree that a relation is in. */
+static bool
+is_locked_below(Oid relid, LOCKMODE lockmode, const EffectContext *context)
+{
+	ListCell   *cell;
+
+	foreach(cell, context->relations)
+	{
+		const RelationFacts *facts = lfirst(cell);
+
+		if (facts->lockmode_below >= lockmode && facts->relid != relid &&
+			is_measured(facts, relid))
+			return true;
+	}
+	return false;
 }
 
 /*

@@ -319,7 +319,7 @@ describe_detach_partition(AlterContext *alter)
 static void
 describe_detached_keys(Oid partition, EffectContext *context)
 {
-	List	   *keys = foreign_keys_of(partition, true);
+	List	   *keys = foreign_keys_around(list_make1_oid(partition));
 	ListCell   *cell;
 
 	foreach(cell, keys)

@@ -34,7 +34,7 @@
 #define MANY_TABLES 100
 
 /* Of a large tree, the indexes of that many tables are measured. */
-#define MAX_TABLES_WITH_INDEXES 200
+#define MAX_TABLES_WITH_INDEXES 100
 
 /* One table of a tree. */
 struct TableSize
@@ -50,6 +50,8 @@ static bool table_is_new(Oid relid);
 static uint64 storage_bytes(Form_pg_class form, bool many);
 static uint64 file_bytes(Form_pg_class form);
 static uint64 bytes_of_indexes(Oid relid, bool many);
+static const struct TableSize *find_table(const RelationFacts *facts,
+										  Oid relid);
 static int	compare_by_relid(const void *a, const void *b);
 static int	compare_by_size(const void *a, const void *b);
 
@@ -313,15 +315,28 @@ measured_bytes(const RelationFacts *facts, List *relids)
 
 	foreach(cell, facts->table_count > 0 ? relids : NIL)
 	{
-		struct TableSize key = {lfirst_oid(cell)};
-		struct TableSize *found = bsearch(&key, facts->tables,
-										  facts->table_count, sizeof(key),
-										  compare_by_relid);
+		const struct TableSize *table = find_table(facts, lfirst_oid(cell));
 
-		if (found != NULL)
-			bytes += found->bytes;
+		if (table != NULL)
+			bytes += table->bytes;
 	}
 	return bytes;
+}
+
+/* Whether a relation is in a tree that has been measured. */
+bool
+is_measured(const RelationFacts *facts, Oid relid)
+{
+	return facts->table_count > 0 && find_table(facts, relid) != NULL;
+}
+
+static const struct TableSize *
+find_table(const RelationFacts *facts, Oid relid)
+{
+	struct TableSize key = {relid};
+
+	return bsearch(&key, facts->tables, facts->table_count, sizeof(key),
+				   compare_by_relid);
 }
 
 static int
