@@ -192,6 +192,7 @@ extern void describe_not_null_below(AlterContext *alter, const char *column);
 extern void describe_not_null_validation(AlterContext *alter,
 										 EffectCause cause,
 										 const char *column);
+extern List *names_dropped(AlterTableStmt *stmt, AlterTableType subtype);
 extern bool not_null_is_proven(AlterContext *alter, const char *column);
 extern bool constraints_imply(Relation rel, List *conditions,
 							  const LostProofs *lost,

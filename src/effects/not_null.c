@@ -45,7 +45,6 @@ static bool has_not_null_constraint(Oid relid, void *column);
 static bool has_valid_constraint(Oid relid, void *column);
 static bool column_is_proven(Oid relid, void *arg);
 static bool proven_in_relation(Oid relid, const ColumnProof *proof);
-static List *names_dropped(AlterTableStmt *stmt, AlterTableType subtype);
 static bool names_column(Node *expression, Relation rel, List *columns);
 static bool column_is_not_null(Relation rel, Form_pg_attribute attribute,
 							   const OverlayRelation *overlay);
@@ -238,7 +237,7 @@ not_null_is_proven(AlterContext *alter, const char *column)
  * What sub-commands of that kind name.  PostgreSQL drops before it looks for a
  * proof, in whatever order the sub-commands are written.
  */
-static List *
+List *
 names_dropped(AlterTableStmt *stmt, AlterTableType subtype)
 {
 	List	   *names = NIL;

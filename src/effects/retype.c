@@ -12,6 +12,10 @@
 #include "access/htup_details.h"
 #include "access/relation.h"
 #include "access/table.h"
+#include "catalog/dependency.h"
+#include "access/sysattr.h"
+#include "common/catalog.h"
+#include "catalog/pg_index.h"
 #include "catalog/heap.h"
 #include "catalog/index.h"
 #include "catalog/pg_class.h"
@@ -48,6 +52,8 @@ typedef struct RetypedColumn
 	List	   *below_index;	/* OIDs of tables below a partitioned one that
 								 * is made again, also where it was ONLY */
 	char	   *check;			/* name of the first CHECK */
+	List	   *dropped_constraints;	/* names, of the same statement */
+	List	   *dropped_columns;
 } RetypedColumn;
 
 static void describe_retyped_sequence(AlterContext *alter, AttrNumber attnum);
@@ -55,13 +61,18 @@ static char get_attidentity(Oid relid, AttrNumber attnum);
 static void describe_retyped_indexes(AlterContext *alter,
 									 RetypedColumn *column);
 static bool indexes_survive_type(Oid relid, void *arg);
+static bool index_is_lost(const RetypedColumn *column, Relation index);
 static bool index_survives_type(Relation index, AttrNumber attnum,
 								Oid old_type, Oid target_type,
 								Oid target_collation);
+static bool add_stored_columns(Relation index, AttrNumber attribute,
+							   Bitmapset **columns);
 static bool operator_class_survives(Relation index, int key, Oid old_type,
 									Oid target_type);
 static void describe_retyped_constraints(AlterContext *alter,
 										 RetypedColumn *column, bool rewrite);
+static bool is_lost(const RetypedColumn *column, Relation catalog,
+					HeapTuple tuple);
 static bool checks_survive_type(Oid relid, void *arg);
 static bool has_checks(Oid relid);
 static void describe_keys_of_tree(AlterContext *alter,
@@ -130,6 +141,9 @@ describe_column_type(AlterContext *alter)
 	}
 	set_lost_statistics(effect, attnum);
 	describe_retyped_sequence(alter, attnum);
+	column.dropped_constraints = names_dropped(alter->statement,
+											   AT_DropConstraint);
+	column.dropped_columns = names_dropped(alter->statement, AT_DropColumn);
 	column.name = name;
 	column.old_type = TupleDescAttr(RelationGetDescr(rel),
 									attnum - 1)->atttypid;
@@ -208,7 +222,8 @@ indexes_survive_type(Oid relid, void *arg)
 		if (!index_may_use(lfirst_oid(cell), attnum, &has_expressions))
 			continue;
 		index = relation_open(lfirst_oid(cell), AccessShareLock);
-		if (!index_survives_type(index, attnum, column->old_type,
+		if (!index_is_lost(column, index) &&
+			!index_survives_type(index, attnum, column->old_type,
 								 column->type, column->collation))
 		{
 			all_survive = false;
@@ -249,6 +264,38 @@ index_may_use(Oid index, AttrNumber attnum, bool *has_expressions)
 	return may_use;
 }
 
+/* Dropped with its constraint, or with a column, before any is made again. */
+static bool
+index_is_lost(const RetypedColumn *column, Relation index)
+{
+	Oid			constraint = get_index_constraint(RelationGetRelid(index));
+	char	   *name = OidIsValid(constraint) ?
+	get_constraint_name(constraint) : NULL;
+	Bitmapset  *columns = NULL;
+	ListCell   *cell;
+
+	if (name != NULL && name_is_listed(column->dropped_constraints, name))
+		return true;
+	if (column->dropped_columns == NIL)
+		return false;
+	for (int i = 0; i < index->rd_index->indnatts; i++)
+		columns = bms_add_member(columns, index->rd_index->indkey.values[i] -
+								 FirstLowInvalidHeapAttributeNumber);
+	(void) add_stored_columns(index, Anum_pg_index_indexprs, &columns);
+	(void) add_stored_columns(index, Anum_pg_index_indpred, &columns);
+	foreach(cell, column->dropped_columns)
+	{
+		AttrNumber	attnum = get_attnum(index->rd_index->indrelid,
+										lfirst(cell));
+
+		if (attnum > 0 &&
+			bms_is_member(attnum - FirstLowInvalidHeapAttributeNumber,
+						  columns))
+			return true;
+	}
+	return false;
+}
+
 /*
  * Whether an index keeps its storage when a column changes its type without a
  * rewrite.  CheckIndexCompatible() decides that, but looks at the catalog as
@@ -260,15 +307,13 @@ index_survives_type(Relation index, AttrNumber attnum, Oid old_type,
 {
 	Form_pg_index form = index->rd_index;
 	bool		has_expressions;
-	bool		uses_column = false;
+	bool		uses_column;
 	Bitmapset  *expression_columns = NULL;
 
-	has_expressions = RelationGetIndexExpressions(index) != NIL ||
-		RelationGetIndexPredicate(index) != NIL;
-	pull_varattnos((Node *) RelationGetIndexExpressions(index), 1,
-				   &expression_columns);
-	pull_varattnos((Node *) RelationGetIndexPredicate(index), 1,
-				   &expression_columns);
+	has_expressions = add_stored_columns(index, Anum_pg_index_indexprs,
+										 &expression_columns);
+	has_expressions |= add_stored_columns(index, Anum_pg_index_indpred,
+										  &expression_columns);
 	uses_column = bms_is_member(attnum - FirstLowInvalidHeapAttributeNumber,
 								expression_columns);
 
@@ -285,8 +330,27 @@ index_survives_type(Relation index, AttrNumber attnum, Oid old_type,
 
 	/* a partitioned index has no storage that it and its parts could keep */
 	return !uses_column ||
-		(!has_expressions && !index->rd_rel->relispartition &&
+		(!has_expressions && form->indisvalid &&
+		 !index->rd_rel->relispartition &&
 		 index->rd_rel->relkind != RELKIND_PARTITIONED_INDEX);
+}
+
+/*
+ * Add the columns in the expressions of an index, or in its predicate, as they
+ * are stored: simplified they may have lost some, and simplifying calls the
+ * functions in them.  Returns false if it has none.
+ */
+static bool
+add_stored_columns(Relation index, AttrNumber attribute, Bitmapset **columns)
+{
+	bool		isnull;
+	Datum		datum = SysCacheGetAttr(INDEXRELID, index->rd_indextuple,
+										attribute, &isnull);
+
+	if (isnull)
+		return false;
+	pull_varattnos(stringToNode(TextDatumGetCString(datum)), 1, columns);
+	return true;
 }
 
 /*
@@ -338,6 +402,26 @@ describe_retyped_constraints(AlterContext *alter, RetypedColumn *column,
 	describe_keys_of_tree(alter, column, rewrite);
 }
 
+/* Dropped by the same statement, by name or with a column. */
+static bool
+is_lost(const RetypedColumn *column, Relation catalog, HeapTuple tuple)
+{
+	Form_pg_constraint form = (Form_pg_constraint) GETSTRUCT(tuple);
+	ListCell   *cell;
+
+	if (name_is_listed(column->dropped_constraints, NameStr(form->conname)))
+		return true;
+	foreach(cell, column->dropped_columns)
+	{
+		AttrNumber	attnum = get_attnum(form->conrelid, lfirst(cell));
+
+		if (attnum != InvalidAttrNumber &&
+			constraint_has_column(catalog, tuple, attnum))
+			return true;
+	}
+	return false;
+}
+
 /* Whether a table has no CHECK on the column that must be checked again. */
 static bool
 checks_survive_type(Oid relid, void *arg)
@@ -362,7 +446,8 @@ checks_survive_type(Oid relid, void *arg)
 		Form_pg_constraint form = (Form_pg_constraint) GETSTRUCT(tuple);
 
 		if (form->contype != CONSTRAINT_CHECK || !form->convalidated ||
-			!constraint_has_column(catalog, tuple, attnum))
+			!constraint_has_column(catalog, tuple, attnum) ||
+			is_lost(column, catalog, tuple))
 			continue;
 		survive = false;
 		if (column->check == NULL)
@@ -432,6 +517,12 @@ describe_retyped_keys(AlterContext *alter, Oid relid, List *keys,
 			  array_has_attnum(key->referenced_columns, attnum)))
 			continue;
 
+		/* what the statement drops is not made again */
+		if (key->referencing == alter->relation->relid &&
+			name_is_listed(names_dropped(alter->statement, AT_DropConstraint),
+						   key->name))
+			continue;
+
 		/* dropped, with its triggers, and made again */
 		ObjectAddressSet(root, ConstraintRelationId, key->oid);
 		add_deletion(&root, false, alter->effects);
@@ -440,7 +531,7 @@ describe_retyped_keys(AlterContext *alter, Oid relid, List *keys,
 		facts = relation_facts(key->referencing, alter->effects);
 		if (key->is_valid && key->is_enforced && facts != NULL &&
 			(rewrite || !foreign_key_survives_type(key, relid, attnum,
-													   column->type)))
+												   column->type)))
 		{
 			Effect	   *effect = add_effect(alter->effects,
 											CAUSE_ALTER_COLUMN_TYPE, facts,
