@@ -351,8 +351,12 @@ find_override(Judgement *judgement)
 	if (setting_override != NULL && setting_override[0] != '\0' &&
 		!override_is_spent)
 	{
-		judgement->override = setting_override;
-		return;
+		if (setting_override[strspn(setting_override, " \t\n\r\f\v")] != '\0')
+		{
+			judgement->override = setting_override;
+			return;
+		}
+		judgement->refused_override = "The setting safe_migrate.override was ignored, because it gives no reason.";
 	}
 	reason = find_directive(statement_source(judgement->pstmt,
 											 judgement->query_string),
