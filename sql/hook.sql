@@ -79,6 +79,11 @@ SET safe_migrate.override = 'maintenance window 4711';
 CREATE INDEX once ON big (id);
 SHOW safe_migrate.override;
 SELECT left(verdict('CREATE INDEX twice ON big (id)'), 18);
+\set VERBOSITY default
+SET safe_migrate.override = '  ';
+CREATE INDEX twice ON big (id);
+RESET safe_migrate.override;
+\set VERBOSITY terse
 BEGIN;
 SET LOCAL safe_migrate.override = 'ticket 12';
 CREATE INDEX twice ON big (id);

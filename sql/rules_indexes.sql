@@ -153,3 +153,27 @@ SELECT table_name, constraint_name, columns, referenced_table, create_sql FROM m
 SELECT table_name, index_name, covered_by, columns, drop_sql FROM migrate.duplicate_indexes WHERE table_name LIKE 'indexes.%' ORDER BY 1, 2;
 RESET ROLE;
 DROP ROLE reader;
+
+-- functions in indexes of others are not run with the rights of who looks
+CREATE ROLE safe_migrate_owner;
+GRANT USAGE, CREATE ON SCHEMA indexes TO safe_migrate_owner;
+SET ROLE safe_migrate_owner;
+CREATE FUNCTION telltale() RETURNS int LANGUAGE plpgsql IMMUTABLE
+AS $$BEGIN RAISE NOTICE 'run by %', current_user; RETURN 1; END$$;
+CREATE TABLE told (a int PRIMARY KEY, b int REFERENCES told);
+SET client_min_messages = warning;
+CREATE INDEX told_a ON told (a, b) WHERE a > indexes.telltale();
+CREATE INDEX told_b ON told ((b + indexes.telltale()));
+RESET client_min_messages;
+RESET ROLE;
+SELECT count(*) FROM migrate.missing_indexes WHERE table_name = 'indexes.told';
+SELECT count(*) FROM migrate.duplicate_indexes WHERE table_name = 'indexes.told';
+SET safe_migrate.rules = 'duplicate_index:reject, foreign_key_without_index:reject, many_indexes:reject';
+CREATE INDEX told_again ON told (a) WHERE a > telltale();
+CREATE INDEX told_again ON told ((b + telltale()));
+ALTER TABLE told ADD CONSTRAINT told_told FOREIGN KEY (b) REFERENCES told;
+RESET safe_migrate.rules;
+DROP TABLE told;
+DROP FUNCTION telltale();
+REVOKE ALL ON SCHEMA indexes FROM safe_migrate_owner;
+DROP ROLE safe_migrate_owner;

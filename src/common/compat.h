@@ -116,6 +116,9 @@
 	PortalRun(portal, FETCH_ALL, true, dest, dest, completion)
 #endif
 
+/* 18: the location of a statement is that of its first token */
+#define COMPAT_LOCATION_HAS_COMMENTS (PG_VERSION_NUM < 180000)
+
 /* 17: a new enum value may be used in the transaction that made its type */
 #define COMPAT_NEW_ENUM_VALUE_OF_NEW_TYPE (PG_VERSION_NUM >= 170000)
 

@@ -9,7 +9,11 @@
 
 #include <limits.h>
 
+#include "catalog/pg_collation.h"
 #include "common/settings.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "regex/regex.h"
 
 int			setting_mode = MODE_AUTO;
 char	   *setting_rules = NULL;
@@ -58,6 +62,7 @@ static const struct config_enum_entry internal_error_options[] = {
 };
 
 static bool check_in_transaction(int *newval, void **extra, GucSource source);
+static bool check_pattern(char **newval, void **extra, GucSource source);
 static void define_judging_settings(GucStringCheckHook check_rules,
 									GucStringAssignHook assign_rules);
 static void define_row_limit(GucIntAssignHook assign_row_limit);
@@ -179,22 +184,66 @@ define_name_patterns(void)
 							   "Regular expression for names of tables, for the rule naming_pattern.",
 							   "Empty for no demand.",
 							   &setting_table_name_pattern, "", PGC_SUSET, 0,
-							   NULL, NULL, NULL);
+							   check_pattern, NULL, NULL);
 	DefineCustomStringVariable("safe_migrate.column_name_pattern",
 							   "Regular expression for names of columns, for the rule naming_pattern.",
 							   "Empty for no demand.",
 							   &setting_column_name_pattern, "", PGC_SUSET, 0,
-							   NULL, NULL, NULL);
+							   check_pattern, NULL, NULL);
 	DefineCustomStringVariable("safe_migrate.index_name_pattern",
 							   "Regular expression for names of indexes, for the rule naming_pattern.",
 							   "Empty for no demand.",
 							   &setting_index_name_pattern, "", PGC_SUSET, 0,
-							   NULL, NULL, NULL);
+							   check_pattern, NULL, NULL);
 	DefineCustomStringVariable("safe_migrate.constraint_name_pattern",
 							   "Regular expression for names of constraints, for the rule naming_pattern.",
 							   "Empty for no demand.",
 							   &setting_constraint_name_pattern, "", PGC_SUSET,
-							   0, NULL, NULL, NULL);
+							   0, check_pattern, NULL, NULL);
+}
+
+/*
+ * The encoding is that of the database: of one that is not known yet, in the
+ * postmaster, the use of the pattern has to tell.
+ */
+static bool
+check_pattern(char **newval, void **extra, GucSource source)
+{
+	char	   *error;
+
+	if (*newval == NULL || !OidIsValid(MyDatabaseId))
+		return true;
+	error = pattern_error(*newval);
+	if (error == NULL)
+		return true;
+	GUC_check_errdetail("Invalid regular expression: %s.", error);
+	return false;
+}
+
+/*
+ * See settings.h.  Whether a pattern is valid does not depend on a collation,
+ * and that of the database may not be known.
+ */
+char *
+pattern_error(const char *pattern)
+{
+	int			length = strlen(pattern);
+	pg_wchar   *wide = palloc((length + 1) * sizeof(pg_wchar));
+	char		message[100];
+	regex_t		compiled;
+	int			result;
+
+	length = pg_mb2wchar_with_len(pattern, wide, length);
+	result = pg_regcomp(&compiled, wide, length, REG_ADVANCED | REG_NOSUB,
+						C_COLLATION_OID);
+	pfree(wide);
+	if (result == REG_OKAY)
+	{
+		pg_regfree(&compiled);
+		return NULL;
+	}
+	pg_regerror(result, &compiled, message, sizeof(message));
+	return pstrdup(message);
 }
 
 /*

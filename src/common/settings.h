@@ -64,4 +64,7 @@ extern void define_settings(GucStringCheckHook check_rules,
 							GucStringAssignHook assign_rules,
 							GucIntAssignHook assign_row_limit);
 
+/* What is wrong with a regular expression, palloc'd; NULL if nothing is. */
+extern char *pattern_error(const char *pattern);
+
 #endif							/* SAFE_MIGRATE_SETTINGS_H */

@@ -11,11 +11,16 @@
  */
 #include "postgres.h"
 
+#include "access/relation.h"
 #include "catalog/pg_class.h"
+#include "common/new_relations.h"
 #include "effects/describe.h"
 #include "effects/dml.h"
 #include "nodes/nodeFuncs.h"
 #include "parser/parsetree.h"
+#include "storage/bufmgr.h"
+#include "storage/lmgr.h"
+#include "utils/rel.h"
 
 /* Looks for columns of the target in an expression of a plan node. */
 typedef struct MentionContext
@@ -28,6 +33,8 @@ static void describe_whole_table_change(PlannedStmt *pstmt, Plan *plan,
 										EffectContext *context);
 static Effect *add_dml_effect(PlannedStmt *pstmt, const ModifyTable *modify,
 							  EffectCause cause, EffectContext *context);
+static void measure_results(PlannedStmt *pstmt, const ModifyTable *modify,
+							RelationFacts *facts);
 static bool has_condition(const Plan *plan, const Bitmapset *targets);
 static bool scan_has_condition(const Plan *plan, const Bitmapset *targets);
 static bool any_has_condition(List *plans, const Bitmapset *targets);
@@ -120,8 +127,54 @@ add_dml_effect(PlannedStmt *pstmt, const ModifyTable *modify,
 		return NULL;
 	effect = add_effect(context, cause, facts, RowExclusiveLock);
 	effect->alone = !entry->inh && facts->relkind == RELKIND_RELATION;
-	set_risk(effect, RISK_LOSES_DATA);
+	effect->risk = RISK_LOSES_DATA;
+	measure_results(pstmt, modify, facts);
+	effect->size_bytes = effect_table_bytes(effect);
 	return effect;
+}
+
+/*
+ * Fill in the size of the tables that the plan changes, and no others: these
+ * the statement has locked, while it would have to wait for a partition that
+ * it leaves alone.  Of several such plans for a relation, the larger counts.
+ */
+static void
+measure_results(PlannedStmt *pstmt, const ModifyTable *modify,
+				RelationFacts *facts)
+{
+	uint64		bytes = 0;
+	ListCell   *cell;
+
+	foreach(cell, modify->resultRelations)
+	{
+		Oid			relid = rt_fetch(lfirst_int(cell), pstmt->rtable)->relid;
+		Relation	rel;
+
+		/* one that was pruned when execution began may not be locked */
+		if (!ConditionalLockRelationOid(relid, AccessShareLock))
+			continue;
+		rel = try_relation_open(relid, NoLock);
+		if (rel != NULL)
+		{
+			if (RELKIND_HAS_TABLE_AM(rel->rd_rel->relkind))
+			{
+				uint64		size = (uint64) RelationGetNumberOfBlocks(rel) * BLCKSZ;
+
+				bytes += size;
+				if (relid == facts->relid)
+					facts->own_bytes = size;
+
+				/* a new parent does not make new what was put below it */
+				if (rel->rd_createSubid == InvalidSubTransactionId &&
+					!relation_is_remembered(relid))
+					facts->is_new = false;
+			}
+			relation_close(rel, NoLock);
+		}
+		UnlockRelationOid(relid, AccessShareLock);
+	}
+	facts->table_bytes = Max(facts->table_bytes, bytes);
+	facts->measured = true;
 }
 
 /*

@@ -25,7 +25,6 @@
 #include "lib/stringinfo.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
-#include "optimizer/optimizer.h"
 #include "parser/parse_utilcmd.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -43,7 +42,6 @@ static void allocate_columns(IndexShape *shape, int nkeys, int ncolumns);
 static bool add_key(IndexShape *shape, int position, Oid relid,
 					const IndexElem *element, const char *method);
 static int16 key_options(const IndexElem *element);
-static List *normalized_predicate(Node *predicate);
 static bool keys_agree(const IndexShape *wanted, const IndexShape *other);
 static bool options_agree(const IndexShape *wanted, const IndexShape *other);
 static bool has_column(const IndexShape *shape, AttrNumber column);
@@ -130,12 +128,10 @@ shape_of_tuple(HeapTuple tuple, TupleDesc descriptor)
 	}
 	shape->expressions = (List *) stored_expression(tuple, descriptor,
 													Anum_pg_index_indexprs);
-	if (shape->expressions != NIL)
-		shape->expressions = (List *)
-			eval_const_expressions(NULL, (Node *) shape->expressions);
 	shape->predicate =
-		normalized_predicate(stored_expression(tuple, descriptor,
-											   Anum_pg_index_indpred));
+		make_ands_implicit((Expr *)
+						   stored_expression(tuple, descriptor,
+											 Anum_pg_index_indpred));
 	return shape;
 }
 
@@ -152,6 +148,12 @@ access_method_of(Oid index)
 	return access_method;
 }
 
+/*
+ * Expressions and predicates are compared as they are stored: to simplify
+ * them, as RelationGetIndexExpressions() and RelationGetIndexPredicate() do,
+ * runs the IMMUTABLE functions in them, which belong to somebody else, with
+ * the rights of whoever asks.
+ */
 static Node *
 stored_expression(HeapTuple tuple, TupleDesc descriptor, int column)
 {
@@ -170,16 +172,6 @@ allocate_columns(IndexShape *shape, int nkeys, int ncolumns)
 	shape->families = palloc0(nkeys * sizeof(Oid));
 	shape->collations = palloc0(nkeys * sizeof(Oid));
 	shape->options = palloc0(nkeys * sizeof(int16));
-}
-
-/* As RelationGetIndexPredicate() does, so that two of them can be compared. */
-static List *
-normalized_predicate(Node *predicate)
-{
-	if (predicate == NULL)
-		return NIL;
-	predicate = eval_const_expressions(NULL, predicate);
-	return make_ands_implicit(canonicalize_qual((Expr *) predicate, false));
 }
 
 /*
@@ -237,11 +229,14 @@ shape_of_statement(Oid relid, IndexStmt *stmt)
 		if (shape->columns[position++] == InvalidAttrNumber)
 			return NULL;
 	}
-	shape->predicate = normalized_predicate(stmt->whereClause);
+	shape->predicate = make_ands_implicit((Expr *) stmt->whereClause);
 	return shape;
 }
 
-/* As ComputeIndexAttrs() does.  False for a column that is not there. */
+/*
+ * As ComputeIndexAttrs() does, so that what is written equals what would be
+ * stored.  False for a column that is not there.
+ */
 static bool
 add_key(IndexShape *shape, int position, Oid relid, const IndexElem *element,
 		const char *method)
@@ -268,9 +263,7 @@ add_key(IndexShape *shape, int position, Oid relid, const IndexElem *element,
 		if (IsA(expression, Var) && ((Var *) expression)->varattno > 0)
 			shape->columns[position] = ((Var *) expression)->varattno;
 		else
-			shape->expressions = lappend(shape->expressions,
-										 eval_const_expressions(NULL,
-																expression));
+			shape->expressions = lappend(shape->expressions, expression);
 	}
 	if (element->collation != NIL)
 		shape->collations[position] = get_collation_oid(element->collation,

@@ -36,7 +36,7 @@ typedef struct IndexShape
 
 /*
  * The indexes of a table, from pg_index alone: no lock is taken on the table
- * or on its indexes.  A list of IndexShape in the current memory context,
+ * or on its indexes, and no function in them is run.  A list of IndexShape in the current memory context,
  * sorted by OID.
  */
 extern List *index_shapes(Oid relid);

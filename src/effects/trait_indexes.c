@@ -387,8 +387,14 @@ referenced_keys(TraitContext *context, const Constraint *constraint, Oid relid)
 		const IndexShape *shape = lfirst(cell);
 
 		for (int i = 0; shape->is_primary && i < shape->nkeys; i++)
-			names = lappend(names, get_attname(relid, shape->columns[i],
-											   false));
+		{
+			char	   *name = get_attname(relid, shape->columns[i], true);
+
+			/* the table is just being dropped */
+			if (name == NULL)
+				return NIL;
+			names = lappend(names, name);
+		}
 	}
 	return names;
 }

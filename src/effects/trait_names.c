@@ -20,14 +20,21 @@
 typedef struct NameKind
 {
 	const char *plural;
+	const char *setting;
 	char	  **pattern;
 } NameKind;
 
-static const NameKind table_names = {"tables", &setting_table_name_pattern};
-static const NameKind column_names = {"columns", &setting_column_name_pattern};
-static const NameKind index_names = {"indexes", &setting_index_name_pattern};
+static const NameKind table_names = {
+	"tables", "table_name_pattern", &setting_table_name_pattern
+};
+static const NameKind column_names = {
+	"columns", "column_name_pattern", &setting_column_name_pattern
+};
+static const NameKind index_names = {
+	"indexes", "index_name_pattern", &setting_index_name_pattern
+};
 static const NameKind constraint_names = {
-	"constraints", &setting_constraint_name_pattern
+	"constraints", "constraint_name_pattern", &setting_constraint_name_pattern
 };
 
 static void look_at_new_name(TraitContext *context);
@@ -35,7 +42,7 @@ static void look_at_written_names(TraitContext *context);
 static void look_at_name(TraitContext *context, const NameKind *kind,
 						 const char *name, int location);
 static bool needs_quotes(const char *name);
-static bool matches_pattern(const char *name, const char *pattern);
+static bool matches_pattern(const char *name, const NameKind *kind);
 static bool may_have_long_identifier(const char *text);
 static int	identifier_length(const char *token, int length);
 
@@ -115,7 +122,7 @@ look_at_name(TraitContext *context, const NameKind *kind, const char *name,
 		add_trait(context, TRAIT_QUOTED_IDENTIFIER, object, location,
 				  "has to be quoted wherever it is used");
 	if (context->wanted[TRAIT_NAME_PATTERN] &&
-		!matches_pattern(name, *kind->pattern))
+		!matches_pattern(name, kind))
 		add_trait(context, TRAIT_NAME_PATTERN, object, location,
 				  "does not match \"%s\", the pattern for names of %s",
 				  *kind->pattern, kind->plural);
@@ -137,11 +144,21 @@ needs_quotes(const char *name)
 	return keyword >= 0 && ScanKeywordCategories[keyword] != UNRESERVED_KEYWORD;
 }
 
+/* Where the setting was made, it could not always be checked. */
 static bool
-matches_pattern(const char *name, const char *pattern)
+matches_pattern(const char *name, const NameKind *kind)
 {
+	const char *pattern = *kind->pattern;
+	char	   *error;
+
 	if (pattern == NULL || pattern[0] == '\0')
 		return true;
+	error = pattern_error(pattern);
+	if (error != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_REGULAR_EXPRESSION),
+				 errmsg("invalid pattern in safe_migrate.%s: %s",
+						kind->setting, error)));
 	return RE_compile_and_execute(cstring_to_text(pattern),
 								  unconstify(char *, name), strlen(name),
 								  REG_ADVANCED | REG_NOSUB,

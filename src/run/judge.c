@@ -9,6 +9,7 @@
 
 #include "access/xact.h"
 #include "catalog/pg_parameter_acl.h"
+#include "common/compat.h"
 #include "common/errors.h"
 #include "common/script.h"
 #include "common/settings.h"
@@ -16,6 +17,7 @@
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
+#include "parser/scansup.h"
 #include "plan/plan.h"
 #include "policy/design.h"
 #include "policy/opt_in.h"
@@ -76,6 +78,8 @@ static int	report_position(const Judgement *judgement,
 							const Finding *finding);
 static int	error_position(const Judgement *judgement, const Finding *finding);
 static int	statement_start(PlannedStmt *pstmt, const char *query_string);
+static int	start_behind_semicolon(const char *query_string, int location);
+static int	scan_to_location(const char *query_string, int location);
 static void end_override(XactEvent event, void *arg);
 
 /*
@@ -347,8 +351,12 @@ find_override(Judgement *judgement)
 	if (setting_override != NULL && setting_override[0] != '\0' &&
 		!override_is_spent)
 	{
-		judgement->override = setting_override;
-		return;
+		if (setting_override[strspn(setting_override, " \t\n\r\f\v")] != '\0')
+		{
+			judgement->override = setting_override;
+			return;
+		}
+		judgement->refused_override = "The setting safe_migrate.override was ignored, because it gives no reason.";
 	}
 	reason = find_directive(statement_source(judgement->pstmt,
 											 judgement->query_string),
@@ -507,21 +515,94 @@ statement_source(PlannedStmt *pstmt, const char *query_string)
 /*
  * Where a statement begins, comments included.  Its location does so on
  * 15-17; on 18 and later it is that of the first token, so go back to the end
- * of the statement before.
+ * of the token before.
  */
 static int
 statement_start(PlannedStmt *pstmt, const char *query_string)
 {
-	SqlTokens  *tokens;
-	SqlToken   *last;
+	int			location = pstmt->stmt_location;
+	int			start;
 
-	if (pstmt->stmt_location <= 0)
+	if (location <= 0)
 		return 0;
-	tokens = scan_sql(pnstrdup(query_string, pstmt->stmt_location));
-	if (tokens->count == 0)
+	if (COMPAT_LOCATION_HAS_COMMENTS)
+		return location;
+	start = start_behind_semicolon(query_string, location);
+	return start >= 0 ? start : scan_to_location(query_string, location);
+}
+
+/*
+ * The common case, where there is only white space between a statement and the
+ * semicolon before it; else -1.  A semicolon may also end a line of comment,
+ * which is for the scanner to tell.
+ */
+static int
+start_behind_semicolon(const char *query_string, int location)
+{
+	int			start = location;
+	bool		is_other_line = false;
+
+	while (start > 0 && scanner_isspace(query_string[start - 1]))
+	{
+		start--;
+		if (query_string[start] == '\n' || query_string[start] == '\r')
+			is_other_line = true;
+	}
+	if (start == 0)
 		return 0;
-	last = &tokens->tokens[tokens->count - 1];
-	return last->location + last->length;
+	if (query_string[start - 1] != ';')
+		return -1;
+	for (int i = start - 1; is_other_line && i > 0; i--)
+	{
+		if (query_string[i] == '\n' || query_string[i] == '\r')
+			break;
+		if (query_string[i] == '-' && query_string[i - 1] == '-')
+			return -1;
+	}
+	return start;
+}
+
+/*
+ * The end of the last token before a location.  What the client has sent is
+ * scanned only once while its statements are run one after another, for it may
+ * be long: each time from the location before, where a token begins.
+ */
+static int
+scan_to_location(const char *query_string, int location)
+{
+	static const char *scanned_text = NULL;
+	static TimestampTz scanned_at = 0;
+	static int	scanned_location = 0;
+	static int	scanned_start = 0;
+	bool		is_sent = query_string == debug_query_string;
+	int			from = 0;
+	int			start = 0;
+	SqlTokens  *tokens;
+
+	/* another text may be at the same place, but not in the same message */
+	if (is_sent && query_string == scanned_text &&
+		scanned_at == GetCurrentStatementStartTimestamp())
+	{
+		if (location == scanned_location)
+			return scanned_start;
+		if (location > scanned_location)
+			from = scanned_location;
+	}
+	tokens = scan_sql(pnstrdup(query_string + from, location - from));
+	if (tokens->count > 0)
+	{
+		const SqlToken *last = &tokens->tokens[tokens->count - 1];
+
+		start = from + last->location + last->length;
+	}
+	if (is_sent)
+	{
+		scanned_text = query_string;
+		scanned_at = GetCurrentStatementStartTimestamp();
+		scanned_location = location;
+		scanned_start = start;
+	}
+	return start;
 }
 
 void

@@ -52,8 +52,14 @@ renew_column(const Effect *effect, Oid relid)
 	AttrNumber	attnum = effect->attnum;
 
 	if (relid != effect->relation->relid)
-		attnum = get_attnum(relid, get_attname(effect->relation->relid,
-											   attnum, false));
+	{
+		char	   *name = get_attname(effect->relation->relid, attnum, true);
+
+		/* the table is just being dropped */
+		if (name == NULL)
+			return;
+		attnum = get_attnum(relid, name);
+	}
 	if (attnum != InvalidAttrNumber)
 		analyze_after_commit(relid,
 							 effect->analyze_all ? InvalidAttrNumber : attnum);
