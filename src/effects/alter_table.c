@@ -100,8 +100,11 @@ describe_keys_of_rewrite(AlterContext *alter, int before)
 	{
 		const Effect *effect = lfirst(cell);
 
+		/* another tablespace gets copies of the blocks */
 		if (effect->relation == alter->relation &&
-			effect->work == WORK_REWRITE)
+			effect->work == WORK_REWRITE && effect->subcommand >= 0 &&
+			list_nth_node(AlterTableCmd, alter->statement->cmds,
+						  effect->subcommand)->subtype != AT_SetTableSpace)
 			rewrites = true;
 	}
 	if (!rewrites || !alter_has_relation(alter) ||

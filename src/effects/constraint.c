@@ -32,6 +32,7 @@ static void describe_add_foreign_key(AlterContext *alter,
 									 Constraint *constraint);
 static void add_locks_for_triggers(AlterContext *alter, Effect *effect);
 static List *partitions_with_key(AlterContext *alter, Constraint *constraint);
+static List *key_columns(AlterContext *alter, Constraint *constraint);
 static void describe_key_columns(AlterContext *alter, Constraint *constraint);
 static void describe_equal_keys(AlterContext *alter, Effect *effect,
 								Constraint *constraint);
@@ -308,9 +309,9 @@ describe_key_columns(AlterContext *alter, Constraint *constraint)
 
 	if (alter->effects->overlay != NULL)
 		return;
-	foreach(cell, constraint->keys)
+	foreach(cell, key_columns(alter, constraint))
 	{
-		const char *column = strVal(lfirst(cell));
+		const char *column = lfirst(cell);
 		AttrNumber	attnum = get_attnum(alter->relation->relid, column);
 
 		if (attnum > 0 &&
@@ -325,6 +326,37 @@ describe_key_columns(AlterContext *alter, Constraint *constraint)
 		alter->below = below;
 		alter->members = NIL;
 	}
+}
+
+/* Names of the columns of a new key, be they those of an index. */
+static List *
+key_columns(AlterContext *alter, Constraint *constraint)
+{
+	List	   *names = NIL;
+	Relation	index = NULL;
+	Oid			index_oid = InvalidOid;
+	ListCell   *cell;
+
+	foreach(cell, constraint->keys)
+		names = lappend(names, strVal(lfirst(cell)));
+	if (constraint->indexname != NULL)
+		index_oid = get_relname_relid(constraint->indexname,
+									  get_rel_namespace(alter->relation->relid));
+	if (OidIsValid(index_oid) && get_rel_relkind(index_oid) == RELKIND_INDEX)
+		index = try_relation_open(index_oid, AccessShareLock);
+	if (index == NULL)
+		return names;
+	for (int i = 0; i < index->rd_index->indnkeyatts &&
+		 index->rd_index->indrelid == alter->relation->relid; i++)
+	{
+		char	   *name = get_attname(index->rd_index->indrelid,
+									   index->rd_index->indkey.values[i], true);
+
+		if (name != NULL)
+			names = lappend(names, name);
+	}
+	relation_close(index, AccessShareLock);
+	return names;
 }
 
 /* PRIMARY KEY USING INDEX sets its columns NOT NULL. */
