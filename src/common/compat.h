@@ -189,6 +189,13 @@
 	GetIncludedPublicationRelations(oid, PUBLICATION_PART_ROOT)
 #endif
 
+/* 17: the privilege MAINTAIN */
+#ifdef ACL_MAINTAIN
+#define COMPAT_ACL_MAINTAIN ACL_MAINTAIN
+#else
+#define COMPAT_ACL_MAINTAIN 0
+#endif
+
 /* 17: maintenance runs with a safe search_path */
 #if PG_VERSION_NUM < 170000
 #define compat_restrict_search_path() ((void) 0)

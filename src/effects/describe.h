@@ -107,6 +107,7 @@ typedef struct AlterContext
 extern RelationFacts *target_relation(RangeVar *relation,
 									  TargetPermission permission,
 									  EffectContext *context);
+extern bool relation_is_permitted(Oid relid, TargetPermission permission);
 extern RelationFacts *relation_facts(Oid relid, EffectContext *context);
 extern Effect *add_effect(EffectContext *context, EffectCause cause,
 						  RelationFacts *relation, LOCKMODE lockmode);

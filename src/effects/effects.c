@@ -117,7 +117,6 @@ static RelationFacts *relation_in_script(RangeVar *relation,
 static RelationFacts *overlay_facts(OverlayRelation *entry,
 									EffectContext *context);
 static void take_overlay(RelationFacts *facts, OverlayRelation *entry);
-static bool is_permitted(Oid relid, TargetPermission permission);
 static bool is_ours(Relation rel);
 static bool is_locked_below(Oid relid, LOCKMODE lockmode,
 							const EffectContext *context);
@@ -222,7 +221,7 @@ target_relation(RangeVar *relation, TargetPermission permission,
 		return relation_in_script(relation, permission, context);
 	relid = RangeVarGetRelidExtended(relation, NoLock, RVR_MISSING_OK,
 									 NULL, NULL);
-	if (!OidIsValid(relid) || !is_permitted(relid, permission))
+	if (!OidIsValid(relid) || !relation_is_permitted(relid, permission))
 		return NULL;
 	return relation_facts(relid, context);
 }
@@ -244,7 +243,7 @@ relation_in_script(RangeVar *relation, TargetPermission permission,
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("relation \"%s\" was dropped or renamed by an earlier statement of the script",
 						NameListToString(name_of_relation(relation)))));
-	if (OidIsValid(entry->relid) && !is_permitted(entry->relid, permission))
+	if (OidIsValid(entry->relid) && !relation_is_permitted(entry->relid, permission))
 		aclcheck_error(permission == PERMISSION_TRUNCATE ? ACLCHECK_NO_PRIV :
 					   ACLCHECK_NOT_OWNER,
 					   get_relkind_objtype(entry->relkind), entry->relname);
@@ -256,8 +255,8 @@ relation_in_script(RangeVar *relation, TargetPermission permission,
  * nobody learns by our message, or waits by our lock, where PostgreSQL would
  * have refused at once.
  */
-static bool
-is_permitted(Oid relid, TargetPermission permission)
+bool
+relation_is_permitted(Oid relid, TargetPermission permission)
 {
 	switch (permission)
 	{
@@ -277,7 +276,8 @@ is_permitted(Oid relid, TargetPermission permission)
 		case PERMISSION_LOCK:
 			return pg_class_aclcheck(relid, GetUserId(),
 									 ACL_SELECT | ACL_INSERT | ACL_UPDATE |
-									 ACL_DELETE | ACL_TRUNCATE) == ACLCHECK_OK;
+									 ACL_DELETE | ACL_TRUNCATE |
+									 COMPAT_ACL_MAINTAIN) == ACLCHECK_OK;
 	}
 	return true;
 }

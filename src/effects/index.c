@@ -142,13 +142,19 @@ table_of_index(RangeVar *index, TargetPermission permission,
 		if (entry != NULL && entry->index_of != NULL && !entry->dropped)
 			return target_relation(entry->index_of, PERMISSION_OWNER, context);
 	}
-	facts = target_relation(index, permission, context);
+	/* the privilege is one of the table */
+	facts = target_relation(index, permission == PERMISSION_MAINTAIN ?
+							PERMISSION_ANYBODY : permission, context);
 	if (facts == NULL || !OidIsValid(facts->relid) ||
 		(facts->relkind != RELKIND_INDEX &&
 		 facts->relkind != RELKIND_PARTITIONED_INDEX))
 		return NULL;
 	table = IndexGetRelation(facts->relid, true);
-	return OidIsValid(table) ? relation_facts(table, context) : NULL;
+	if (!OidIsValid(table) ||
+		(permission == PERMISSION_MAINTAIN &&
+		 !relation_is_permitted(table, permission)))
+		return NULL;
+	return relation_facts(table, context);
 }
 
 /*
