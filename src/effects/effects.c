@@ -154,7 +154,8 @@ describe_effects(Node *statement, EffectContext *context)
 
 	if (describe == NULL)
 		return context->effects;
-	kept_tree = (KeptTree) {.is_on = true};
+	memset(&kept_tree, 0, sizeof(kept_tree));
+	kept_tree.is_on = true;
 	PG_TRY();
 	{
 		describe(statement, context);

@@ -440,7 +440,7 @@ describe_retyped_keys(AlterContext *alter, Oid relid, List *keys,
 		facts = relation_facts(key->referencing, alter->effects);
 		if (key->is_valid && key->is_enforced && facts != NULL &&
 			(rewrite || !foreign_key_survives_type(key, relid, attnum,
-													   column->type)))
+												   column->type)))
 		{
 			Effect	   *effect = add_effect(alter->effects,
 											CAUSE_ALTER_COLUMN_TYPE, facts,
