@@ -3,9 +3,10 @@
 # What the library costs, and how fast the ledger is, as ratios of what was
 # measured side by side in one run:
 #
-#     sh test/bench.sh                  everything, some six minutes
+#     sh test/bench.sh                  everything, some nine minutes
 #     sh test/bench.sh select           pgbench select-only
 #     sh test/bench.sh add-column       ALTER TABLE ... ADD COLUMN
+#     sh test/bench.sh judge            judging alone, and squawk beside it
 #     sh test/bench.sh apply            1,000 migrations, and none
 #
 # Two throw-away clusters, alike but for one thing: one preloads the library and
@@ -18,7 +19,8 @@
 # Exits with 1 if a target is missed for sure: by the whole interval.
 #
 # From the environment, beside what lib.sh knows:
-#     BENCH_PAIRS=31            pairs in the first two parts
+#     BENCH_PAIRS=31            pairs in the first two parts, and statements
+#                               of a kind on 1,000 partitions
 #     BENCH_TRANSACTIONS=25000  transactions of pgbench in each of them
 #     BENCH_ROUNDS=7            times that the 1,000 migrations are applied
 #     BENCH_NULL=1              first two parts only, the library in neither
@@ -37,22 +39,28 @@ STATEMENTS=50
 SCALE=1
 CALLS=11
 DBMATE_VERSION=2.36.0
+SQUAWK_VERSION=2.66.0
+SQUAWK_STATEMENTS=10000
+JUDGE_ROUNDS=10
+JUDGE_PAIRS=100
 
 # What is asked for
 SELECT_TARGET=1.01
 ADD_COLUMN_TARGET=1.1
+JUDGE_TARGET_US=40
+JUDGE_TREE_TARGET_MS=10
 NOTHING_TARGET_MS=100
 
 if [ $# -eq 0 ]
 then
-	set -- select add-column apply
+	set -- select add-column judge apply
 	[ -z "${BENCH_NULL:-}" ] || set -- select add-column
 fi
 for part in "$@"
 do
 	case $part in
-		select | add-column | apply) ;;
-		*) sm_die "usage: sh test/bench.sh [select] [add-column] [apply]" ;;
+		select | add-column | judge | apply) ;;
+		*) sm_die "usage: sh test/bench.sh [select] [add-column] [judge] [apply]" ;;
 	esac
 done
 parts=" $* "
@@ -350,30 +358,156 @@ bench_add_column()
 }
 
 
-# ---- 1,000 migrations
+# ---- programs of others
 
-# Sets $dbmate, or leaves it empty and says why.
-get_dbmate()
+# get_program NAME SCOPE VERSION: sets $program to one that a package of npm
+# has, or to nothing, and says why.
+get_program()
 {
-	dbmate=
+	program=
 	case $(uname -m) in
-		x86_64) platform=linux-x64 ;;
-		aarch64) platform=linux-arm64 ;;
-		*) platform=linux-$(uname -m) ;;
+		x86_64) package=@$2/linux-x64 ;;
+		aarch64) package=@$2/linux-arm64 ;;
+		*) package=@$2/linux-$(uname -m) ;;
 	esac
 	if ! command -v npm >/dev/null 2>&1
 	then
-		note 'SKIPPED: dbmate, for there is no npm here.'
+		note "SKIPPED: $1, for there is no npm here."
 	elif ! timeout 120 npm install --silent --prefix "$SM_WORK/npm" \
 		--cache "$SM_WORK/npm/cache" --ignore-scripts --no-audit --no-fund \
-		"@dbmate/$platform@$DBMATE_VERSION" >/dev/null 2>&1
+		"$package@$3" >/dev/null 2>&1
 	then
-		note "SKIPPED: dbmate, for npm cannot install @dbmate/$platform@$DBMATE_VERSION."
+		note "SKIPPED: $1, for npm cannot install $package@$3."
 	else
-		dbmate=$SM_WORK/npm/node_modules/@dbmate/$platform/bin/dbmate
-		sm_quietly "$dbmate" --version
+		program=$SM_WORK/npm/node_modules/$package/bin/$1
+		sm_quietly "$program" --version
 	fi
 }
+
+
+# ---- judging alone
+
+bench_judge()
+{
+	on with restart with
+	get_program squawk squawk-cli "$SQUAWK_VERSION"
+	bench_judge_column
+	bench_judge_tree
+}
+
+# ADD COLUMN that is allowed, and one that goes into the record of decisions,
+# as whatever is warned of or refused; but in observe mode, so that it runs.
+bench_judge_column()
+{
+	seq "$SQUAWK_STATEMENTS" |
+		sed 's/.*/ALTER TABLE bench_wide ADD COLUMN extra_& int;/' \
+			>"$SM_WORK/squawk.sql"
+	squawk_cost
+	judged_column allowed ''
+	judged_column recorded \
+		'-c safe_migrate.mode=observe -c safe_migrate.rules=missing_if_exists:warn'
+	on with some_are_recorded
+}
+
+some_are_recorded()
+{
+	[ "$(sm_psql -At -c "SELECT count(*) >= $JUDGE_ROUNDS * $JUDGE_PAIRS
+		FROM migrate.decisions WHERE rule = 'missing_if_exists'")" = t ] ||
+		sm_die "decisions are missing: what was measured?"
+}
+
+# judged_column LABEL OPTIONS: what judging adds to the statement.
+judged_column()
+{
+	for _ in $(seq "$JUDGE_ROUNDS")
+	do
+		on with prepare_add_column
+		(
+			PGOPTIONS=$2
+			export PGOPTIONS
+			# shellcheck disable=SC2086  # $pin is a list of words, or nothing
+			on with $pin perl "$BENCH/judge_column.pl" "$SM_BIN/psql" \
+				"$JUDGE_PAIRS" >>"$SM_WORK/output.$1"
+		)
+	done
+	awk '{ print $1, $2 }' "$SM_WORK/output.$1" >"$SM_WORK/series/judged-cpu"
+	awk '{ print $3, $4 }' "$SM_WORK/output.$1" >"$SM_WORK/series/judged-elapsed"
+	analyse difference judged-elapsed
+	elapsed=$(printf '%+.1f [%+.1f, %+.1f]' "$median" "$low" "$high")
+	analyse difference judged-cpu
+	note "$(printf 'judging ADD COLUMN, %s: %+.1f [%+.1f, %+.1f] us of CPU, to %.0f without (%d pairs)%s, %s; %s us elapsed' \
+		"$1" "$median" "$low" "$high" "$second" "$count" "$(beside_squawk)" \
+		"$(verdict "$JUDGE_TARGET_US")" "$elapsed")"
+	surely_below "judging ADD COLUMN, $1" "$JUDGE_TARGET_US"
+}
+
+# Statements on 1,000 partitions, each by itself.
+bench_judge_tree()
+{
+	on with unjudged sm_psql -q -v ON_ERROR_STOP=1 \
+		-f "$BENCH/partition_tree.sql" >/dev/null
+	# shellcheck disable=SC2086  # $pin is a list of words, or nothing
+	on with $pin perl "$BENCH/judge.pl" "$SM_BIN/psql" "$PAIRS" \
+		"$BENCH/partition_tree.statements" >"$SM_WORK/output" \
+		2>"$SM_WORK/refusals" ||
+		sm_die "$(tail -n 1 "$SM_WORK/refusals")"
+
+	yes "$(sed 's/^check //; s/$/;/' "$BENCH/partition_tree.statements")" |
+		head -n "$SQUAWK_STATEMENTS" >"$SM_WORK/squawk.sql"
+	squawk_cost
+	n=0
+	while read -r statement
+	do
+		awk -v n="$n" '$1 == n { print $2 / 1000 }' "$SM_WORK/output" \
+			>"$SM_WORK/series/tree-cpu"
+		awk -v n="$n" '$1 == n { print $3 / 1000 }' "$SM_WORK/output" \
+			>"$SM_WORK/series/tree-elapsed"
+		judged_tree "${statement#check }"
+		n=$((n + 1))
+	done <"$BENCH/partition_tree.statements"
+}
+
+judged_tree()
+{
+	analyse median tree-elapsed
+	elapsed=$(calculate "$median")
+	analyse median tree-cpu
+	note "$(printf 'judging %s: %.2f [%.2f, %.2f] ms of CPU (%d times)%s, %s; %s ms elapsed' \
+		"$1" "$median" "$low" "$high" "$count" "$(beside_squawk 1000)" \
+		"$(verdict "$JUDGE_TREE_TARGET_MS")" "$elapsed")"
+	surely_below "judging $1" "$JUDGE_TREE_TARGET_MS"
+}
+
+# Sets $squawk_us, or leaves it empty: what squawk takes for a statement of
+# squawk.sql.  It has no server to ask: the text is all it knows.
+squawk_cost()
+{
+	squawk_us=
+	[ -n "$program" ] || return 0
+	perl "$BENCH/cost.pl" "$CALLS" "$program" --reporter gcc \
+		"$SM_WORK/squawk.sql" |
+		awk -v n="$SQUAWK_STATEMENTS" '{ print $1 / n }' >"$SM_WORK/series/squawk"
+	head -n 1 "$SM_WORK/squawk.sql" >"$SM_WORK/one.sql"
+	perl "$BENCH/cost.pl" "$CALLS" "$program" --reporter gcc "$SM_WORK/one.sql" |
+		awk '{ print $2 / 1000 }' >"$SM_WORK/series/squawk-call"
+	analyse median squawk-call
+	call=$(calculate "$median")
+	analyse median squawk
+	squawk_us=$median
+	note "$(printf 'squawk %s, the same statements: %.1f [%.1f, %.1f] us of CPU each (%d runs of %d); %s ms elapsed for one alone' \
+		"$SQUAWK_VERSION" "$median" "$low" "$high" "$count" \
+		"$SQUAWK_STATEMENTS" "$call")"
+}
+
+# beside_squawk [FACTOR]: the ratio of the median, in units of so many us.
+beside_squawk()
+{
+	[ -z "$squawk_us" ] ||
+		printf ', ours/squawk = %s' "$(calculate "$median * ${1:-1} / $squawk_us")"
+}
+
+
+# ---- 1,000 migrations
 
 # apply_with_RUNNER DATABASE: apply the files to it.
 
@@ -472,7 +606,8 @@ bench_apply()
 	mkdir "$SM_WORK/plain" "$SM_WORK/dbmate"
 	perl "$BENCH/migrations.pl" plain "$SM_WORK/plain"
 	perl "$BENCH/migrations.pl" dbmate "$SM_WORK/dbmate"
-	get_dbmate
+	get_program dbmate dbmate "$DBMATE_VERSION"
+	dbmate=$program
 
 	pin=
 	on with restart with
@@ -545,6 +680,7 @@ pin_to_one_processor
 
 ! wanted select || bench_select
 ! wanted add-column || bench_add_column
+! wanted judge || bench_judge
 ! wanted apply || bench_apply
 
 printf '\n==== %s, %s processors%s\n' "$SM_VERSION" "$(nproc)" \

@@ -28,6 +28,7 @@
 static void describe_add_not_null(AlterContext *alter, Constraint *constraint);
 static void describe_add_check(AlterContext *alter, Constraint *constraint);
 static bool has_constraint(Oid relid, void *name);
+static bool is_listed(Oid relid, void *relids);
 static void describe_add_foreign_key(AlterContext *alter,
 									 Constraint *constraint);
 static void add_locks_for_triggers(AlterContext *alter, Effect *effect);
@@ -111,8 +112,8 @@ describe_add_check(AlterContext *alter, Constraint *constraint)
 	if (alter_has_relation(alter) && !alter->below &&
 		alter->statement->relation->inh && !constraint->is_no_inherit &&
 		!list_member_oid(merged, alter->relation->relid))
-		set_reach(alter, tables_reached(alter->relation->relid, has_constraint,
-										constraint->conname));
+		set_reach(alter, tables_reached(alter->relation->relid, is_listed,
+										merged));
 	effect = add_alter_effect(alter, CAUSE_ADD_CHECK, constraint->conname);
 	effect->location = constraint->location;
 	effect->spared = merged;
@@ -130,6 +131,12 @@ has_constraint(Oid relid, void *name)
 {
 	return name != NULL &&
 		OidIsValid(get_relation_constraint_oid(relid, name, true));
+}
+
+static bool
+is_listed(Oid relid, void *relids)
+{
+	return list_member_oid(relids, relid);
 }
 
 bool

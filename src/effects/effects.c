@@ -153,11 +153,16 @@ describe_effects(Node *statement, EffectContext *context)
 
 	if (describe == NULL)
 		return context->effects;
-	kept_tree = (KeptTree)
+	<<<<<<<HEAD
+		kept_tree = (KeptTree)
 	{
 		.is_on = true
 	};
-	PG_TRY();
+	== == == =
+		memset(&kept_tree, 0, sizeof(kept_tree));
+	kept_tree.is_on = true;
+	>>>>>>>bench
+		PG_TRY();
 	{
 		describe(statement, context);
 		unlock_relations(kept_tree.relids);

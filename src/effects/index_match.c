@@ -25,7 +25,6 @@
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
 #include "parser/parse_utilcmd.h"
-#include "storage/lmgr.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -48,8 +47,8 @@ static bool add_wanted_column(WantedIndex *wanted, IndexElem *element,
 static void find_tables_with_index(Oid parent, Oid table,
 								   const WantedIndex *wanted, List **found);
 static bool has_wanted_index(Oid relid, Oid table, const WantedIndex *wanted);
-static bool index_matches(Relation index, const WantedIndex *wanted,
-						  const AttrMap *map);
+static bool index_matches(Relation index, Relation rel, Oid table,
+						  const WantedIndex *wanted);
 
 /* An index that exists. */
 WantedIndex *
@@ -243,9 +242,13 @@ List *
 tables_with_index(Oid parent, Oid table, const WantedIndex *wanted)
 {
 	List	   *found = NIL;
+	List	   *tree;
 
-	if (wanted != NULL)
-		find_tables_with_index(parent, table, wanted, &found);
+	if (wanted == NULL)
+		return NIL;
+	tree = lock_tree(parent);
+	find_tables_with_index(parent, table, wanted, &found);
+	unlock_tree(tree);
 	return found;
 }
 
@@ -255,7 +258,7 @@ find_tables_with_index(Oid parent, Oid table, const WantedIndex *wanted,
 {
 	ListCell   *cell;
 
-	foreach(cell, find_inheritance_children(parent, AccessShareLock))
+	foreach(cell, find_inheritance_children(parent, NoLock))
 	{
 		Oid			child = lfirst_oid(cell);
 
@@ -264,7 +267,6 @@ find_tables_with_index(Oid parent, Oid table, const WantedIndex *wanted,
 															 NULL));
 		else
 			find_tables_with_index(child, table, wanted, found);
-		UnlockRelationOid(child, AccessShareLock);
 	}
 }
 
@@ -273,12 +275,15 @@ static bool
 has_wanted_index(Oid relid, Oid table, const WantedIndex *wanted)
 {
 	Relation	rel = try_relation_open(relid, AccessShareLock);
-	Relation	table_rel = try_relation_open(table, AccessShareLock);
 	bool		found = false;
+	ListCell   *cell;
 
-	if (rel != NULL && table_rel != NULL)
+	if (rel == NULL)
+		return false;
+	foreach(cell, RelationGetIndexList(rel))
 	{
-		AttrMap    *map;
+		<<<<<<<HEAD
+			AttrMap    *map;
 		OwnerContext saved;
 		ListCell   *cell;
 
@@ -287,35 +292,40 @@ has_wanted_index(Oid relid, Oid table, const WantedIndex *wanted)
 									COMPAT_ATTRMAP_MISSING_OK);
 		become_owner(rel, &saved);
 		foreach(cell, RelationGetIndexList(rel))
-		{
-			Relation	index = relation_open(lfirst_oid(cell),
-											  AccessShareLock);
+			== == == =
+			Relation	index;
 
-			if (!found && !index->rd_rel->relispartition &&
-				index_matches(index, wanted, map))
-			{
-				found = true;
-				if (wanted->used != NULL)
-					*wanted->used = lappend_oid(*wanted->used,
-												lfirst_oid(cell));
-			}
-			relation_close(index, AccessShareLock);
+		if (found || get_rel_relispartition(lfirst_oid(cell)))
+			continue;
+		index = relation_open(lfirst_oid(cell), AccessShareLock);
+		if (index_matches(index, rel, table, wanted))
+			>>>>>>>bench
+		{
+			found = true;
+			if (wanted->used != NULL)
+				*wanted->used = lappend_oid(*wanted->used, lfirst_oid(cell));
 		}
-		end_owner(&saved);
+		<<<<<<<HEAD
+			end_owner(&saved);
 		free_attrmap(map);
+		== == == =
+			relation_close(index, AccessShareLock);
+		>>>>>>>bench
 	}
-	if (table_rel != NULL)
-		relation_close(table_rel, AccessShareLock);
-	if (rel != NULL)
-		relation_close(rel, AccessShareLock);
+	relation_close(rel, AccessShareLock);
 	return found;
 }
 
 static bool
-index_matches(Relation index, const WantedIndex *wanted, const AttrMap *map)
+index_matches(Relation index, Relation rel, Oid table,
+			  const WantedIndex *wanted)
 {
+	Relation	table_rel;
+	AttrMap    *map;
+	bool		matches;
+
 	if (wanted->is_constraint &&
-		!OidIsValid(get_relation_idx_constraint_oid(index->rd_index->indrelid,
+		!OidIsValid(get_relation_idx_constraint_oid(RelationGetRelid(rel),
 													RelationGetRelid(index))))
 		return false;
 	if (wanted->only_valid && !index->rd_index->indisvalid)
@@ -323,10 +333,19 @@ index_matches(Relation index, const WantedIndex *wanted, const AttrMap *map)
 	if (wanted->used != NULL &&
 		list_member_oid(*wanted->used, RelationGetRelid(index)))
 		return false;
-	return CompareIndexInfo(BuildIndexInfo(index), wanted->info,
-							index->rd_indcollation,
-							(Oid *) wanted->collations, index->rd_opfamily,
-							(Oid *) wanted->opfamilies, (AttrMap *) map);
+	table_rel = try_relation_open(table, AccessShareLock);
+	if (table_rel == NULL)
+		return false;
+	map = build_attrmap_by_name(RelationGetDescr(rel),
+								RelationGetDescr(table_rel)
+								COMPAT_ATTRMAP_MISSING_OK);
+	matches = CompareIndexInfo(BuildIndexInfo(index), wanted->info,
+							   index->rd_indcollation,
+							   (Oid *) wanted->collations, index->rd_opfamily,
+							   (Oid *) wanted->opfamilies, map);
+	free_attrmap(map);
+	relation_close(table_rel, AccessShareLock);
+	return matches;
 }
 
 /*

@@ -59,7 +59,6 @@ record_decision(const Decision *decision)
 	/* static, because it is large for a stack that may be deep already */
 	static QueuedDecision queued;
 
-	memset(&queued, 0, sizeof(queued));
 	queued.outcome = decision->outcome;
 	copy_string(queued.rule, decision->rule, NAMEDATALEN);
 	copy_string(queued.command, decision->command, COMMAND_LENGTH);
@@ -119,17 +118,17 @@ describe_session(QueuedDecision *queued)
 }
 
 /*
- * A random UUID as gen_random_uuid() makes it, which raises an error though
- * when there is no strong randomness.
+ * A random UUID.  It has to be unique, not to be a secret: no need for the
+ * randomness that gen_random_uuid() takes from the kernel each time.
  */
 static void
 make_uuid(pg_uuid_t *uuid)
 {
-	if (!pg_strong_random(uuid->data, UUID_LEN))
-	{
-		for (int i = 0; i < UUID_LEN; i++)
-			uuid->data[i] = (unsigned char) pg_prng_uint32(&pg_global_prng_state);
-	}
+	uint64		random[2];
+
+	random[0] = pg_prng_uint64(&pg_global_prng_state);
+	random[1] = pg_prng_uint64(&pg_global_prng_state);
+	memcpy(uuid->data, random, UUID_LEN);
 	uuid->data[6] = (uuid->data[6] & 0x0f) | 0x40;	/* version 4 */
 	uuid->data[8] = (uuid->data[8] & 0x3f) | 0x80;	/* variant */
 }

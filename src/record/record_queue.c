@@ -57,7 +57,9 @@ static shmem_startup_hook_type prev_shmem_startup_hook = NULL;
 static void queue_shmem_request(void);
 static void queue_shmem_startup(void);
 static void queue_shmem_exit(int code, Datum arg);
+static void copy_decision(QueuedDecision *to, const QueuedDecision *from);
 static bool slot_waits(const QueueSlot *slot);
+static bool database_waits(Oid database);
 static int	usable_slot(void);
 static int	waiting_slot(uint64 sequence);
 
@@ -167,12 +169,15 @@ queue_put(const QueuedDecision *decision)
 	if (slotno >= 0)
 	{
 		QueueSlot  *slot = &queue->slots[slotno];
+		bool		is_known = database_waits(decision->database);
 
-		memcpy(&queue->decisions[slotno], decision, sizeof(QueuedDecision));
+		copy_decision(&queue->decisions[slotno], decision);
 		slot->database = decision->database;
 		slot->writer = InvalidFullTransactionId;
 		slot->sequence = ++queue->last_sequence;
-		if (queue->launcher)
+
+		/* it looks again at a database until nothing waits there */
+		if (queue->launcher && !is_known)
 			SetLatch(queue->launcher);
 	}
 	LWLockRelease(queue->lock);
@@ -182,6 +187,22 @@ queue_put(const QueuedDecision *decision)
 	return slotno >= 0;
 }
 
+/* Only as much of the strings as there is, which is little of their room. */
+static void
+copy_decision(QueuedDecision *to, const QueuedDecision *from)
+{
+	memcpy(to, from, offsetof(QueuedDecision, client));
+	strlcpy(to->client, from->client, CLIENT_LENGTH);
+	strlcpy(to->application, from->application, NAMEDATALEN);
+	strlcpy(to->rule, from->rule, NAMEDATALEN);
+	strlcpy(to->command, from->command, COMMAND_LENGTH);
+	strlcpy(to->relation, from->relation, RELATION_LENGTH);
+	strlcpy(to->statement, from->statement, STATEMENT_LENGTH);
+	strlcpy(to->executed, from->executed, STATEMENT_LENGTH);
+	strlcpy(to->message, from->message, STATEMENT_LENGTH);
+	strlcpy(to->reason, from->reason, REASON_LENGTH);
+}
+
 /*
  * Does a slot hold an entry that waits to be recorded?  Caller holds the lock.
  */
@@ -189,6 +210,18 @@ static bool
 slot_waits(const QueueSlot *slot)
 {
 	return slot->sequence != 0 && !FullTransactionIdIsValid(slot->writer);
+}
+
+static bool
+database_waits(Oid database)
+{
+	for (int i = 0; i < QUEUE_SIZE; i++)
+	{
+		if (queue->slots[i].database == database &&
+			slot_waits(&queue->slots[i]))
+			return true;
+	}
+	return false;
 }
 
 /*
@@ -241,7 +274,7 @@ queue_next(Oid database, uint64 after, QueuedDecision *decision,
 	}
 	if (found >= 0)
 	{
-		memcpy(decision, &queue->decisions[found], sizeof(QueuedDecision));
+		copy_decision(decision, &queue->decisions[found]);
 		if (writer)
 			*writer = queue->slots[found].writer;
 	}
