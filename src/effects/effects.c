@@ -153,16 +153,9 @@ describe_effects(Node *statement, EffectContext *context)
 
 	if (describe == NULL)
 		return context->effects;
-	<<<<<<<HEAD
-		kept_tree = (KeptTree)
-	{
-		.is_on = true
-	};
-	== == == =
-		memset(&kept_tree, 0, sizeof(kept_tree));
+	memset(&kept_tree, 0, sizeof(kept_tree));
 	kept_tree.is_on = true;
-	>>>>>>>bench
-		PG_TRY();
+	PG_TRY();
 	{
 		describe(statement, context);
 		unlock_relations(kept_tree.relids);

@@ -282,35 +282,18 @@ has_wanted_index(Oid relid, Oid table, const WantedIndex *wanted)
 		return false;
 	foreach(cell, RelationGetIndexList(rel))
 	{
-		<<<<<<<HEAD
-			AttrMap    *map;
-		OwnerContext saved;
-		ListCell   *cell;
-
-		map = build_attrmap_by_name(RelationGetDescr(rel),
-									RelationGetDescr(table_rel)
-									COMPAT_ATTRMAP_MISSING_OK);
-		become_owner(rel, &saved);
-		foreach(cell, RelationGetIndexList(rel))
-			== == == =
-			Relation	index;
+		Relation	index;
 
 		if (found || get_rel_relispartition(lfirst_oid(cell)))
 			continue;
 		index = relation_open(lfirst_oid(cell), AccessShareLock);
 		if (index_matches(index, rel, table, wanted))
-			>>>>>>>bench
 		{
 			found = true;
 			if (wanted->used != NULL)
 				*wanted->used = lappend_oid(*wanted->used, lfirst_oid(cell));
 		}
-		<<<<<<<HEAD
-			end_owner(&saved);
-		free_attrmap(map);
-		== == == =
-			relation_close(index, AccessShareLock);
-		>>>>>>>bench
+		relation_close(index, AccessShareLock);
 	}
 	relation_close(rel, AccessShareLock);
 	return found;
@@ -321,6 +304,7 @@ index_matches(Relation index, Relation rel, Oid table,
 			  const WantedIndex *wanted)
 {
 	Relation	table_rel;
+	OwnerContext saved;
 	AttrMap    *map;
 	bool		matches;
 
@@ -339,10 +323,12 @@ index_matches(Relation index, Relation rel, Oid table,
 	map = build_attrmap_by_name(RelationGetDescr(rel),
 								RelationGetDescr(table_rel)
 								COMPAT_ATTRMAP_MISSING_OK);
+	become_owner(rel, &saved);
 	matches = CompareIndexInfo(BuildIndexInfo(index), wanted->info,
 							   index->rd_indcollation,
 							   (Oid *) wanted->collations, index->rd_opfamily,
 							   (Oid *) wanted->opfamilies, map);
+	end_owner(&saved);
 	free_attrmap(map);
 	relation_close(table_rel, AccessShareLock);
 	return matches;
