@@ -13,6 +13,8 @@
 #include "catalog/pg_constraint.h"
 #include "commands/defrem.h"
 #include "common/compat.h"
+#include "common/relpath.h"
+#include "miscadmin.h"
 #include "parser/parse_type.h"
 #include "utils/syscache.h"
 #include "utils/typcache.h"
@@ -260,5 +262,26 @@ compat_expand_virtual_columns(Node *expression, Relation rel)
 	return expand_generated_columns_in_expr(expression, rel, 1);
 #else
 	return expression;
+#endif
+}
+
+/*
+ * See compat.h.
+ */
+char *
+compat_relation_path(Form_pg_class form)
+{
+	Oid			tablespace = OidIsValid(form->reltablespace) ?
+	form->reltablespace : MyDatabaseTableSpace;
+#if PG_VERSION_NUM >= 160000
+	RelFileLocator locator = {tablespace, MyDatabaseId, form->relfilenode};
+#else
+	RelFileNode locator = {tablespace, MyDatabaseId, form->relfilenode};
+#endif
+
+#if PG_VERSION_NUM >= 180000
+	return pstrdup(relpathperm(locator, MAIN_FORKNUM).str);
+#else
+	return relpathperm(locator, MAIN_FORKNUM);
 #endif
 }

@@ -156,7 +156,7 @@
 #if PG_VERSION_NUM >= 180000
 #define compat_constraint_is_enforced(con) ((con)->is_enforced)
 #define compat_constraint_without_overlaps(con) ((con)->without_overlaps)
-#define compat_key_is_enforced(form) ((form)->conenforced)
+#define compat_constraint_row_is_enforced(form) ((form)->conenforced)
 #define compat_check_is_enforced(check) ((check)->ccenforced)
 #define compat_generated_is_virtual(con) \
 	((con)->generated_kind == ATTRIBUTE_GENERATED_VIRTUAL)
@@ -165,7 +165,7 @@
 #else
 #define compat_constraint_is_enforced(con) true
 #define compat_constraint_without_overlaps(con) false
-#define compat_key_is_enforced(form) true
+#define compat_constraint_row_is_enforced(form) true
 #define compat_check_is_enforced(check) true
 #define compat_generated_is_virtual(con) false
 #define compat_attribute_is_virtual(attgenerated) false
@@ -290,6 +290,9 @@ extern bool compat_may_maintain(Oid relid, Oid roleid);
 
 /* The sequence of an identity column; InvalidOid if it has none. */
 extern Oid	compat_identity_sequence(Oid relid, AttrNumber attnum);
+
+/* Where the main fork of a relation is that is neither temporary nor mapped. */
+extern char *compat_relation_path(Form_pg_class form);
 
 extern RangeVar *compat_cluster_relation(Node *statement);
 extern bool compat_cluster_is_concurrent(Node *statement);

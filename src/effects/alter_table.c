@@ -27,6 +27,7 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
+static void describe_keys_of_rewrite(AlterContext *alter, int before);
 static bool locks_tables_below(AlterContext *alter);
 static bool option_is_given(List *options, const char *name);
 static bool has_row_triggers(AlterContext *alter);
@@ -76,11 +77,43 @@ describe_alter_table(Node *statement, EffectContext *context)
 		if (alter.below && alter.members == NIL)
 			add_lock(context, alter.relation, alter.lockmode, true);
 	}
+	if (list_length(stmt->cmds) > 1)
+		describe_keys_of_rewrite(&alter, before);
 	if (list_length(context->effects) == before)
 		(void) add_effect(context, CAUSE_METADATA, alter.relation,
 						  alter.lockmode);
 	else
 		add_lock(context, alter.relation, alter.lockmode, false);
+}
+
+/*
+ * A table that one sub-command rewrites has the foreign keys of every retyped
+ * column looked up again, also of those that would need it for no rewrite.
+ */
+static void
+describe_keys_of_rewrite(AlterContext *alter, int before)
+{
+	bool		rewrites = false;
+	ListCell   *cell;
+
+	for_each_from(cell, alter->effects->effects, before)
+	{
+		const Effect *effect = lfirst(cell);
+
+		if (effect->relation == alter->relation &&
+			effect->work == WORK_REWRITE)
+			rewrites = true;
+	}
+	if (!rewrites || !alter_has_relation(alter) ||
+		alter->effects->overlay != NULL)
+		return;
+	foreach(cell, alter->statement->cmds)
+	{
+		alter->command = lfirst_node(AlterTableCmd, cell);
+		alter->subcommand = foreach_current_index(cell);
+		if (alter->command->subtype == AT_AlterColumnType)
+			describe_keys_of_column(alter);
+	}
 }
 
 /*

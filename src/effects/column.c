@@ -59,7 +59,7 @@ static void describe_new_column_constraint(AlterContext *alter,
 static bool column_exists(AlterContext *alter, const char *name);
 static bool has_column(Oid relid, void *name);
 static List *columns_below(AlterContext *alter);
-static bool column_outlives_parent(Oid relid, void *name);
+static int	sources_of_column(Oid relid, void *name);
 static void add_column_deletion(AlterContext *alter, Oid relid,
 								const char *name);
 
@@ -293,13 +293,13 @@ describe_drop_column(AlterContext *alter)
 	OverlayColumn *overlay = NULL;
 	Effect	   *effect;
 	AttrNumber	attnum = InvalidAttrNumber;
-	List	   *reached = NIL;
+	List	   *lost = NIL;
 	ListCell   *cell;
 
 	if (command->missing_ok && !column_exists(alter, command->name))
 		return;
 	if (alter_has_relation(alter) && alter->effects->overlay == NULL)
-		reached = columns_below(alter);
+		lost = columns_below(alter);
 	effect = add_alter_effect(alter, CAUSE_DROP_COLUMN, command->name);
 	if (alter->relation->overlay != NULL)
 		overlay = overlay_find_column(alter->relation->overlay, command->name);
@@ -313,44 +313,42 @@ describe_drop_column(AlterContext *alter)
 	if (attnum <= 0)
 		return;
 	add_column_deletion(alter, alter->relation->relid, command->name);
-	foreach(cell, reached)
-	{
-		if (!column_outlives_parent(lfirst_oid(cell), command->name))
-			add_column_deletion(alter, lfirst_oid(cell), command->name);
-	}
+	foreach(cell, lost)
+		add_column_deletion(alter, lfirst_oid(cell), command->name);
 }
 
 /*
  * A column of a table below goes with it, unless it has other sources.
- * Returns the tables concerned.
+ * Returns the tables that lose it.
  */
 static List *
 columns_below(AlterContext *alter)
 {
 	Oid			relid = alter->relation->relid;
 	List	   *reached;
+	List	   *lost = NIL;
 
 	reached = alter->statement->relation->inh ?
-		tables_reached(relid, column_outlives_parent, alter->command->name) :
+		tables_let_go(relid, sources_of_column, alter->command->name, &lost) :
 		find_inheritance_children(relid, NoLock);
 	if (!alter->below)
 		set_reach(alter, reached);
-	return reached;
+	return lost;
 }
 
-static bool
-column_outlives_parent(Oid relid, void *name)
+static int
+sources_of_column(Oid relid, void *name)
 {
 	HeapTuple	tuple = SearchSysCacheAttName(relid, name);
 	Form_pg_attribute form;
-	bool		outlives;
+	int			count;
 
 	if (!HeapTupleIsValid(tuple))
-		return true;
+		return 0;
 	form = (Form_pg_attribute) GETSTRUCT(tuple);
-	outlives = form->attinhcount != 1 || form->attislocal;
+	count = form->attislocal ? 0 : form->attinhcount;
 	ReleaseSysCache(tuple);
-	return outlives;
+	return count;
 }
 
 static void

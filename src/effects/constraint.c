@@ -30,6 +30,7 @@ static void describe_add_check(AlterContext *alter, Constraint *constraint);
 static bool has_constraint(Oid relid, void *name);
 static void describe_add_foreign_key(AlterContext *alter,
 									 Constraint *constraint);
+static void add_locks_for_triggers(AlterContext *alter, Effect *effect);
 static List *partitions_with_key(AlterContext *alter, Constraint *constraint);
 static void describe_key_columns(AlterContext *alter, Constraint *constraint);
 static void describe_equal_keys(AlterContext *alter, Effect *effect,
@@ -246,11 +247,10 @@ describe_add_key(AlterContext *alter, Constraint *constraint)
 	{
 		if (alter->relation->relkind == RELKIND_PARTITIONED_TABLE)
 		{
-			/* one that is checked later needs a trigger */
-			effect->lockmode_below = Max(effect->lockmode_below,
-										 constraint->deferrable ?
-										 ShareRowExclusiveLock : ShareLock);
+			effect->lockmode_below = Max(effect->lockmode_below, ShareLock);
 			effect->spared = partitions_with_key(alter, constraint);
+			if (constraint->deferrable)
+				add_locks_for_triggers(alter, effect);
 		}
 		else if (alter_has_relation(alter))
 			effect->spared = tables_that(alter->relation->relid, is_not_table,
@@ -261,6 +261,22 @@ describe_add_key(AlterContext *alter, Constraint *constraint)
 			 constraint->contype == CONSTR_PRIMARY &&
 			 key_may_be_null(alter, constraint))
 		set_work(effect, WORK_SCAN, not_null_reason);
+}
+
+/* A key that is checked later needs a trigger where it is made. */
+static void
+add_locks_for_triggers(AlterContext *alter, Effect *effect)
+{
+	ListCell   *cell;
+
+	if (!alter_has_relation(alter))
+		return;
+	foreach(cell, find_all_inheritors(alter->relation->relid, NoLock, NULL))
+	{
+		if (!list_member_oid(effect->spared, lfirst_oid(cell)))
+			add_lock_on(alter->effects, lfirst_oid(cell),
+						ShareRowExclusiveLock);
+	}
 }
 
 /* Those that have an equal key, which becomes part of the new one. */

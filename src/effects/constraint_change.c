@@ -33,13 +33,17 @@ static void describe_validation_below(AlterContext *alter, Effect *effect,
 static bool constraint_is_valid(Oid relid, void *name);
 static void describe_enforcement(AlterContext *alter, const ForeignKey *root,
 								 bool enforced);
+static void describe_check_enforcement(AlterContext *alter,
+									   const AlteredConstraint *change,
+									   HeapTuple tuple);
+static bool check_is_enforced(Oid relid, void *name);
 static void describe_inheritability(AlterContext *alter,
 									const AlteredConstraint *change,
 									HeapTuple tuple);
 static void describe_constraint_below(AlterContext *alter,
 									  const ConstraintName *constraint,
 									  Form_pg_constraint form);
-static bool constraint_outlives_parent(Oid relid, void *arg);
+static int	sources_of_constraint(Oid relid, void *arg);
 static void add_partner_of_script(AlterContext *alter,
 								  OverlayConstraint *constraint,
 								  LOCKMODE lockmode);
@@ -165,6 +169,8 @@ describe_alter_constraint(AlterContext *alter)
 	}
 	else if (change.sets_inherit)
 		describe_inheritability(alter, &change, tuple);
+	else if (change.sets_enforced)
+		describe_check_enforcement(alter, &change, tuple);
 	heap_freetuple(tuple);
 }
 
@@ -203,6 +209,36 @@ describe_enforcement(AlterContext *alter, const ForeignKey *root,
 		effect->subcommand = alter->subcommand;
 		set_work(effect, WORK_FK_SCAN, NULL);
 	}
+}
+
+/* CHECK ... [NOT] ENFORCED (19), in the tables below as well. */
+static void
+describe_check_enforcement(AlterContext *alter,
+						   const AlteredConstraint *change, HeapTuple tuple)
+{
+	Form_pg_constraint form = (Form_pg_constraint) GETSTRUCT(tuple);
+	Effect	   *effect;
+
+	if (!form->connoinherit)
+		alter->below = true;
+	effect = add_alter_effect(alter, CAUSE_ADD_CHECK, change->name);
+	effect->spared = tables_that(alter->relation->relid, check_is_enforced,
+								 (void *) change->name);
+	if (change->is_enforced && !compat_constraint_row_is_enforced(form))
+		set_work(effect, WORK_SCAN, "every row is checked");
+}
+
+static bool
+check_is_enforced(Oid relid, void *name)
+{
+	HeapTuple	tuple = find_constraint(relid, name);
+	bool		is_enforced;
+
+	if (tuple == NULL)
+		return true;
+	is_enforced = compat_constraint_row_is_enforced((Form_pg_constraint) GETSTRUCT(tuple));
+	heap_freetuple(tuple);
+	return is_enforced;
 }
 
 /* INHERIT of a NOT NULL makes it in the tables below, as SET NOT NULL does. */
@@ -297,33 +333,34 @@ describe_constraint_below(AlterContext *alter,
 						  Form_pg_constraint form)
 {
 	Oid			relid = alter->relation->relid;
+	List	   *lost;
 
 	if (form->connoinherit ||
 		(form->contype != CONSTRAINT_CHECK && constraint->column == NULL))
 		return;
 	if (alter->statement->relation->inh)
-		set_reach(alter, tables_reached(relid, constraint_outlives_parent,
-										(void *) constraint));
+		set_reach(alter, tables_let_go(relid, sources_of_constraint,
+									   (void *) constraint, &lost));
 	else
 		set_reach(alter, find_inheritance_children(relid, NoLock));
 }
 
-static bool
-constraint_outlives_parent(Oid relid, void *arg)
+static int
+sources_of_constraint(Oid relid, void *arg)
 {
 	const ConstraintName *constraint = arg;
 	HeapTuple	tuple = constraint->column != NULL ?
 	compat_find_not_null_constraint(relid, constraint->column) :
 	find_constraint(relid, constraint->name);
 	Form_pg_constraint form;
-	bool		outlives;
+	int			count;
 
 	if (tuple == NULL)
-		return true;
+		return 0;
 	form = (Form_pg_constraint) GETSTRUCT(tuple);
-	outlives = form->coninhcount != 1 || form->conislocal;
+	count = form->conislocal ? 0 : form->coninhcount;
 	heap_freetuple(tuple);
-	return outlives;
+	return count;
 }
 
 /* The other side of a foreign key that the checked script made. */

@@ -81,9 +81,6 @@ add_deletion(const ObjectAddress *root, bool cascade, EffectContext *context)
 	foreach(cell, closure)
 		add_victim(lfirst(cell), context);
 
-	/* without CASCADE, only what a column takes along is not its own part */
-	if (!cascade && root->objectSubId == 0)
-		return;
 	foreach(cell, lcons((void *) root, list_copy(closure)))
 	{
 		const ObjectAddress *object = lfirst(cell);
@@ -133,6 +130,8 @@ is_worth_telling(const ObjectAddress *object, List *whole)
 {
 	Oid			relid = object->objectId;
 	char		relkind;
+	Oid			owner;
+	int32		column;
 
 	if (object->classId == TypeRelationId)
 		return get_typtype(object->objectId) != TYPTYPE_COMPOSITE &&
@@ -156,6 +155,9 @@ is_worth_telling(const ObjectAddress *object, List *whole)
 	if (object->objectSubId != 0)
 		return !list_member_oid(whole, relid);
 	relkind = get_rel_relkind(relid);
+	if (relkind == RELKIND_SEQUENCE && sequenceIsOwned(relid, DEPENDENCY_INTERNAL,
+													   &owner, &column))
+		return !list_member_oid(whole, owner);
 	if (relkind == RELKIND_INDEX || relkind == RELKIND_PARTITIONED_INDEX)
 		return !list_member_oid(whole, IndexGetRelation(relid, true)) &&
 			!OidIsValid(get_index_constraint(relid));
@@ -167,7 +169,10 @@ add_victim(const ObjectAddress *object, EffectContext *context)
 {
 	if (object->classId == RelationRelationId)
 	{
-		add_relation_victim(object->objectId, context);
+		if (object->objectSubId != 0)
+			add_lock_on(context, object->objectId, AccessExclusiveLock);
+		else
+			add_relation_victim(object->objectId, context);
 		return;
 	}
 	for (int i = 0; i < lengthof(part_catalogs); i++)

@@ -19,6 +19,7 @@
 #include "miscadmin.h"
 #include "utils/fmgroids.h"
 #include "utils/hsearch.h"
+#include "utils/lsyscache.h"
 
 /* The objects found so far: a list to walk, and a set to look them up. */
 typedef struct FoundObjects
@@ -191,17 +192,32 @@ add_object(FoundObjects *found, Oid class_oid, Oid object_oid, int32 sub_id)
 List *
 relations_with_type(Oid type_oid)
 {
-	ObjectAddress root;
+	List	   *types = list_make1_oid(type_oid);
 	List	   *relids = NIL;
-	ListCell   *cell;
 
-	ObjectAddressSet(root, TypeRelationId, type_oid);
-	foreach(cell, dependent_objects(&root, SEARCH_USERS))
+	/* the list grows while it is walked */
+	for (int i = 0; i < list_length(types); i++)
 	{
-		const ObjectAddress *object = lfirst(cell);
+		ObjectAddress type;
+		ListCell   *cell;
 
-		if (object->classId == RelationRelationId && object->objectSubId > 0)
-			relids = list_append_unique_oid(relids, object->objectId);
+		ObjectAddressSet(type, TypeRelationId, list_nth_oid(types, i));
+		foreach(cell, direct_dependents(&type))
+		{
+			const ObjectAddress *object = lfirst(cell);
+
+			if (object->classId == TypeRelationId)
+				types = list_append_unique_oid(types, object->objectId);
+			else if (object->classId == RelationRelationId &&
+					 object->objectSubId > 0)
+			{
+				Oid			row_type = get_rel_type_id(object->objectId);
+
+				relids = list_append_unique_oid(relids, object->objectId);
+				if (OidIsValid(row_type))
+					types = list_append_unique_oid(types, row_type);
+			}
+		}
 	}
 	return relids;
 }

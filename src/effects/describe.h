@@ -16,6 +16,9 @@
 /* About one table of an inheritance or partition tree. */
 typedef bool (*TreePredicate) (Oid relid, void *arg);
 
+/* From how many parents it has something, 0 if of its own as well. */
+typedef int (*SourceCount) (Oid relid, void *arg);
+
 typedef void (*DescribeFunction) (Node *statement, EffectContext *context);
 
 /* Who may run the command; others get PostgreSQL's own error. */
@@ -24,7 +27,9 @@ typedef enum TargetPermission
 	PERMISSION_ANYBODY,
 	PERMISSION_OWNER,
 	PERMISSION_DROP,			/* owner of the relation or of its schema */
-	PERMISSION_TRUNCATE
+	PERMISSION_TRUNCATE,
+	PERMISSION_MAINTAIN,		/* owner; from 17 on also by GRANT MAINTAIN */
+	PERMISSION_LOCK				/* who may read or write at all */
 } TargetPermission;
 
 /* Which dependents of an object are looked for. */
@@ -34,6 +39,14 @@ typedef enum DependencySearch
 	SEARCH_USERS,				/* what uses it, however indirectly */
 	SEARCH_CASCADE				/* what a DROP with CASCADE takes along */
 } DependencySearch;
+
+/* What a statement takes away before it looks for a proof. */
+typedef struct LostProofs
+{
+	List	   *constraints;	/* names */
+	List	   *columns;		/* names of dropped ones */
+	const char *nullable;		/* column that is no more NOT NULL, or NULL */
+} LostProofs;
 
 /* A foreign key of the catalog. */
 typedef struct ForeignKey
@@ -102,15 +115,23 @@ extern void add_lock(EffectContext *context, RelationFacts *relation,
 extern void add_lock_on(EffectContext *context, Oid relid,
 						LOCKMODE lockmode);
 extern List *tables_reached(Oid relid, TreePredicate stops, void *arg);
+extern List *tables_let_go(Oid relid, SourceCount sources, void *arg,
+						   List **lost);
 extern List *tables_that(Oid relid, TreePredicate predicate, void *arg);
 extern void set_work(Effect *effect, EffectWork work, const char *reason);
 extern void set_risk(Effect *effect, EffectRisk risk);
 extern char *quoted_name(const char *name);
 extern struct ParseState *parse_state(const EffectContext *context);
 extern List *lock_tree(Oid relid);
+extern List *lock_free_tree(Oid relid, List **busy);
 extern void unlock_tree(List *relids);
 extern struct OverlayRelation *overlay_of(Oid relid,
 										  const EffectContext *context);
+
+/* size.c */
+extern uint64 measure_indexes(RelationFacts *facts);
+extern uint64 measured_bytes(const RelationFacts *facts, List *relids);
+extern bool is_measured(const RelationFacts *facts, Oid relid);
 
 /* alter_table.c */
 extern void describe_alter_table(Node *statement, EffectContext *context);
@@ -122,9 +143,14 @@ extern bool alter_has_relation(const AlterContext *alter);
 /* column.c */
 extern void describe_add_column(AlterContext *alter);
 extern void describe_column_type(AlterContext *alter);
+extern void describe_keys_of_column(AlterContext *alter);
 extern void describe_drop_column(AlterContext *alter);
 extern void describe_set_expression(AlterContext *alter);
 extern bool type_is_serial(const TypeName *type_name);
+
+/* retype.c */
+extern bool index_may_use(Oid index, AttrNumber attnum,
+						  bool *has_expressions);
 
 /* column_type.c */
 extern char *column_type_rewrite_reason(struct ParseState *pstate, Relation rel,
@@ -167,8 +193,8 @@ extern void describe_not_null_validation(AlterContext *alter,
 										 EffectCause cause,
 										 const char *column);
 extern bool not_null_is_proven(AlterContext *alter, const char *column);
-extern bool constraints_imply(Relation rel, List *conditions, List *dropped,
-							  AttrNumber nullable,
+extern bool constraints_imply(Relation rel, List *conditions,
+							  const LostProofs *lost,
 							  const struct OverlayRelation *overlay);
 
 /* partition.c */
@@ -196,7 +222,7 @@ extern ObjectAddress find_object(ObjectType type, Node *name, Oid *relid);
 extern void set_lost_statistics(Effect *effect, AttrNumber attnum);
 
 /* foreign_key.c */
-extern List *foreign_keys_of(Oid relid, bool referencing);
+extern List *foreign_keys_around(List *relids);
 extern bool array_has_attnum(const struct ArrayType *array,
 							 AttrNumber attnum);
 extern bool foreign_key_parent_is_listed(const ForeignKey *key, List *keys);

@@ -32,6 +32,20 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
+/*
+ * The tree that was locked last.  It stays locked while a statement is
+ * described, since most ask for the same one several times.
+ */
+typedef struct KeptTree
+{
+	bool		is_on;			/* a statement is being described */
+	Oid			relid;
+	List	   *relids;
+	int			users;			/* that have not let go of it */
+} KeptTree;
+
+static KeptTree kept_tree;
+
 typedef struct Describer
 {
 	NodeTag		tag;
@@ -96,6 +110,7 @@ static const char *const risk_names[] = {
 };
 
 static DescribeFunction describer_of(Node *statement);
+static void unlock_relations(List *relids);
 static RelationFacts *relation_in_script(RangeVar *relation,
 										 TargetPermission permission,
 										 EffectContext *context);
@@ -104,8 +119,8 @@ static RelationFacts *overlay_facts(OverlayRelation *entry,
 static void take_overlay(RelationFacts *facts, OverlayRelation *entry);
 static bool is_permitted(Oid relid, TargetPermission permission);
 static bool is_ours(Relation rel);
-static void measure_storage(RelationFacts *facts, Oid relid);
-static uint64 bytes_of_tables(List *relids);
+static bool is_locked_below(Oid relid, LOCKMODE lockmode,
+							const EffectContext *context);
 
 const char *
 work_name(EffectWork work)
@@ -135,9 +150,24 @@ List *
 describe_effects(Node *statement, EffectContext *context)
 {
 	DescribeFunction describe = describer_of(statement);
+	KeptTree	outer_tree = kept_tree;
 
-	if (describe != NULL)
+	if (describe == NULL)
+		return context->effects;
+	kept_tree = (KeptTree)
+	{
+		.is_on = true
+	};
+	PG_TRY();
+	{
 		describe(statement, context);
+		unlock_relations(kept_tree.relids);
+	}
+	PG_FINALLY();
+	{
+		kept_tree = outer_tree;
+	}
+	PG_END_TRY();
 	return context->effects;
 }
 
@@ -241,6 +271,13 @@ is_permitted(Oid relid, TargetPermission permission)
 		case PERMISSION_TRUNCATE:
 			return pg_class_aclcheck(relid, GetUserId(),
 									 ACL_TRUNCATE) == ACLCHECK_OK;
+		case PERMISSION_MAINTAIN:
+			return compat_may_maintain(relid, GetUserId()) ||
+				compat_owns_database(MyDatabaseId, GetUserId());
+		case PERMISSION_LOCK:
+			return pg_class_aclcheck(relid, GetUserId(),
+									 ACL_SELECT | ACL_INSERT | ACL_UPDATE |
+									 ACL_DELETE | ACL_TRUNCATE) == ACLCHECK_OK;
 	}
 	return true;
 }
@@ -318,9 +355,15 @@ relation_facts(Oid relid, EffectContext *context)
 	if (overlay_of(relid, context) != NULL &&
 		overlay_of(relid, context)->dropped)
 		return NULL;
-	rel = try_relation_open(relid, AccessShareLock);
-	if (rel == NULL)
+	if (context->nowait && !ConditionalLockRelationOid(relid, AccessShareLock))
 		return NULL;
+	rel = try_relation_open(relid, context->nowait ? NoLock : AccessShareLock);
+	if (rel == NULL)
+	{
+		if (context->nowait)
+			UnlockRelationOid(relid, AccessShareLock);
+		return NULL;
+	}
 	facts = palloc0(sizeof(RelationFacts));
 	facts->relid = relid;
 	facts->name = relation_display_name(relid);
@@ -348,57 +391,25 @@ is_ours(Relation rel)
 }
 
 /*
- * See effects.h.  Sizes are physical blocks: pg_class.reltuples and relpages are -1,
- * 0 or stale when it matters most, and a partitioned parent has none of its
- * own.
- */
-void
-measure_relation(RelationFacts *facts)
-{
-	LOCKTAG		tag;
-	ListCell   *cell;
-
-	if (facts->measured)
-		return;
-	facts->measured = true;
-
-	SET_LOCKTAG_RELATION(tag, MyDatabaseId, facts->relid);
-	for (LOCKMODE mode = MaxLockMode; mode > NoLock; mode--)
-	{
-		if (compat_lock_held_by_me(&tag, mode))
-		{
-			facts->held_lockmode = Max(facts->held_lockmode, mode);
-			break;
-		}
-	}
-
-	if (facts->relkind != RELKIND_RELATION &&
-		facts->relkind != RELKIND_PARTITIONED_TABLE)
-		measure_storage(facts, facts->relid);
-	else
-	{
-		List	   *tree = lock_tree(facts->relid);
-
-		foreach(cell, tree)
-			measure_storage(facts, lfirst_oid(cell));
-		unlock_tree(tree);
-	}
-}
-
-/*
  * OIDs of a table and of all that inherit from it, with AccessShareLock on
  * each so that none goes away meanwhile; NIL if it is gone.  Let go of them by
- * unlock_tree().
+ * unlock_tree(), and do not change the list.
  */
 List *
 lock_tree(Oid relid)
 {
-	Relation	rel = try_relation_open(relid, AccessShareLock);
+	Relation	rel;
 	List	   *relids;
 	List	   *parents;
 	ListCell   *cell;
 	ListCell   *count;
 
+	if (kept_tree.relids != NIL && kept_tree.relid == relid)
+	{
+		kept_tree.users++;
+		return kept_tree.relids;
+	}
+	rel = try_relation_open(relid, AccessShareLock);
 	if (rel == NULL)
 		return NIL;
 	relids = find_all_inheritors(relid, AccessShareLock, &parents);
@@ -408,62 +419,57 @@ lock_tree(Oid relid)
 	forboth(cell, relids, count, parents)
 		for (int i = 1; i < lfirst_int(count); i++)
 		UnlockRelationOid(lfirst_oid(cell), AccessShareLock);
+
+	/* only one is kept: there is not room for the locks of many */
+	if (kept_tree.is_on && kept_tree.users == 0)
+	{
+		unlock_relations(kept_tree.relids);
+		kept_tree.relid = relid;
+		kept_tree.relids = relids;
+		kept_tree.users = 1;
+	}
 	return relids;
+}
+
+/*
+ * The same without waiting: *busy becomes a list of those that others have
+ * locked, which are not in the result.
+ */
+List *
+lock_free_tree(Oid relid, List **busy)
+{
+	List	   *free = NIL;
+	ListCell   *cell;
+
+	*busy = NIL;
+	if (kept_tree.relids != NIL && kept_tree.relid == relid)
+		return lock_tree(relid);
+	foreach(cell, find_all_inheritors(relid, NoLock, NULL))
+	{
+		if (ConditionalLockRelationOid(lfirst_oid(cell), AccessShareLock))
+			free = lappend_oid(free, lfirst_oid(cell));
+		else
+			*busy = lappend_oid(*busy, lfirst_oid(cell));
+	}
+	return free;
 }
 
 void
 unlock_tree(List *relids)
 {
+	if (relids != NIL && relids == kept_tree.relids)
+		kept_tree.users--;
+	else
+		unlock_relations(relids);
+}
+
+static void
+unlock_relations(List *relids)
+{
 	ListCell   *cell;
 
 	foreach(cell, relids)
 		UnlockRelationOid(lfirst_oid(cell), AccessShareLock);
-}
-
-/* Add one relation with its TOAST table and indexes. */
-static void
-measure_storage(RelationFacts *facts, Oid relid)
-{
-	Relation	rel = try_relation_open(relid, AccessShareLock);
-	ListCell   *cell;
-
-	if (rel == NULL)
-		return;
-
-	/* the block of a sequence is not data that anybody would miss */
-	if (RELKIND_HAS_STORAGE(rel->rd_rel->relkind) &&
-		rel->rd_rel->relkind != RELKIND_SEQUENCE)
-	{
-		Oid			toast = rel->rd_rel->reltoastrelid;
-
-		facts->table_bytes +=
-			(uint64) RelationGetNumberOfBlocks(rel) * BLCKSZ;
-
-		/* a new parent does not make new what was put below it */
-		if (rel->rd_createSubid == InvalidSubTransactionId &&
-			!relation_is_remembered(relid))
-			facts->is_new = false;
-		if (OidIsValid(toast))
-		{
-			Relation	toast_rel = relation_open(toast, AccessShareLock);
-
-			facts->table_bytes +=
-				(uint64) RelationGetNumberOfBlocks(toast_rel) * BLCKSZ;
-			relation_close(toast_rel, AccessShareLock);
-		}
-		foreach(cell, RelationGetIndexList(rel))
-		{
-			Relation	index = relation_open(lfirst_oid(cell),
-											  AccessShareLock);
-
-			facts->index_bytes +=
-				(uint64) RelationGetNumberOfBlocks(index) * BLCKSZ;
-			relation_close(index, AccessShareLock);
-		}
-	}
-	relation_close(rel, AccessShareLock);
-	if (relid == facts->relid)
-		facts->own_bytes = facts->table_bytes;
 }
 
 /*
@@ -509,8 +515,25 @@ add_lock(EffectContext *context, RelationFacts *relation, LOCKMODE lockmode,
 void
 add_lock_on(EffectContext *context, Oid relid, LOCKMODE lockmode)
 {
-	if (OidIsValid(relid))
+	if (OidIsValid(relid) && !is_locked_below(relid, lockmode, context))
 		add_lock(context, relation_facts(relid, context), lockmode, false);
+}
+
+/* Whether an effect locks the whole tree that a relation is in. */
+static bool
+is_locked_below(Oid relid, LOCKMODE lockmode, const EffectContext *context)
+{
+	ListCell   *cell;
+
+	foreach(cell, context->relations)
+	{
+		const RelationFacts *facts = lfirst(cell);
+
+		if (facts->lockmode_below >= lockmode && facts->relid != relid &&
+			is_measured(facts, relid))
+			return true;
+	}
+	return false;
 }
 
 /*
@@ -521,6 +544,7 @@ add_lock_on(EffectContext *context, Oid relid, LOCKMODE lockmode)
 List *
 tables_reached(Oid relid, TreePredicate stops, void *arg)
 {
+	bool		one_parent = get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE;
 	List	   *reached = NIL;
 	List	   *level = list_make1_oid(relid);
 
@@ -535,11 +559,56 @@ tables_reached(Oid relid, TreePredicate stops, void *arg)
 															 NoLock);
 			ListCell   *inner;
 
-			reached = list_concat_unique_oid(reached, children);
+			reached = one_parent ? list_concat(reached, children) :
+				list_concat_unique_oid(reached, children);
 			foreach(inner, children)
 			{
 				if (!stops(lfirst_oid(inner), arg))
 					next = lappend_oid(next, lfirst_oid(inner));
+			}
+		}
+		level = next;
+	}
+	return reached;
+}
+
+/*
+ * The tables that a command reaches which takes something from a table and,
+ * with it, from those that have it from there alone: sources() tells from how
+ * many parents a table has it, 0 if it has it of its own too.  *lost becomes
+ * the list of those that lose it.  ATExecDropColumn() goes the same way.
+ */
+List *
+tables_let_go(Oid relid, SourceCount sources, void *arg, List **lost)
+{
+	List	   *reached = NIL;
+	List	   *visits = NIL;	/* a table as often as it was come by */
+	List	   *level = list_make1_oid(relid);
+
+	*lost = NIL;
+	while (level != NIL)
+	{
+		List	   *next = NIL;
+		ListCell   *cell;
+
+		foreach(cell, level)
+		{
+			ListCell   *inner;
+
+			foreach(inner, find_inheritance_children(lfirst_oid(cell), NoLock))
+			{
+				Oid			child = lfirst_oid(inner);
+				int			count = 0;
+				ListCell   *visit;
+
+				reached = list_append_unique_oid(reached, child);
+				visits = lappend_oid(visits, child);
+				foreach(visit, visits)
+					count += lfirst_oid(visit) == child;
+				if (count != sources(child, arg))
+					continue;
+				*lost = lappend_oid(*lost, child);
+				next = lappend_oid(next, child);
 			}
 		}
 		level = next;
@@ -582,10 +651,10 @@ set_work(Effect *effect, EffectWork work, const char *reason)
 		effect->lockmode_below == NoLock)
 		effect->alone = true;
 	if (!effect->alone)
-		effect->spared_bytes = bytes_of_tables(effect->spared);
+		effect->spared_bytes = measured_bytes(effect->relation, effect->spared);
 	effect->size_bytes = effect_table_bytes(effect);
 	if (work == WORK_REWRITE)
-		effect->size_bytes += effect->relation->index_bytes;
+		effect->size_bytes += measure_indexes(effect->relation);
 }
 
 void
@@ -608,19 +677,7 @@ effect_table_bytes(const Effect *effect)
 	uint64		bytes = effect->alone ? effect->relation->own_bytes :
 	effect->relation->table_bytes;
 
-	/* tables grow meanwhile */
 	return bytes - Min(bytes, effect->spared_bytes);
-}
-
-static uint64
-bytes_of_tables(List *relids)
-{
-	RelationFacts facts = {0};
-	ListCell   *cell;
-
-	foreach(cell, relids)
-		measure_storage(&facts, lfirst_oid(cell));
-	return facts.table_bytes;
 }
 
 char *

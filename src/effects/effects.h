@@ -90,6 +90,7 @@ typedef enum EffectCause
 
 struct Overlay;
 struct OverlayRelation;
+struct TableSize;
 
 /*
  * Facts about one relation a statement touches, read once per statement.
@@ -107,8 +108,11 @@ typedef struct RelationFacts
 								 * never judged */
 	bool		measured;		/* the fields below are filled in */
 	uint64		table_bytes;	/* main forks and TOAST, whole partition tree */
-	uint64		index_bytes;	/* all indexes, whole partition tree */
 	uint64		own_bytes;		/* of table_bytes, what is not of children */
+	struct TableSize *tables;	/* the same of each table, by OID */
+	int			table_count;
+	bool		indexes_measured;
+	uint64		index_bytes;	/* all indexes, whole partition tree */
 	LOCKMODE	held_lockmode;	/* strongest lock this transaction holds */
 	LOCKMODE	lockmode;		/* strongest of the effects so far */
 	LOCKMODE	lockmode_below; /* the same for all tables below */
@@ -151,6 +155,8 @@ typedef struct EffectContext
 	List	   *dropped;		/* of ObjectAddress: what goes though it is
 								 * not named, nor a part of what is */
 	List	   *made;			/* names that CREATE SCHEMA makes */
+	bool		nowait;			/* NOWAIT, SKIP LOCKED: leave out what others
+								 * have locked */
 	List	   *relations;		/* of RelationFacts */
 } EffectContext;
 

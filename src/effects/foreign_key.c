@@ -20,11 +20,13 @@
 #include "common/compat.h"
 #include "effects/describe.h"
 #include "utils/array.h"
+#include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
+static List *foreign_keys_of(Oid relid);
 static const ForeignKey *equal_foreign_key(Oid relid, Oid table,
 										   const ForeignKey *wanted);
 static AttrNumber array_attnum(const ArrayType *array, int index);
@@ -32,12 +34,9 @@ static ArrayType *array_of_columns(Oid relid, List *names);
 static ArrayType *array_of_primary_key(Oid relid);
 static ForeignKey *make_foreign_key(Relation catalog, HeapTuple tuple);
 
-/*
- * The foreign keys of a table, and with "referencing" also those of others
- * that refer to it, as a list of ForeignKey in the current memory context.
- */
-List *
-foreign_keys_of(Oid relid, bool referencing)
+/* The foreign keys of a table, as a list of ForeignKey. */
+static List *
+foreign_keys_of(Oid relid)
 {
 	Relation	catalog = table_open(ConstraintRelationId, AccessShareLock);
 	SysScanDesc scan;
@@ -45,20 +44,48 @@ foreign_keys_of(Oid relid, bool referencing)
 	ScanKeyData key;
 	List	   *keys = NIL;
 
-	/*
-	 * pg_constraint has no index on confrelid: read all of it then, as
-	 * heap_truncate_find_FKs() does.
-	 */
 	ScanKeyInit(&key, Anum_pg_constraint_conrelid, BTEqualStrategyNumber,
 				F_OIDEQ, ObjectIdGetDatum(relid));
-	scan = systable_beginscan(catalog, ConstraintRelidTypidNameIndexId,
-							  !referencing, NULL, referencing ? 0 : 1, &key);
+	scan = systable_beginscan(catalog, ConstraintRelidTypidNameIndexId, true,
+							  NULL, 1, &key);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		if (((Form_pg_constraint) GETSTRUCT(tuple))->contype ==
+			CONSTRAINT_FOREIGN)
+			keys = lappend(keys, make_foreign_key(catalog, tuple));
+	}
+	systable_endscan(scan);
+	table_close(catalog, AccessShareLock);
+	return keys;
+}
+
+/*
+ * The foreign keys of some tables, and those of others that refer to them, as
+ * a list of ForeignKey in the current memory context.  pg_constraint has no
+ * index on confrelid: read all of it, as heap_truncate_find_FKs() does.
+ */
+List *
+foreign_keys_around(List *relids)
+{
+	Relation	catalog = table_open(ConstraintRelationId, AccessShareLock);
+	int			count = list_length(relids);
+	Oid		   *sorted = palloc(count * sizeof(Oid));
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	ListCell   *cell;
+	List	   *keys = NIL;
+
+	foreach(cell, relids)
+		sorted[foreach_current_index(cell)] = lfirst_oid(cell);
+	qsort(sorted, count, sizeof(Oid), oid_cmp);
+	scan = systable_beginscan(catalog, InvalidOid, false, NULL, 0, NULL);
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
 		Form_pg_constraint form = (Form_pg_constraint) GETSTRUCT(tuple);
 
 		if (form->contype == CONSTRAINT_FOREIGN &&
-			(form->conrelid == relid || form->confrelid == relid))
+			(bsearch(&form->conrelid, sorted, count, sizeof(Oid), oid_cmp) ||
+			 bsearch(&form->confrelid, sorted, count, sizeof(Oid), oid_cmp)))
 			keys = lappend(keys, make_foreign_key(catalog, tuple));
 	}
 	systable_endscan(scan);
@@ -79,7 +106,7 @@ make_foreign_key(Relation catalog, HeapTuple tuple)
 	key->referencing = form->conrelid;
 	key->referenced = form->confrelid;
 	key->is_valid = form->convalidated;
-	key->is_enforced = compat_key_is_enforced(form);
+	key->is_enforced = compat_constraint_row_is_enforced(form);
 	key->is_deferrable = form->condeferrable;
 	key->is_deferred = form->condeferred;
 	key->match_type = form->confmatchtype;
@@ -175,7 +202,7 @@ foreign_keys_below(Oid oid)
 void
 add_cloned_foreign_keys(Oid parent, Oid partition, EffectContext *context)
 {
-	List	   *keys = foreign_keys_of(parent, true);
+	List	   *keys = foreign_keys_around(list_make1_oid(parent));
 	ListCell   *cell;
 
 	foreach(cell, keys)
@@ -257,7 +284,7 @@ equal_foreign_key(Oid relid, Oid table, const ForeignKey *wanted)
 {
 	ListCell   *cell;
 
-	foreach(cell, foreign_keys_of(relid, false))
+	foreach(cell, foreign_keys_of(relid))
 	{
 		const ForeignKey *key = lfirst(cell);
 		int			count = ARR_DIMS(key->columns)[0];

@@ -32,8 +32,8 @@ static void add_index_locks(ReindexStmt *stmt, Oid table,
 							EffectContext *context);
 static void describe_reindex_scope(Oid schema, bool concurrent,
 								   EffectContext *context);
-static bool has_nothing_to_rebuild(Oid relid, void *arg);
-static bool has_nothing_to_rebuild_concurrently(Oid relid, void *arg);
+static bool has_nothing_to_rebuild(Oid relid, void *parts);
+static bool has_nothing_to_rebuild_concurrently(Oid relid, void *parts);
 static bool table_has_indexes(Oid relid, bool concurrent);
 static bool has_indexes(RelationFacts *relation, bool concurrent);
 static bool reindex_is_concurrent(ReindexStmt *stmt);
@@ -167,11 +167,11 @@ describe_reindex(Node *statement, EffectContext *context)
 	switch (stmt->kind)
 	{
 		case REINDEX_OBJECT_INDEX:
-			relation = table_of_index(stmt->relation, PERMISSION_ANYBODY,
+			relation = table_of_index(stmt->relation, PERMISSION_MAINTAIN,
 									  context);
 			break;
 		case REINDEX_OBJECT_TABLE:
-			relation = target_relation(stmt->relation, PERMISSION_ANYBODY,
+			relation = target_relation(stmt->relation, PERMISSION_MAINTAIN,
 									   context);
 			break;
 		case REINDEX_OBJECT_SCHEMA:
@@ -194,29 +194,33 @@ describe_reindex(Node *statement, EffectContext *context)
 	if (!concurrent && OidIsValid(relation->relid))
 		add_index_locks(stmt, relation->relid, context);
 	if (context->overlay == NULL && relation->relkind == RELKIND_PARTITIONED_TABLE)
+	{
+		List	   *parts = NIL;
+
+		if (stmt->kind == REINDEX_OBJECT_INDEX)
+			parts = find_all_inheritors(RangeVarGetRelid(stmt->relation,
+														 NoLock, true),
+										NoLock, NULL);
 		effect->spared = tables_that(relation->relid, concurrent ?
 									 has_nothing_to_rebuild_concurrently :
-									 has_nothing_to_rebuild, stmt);
+									 has_nothing_to_rebuild, parts);
+	}
 	if (stmt->kind == REINDEX_OBJECT_INDEX ||
 		has_indexes(relation, concurrent))
 		set_work(effect, WORK_INDEX_REBUILD, NULL);
 }
 
-/* A partition without indexes, or without the part of the one named. */
+/* A partition without indexes, or without a part of the one named. */
 static bool
-has_nothing_to_rebuild(Oid relid, void *arg)
+has_nothing_to_rebuild(Oid relid, void *parts)
 {
-	ReindexStmt *stmt = arg;
 	Relation	rel;
-	List	   *wanted = NIL;
+	List	   *wanted = parts;
 	bool		found = false;
 	ListCell   *cell;
 
 	if (get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE)
 		return false;
-	if (stmt->kind == REINDEX_OBJECT_INDEX)
-		wanted = find_all_inheritors(RangeVarGetRelid(stmt->relation, NoLock,
-													  true), NoLock, NULL);
 	rel = try_relation_open(relid, AccessShareLock);
 	if (rel == NULL)
 		return true;
@@ -228,9 +232,9 @@ has_nothing_to_rebuild(Oid relid, void *arg)
 }
 
 static bool
-has_nothing_to_rebuild_concurrently(Oid relid, void *arg)
+has_nothing_to_rebuild_concurrently(Oid relid, void *parts)
 {
-	return has_nothing_to_rebuild(relid, arg) ||
+	return has_nothing_to_rebuild(relid, parts) ||
 		!table_has_indexes(relid, true);
 }
 

@@ -30,6 +30,16 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
+/* Who and where the session was before it became a table's owner. */
+typedef struct OwnerContext
+{
+	Oid			user;
+	int			context;
+	int			nest_level;
+} OwnerContext;
+
+static void become_owner(Relation rel, OwnerContext *saved);
+static void end_owner(const OwnerContext *saved);
 static WantedIndex *make_wanted_index(IndexStmt *stmt, Relation rel);
 static List *simplified_predicate(Node *predicate);
 static bool add_wanted_column(WantedIndex *wanted, IndexElem *element,
@@ -47,8 +57,11 @@ wanted_index_of(Relation index)
 {
 	WantedIndex *wanted = palloc0(sizeof(WantedIndex));
 	int			nkeys = index->rd_index->indnkeyatts;
+	OwnerContext saved;
 
+	become_owner(index, &saved);
 	wanted->info = BuildIndexInfo(index);
+	end_owner(&saved);
 	memcpy(wanted->collations, index->rd_indcollation, nkeys * sizeof(Oid));
 	memcpy(wanted->opfamilies, index->rd_opfamily, nkeys * sizeof(Oid));
 	wanted->is_constraint =
@@ -70,22 +83,36 @@ wanted_index_of_statement(IndexStmt *stmt, Relation rel,
 						  const char *source_text)
 {
 	WantedIndex *wanted;
-	Oid			save_user;
-	int			save_context;
-	int			save_nest_level;
+	OwnerContext saved;
 
 	if (!stmt->transformed)
 		stmt = transformIndexStmt(RelationGetRelid(rel), copyObject(stmt),
 								  source_text);
-	save_nest_level = NewGUCNestLevel();
-	GetUserIdAndSecContext(&save_user, &save_context);
-	SetUserIdAndSecContext(rel->rd_rel->relowner,
-						   save_context | SECURITY_RESTRICTED_OPERATION);
-	compat_restrict_search_path();
+	become_owner(rel, &saved);
 	wanted = make_wanted_index(stmt, rel);
-	AtEOXact_GUC(false, save_nest_level);
-	SetUserIdAndSecContext(save_user, save_context);
+	end_owner(&saved);
 	return wanted;
+}
+
+/*
+ * Expressions of an index are simplified by calling immutable functions in
+ * them, which are those of the table's owner.  An error ends this as well.
+ */
+static void
+become_owner(Relation rel, OwnerContext *saved)
+{
+	saved->nest_level = NewGUCNestLevel();
+	GetUserIdAndSecContext(&saved->user, &saved->context);
+	SetUserIdAndSecContext(rel->rd_rel->relowner,
+						   saved->context | SECURITY_RESTRICTED_OPERATION);
+	compat_restrict_search_path();
+}
+
+static void
+end_owner(const OwnerContext *saved)
+{
+	AtEOXact_GUC(false, saved->nest_level);
+	SetUserIdAndSecContext(saved->user, saved->context);
 }
 
 static WantedIndex *
@@ -252,11 +279,13 @@ has_wanted_index(Oid relid, Oid table, const WantedIndex *wanted)
 	if (rel != NULL && table_rel != NULL)
 	{
 		AttrMap    *map;
+		OwnerContext saved;
 		ListCell   *cell;
 
 		map = build_attrmap_by_name(RelationGetDescr(rel),
 									RelationGetDescr(table_rel)
 									COMPAT_ATTRMAP_MISSING_OK);
+		become_owner(rel, &saved);
 		foreach(cell, RelationGetIndexList(rel))
 		{
 			Relation	index = relation_open(lfirst_oid(cell),
@@ -272,6 +301,7 @@ has_wanted_index(Oid relid, Oid table, const WantedIndex *wanted)
 			}
 			relation_close(index, AccessShareLock);
 		}
+		end_owner(&saved);
 		free_attrmap(map);
 	}
 	if (table_rel != NULL)

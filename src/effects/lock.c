@@ -26,7 +26,6 @@ typedef struct ViewLocks
 	List	   *views;			/* OIDs of those seen */
 } ViewLocks;
 
-static bool would_wait(RangeVar *name);
 static void lock_view(Oid view, ViewLocks *locks);
 static bool lock_relations_of_query(Node *node, void *arg);
 
@@ -43,9 +42,8 @@ describe_lock(Node *statement, EffectContext *context)
 		RelationFacts *facts;
 		ViewLocks	locks = {context, stmt->mode, NIL};
 
-		if (stmt->nowait && would_wait(name))
-			continue;
-		facts = target_relation(name, PERMISSION_ANYBODY, context);
+		context->nowait = stmt->nowait;
+		facts = target_relation(name, PERMISSION_LOCK, context);
 		if (facts == NULL)
 			continue;
 		add_lock(context, facts, stmt->mode,
@@ -53,20 +51,6 @@ describe_lock(Node *statement, EffectContext *context)
 		if (facts->relkind == RELKIND_VIEW && OidIsValid(facts->relid))
 			lock_view(facts->relid, &locks);
 	}
-}
-
-/* Looking at it must not wait either; then the statement fails. */
-static bool
-would_wait(RangeVar *name)
-{
-	Oid			relid = RangeVarGetRelid(name, NoLock, true);
-
-	if (!OidIsValid(relid))
-		return false;
-	if (!ConditionalLockRelationOid(relid, AccessShareLock))
-		return true;
-	UnlockRelationOid(relid, AccessShareLock);
-	return false;
 }
 
 static void
@@ -77,9 +61,14 @@ lock_view(Oid view, ViewLocks *locks)
 	if (list_member_oid(locks->views, view))
 		return;
 	locks->views = lappend_oid(locks->views, view);
-	rel = try_relation_open(view, AccessShareLock);
-	if (rel == NULL)
+	if (!ConditionalLockRelationOid(view, AccessShareLock))
 		return;
+	rel = try_relation_open(view, NoLock);
+	if (rel == NULL)
+	{
+		UnlockRelationOid(view, AccessShareLock);
+		return;
+	}
 	(void) lock_relations_of_query((Node *) copyObject(get_view_query(rel)),
 								   locks);
 	relation_close(rel, AccessShareLock);

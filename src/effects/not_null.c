@@ -13,6 +13,7 @@
 
 #include "access/htup_details.h"
 #include "access/relation.h"
+#include "access/sysattr.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_inherits.h"
@@ -29,9 +30,8 @@
 typedef struct ColumnProof
 {
 	const char *column;
-	List	   *dropped;		/* names of constraints that do not count */
+	LostProofs	lost;
 	bool		is_added;		/* by the same statement */
-	bool		is_dropped;		/* what made it NOT NULL is */
 	EffectContext *context;
 } ColumnProof;
 
@@ -45,7 +45,8 @@ static bool has_not_null_constraint(Oid relid, void *column);
 static bool has_valid_constraint(Oid relid, void *column);
 static bool column_is_proven(Oid relid, void *arg);
 static bool proven_in_relation(Oid relid, const ColumnProof *proof);
-static List *constraints_dropped(AlterTableStmt *stmt);
+static List *names_dropped(AlterTableStmt *stmt, AlterTableType subtype);
+static bool names_column(Node *expression, Relation rel, List *columns);
 static bool column_is_not_null(Relation rel, Form_pg_attribute attribute,
 							   const OverlayRelation *overlay);
 
@@ -105,7 +106,7 @@ describe_new_constraint(AlterContext *alter, Effect *effect,
 								   tables_that(alter->relation->relid,
 											   is_not_table,
 											   &alter->relation->relid));
-	else if (COMPAT_NOT_NULL_NOT_VALID && !proof.is_dropped)
+	else if (COMPAT_NOT_NULL_NOT_VALID && proof.lost.nullable == NULL)
 		effect->spared =
 			list_concat_unique_oid(effect->spared,
 								   tables_that(alter->relation->relid,
@@ -212,7 +213,7 @@ not_null_is_proven(AlterContext *alter, const char *column)
 	init_proof(&proof, alter, column);
 	if (overlay != NULL)
 	{
-		if (overlay_proves_not_null(overlay, column, proof.dropped))
+		if (overlay_proves_not_null(overlay, column, proof.lost.constraints))
 			return true;
 		entry = overlay_find_column(overlay, column);
 	}
@@ -234,11 +235,11 @@ not_null_is_proven(AlterContext *alter, const char *column)
 }
 
 /*
- * Names of constraints that the statement drops.  PostgreSQL drops before it
- * looks for a proof, in whatever order the sub-commands are written.
+ * What sub-commands of that kind name.  PostgreSQL drops before it looks for a
+ * proof, in whatever order the sub-commands are written.
  */
 static List *
-constraints_dropped(AlterTableStmt *stmt)
+names_dropped(AlterTableStmt *stmt, AlterTableType subtype)
 {
 	List	   *names = NIL;
 	ListCell   *cell;
@@ -247,7 +248,7 @@ constraints_dropped(AlterTableStmt *stmt)
 	{
 		AlterTableCmd *command = lfirst_node(AlterTableCmd, cell);
 
-		if (command->subtype == AT_DropConstraint && command->name != NULL)
+		if (command->subtype == subtype && command->name != NULL)
 			names = lappend(names, command->name);
 	}
 	return names;
@@ -257,9 +258,12 @@ static void
 init_proof(ColumnProof *proof, AlterContext *alter, const char *column)
 {
 	proof->column = column;
-	proof->dropped = constraints_dropped(alter->statement);
+	proof->lost.constraints = names_dropped(alter->statement,
+											AT_DropConstraint);
+	proof->lost.columns = names_dropped(alter->statement, AT_DropColumn);
+	proof->lost.nullable = statement_drops_not_null(alter, column) ? column :
+		NULL;
 	proof->is_added = statement_adds_column(alter->statement, column);
-	proof->is_dropped = statement_drops_not_null(alter, column);
 	proof->context = alter->effects;
 }
 
@@ -327,14 +331,33 @@ proven_in_relation(Oid relid, const ColumnProof *proof)
 		test->nulltesttype = IS_NOT_NULL;
 		test->argisrow = false;
 		test->location = -1;
-		proven = (!proof->is_dropped &&
+		proven = (proof->lost.nullable == NULL &&
 				  column_is_not_null(rel, attribute, overlay)) ||
-			constraints_imply(rel, list_make1(test), proof->dropped,
-							  proof->is_dropped ? attnum : InvalidAttrNumber,
-							  overlay);
+			constraints_imply(rel, list_make1(test), &proof->lost, overlay);
 	}
 	relation_close(rel, AccessShareLock);
 	return proven;
+}
+
+static bool
+names_column(Node *expression, Relation rel, List *columns)
+{
+	Bitmapset  *attnums = NULL;
+	ListCell   *cell;
+
+	if (columns == NIL)
+		return false;
+	pull_varattnos(expression, 1, &attnums);
+	foreach(cell, columns)
+	{
+		AttrNumber	attnum = get_attnum(RelationGetRelid(rel), lfirst(cell));
+
+		if (attnum != InvalidAttrNumber &&
+			bms_is_member(attnum - FirstLowInvalidHeapAttributeNumber,
+						  attnums))
+			return true;
+	}
+	return false;
 }
 
 static bool
@@ -354,13 +377,12 @@ column_is_not_null(Relation rel, Form_pg_attribute attribute,
  * True if the valid CHECK and NOT NULL constraints of a relation imply the
  * conditions, so that PostgreSQL does not read it: the proof that
  * ConstraintImpliedByRelConstraint() (static in tablecmds.c, alike in 15-19)
- * makes.  dropped names constraints that do not count, and nullable a column
- * that will not be NOT NULL any more, if any; overlay has constraints that
+ * makes.  lost says what does not count, or is NULL; overlay has constraints that
  * a checked script added, or is NULL.  The caller holds a lock on rel.
  */
 bool
-constraints_imply(Relation rel, List *conditions, List *dropped,
-				  AttrNumber nullable, const OverlayRelation *overlay)
+constraints_imply(Relation rel, List *conditions, const LostProofs *lost,
+				  const OverlayRelation *overlay)
 {
 	TupleConstr *constr = RelationGetDescr(rel)->constr;
 	List	   *known = NIL;
@@ -373,7 +395,9 @@ constraints_imply(Relation rel, List *conditions, List *dropped,
 		Form_pg_attribute attribute = TupleDescAttr(RelationGetDescr(rel), i);
 		NullTest   *test;
 
-		if (attribute->attisdropped || attribute->attnum == nullable ||
+		if (attribute->attisdropped ||
+			(lost != NULL && lost->nullable != NULL &&
+			 strcmp(NameStr(attribute->attname), lost->nullable) == 0) ||
 			!column_is_not_null(rel, attribute, overlay))
 			continue;
 		test = makeNode(NullTest);
@@ -392,13 +416,18 @@ constraints_imply(Relation rel, List *conditions, List *dropped,
 		if (!overlay_check_is_valid(overlay, constr->check[i].ccname,
 									constr->check[i].ccvalid) ||
 			!compat_check_is_enforced(&constr->check[i]) ||
-			name_is_listed(dropped, constr->check[i].ccname))
+			(lost != NULL &&
+			 name_is_listed(lost->constraints, constr->check[i].ccname)))
 			continue;
 		expression = stringToNode(constr->check[i].ccbin);
+		if (lost != NULL && names_column(expression, rel, lost->columns))
+			continue;			/* goes with the column */
 		expression = eval_const_expressions(NULL, expression);
 		expression = (Node *) canonicalize_qual((Expr *) expression, true);
 		known = list_concat(known, make_ands_implicit((Expr *) expression));
 	}
-	known = list_concat(known, overlay_check_conditions(overlay, rel, dropped));
+	known = list_concat(known,
+						overlay_check_conditions(overlay, rel, lost ?
+												 lost->constraints : NIL));
 	return predicate_implied_by(conditions, known, true);
 }

@@ -48,6 +48,7 @@ static void describe_default_partition(EffectContext *context,
 static void describe_missing_indexes(AlterContext *alter, Relation parent,
 									 RelationFacts *partition);
 static void describe_detached_keys(Oid partition, EffectContext *context);
+static bool relation_is_there(const RangeVar *name);
 static void describe_create_foreign_keys(CreateStmt *stmt,
 										 EffectContext *context);
 static void describe_referenced_table(Constraint *constraint,
@@ -242,7 +243,7 @@ bound_is_implied(Oid relid, void *arg)
 		return true;
 	condition = map_partition_varattnos(wanted->condition, 1, rel,
 										wanted->parent);
-	is_implied = constraints_imply(rel, condition, NIL, InvalidAttrNumber,
+	is_implied = constraints_imply(rel, condition, NULL,
 								   overlay_of(relid, wanted->context));
 	relation_close(rel, AccessShareLock);
 	return is_implied;
@@ -318,7 +319,7 @@ describe_detach_partition(AlterContext *alter)
 static void
 describe_detached_keys(Oid partition, EffectContext *context)
 {
-	List	   *keys = foreign_keys_of(partition, true);
+	List	   *keys = foreign_keys_around(list_make1_oid(partition));
 	ListCell   *cell;
 
 	foreach(cell, keys)
@@ -357,8 +358,8 @@ describe_create_table(Node *statement, EffectContext *context)
 	CreateStmt *stmt = (CreateStmt *) statement;
 	ListCell   *cell;
 
-	if (stmt->if_not_exists && context->overlay == NULL &&
-		OidIsValid(RangeVarGetRelid(stmt->relation, NoLock, true)))
+	/* with or without IF NOT EXISTS: PostgreSQL looks at nothing else then */
+	if (context->overlay == NULL && relation_is_there(stmt->relation))
 		return;
 
 	foreach(cell, stmt->inhRelations)
@@ -391,6 +392,27 @@ describe_create_table(Node *statement, EffectContext *context)
 		}
 	}
 	describe_create_foreign_keys(stmt, context);
+}
+
+/* In the schema where it would be made, not just somewhere on the path. */
+static bool
+relation_is_there(const RangeVar *name)
+{
+	Oid			schema = InvalidOid;
+
+	if (name->relpersistence == RELPERSISTENCE_TEMP)
+		return false;
+	if (name->schemaname != NULL)
+		schema = get_namespace_oid(name->schemaname, true);
+	else
+	{
+		List	   *path = fetch_search_path(false);
+
+		if (path != NIL)
+			schema = linitial_oid(path);
+	}
+	return OidIsValid(schema) &&
+		OidIsValid(get_relname_relid(name->relname, schema));
 }
 
 static void

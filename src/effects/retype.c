@@ -63,8 +63,11 @@ static bool operator_class_survives(Relation index, int key, Oid old_type,
 static void describe_retyped_constraints(AlterContext *alter,
 										 RetypedColumn *column, bool rewrite);
 static bool checks_survive_type(Oid relid, void *arg);
-static void describe_retyped_keys(AlterContext *alter, Oid relid,
-								  const char *column, Oid type, bool rewrite);
+static bool has_checks(Oid relid);
+static void describe_keys_of_tree(AlterContext *alter,
+								  const RetypedColumn *column, bool rewrite);
+static void describe_retyped_keys(AlterContext *alter, Oid relid, List *keys,
+								  const RetypedColumn *column, bool rewrite);
 static void describe_rebuilt_elsewhere(AlterContext *alter,
 									   AttrNumber attnum);
 static Oid	table_of_check(Oid constraint, EffectWork *work);
@@ -199,8 +202,12 @@ indexes_survive_type(Oid relid, void *arg)
 	attnum = get_attnum(relid, column->name);
 	foreach(cell, attnum > 0 ? RelationGetIndexList(rel) : NIL)
 	{
-		Relation	index = relation_open(lfirst_oid(cell), AccessShareLock);
+		Relation	index;
+		bool		has_expressions;
 
+		if (!index_may_use(lfirst_oid(cell), attnum, &has_expressions))
+			continue;
+		index = relation_open(lfirst_oid(cell), AccessShareLock);
 		if (!index_survives_type(index, attnum, column->old_type,
 								 column->type, column->collation))
 		{
@@ -216,6 +223,30 @@ indexes_survive_type(Oid relid, void *arg)
 	}
 	relation_close(rel, AccessShareLock);
 	return all_survive;
+}
+
+/*
+ * Whether an index has a column, or an expression or predicate that may use
+ * it.  Takes less time than to open the index.
+ */
+bool
+index_may_use(Oid index, AttrNumber attnum, bool *has_expressions)
+{
+	HeapTuple	tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(index));
+	Form_pg_index form;
+	bool		may_use;
+
+	*has_expressions = false;
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	form = (Form_pg_index) GETSTRUCT(tuple);
+	*has_expressions = !heap_attisnull(tuple, Anum_pg_index_indexprs, NULL);
+	may_use = *has_expressions ||
+		!heap_attisnull(tuple, Anum_pg_index_indpred, NULL);
+	for (int i = 0; i < form->indnatts; i++)
+		may_use |= form->indkey.values[i] == attnum;
+	ReleaseSysCache(tuple);
+	return may_use;
 }
 
 /*
@@ -293,8 +324,6 @@ describe_retyped_constraints(AlterContext *alter, RetypedColumn *column,
 {
 	Effect	   *effect;
 	List	   *spared;
-	List	   *tree;
-	ListCell   *cell;
 
 	spared = tables_that(alter->relation->relid, checks_survive_type, column);
 	if (column->check != NULL)
@@ -306,11 +335,7 @@ describe_retyped_constraints(AlterContext *alter, RetypedColumn *column,
 				 psprintf("constraint %s is checked again",
 						  quote_identifier(column->check)));
 	}
-	tree = lock_tree(alter->relation->relid);
-	foreach(cell, tree)
-		describe_retyped_keys(alter, lfirst_oid(cell), column->name,
-							  column->type, rewrite);
-	unlock_tree(tree);
+	describe_keys_of_tree(alter, column, rewrite);
 }
 
 /* Whether a table has no CHECK on the column that must be checked again. */
@@ -318,13 +343,16 @@ static bool
 checks_survive_type(Oid relid, void *arg)
 {
 	RetypedColumn *column = arg;
-	Relation	catalog = table_open(ConstraintRelationId, AccessShareLock);
+	Relation	catalog;
 	AttrNumber	attnum = get_attnum(relid, column->name);
 	bool		survive = true;
 	ScanKeyData key;
 	SysScanDesc scan;
 	HeapTuple	tuple;
 
+	if (!has_checks(relid))
+		return true;
+	catalog = table_open(ConstraintRelationId, AccessShareLock);
 	ScanKeyInit(&key, Anum_pg_constraint_conrelid, BTEqualStrategyNumber,
 				F_OIDEQ, ObjectIdGetDatum(relid));
 	scan = systable_beginscan(catalog, ConstraintRelidTypidNameIndexId, true,
@@ -345,15 +373,54 @@ checks_survive_type(Oid relid, void *arg)
 	return survive;
 }
 
-/* The foreign keys of one table in which the column takes part. */
-static void
-describe_retyped_keys(AlterContext *alter, Oid relid, const char *column,
-					  Oid type, bool rewrite)
+static bool
+has_checks(Oid relid)
 {
-	AttrNumber	attnum = get_attnum(relid, column);
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	bool		found;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	found = ((Form_pg_class) GETSTRUCT(tuple))->relchecks > 0;
+	ReleaseSysCache(tuple);
+	return found;
+}
+
+/* As if the column's values changed. */
+void
+describe_keys_of_column(AlterContext *alter)
+{
+	RetypedColumn column = {alter->command->name};
+
+	describe_keys_of_tree(alter, &column, true);
+}
+
+static void
+describe_keys_of_tree(AlterContext *alter, const RetypedColumn *column,
+					  bool rewrite)
+{
+	List	   *tree = lock_tree(alter->relation->relid);
+	List	   *keys = foreign_keys_around(tree);
 	ListCell   *cell;
 
-	foreach(cell, foreign_keys_of(relid, true))
+	if (keys != NIL)
+	{
+		foreach(cell, tree)
+			describe_retyped_keys(alter, lfirst_oid(cell), keys, column,
+								  rewrite);
+	}
+	unlock_tree(tree);
+}
+
+/* Those foreign keys of one table in which the column takes part. */
+static void
+describe_retyped_keys(AlterContext *alter, Oid relid, List *keys,
+					  const RetypedColumn *column, bool rewrite)
+{
+	AttrNumber	attnum = get_attnum(relid, column->name);
+	ListCell   *cell;
+
+	foreach(cell, keys)
 	{
 		const ForeignKey *key = lfirst(cell);
 		RelationFacts *facts;
@@ -372,13 +439,14 @@ describe_retyped_keys(AlterContext *alter, Oid relid, const char *column,
 							   alter->effects);
 		facts = relation_facts(key->referencing, alter->effects);
 		if (key->is_valid && key->is_enforced && facts != NULL &&
-			(rewrite || !foreign_key_survives_type(key, relid, attnum, type)))
+			(rewrite || !foreign_key_survives_type(key, relid, attnum,
+													   column->type)))
 		{
 			Effect	   *effect = add_effect(alter->effects,
 											CAUSE_ALTER_COLUMN_TYPE, facts,
 											AccessExclusiveLock);
 
-			effect->object = quoted_name(column);
+			effect->object = quoted_name(column->name);
 			effect->subcommand = alter->subcommand;
 			set_work(effect, WORK_FK_SCAN,
 					 psprintf("foreign key %s is checked again",

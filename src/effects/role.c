@@ -136,8 +136,8 @@ describe_reassign_owned(Node *statement, EffectContext *context)
 		Oid			role = get_rolespec_oid(lfirst(cell), true);
 		ListCell   *inner;
 
-		if (!OidIsValid(role))
-			continue;
+		if (!OidIsValid(role) || !has_privs_of_role(GetUserId(), role))
+			continue;			/* PostgreSQL will say so */
 		foreach(inner, objects_of_role(role, SHARED_DEPENDENCY_OWNER))
 			add_new_owner(lfirst(inner), context);
 	}

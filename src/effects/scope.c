@@ -11,12 +11,12 @@
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
-#include "access/transam.h"
 #include "catalog/catalog.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_namespace.h"
 #include "commands/tablespace.h"
+#include "common/compat.h"
 #include "effects/describe.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
@@ -49,8 +49,10 @@ describe_move_all(Node *statement, EffectContext *context)
 
 	scope.tablespace = get_tablespace_oid(stmt->orig_tablespacename, true);
 	if (!OidIsValid(scope.tablespace) ||
+		!OidIsValid(get_tablespace_oid(stmt->new_tablespacename, true)) ||
 		scope.tablespace == get_tablespace_oid(stmt->new_tablespacename, true))
 		return;
+	context->nowait = stmt->nowait;
 	if (scope.tablespace == MyDatabaseTableSpace)
 		scope.tablespace = InvalidOid;
 	foreach(cell, stmt->roles)
@@ -58,9 +60,12 @@ describe_move_all(Node *statement, EffectContext *context)
 								   get_rolespec_oid(lfirst(cell), true));
 	foreach(cell, relations_in(&scope))
 	{
-		RelationFacts *facts = relation_facts(lfirst_oid(cell), context);
+		RelationFacts *facts;
 		Effect	   *effect;
 
+		if (!compat_owns_relation(lfirst_oid(cell), GetUserId()))
+			continue;
+		facts = relation_facts(lfirst_oid(cell), context);
 		if (facts == NULL)
 			continue;
 		effect = add_effect(context, CAUSE_SET_STORAGE_OF_TABLE, facts,
@@ -105,7 +110,7 @@ relations_in(const Scope *scope)
 static bool
 is_in_scope(Form_pg_class form, const Scope *scope)
 {
-	if (form->oid < FirstNormalObjectId ||
+	if (IsCatalogNamespace(form->relnamespace) || form->relisshared ||
 		IsToastNamespace(form->relnamespace) ||
 		(isAnyTempNamespace(form->relnamespace) &&
 		 (scope->by_tablespace || !isTempNamespace(form->relnamespace))))

@@ -23,6 +23,7 @@
 typedef struct ColumnStatistics
 {
 	const char *column;
+	bool		found;			/* in one of the tables so far */
 	bool		more;
 } ColumnStatistics;
 
@@ -61,24 +62,23 @@ set_lost_statistics(Effect *effect, AttrNumber attnum)
 	effect->attnum = attnum;
 }
 
-/* About one table of a tree. */
+/* About one table of a tree; looks for no more than is not known yet. */
 static bool
 table_has_statistics(Oid relid, void *arg)
 {
 	ColumnStatistics *statistics = arg;
 	AttrNumber	attnum = get_attnum(relid, statistics->column);
 	Relation	rel = try_relation_open(relid, AccessShareLock);
-	bool		found;
-	bool		more;
 
 	if (rel == NULL)
 		return false;
-	found = has_statistics(relid, attnum);
-	more = indexes_have_statistics(rel, attnum) ||
-		extended_statistics_cover(rel, attnum);
+	if (!statistics->more)
+		statistics->more = indexes_have_statistics(rel, attnum) ||
+			extended_statistics_cover(rel, attnum);
+	if (!statistics->found)
+		statistics->found = statistics->more || has_statistics(relid, attnum);
 	relation_close(rel, AccessShareLock);
-	statistics->more |= more;
-	return found || more;
+	return statistics->found;
 }
 
 /* Of the table alone, or with all that inherits from it. */
@@ -99,8 +99,13 @@ indexes_have_statistics(Relation rel, AttrNumber attnum)
 
 	foreach(cell, RelationGetIndexList(rel))
 	{
-		Relation	index = relation_open(lfirst_oid(cell), AccessShareLock);
+		Relation	index;
+		bool		has_expressions;
 
+		(void) index_may_use(lfirst_oid(cell), attnum, &has_expressions);
+		if (!has_expressions)
+			continue;
+		index = relation_open(lfirst_oid(cell), AccessShareLock);
 		found |= index_has_statistics(index, attnum);
 		relation_close(index, AccessShareLock);
 	}

@@ -35,6 +35,7 @@ describe_vacuum(Node *statement, EffectContext *context)
 	if (!option_is_set(stmt, "full", false) ||
 		!option_is_set(stmt, "process_main", true))
 		return;
+	context->nowait = option_is_set(stmt, "skip_locked", false);
 	if (stmt->rels == NIL)
 		describe_rewrite_of_all(CAUSE_VACUUM_FULL, context);
 	foreach(cell, stmt->rels)
@@ -131,7 +132,7 @@ describe_rewrite(RangeVar *name, EffectCause cause, EffectContext *context)
 	if (relation->relkind == RELKIND_PARTITIONED_TABLE)
 	{
 		effect->lockmode_below = AccessExclusiveLock;
-		if (OidIsValid(relation->relid))
+		if (OidIsValid(relation->relid) && !context->nowait)
 			effect->spared = tables_that(relation->relid, may_not_maintain,
 										 NULL);
 	}
@@ -162,7 +163,7 @@ describe_refresh(Node *statement, EffectContext *context)
 {
 	RefreshMatViewStmt *stmt = castNode(RefreshMatViewStmt, statement);
 	RelationFacts *relation = target_relation(stmt->relation,
-											  PERMISSION_ANYBODY, context);
+											  PERMISSION_MAINTAIN, context);
 	Effect	   *effect;
 
 	if (relation == NULL)

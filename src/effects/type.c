@@ -12,7 +12,6 @@
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "catalog/pg_class.h"
-#include "catalog/pg_constraint.h"
 #include "catalog/pg_type.h"
 #include "effects/describe.h"
 #include "effects/overlay.h"
@@ -79,31 +78,24 @@ domain_reads_tables(AlterDomainStmt *stmt)
 	}
 }
 
-/* NOT NULL that is there already, and what is valid, is nothing but a look. */
+/*
+ * NOT NULL that is there already is nothing but a look; VALIDATE reads the
+ * tables again though the constraint is valid (15-19).
+ */
 static bool
 domain_has_it_already(AlterDomainStmt *stmt, Oid domain)
 {
 	HeapTuple	tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(domain));
 	bool		not_null;
-	bool		is_valid = false;
-	Oid			constraint;
 
 	if (!HeapTupleIsValid(tuple))
 		return true;
 	not_null = ((Form_pg_type) GETSTRUCT(tuple))->typnotnull;
 	ReleaseSysCache(tuple);
-	if (stmt->subtype == 'O')
-		return not_null;
-	if (stmt->subtype == 'C')
-		return not_null && ((Constraint *) stmt->def)->contype == CONSTR_NOTNULL;
-	constraint = get_domain_constraint_oid(domain, stmt->name, true);
-	tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(constraint));
-	if (HeapTupleIsValid(tuple))
-	{
-		is_valid = ((Form_pg_constraint) GETSTRUCT(tuple))->convalidated;
-		ReleaseSysCache(tuple);
-	}
-	return is_valid;
+	return not_null &&
+		(stmt->subtype == 'O' ||
+		 (stmt->subtype == 'C' &&
+		  ((Constraint *) stmt->def)->contype == CONSTR_NOTNULL));
 }
 
 /* ALTER TYPE ... RENAME VALUE: clients that send the old label fail. */

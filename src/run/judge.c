@@ -443,10 +443,12 @@ effects_in_words(const EffectContext *context)
 			continue;
 		if (++count > MAX_EFFECTS_SHOWN)
 			continue;
-		appendStringInfo(&words, "%s%s: %s, work %s, risk %s.",
+		appendStringInfo(&words, "%s%s%s: %s, work %s, risk %s.",
 						 words.len > 0 ? "\n" : "",
 						 effect->relation ? effect->relation->name :
 						 effect->object ? effect->object : "database",
+						 effect->relation && effect->object ?
+						 psprintf(" (%s)", effect->object) : "",
 						 effect->lockmode == NoLock ? "no lock" :
 						 GetLockmodeName(DEFAULT_LOCKMETHOD, effect->lockmode),
 						 work_name(effect->work), risk_name(effect->risk));
