@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * drop.c
- *	  Effects of DROP, DROP OWNED, DROP DATABASE and TRUNCATE.
+ *	  Effects of DROP, DROP DATABASE and TRUNCATE.
  *
  *-------------------------------------------------------------------------
  */

@@ -181,9 +181,8 @@ describer_of(Node *statement)
 static void
 describe_create_schema(Node *statement, EffectContext *context)
 {
-	ListCell   *cell;
-
 	List	   *made = NIL;
+	ListCell   *cell;
 
 	/* what the schema will have hides relations of that name elsewhere */
 	foreach(cell, castNode(CreateSchemaStmt, statement)->schemaElts)

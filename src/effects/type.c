@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * type.c
- *	  Effects of ALTER TYPE and ALTER DOMAIN, CREATE TRIGGER, and of
- *	  statements that only running would tell.
+ *	  Effects of ALTER TYPE and ALTER DOMAIN, and of statements that only
+ *	  running would tell.
  *
  *-------------------------------------------------------------------------
  */
