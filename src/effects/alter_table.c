@@ -28,6 +28,7 @@
 #include "utils/rel.h"
 
 static void describe_keys_of_rewrite(AlterContext *alter, int before);
+static bool is_decided_early(AlterTableType subtype);
 static bool locks_tables_below(AlterContext *alter);
 static bool option_is_given(List *options, const char *name);
 static bool adds_triggers(AlterTableStmt *stmt);
@@ -101,11 +102,11 @@ describe_keys_of_rewrite(AlterContext *alter, int before)
 	{
 		const Effect *effect = lfirst(cell);
 
-		/* another tablespace gets copies of the blocks */
 		if (effect->relation == alter->relation &&
 			effect->work == WORK_REWRITE && effect->subcommand >= 0 &&
-			list_nth_node(AlterTableCmd, alter->statement->cmds,
-						  effect->subcommand)->subtype != AT_SetTableSpace)
+			is_decided_early(list_nth_node(AlterTableCmd,
+										   alter->statement->cmds,
+										   effect->subcommand)->subtype))
 			rewrites = true;
 	}
 	if (!rewrites || !alter_has_relation(alter) ||
@@ -118,6 +119,17 @@ describe_keys_of_rewrite(AlterContext *alter, int before)
 		if (alter->command->subtype == AT_AlterColumnType)
 			describe_keys_of_column(alter);
 	}
+}
+
+/*
+ * Rewrites that are decided on before the keys are made again; new columns come
+ * later, and another tablespace gets copies of the blocks.
+ */
+static bool
+is_decided_early(AlterTableType subtype)
+{
+	return subtype == AT_AlterColumnType || subtype == AT_SetLogged ||
+		subtype == AT_SetUnLogged || subtype == AT_SetAccessMethod;
 }
 
 /*
