@@ -206,6 +206,10 @@
 /* 19: SET EXPRESSION of a virtual column makes again what depends on it */
 #define COMPAT_VIRTUAL_REBUILDS (PG_VERSION_NUM >= 190000)
 
+/* 19: the lock under which statistics of another table are made again */
+#define COMPAT_STATISTICS_LOCK \
+	(PG_VERSION_NUM >= 190000 ? AccessExclusiveLock : ShareUpdateExclusiveLock)
+
 /* 16: a rule ON SELECT cannot make a table a view any more */
 #define COMPAT_RULE_MAKES_VIEW (PG_VERSION_NUM < 160000)
 

@@ -30,6 +30,7 @@
 static void describe_keys_of_rewrite(AlterContext *alter, int before);
 static bool locks_tables_below(AlterContext *alter);
 static bool option_is_given(List *options, const char *name);
+static bool adds_triggers(AlterTableStmt *stmt);
 static bool has_row_triggers(AlterContext *alter);
 static void describe_subcommand(AlterContext *alter);
 static void describe_inherit(AlterContext *alter);
@@ -238,6 +239,24 @@ option_is_given(List *options, const char *name)
 	return false;
 }
 
+/* Foreign keys, and keys that are checked later: they come before the others. */
+static bool
+adds_triggers(AlterTableStmt *stmt)
+{
+	ListCell   *cell;
+
+	foreach(cell, stmt->cmds)
+	{
+		AlterTableCmd *command = lfirst_node(AlterTableCmd, cell);
+		Constraint *constraint = (Constraint *) command->def;
+
+		if (command->subtype == AT_AddConstraint && constraint != NULL &&
+			(constraint->contype == CONSTR_FOREIGN || constraint->deferrable))
+			return true;
+	}
+	return false;
+}
+
 /* Whether a partitioned table has such triggers as ENABLE or DISABLE names. */
 static bool
 has_row_triggers(AlterContext *alter)
@@ -250,6 +269,8 @@ has_row_triggers(AlterContext *alter)
 
 	if (rel == NULL)
 		return false;
+	found = name == NULL && !user_only &&
+		adds_triggers(alter->statement);
 	for (int i = 0; rel->trigdesc != NULL && i < rel->trigdesc->numtriggers; i++)
 	{
 		const Trigger *trigger = &rel->trigdesc->triggers[i];

@@ -262,6 +262,11 @@ describe_new_column_constraint(AlterContext *alter, const NewColumn *column,
 		alter_has_relation(alter))
 		effect->spared = tables_that(alter->relation->relid, is_not_table,
 									 &alter->relation->relid);
+	/* before 18 a column that is there already does not become NOT NULL */
+	if (constraint->contype == CONSTR_NOTNULL && !COMPAT_NOT_NULL_NOT_VALID &&
+		alter->members != NIL)
+		effect->spared = tables_that(alter->relation->relid, has_column,
+									 column->definition->colname);
 	effect->fails_on_rows = constraint->contype == CONSTR_NOTNULL &&
 		!column->has_virtual_value;
 	set_work(effect, work, reason);

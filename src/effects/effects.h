@@ -126,6 +126,7 @@ typedef struct Effect
 	char	   *object;			/* quoted name of the column, constraint,
 								 * index ... concerned, or NULL */
 	LOCKMODE	lockmode;
+	bool		momentary;		/* may be let go of before the statement ends */
 	EffectWork	work;
 	EffectRisk	risk;
 	LOCKMODE	lockmode_below; /* on the tables that inherit from it, where

@@ -9,6 +9,7 @@
 
 #include "access/relation.h"
 #include "access/table.h"
+#include "catalog/index.h"
 #include "catalog/namespace.h"
 #include "catalog/partition.h"
 #include "catalog/pg_class.h"
@@ -47,6 +48,7 @@ static void describe_default_partition(EffectContext *context,
 									   PartitionBoundSpec *bound);
 static void describe_missing_indexes(AlterContext *alter, Relation parent,
 									 RelationFacts *partition);
+static void describe_validated_index(Oid index, EffectContext *context);
 static void describe_detached_keys(Oid partition, EffectContext *context);
 static bool relation_is_there(const RangeVar *name);
 static void describe_create_foreign_keys(CreateStmt *stmt,
@@ -70,10 +72,14 @@ describe_attach_partition(AlterContext *alter)
 	Effect	   *effect;
 
 	if (alter->relation->relkind == RELKIND_PARTITIONED_INDEX)
+	{
 		add_lock(alter->effects,
 				 target_relation(command->name, PERMISSION_OWNER,
 								 alter->effects),
 				 AccessExclusiveLock, false);
+		if (alter_has_relation(alter))
+			describe_validated_index(alter->relation->relid, alter->effects);
+	}
 	if (alter->relation->relkind != RELKIND_PARTITIONED_TABLE)
 		return;
 	(void) add_alter_effect(alter, CAUSE_METADATA, NULL);
@@ -128,6 +134,27 @@ describe_attach_partition(AlterContext *alter)
 	describe_default_partition(alter->effects, CAUSE_ATTACH_PARTITION, parent,
 							   command->name, command->bound);
 	relation_close(parent, AccessShareLock);
+}
+
+/*
+ * A partitioned index becomes valid with the last of its parts, and then what
+ * it is part of itself may: PostgreSQL looks there, under a lock that some
+ * minor versions keep.
+ */
+static void
+describe_validated_index(Oid index, EffectContext *context)
+{
+	while (get_rel_relispartition(index) && !get_index_isvalid(index))
+	{
+		RelationFacts *facts;
+
+		index = get_partition_parent(index, true);
+		facts = relation_facts(IndexGetRelation(index, true), context);
+		if (facts == NULL)
+			return;
+		add_effect(context, CAUSE_METADATA, facts,
+				   AccessExclusiveLock)->momentary = true;
+	}
 }
 
 /*

@@ -21,6 +21,7 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_inherits.h"
+#include "catalog/pg_statistic_ext.h"
 #include "catalog/pg_type.h"
 #include "commands/defrem.h"
 #include "common/compat.h"
@@ -81,7 +82,9 @@ static void describe_retyped_keys(AlterContext *alter, Oid relid, List *keys,
 								  const RetypedColumn *column, bool rewrite);
 static void describe_rebuilt_elsewhere(AlterContext *alter,
 									   AttrNumber attnum);
+static Oid	table_of_statistics(Oid statistics);
 static Oid	table_of_check(Oid constraint, EffectWork *work);
+static bool key_is_lost(AlterContext *alter, const ForeignKey *key);
 static bool constraint_has_column(Relation constraint_rel, HeapTuple tuple,
 								  AttrNumber attnum);
 
@@ -518,9 +521,7 @@ describe_retyped_keys(AlterContext *alter, Oid relid, List *keys,
 			continue;
 
 		/* what the statement drops is not made again */
-		if (key->referencing == alter->relation->relid &&
-			name_is_listed(names_dropped(alter->statement, AT_DropConstraint),
-						   key->name))
+		if (key_is_lost(alter, key))
 			continue;
 
 		/* dropped, with its triggers, and made again */
@@ -544,6 +545,41 @@ describe_retyped_keys(AlterContext *alter, Oid relid, List *keys,
 							  quote_identifier(key->name)));
 		}
 	}
+}
+
+/* Dropped by name, with a column, or with the index that it relies on. */
+static bool
+key_is_lost(AlterContext *alter, const ForeignKey *key)
+{
+	RetypedColumn lost = {0};
+	Relation	index;
+	bool		is_lost = false;
+	ListCell   *cell;
+
+	lost.dropped_constraints = names_dropped(alter->statement,
+											 AT_DropConstraint);
+	lost.dropped_columns = names_dropped(alter->statement, AT_DropColumn);
+	if (key->referencing == alter->relation->relid &&
+		name_is_listed(lost.dropped_constraints, key->name))
+		return true;
+	foreach(cell, lost.dropped_columns)
+	{
+		AttrNumber	attnum = get_attnum(key->referencing, lfirst(cell));
+
+		if (key->referencing == alter->relation->relid &&
+			attnum != InvalidAttrNumber &&
+			array_has_attnum(key->columns, attnum))
+			return true;
+	}
+	if (key->referenced != alter->relation->relid)
+		return false;
+	index = try_relation_open(key->index, AccessShareLock);
+	if (index != NULL)
+	{
+		is_lost = index_is_lost(&lost, index);
+		relation_close(index, AccessShareLock);
+	}
+	return is_lost;
 }
 
 static bool
@@ -614,6 +650,12 @@ describe_rebuilt_elsewhere(AlterContext *alter, AttrNumber attnum)
 		Effect	   *effect;
 		Oid			table = InvalidOid;
 
+		if (object->classId == StatisticExtRelationId)
+		{
+			add_lock_on(alter->effects, table_of_statistics(object->objectId),
+						COMPAT_STATISTICS_LOCK);
+			continue;
+		}
 		if (object->classId == ConstraintRelationId)
 			table = table_of_check(object->objectId, &work);
 		else if (object->classId == RelationRelationId &&
@@ -633,6 +675,20 @@ describe_rebuilt_elsewhere(AlterContext *alter, AttrNumber attnum)
 		effect->subcommand = alter->subcommand;
 		set_work(effect, work, "it names the column");
 	}
+}
+
+static Oid
+table_of_statistics(Oid statistics)
+{
+	HeapTuple	tuple = SearchSysCache1(STATEXTOID,
+										ObjectIdGetDatum(statistics));
+	Oid			table;
+
+	if (!HeapTupleIsValid(tuple))
+		return InvalidOid;
+	table = ((Form_pg_statistic_ext) GETSTRUCT(tuple))->stxrelid;
+	ReleaseSysCache(tuple);
+	return table;
 }
 
 /* *work becomes a scan if it is valid; InvalidOid for other constraints. */

@@ -41,6 +41,14 @@ make_forecast(List *effects)
 
 		if (effect->relation == NULL || !OidIsValid(effect->relation->relid))
 			continue;
+		if (effect->momentary)
+		{
+			Forecast   *forecast = find_forecast(forecasts,
+												 effect->relation->relid);
+
+			forecast->momentary = Max(forecast->momentary, effect->lockmode);
+			continue;
+		}
 		add_to_forecast(forecasts, effect, effect->relation->relid,
 						effect->lockmode);
 		foreach(inner, tables_below(effect))

@@ -16,6 +16,7 @@ typedef struct Forecast
 {
 	Oid			relid;			/* hash key */
 	LOCKMODE	lockmode;		/* the strongest */
+	LOCKMODE	momentary;		/* the same of those that may be let go of */
 	bool		is_scanned;		/* by PostgreSQL itself */
 	bool		is_looked_up;	/* by the query that checks a foreign key */
 	bool		is_indexed;		/* an index is built or rebuilt */

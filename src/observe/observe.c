@@ -269,6 +269,9 @@ compare_lock(Observation *observation, Oid relid)
 		return;
 	if (forecast != NULL)
 		expected = Max(expected, forecast->lockmode);
+	if (forecast != NULL && observed > expected &&
+		observed <= forecast->momentary)
+		return;
 	if (expected == observed || Max(expected, observed) < WEAKEST_COMPARED ||
 		is_behind_table_lock(observation, state, Max(expected, observed)))
 		return;
