@@ -29,6 +29,21 @@ typedef struct QueueSlot
 	FullTransactionId writer;	/* invalid while the entry waits */
 } QueueSlot;
 
+/* What the strings of a decision have room for at most. */
+#define STRINGS_LENGTH \
+	(CLIENT_LENGTH + 2 * NAMEDATALEN + COMMAND_LENGTH + RELATION_LENGTH + \
+	 3 * STATEMENT_LENGTH + REASON_LENGTH)
+
+/*
+ * A decision as it is stored: its strings one after the other, so that most
+ * touch a single page of the shared memory.
+ */
+typedef struct StoredDecision
+{
+	char		fixed[offsetof(QueuedDecision, client)];
+	char		strings[STRINGS_LENGTH];
+} StoredDecision;
+
 typedef struct DecisionQueue
 {
 	LWLock	   *lock;			/* protects all but the counters */
@@ -43,7 +58,7 @@ typedef struct DecisionQueue
 	pg_atomic_uint64 mismatches;
 	/* apart from the decisions, since the slots are what is searched */
 	QueueSlot	slots[QUEUE_SIZE];
-	QueuedDecision decisions[QUEUE_SIZE];
+	StoredDecision decisions[QUEUE_SIZE];
 } DecisionQueue;
 
 static DecisionQueue *queue = NULL;
@@ -57,7 +72,13 @@ static shmem_startup_hook_type prev_shmem_startup_hook = NULL;
 static void queue_shmem_request(void);
 static void queue_shmem_startup(void);
 static void queue_shmem_exit(int code, Datum arg);
-static void copy_decision(QueuedDecision *to, const QueuedDecision *from);
+static void store_decision(StoredDecision *stored,
+						   const QueuedDecision *decision);
+static void store_string(char **end, const char *string);
+static void fetch_decision(QueuedDecision *decision,
+						   const StoredDecision *stored);
+static void fetch_string(char *to, int size, const char **next,
+						 const char *end);
 static bool slot_waits(const QueueSlot *slot);
 static bool database_waits(Oid database);
 static int	usable_slot(void);
@@ -100,7 +121,6 @@ queue_shmem_startup(void)
 	queue = ShmemInitStruct(QUEUE_NAME, sizeof(DecisionQueue), &found);
 	if (!found)
 	{
-		/* all strings must have a zero as last byte, see queue_shmem_exit */
 		memset(queue, 0, sizeof(DecisionQueue));
 		queue->lock = &(GetNamedLWLockTranche(QUEUE_NAME))->lock;
 		pg_atomic_init_u64(&queue->queued, 0);
@@ -122,8 +142,7 @@ queue_shmem_startup(void)
  *
  * All other processes are gone, so there is nothing to be locked.  One of
  * them may have died while it wrote an entry, or have overwritten memory at
- * random.  Hence a copy of each entry is made safe to print; at worst, there
- * is nonsense in the log.
+ * random; at worst, there is nonsense in the log.
  */
 static void
 queue_shmem_exit(int code, Datum arg)
@@ -135,16 +154,7 @@ queue_shmem_exit(int code, Datum arg)
 		if (!slot_waits(&queue->slots[i]))
 			continue;
 
-		memcpy(&decision, &queue->decisions[i], sizeof(decision));
-		decision.client[CLIENT_LENGTH - 1] = '\0';
-		decision.application[NAMEDATALEN - 1] = '\0';
-		decision.rule[NAMEDATALEN - 1] = '\0';
-		decision.command[COMMAND_LENGTH - 1] = '\0';
-		decision.relation[RELATION_LENGTH - 1] = '\0';
-		decision.statement[STATEMENT_LENGTH - 1] = '\0';
-		decision.executed[STATEMENT_LENGTH - 1] = '\0';
-		decision.message[STATEMENT_LENGTH - 1] = '\0';
-		decision.reason[REASON_LENGTH - 1] = '\0';
+		fetch_decision(&decision, &queue->decisions[i]);
 		log_lost_decision(&decision,
 						  code == 0 ? "the server is shutting down" :
 						  "the server is restarting after a crash");
@@ -171,7 +181,7 @@ queue_put(const QueuedDecision *decision)
 		QueueSlot  *slot = &queue->slots[slotno];
 		bool		is_known = database_waits(decision->database);
 
-		copy_decision(&queue->decisions[slotno], decision);
+		store_decision(&queue->decisions[slotno], decision);
 		slot->database = decision->database;
 		slot->writer = InvalidFullTransactionId;
 		slot->sequence = ++queue->last_sequence;
@@ -187,20 +197,60 @@ queue_put(const QueuedDecision *decision)
 	return slotno >= 0;
 }
 
-/* Only as much of the strings as there is, which is little of their room. */
 static void
-copy_decision(QueuedDecision *to, const QueuedDecision *from)
+store_decision(StoredDecision *stored, const QueuedDecision *decision)
 {
-	memcpy(to, from, offsetof(QueuedDecision, client));
-	strlcpy(to->client, from->client, CLIENT_LENGTH);
-	strlcpy(to->application, from->application, NAMEDATALEN);
-	strlcpy(to->rule, from->rule, NAMEDATALEN);
-	strlcpy(to->command, from->command, COMMAND_LENGTH);
-	strlcpy(to->relation, from->relation, RELATION_LENGTH);
-	strlcpy(to->statement, from->statement, STATEMENT_LENGTH);
-	strlcpy(to->executed, from->executed, STATEMENT_LENGTH);
-	strlcpy(to->message, from->message, STATEMENT_LENGTH);
-	strlcpy(to->reason, from->reason, REASON_LENGTH);
+	char	   *end = stored->strings;
+
+	memcpy(stored->fixed, decision, sizeof(stored->fixed));
+	store_string(&end, decision->client);
+	store_string(&end, decision->application);
+	store_string(&end, decision->rule);
+	store_string(&end, decision->command);
+	store_string(&end, decision->relation);
+	store_string(&end, decision->statement);
+	store_string(&end, decision->executed);
+	store_string(&end, decision->message);
+	store_string(&end, decision->reason);
+}
+
+static void
+store_string(char **end, const char *string)
+{
+	size_t		size = strlen(string) + 1;
+
+	memcpy(*end, string, size);
+	*end += size;
+}
+
+/* May find nonsense after a crash, but nothing that is not safe to print. */
+static void
+fetch_decision(QueuedDecision *decision, const StoredDecision *stored)
+{
+	const char *next = stored->strings;
+	const char *end = stored->strings + STRINGS_LENGTH;
+
+	memcpy(decision, stored->fixed, sizeof(stored->fixed));
+	fetch_string(decision->client, CLIENT_LENGTH, &next, end);
+	fetch_string(decision->application, NAMEDATALEN, &next, end);
+	fetch_string(decision->rule, NAMEDATALEN, &next, end);
+	fetch_string(decision->command, COMMAND_LENGTH, &next, end);
+	fetch_string(decision->relation, RELATION_LENGTH, &next, end);
+	fetch_string(decision->statement, STATEMENT_LENGTH, &next, end);
+	fetch_string(decision->executed, STATEMENT_LENGTH, &next, end);
+	fetch_string(decision->message, STATEMENT_LENGTH, &next, end);
+	fetch_string(decision->reason, REASON_LENGTH, &next, end);
+}
+
+static void
+fetch_string(char *to, int size, const char **next, const char *end)
+{
+	size_t		length = strnlen(*next, end - *next);
+	size_t		kept = Min(length, (size_t) size - 1);
+
+	memcpy(to, *next, kept);
+	to[kept] = '\0';
+	*next += Min(length + 1, (size_t) (end - *next));
 }
 
 /*
@@ -274,7 +324,7 @@ queue_next(Oid database, uint64 after, QueuedDecision *decision,
 	}
 	if (found >= 0)
 	{
-		copy_decision(decision, &queue->decisions[found]);
+		fetch_decision(decision, &queue->decisions[found]);
 		if (writer)
 			*writer = queue->slots[found].writer;
 	}
