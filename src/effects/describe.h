@@ -174,7 +174,6 @@ extern bool script_decides_type(AlterContext *alter, Effect *effect,
 
 /* constraint.c */
 extern void describe_add_constraint(AlterContext *alter);
-extern void describe_add_index_constraint(AlterContext *alter);
 extern bool is_not_table(Oid relid, void *table);
 extern void add_referenced_table(AlterContext *alter, RangeVar *referenced,
 								 const char *object);
@@ -189,7 +188,6 @@ extern void describe_drop_not_null(AlterContext *alter);
 extern void describe_set_not_null(AlterContext *alter);
 extern void describe_not_null(AlterContext *alter, EffectCause cause,
 							  const char *column);
-extern void describe_not_null_below(AlterContext *alter, const char *column);
 extern void describe_not_null_validation(AlterContext *alter,
 										 EffectCause cause,
 										 const char *column);
@@ -234,8 +232,6 @@ extern ForeignKey *foreign_key_of_statement(Oid relid,
 											Constraint *constraint);
 extern void add_cloned_foreign_keys(Oid parent, Oid partition,
 									EffectContext *context);
-extern void add_foreign_key_of_partition(const ForeignKey *key, Oid partition,
-										 EffectContext *context);
 extern void add_lock_of_referenced(Oid relid, LOCKMODE lockmode,
 								   EffectContext *context);
 extern bool has_key_already(Oid relid, void *arg);

@@ -27,6 +27,8 @@
 #include "utils/syscache.h"
 
 static List *foreign_keys_of(Oid relid);
+static void add_foreign_key_of_partition(const ForeignKey *key, Oid partition,
+										 EffectContext *context);
 static const ForeignKey *equal_foreign_key(Oid relid, Oid table,
 										   const ForeignKey *wanted);
 static AttrNumber array_attnum(const ArrayType *array, int index);
@@ -222,7 +224,7 @@ add_cloned_foreign_keys(Oid parent, Oid partition, EffectContext *context)
  * An equal foreign key of the partition becomes part of the parent's, and
  * loses its triggers on the table that it refers to.
  */
-void
+static void
 add_foreign_key_of_partition(const ForeignKey *key, Oid partition,
 							 EffectContext *context)
 {

@@ -37,6 +37,7 @@ typedef struct ColumnProof
 
 static void init_proof(ColumnProof *proof, AlterContext *alter,
 					   const char *column);
+static void describe_not_null_below(AlterContext *alter, const char *column);
 static bool statement_drops_not_null(AlterContext *alter, const char *column);
 static bool statement_adds_column(AlterTableStmt *stmt, const char *column);
 static void describe_new_constraint(AlterContext *alter, Effect *effect,
@@ -117,7 +118,7 @@ describe_new_constraint(AlterContext *alter, Effect *effect,
  * SET NOT NULL goes down to all tables below, unless the column is NOT NULL
  * already.  With ONLY it looks at the partitions, which must have it.
  */
-void
+static void
 describe_not_null_below(AlterContext *alter, const char *column)
 {
 	Oid			relid = alter->relation->relid;
