@@ -32,7 +32,7 @@ typedef struct AlterPlan
 	const char *prefix;			/* "ALTER TABLE [ONLY] name" */
 	RelationFacts *relation;
 	List	   *pieces;			/* text of each sub-command */
-	List	   *steps;
+	SafePlan   *result;
 	List	   *names;			/* constraint names chosen so far */
 } AlterPlan;
 
@@ -59,7 +59,7 @@ static char *column_list(List *columns);
 /*
  * See alter_plan.h.
  */
-List *
+SafePlan *
 plan_alter_table(AlterTableStmt *stmt, List *effects, const char *source_text)
 {
 	AlterPlan	plan = {0};
@@ -69,22 +69,24 @@ plan_alter_table(AlterTableStmt *stmt, List *effects, const char *source_text)
 
 	if (findings == NIL || stmt->relation == NULL ||
 		stmt->objtype != OBJECT_TABLE || drops_something(stmt))
-		return NIL;
+		return NULL;
 	plan.stmt = stmt;
+	plan.result = palloc0(sizeof(SafePlan));
+	plan.result->quick_steps = -1;
 	plan.relation = ((Effect *) linitial(effects))->relation;
 	plan.pieces = split_subcommands(source_text);
 	plan.prefix = alter_prefix(stmt, plan.relation);
 	if (list_length(plan.pieces) != list_length(stmt->cmds) ||
 		plan.relation == NULL || !OidIsValid(plan.relation->relid))
-		return NIL;
+		return NULL;
 
 	/* names are looked up and chosen: the table must not go away meanwhile */
 	rel = try_relation_open(plan.relation->relid, AccessShareLock);
 	if (rel == NULL)
-		return NIL;
+		return NULL;
 	planned = plan_subcommands(&plan, findings);
 	relation_close(rel, AccessShareLock);
-	return planned ? plan.steps : NIL;
+	return planned ? plan.result : NULL;
 }
 
 static bool
@@ -284,7 +286,7 @@ add_step(AlterPlan *plan, const char *format,...)
 			break;
 		enlargeStringInfo(&step, needed);
 	}
-	plan->steps = lappend(plan->steps, step.data);
+	add_plan_step(plan->result, step.data, NULL);
 }
 
 /* CHECK and FOREIGN KEY: checked for new rows at once, for old ones later. */

@@ -8,11 +8,11 @@
 #ifndef SAFE_MIGRATE_ALTER_PLAN_H
 #define SAFE_MIGRATE_ALTER_PLAN_H
 
-#include "effects/effects.h"
+#include "plan/plan.h"
 
 /* See plan_statement(). */
-extern List *plan_alter_table(AlterTableStmt *stmt, List *effects,
-							  const char *source_text);
+extern SafePlan *plan_alter_table(AlterTableStmt *stmt, List *effects,
+								  const char *source_text);
 
 /*
  * The text from start to end (-1: to its end), without white space and

@@ -22,11 +22,12 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
-static List *plan_with_word(const char *source_text, const char *after);
+static SafePlan *plan_with_word(const char *source_text, const char *after,
+								int quick_steps);
 static bool has_partitioned_relation(List *effects);
 static bool has_exclusion_index(List *effects);
-static List *plan_refresh(RefreshMatViewStmt *stmt, List *effects,
-						  const char *source_text);
+static SafePlan *plan_refresh(RefreshMatViewStmt *stmt, List *effects,
+							  const char *source_text);
 static bool has_usable_unique_index(Oid relid);
 static bool *concurrent_flag(Node *statement);
 static bool drop_reindex_option(ReindexStmt *stmt, bool remove);
@@ -34,7 +35,7 @@ static bool drop_reindex_option(ReindexStmt *stmt, bool remove);
 /*
  * See plan.h.
  */
-List *
+SafePlan *
 plan_statement(Node *statement, List *effects, const char *source_text)
 {
 	switch (nodeTag(statement))
@@ -42,8 +43,10 @@ plan_statement(Node *statement, List *effects, const char *source_text)
 		case T_IndexStmt:
 			if (((IndexStmt *) statement)->concurrent ||
 				has_partitioned_relation(effects))
-				return NIL;
-			return plan_with_word(source_text, "index");
+				return NULL;
+			/* what comes later in a transaction may count on it being unique */
+			return plan_with_word(source_text, "index",
+								  ((IndexStmt *) statement)->unique ? -1 : 0);
 		case T_DropStmt:
 			{
 				DropStmt   *drop = (DropStmt *) statement;
@@ -53,27 +56,27 @@ plan_statement(Node *statement, List *effects, const char *source_text)
 					list_length(drop->objects) != 1 ||
 					drop->behavior == DROP_CASCADE ||
 					has_partitioned_relation(effects))
-					return NIL;
-				return plan_with_word(source_text, "index");
+					return NULL;
+				return plan_with_word(source_text, "index", -1);
 			}
 		case T_ReindexStmt:
 			/* PostgreSQL refuses or skips those CONCURRENTLY */
 			if (has_exclusion_index(effects))
-				return NIL;
+				return NULL;
 			switch (((ReindexStmt *) statement)->kind)
 			{
 				case REINDEX_OBJECT_INDEX:
-					return plan_with_word(source_text, "index");
+					return plan_with_word(source_text, "index", -1);
 				case REINDEX_OBJECT_TABLE:
-					return plan_with_word(source_text, "table");
+					return plan_with_word(source_text, "table", -1);
 				case REINDEX_OBJECT_SCHEMA:
-					return plan_with_word(source_text, "schema");
+					return plan_with_word(source_text, "schema", -1);
 				case REINDEX_OBJECT_DATABASE:
-					return plan_with_word(source_text, "database");
+					return plan_with_word(source_text, "database", -1);
 				case REINDEX_OBJECT_SYSTEM:
-					return NIL;
+					return NULL;
 			}
-			return NIL;
+			return NULL;
 		case T_RefreshMatViewStmt:
 			return plan_refresh((RefreshMatViewStmt *) statement, effects,
 								source_text);
@@ -81,35 +84,49 @@ plan_statement(Node *statement, List *effects, const char *source_text)
 			return plan_alter_table((AlterTableStmt *) statement, effects,
 									source_text);
 		default:
-			return NIL;
+			return NULL;
 	}
 }
 
 /*
  * See plan.h.
  */
+void
+add_plan_step(SafePlan *plan, char *text, char *undo)
+{
+	PlanStep   *step = palloc(sizeof(PlanStep));
+
+	step->text = text;
+	step->undo = undo;
+	plan->steps = lappend(plan->steps, step);
+}
+
+/*
+ * See plan.h.
+ */
 char *
-plan_as_script(List *steps)
+plan_as_script(const SafePlan *plan)
 {
 	StringInfoData script;
 	ListCell   *cell;
 
-	if (steps == NIL)
+	if (plan == NULL)
 		return NULL;
 	initStringInfo(&script);
-	foreach(cell, steps)
+	foreach(cell, plan->steps)
 	{
 		if (script.len > 0)
 			appendStringInfoChar(&script, '\n');
-		appendStringInfo(&script, "%s;", (char *) lfirst(cell));
+		appendStringInfo(&script, "%s;", ((PlanStep *) lfirst(cell))->text);
 	}
 	return script.data;
 }
 
 /* The statement with CONCURRENTLY behind the first token that is "after". */
-static List *
-plan_with_word(const char *source_text, const char *after)
+static SafePlan *
+plan_with_word(const char *source_text, const char *after, int quick_steps)
 {
+	SafePlan   *plan = palloc0(sizeof(SafePlan));
 	SqlTokens  *tokens = scan_sql(source_text);
 
 	for (int i = 0; i < tokens->count; i++)
@@ -117,12 +134,16 @@ plan_with_word(const char *source_text, const char *after)
 		int			end = tokens->tokens[i].location +
 		tokens->tokens[i].length;
 
-		if (token_is(tokens, i, after))
-			return list_make1(psprintf("%s CONCURRENTLY %s",
-									   statement_text(source_text, 0, end),
-									   statement_text(source_text, end, -1)));
+		if (!token_is(tokens, i, after))
+			continue;
+		add_plan_step(plan,
+					  psprintf("%s CONCURRENTLY %s",
+							   statement_text(source_text, 0, end),
+							   statement_text(source_text, end, -1)), NULL);
+		plan->quick_steps = quick_steps;
+		return plan;
 	}
-	return NIL;
+	return NULL;
 }
 
 static bool
@@ -166,18 +187,18 @@ has_exclusion_index(List *effects)
 }
 
 /* REFRESH CONCURRENTLY needs a filled view with a unique index. */
-static List *
+static SafePlan *
 plan_refresh(RefreshMatViewStmt *stmt, List *effects, const char *source_text)
 {
 	const Effect *effect;
 
 	if (stmt->concurrent || stmt->skipData || effects == NIL)
-		return NIL;
+		return NULL;
 	effect = linitial(effects);
 	if (effect->relation == NULL || !OidIsValid(effect->relation->relid) ||
 		!has_usable_unique_index(effect->relation->relid))
-		return NIL;
-	return plan_with_word(source_text, "view");
+		return NULL;
+	return plan_with_word(source_text, "view", -1);
 }
 
 static bool

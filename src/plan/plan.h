@@ -11,17 +11,41 @@
 #include "effects/effects.h"
 
 /*
- * Statements that together do what the statement asks for, without the long
- * work under a strong lock: a list of palloc'd strings, each to be run in a
- * transaction of its own, at top level.  NIL when there is no such sequence.
- * source_text is what the statement's locations refer to; of several
- * sub-commands of one ALTER TABLE, those without a problem come first.
+ * One statement of a plan, run at top level in a transaction of its own, or
+ * in several if it is one that commits by itself.
  */
-extern List *plan_statement(Node *statement, List *effects,
-							const char *source_text);
+typedef struct PlanStep
+{
+	char	   *text;
+	char	   *undo;			/* takes it back, when the data turn out not
+								 * to allow the statement; NULL: it cannot or
+								 * need not be taken back */
+} PlanStep;
 
-/* The steps of a plan as one script, palloc'd; NULL for an empty plan. */
-extern char *plan_as_script(List *steps);
+/*
+ * Statements that together do what the statement asks for, without the long
+ * work under a strong lock.
+ */
+typedef struct SafePlan
+{
+	List	   *steps;			/* of PlanStep */
+	int			quick_steps;	/* so many of the first may run in the user's
+								 * own transaction, and the others after its
+								 * commit; -1 if they must not be parted */
+} SafePlan;
+
+/*
+ * The plan for a statement with these effects, palloc'd; NULL when there is
+ * none.  source_text is what the statement's locations refer to.
+ */
+extern SafePlan *plan_statement(Node *statement, List *effects,
+								const char *source_text);
+
+/* The steps of a plan as one script, palloc'd; NULL for none. */
+extern char *plan_as_script(const SafePlan *plan);
+
+/* For the files of src/plan: add a step; both texts are palloc'd already. */
+extern void add_plan_step(SafePlan *plan, char *text, char *undo);
 
 /*
  * True if CONCURRENTLY can be left out of a CREATE INDEX, DROP INDEX or

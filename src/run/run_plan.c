@@ -30,8 +30,8 @@ typedef struct PlanProgress
 
 static void run_safely(int nargs, const ProcedureArgument *args);
 static Node *single_statement(const char *text);
-static List *plan_safely(Node *statement, const char *text,
-						 Finding **finding);
+static SafePlan *plan_safely(Node *statement, const char *text,
+							 Finding **finding);
 static void run_steps(PlanProgress *progress);
 static void add_progress_to_context(void *arg);
 
@@ -54,7 +54,8 @@ run_safely(int nargs, const ProcedureArgument *args)
 	MemoryContext context;
 	PlanProgress progress = {0};
 	ErrorContextCallback callback;
-	List	   *steps;
+	SafePlan   *plan;
+	PlanStep	only_step = {0};
 	char	   *text;
 	Node	   *statement;
 	Finding    *finding;
@@ -72,13 +73,14 @@ run_safely(int nargs, const ProcedureArgument *args)
 	MemoryContextSwitchTo(context);
 	statement = single_statement(text);
 
-	progress.steps = list_make1(text);
+	only_step.text = text;
+	progress.steps = list_make1(&only_step);
 	callback.callback = add_progress_to_context;
 	callback.arg = &progress;
 	callback.previous = error_context_stack;
 	error_context_stack = &callback;
-	steps = plan_safely(statement, text, &finding);
-	if (steps != NIL)
+	plan = plan_safely(statement, text, &finding);
+	if (plan != NULL)
 	{
 		Decision	decision = {0};
 
@@ -88,10 +90,10 @@ run_safely(int nargs, const ProcedureArgument *args)
 			decision.relation = finding->effect->relation->name;
 		decision.command = GetCommandTagName(CreateCommandTag(statement));
 		decision.statement = text;
-		decision.executed = plan_as_script(steps);
+		decision.executed = plan_as_script(plan);
 		decision.message = "run step by step by migrate.run()";
 		record_decision(&decision);
-		progress.steps = steps;
+		progress.steps = plan->steps;
 	}
 
 	/* the caller's transaction has done nothing but evaluate the argument */
@@ -128,7 +130,7 @@ single_statement(const char *text)
  * The steps, and why they are needed; NIL when the statement may run as it is,
  * or when there is no plan: then the hook decides, and an override counts.
  */
-static List *
+static SafePlan *
 plan_safely(Node *statement, const char *text, Finding **finding)
 {
 	EffectContext context = {0};
@@ -137,7 +139,7 @@ plan_safely(Node *statement, const char *text, Finding **finding)
 	*finding = heaviest_finding(judge_effects(describe_effects(statement,
 															   &context)));
 	if (*finding == NULL || (*finding)->action == ACTION_ALLOW)
-		return NIL;
+		return NULL;
 	return plan_statement(statement, context.effects, text);
 }
 
@@ -156,8 +158,8 @@ run_steps(PlanProgress *progress)
 		SetCurrentStatementStartTimestamp();
 		StartTransactionCommand();
 		MemoryContextSwitchTo(context);
-		run_statement_at_top_level(list_nth(progress->steps,
-											progress->current));
+		run_statement_at_top_level(((PlanStep *) list_nth(progress->steps,
+														  progress->current))->text);
 		CommitTransactionCommand();
 		MemoryContextSwitchTo(context);
 	}
@@ -171,7 +173,8 @@ add_progress_to_context(void *arg)
 {
 	PlanProgress *progress = arg;
 	int			total = list_length(progress->steps);
-	char	   *step = list_nth(progress->steps, progress->current);
+	char	   *step = ((PlanStep *) list_nth(progress->steps,
+											  progress->current))->text;
 	int			position = geterrposition();
 
 	/* it is a position in the step, not in the CALL that the client sent */
