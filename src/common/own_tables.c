@@ -1,0 +1,177 @@
+/*-------------------------------------------------------------------------
+ *
+ * own_tables.c
+ *	  SQL on the tables of the extension, with the rights of its owner.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "common/catalog.h"
+#include "common/own_tables.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+/* A query and its plan, kept for the session. */
+typedef struct KeptPlan
+{
+	struct KeptPlan *next;
+	const char *query;
+	SPIPlanPtr	plan;
+} KeptPlan;
+
+static SPIPlanPtr kept_plan(const char *query, OwnArguments *arguments);
+
+/*
+ * See own_tables.h.
+ *
+ * A migration may have made its transaction, or the session, read only; that
+ * is about its own statements, and our tables have to be written all the same.
+ * Functions that must not run in a read-only transaction have refused before
+ * they get here.
+ */
+void
+begin_own_access(OwnAccess *access)
+{
+	Oid			owner = migrate_extension_owner();
+
+	access->caller = CurrentMemoryContext;
+	access->read_only = XactReadOnly;
+	GetUserIdAndSecContext(&access->user, &access->security_context);
+
+	SPI_connect();
+	SetUserIdAndSecContext(owner, access->security_context |
+						   SECURITY_LOCAL_USERID_CHANGE);
+	XactReadOnly = false;
+	PushActiveSnapshot(GetTransactionSnapshot());
+}
+
+/*
+ * See own_tables.h.
+ */
+void
+end_own_access(OwnAccess *access)
+{
+	PopActiveSnapshot();
+	XactReadOnly = access->read_only;
+	SetUserIdAndSecContext(access->user, access->security_context);
+	SPI_finish();
+	MemoryContextSwitchTo(access->caller);
+}
+
+/*
+ * See own_tables.h.
+ */
+void
+add_own_argument(OwnArguments *arguments, Oid type, Datum value, bool isnull)
+{
+	Assert(arguments->count < lengthof(arguments->types));
+	arguments->types[arguments->count] = type;
+	arguments->values[arguments->count] = value;
+	arguments->nulls[arguments->count] = isnull ? 'n' : ' ';
+	arguments->count++;
+}
+
+/*
+ * See own_tables.h.
+ */
+void
+add_own_text(OwnArguments *arguments, const char *value)
+{
+	add_own_argument(arguments, TEXTOID,
+					 value ? CStringGetTextDatum(value) : (Datum) 0,
+					 value == NULL);
+}
+
+/*
+ * See own_tables.h.
+ */
+void
+run_own_query(const char *query, OwnArguments *arguments, int expected)
+{
+	int			result;
+
+	result = SPI_execute_plan(kept_plan(query, arguments), arguments->values,
+							  arguments->nulls, false, 0);
+	if (result != expected)
+		elog(ERROR, "unexpected result of a query of safe_migrate: %s",
+			 SPI_result_code_string(result));
+}
+
+/*
+ * The plan of a query, kept for the session: a load asks the same questions of
+ * every file.  The plan cache takes care of whatever changes meanwhile, be it
+ * that the extension is dropped and created again.  query is a constant.
+ */
+static SPIPlanPtr
+kept_plan(const char *query, OwnArguments *arguments)
+{
+	static KeptPlan *plans = NULL;
+	KeptPlan   *kept;
+	SPIPlanPtr	plan;
+
+	for (kept = plans; kept != NULL; kept = kept->next)
+	{
+		if (kept->query == query)
+			return kept->plan;
+	}
+	plan = SPI_prepare(query, arguments->count, arguments->types);
+	if (plan == NULL)
+		elog(ERROR, "could not plan a query of safe_migrate: %s",
+			 SPI_result_code_string(SPI_result));
+	kept = MemoryContextAlloc(TopMemoryContext, sizeof(KeptPlan));
+	SPI_keepplan(plan);
+	kept->query = query;
+	kept->plan = plan;
+	kept->next = plans;
+	plans = kept;
+	return kept->plan;
+}
+
+/*
+ * See own_tables.h.
+ */
+char *
+own_text_column(OwnAccess *access, uint64 row, int column)
+{
+	char	   *value = SPI_getvalue(SPI_tuptable->vals[row],
+									 SPI_tuptable->tupdesc, column);
+	char	   *copy;
+
+	if (value == NULL)
+		return NULL;
+	copy = MemoryContextStrdup(access->caller, value);
+	pfree(value);
+	return copy;
+}
+
+/*
+ * See own_tables.h.
+ */
+int
+own_int_column(uint64 row, int column)
+{
+	bool		isnull;
+	Datum		value = SPI_getbinval(SPI_tuptable->vals[row],
+									  SPI_tuptable->tupdesc, column, &isnull);
+
+	return isnull ? 0 : DatumGetInt32(value);
+}
+
+/*
+ * See own_tables.h.
+ */
+int64
+own_bigint_column(uint64 row, int column)
+{
+	bool		isnull;
+	Datum		value = SPI_getbinval(SPI_tuptable->vals[row],
+									  SPI_tuptable->tupdesc, column, &isnull);
+
+	return isnull ? 0 : DatumGetInt64(value);
+}
