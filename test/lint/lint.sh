@@ -55,7 +55,7 @@ sql_text()
 
 long_files()
 {
-	find src -type f -exec wc -l {} + |
+	find src -type f ! -name '*.o' -exec wc -l {} + |
 		awk '$2 != "total" && $1 > 800 { print $2 ": " $1 " lines" }'
 }
 

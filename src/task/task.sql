@@ -1,0 +1,161 @@
+/*
+ * Tasks: statements that are carried out in several transactions, at once or
+ * after the commit of the transaction that sent them.  The row is written
+ * before the first step, so that whatever ends the session, what is to be done
+ * and how far it got is known.
+ */
+CREATE TABLE migrate.task_log (
+	id bigint GENERATED ALWAYS AS IDENTITY,
+	statement text NOT NULL,
+	command text NOT NULL,
+	rule text NOT NULL,
+	relation text,
+	steps text[] NOT NULL,
+	undos text[] NOT NULL,
+	done int NOT NULL,
+	state text COLLATE "C" NOT NULL,
+	deferred boolean NOT NULL,
+	settings text[] NOT NULL,
+	role text NOT NULL,
+	session_role text NOT NULL,
+	client inet,
+	application text,
+	pid int,
+	attempts int NOT NULL,
+	created_at timestamptz NOT NULL,
+	started_at timestamptz,
+	finished_at timestamptz,
+	error text,
+	sqlstate text,
+	CONSTRAINT task_log_pkey PRIMARY KEY (id),
+	CONSTRAINT task_log_state_check CHECK (state OPERATOR(pg_catalog.=) ANY
+		(ARRAY['waiting', 'running', 'failed', 'undoing', 'done', 'cancelled']))
+);
+CREATE INDEX task_log_unfinished_idx ON migrate.task_log (id)
+	WHERE state OPERATOR(pg_catalog.<>) ALL (ARRAY['done', 'cancelled']);
+REVOKE ALL ON migrate.task_log FROM PUBLIC;
+REVOKE ALL ON SEQUENCE migrate.task_log_id_seq FROM PUBLIC;
+SELECT pg_catalog.pg_extension_config_dump('migrate.task_log', '');
+SELECT pg_catalog.pg_extension_config_dump('migrate.task_log_id_seq', '');
+
+COMMENT ON TABLE migrate.task_log IS
+	'statements carried out step by step; read it through migrate.tasks';
+COMMENT ON SEQUENCE migrate.task_log_id_seq IS 'numbers the tasks';
+COMMENT ON COLUMN migrate.task_log.id IS 'number of the task';
+COMMENT ON COLUMN migrate.task_log.statement IS 'what was asked';
+COMMENT ON COLUMN migrate.task_log.command IS 'its command tag';
+COMMENT ON COLUMN migrate.task_log.rule IS
+	'name of the rule because of which it was not run as it is';
+COMMENT ON COLUMN migrate.task_log.relation IS 'relation concerned';
+COMMENT ON COLUMN migrate.task_log.steps IS 'what is run instead, in order';
+COMMENT ON COLUMN migrate.task_log.undos IS
+	'for each step what takes it back, null where nothing has to or can be';
+COMMENT ON COLUMN migrate.task_log.done IS 'number of steps that are committed';
+COMMENT ON COLUMN migrate.task_log.state IS
+	'waiting, running, failed, undoing, done or cancelled';
+COMMENT ON COLUMN migrate.task_log.deferred IS
+	'true if it is for the background, after the commit';
+COMMENT ON COLUMN migrate.task_log.settings IS
+	'names and values of the settings that its text depends on, alternating';
+COMMENT ON COLUMN migrate.task_log.role IS 'role in force (current_user)';
+COMMENT ON COLUMN migrate.task_log.session_role IS
+	'role of the session (session_user)';
+COMMENT ON COLUMN migrate.task_log.client IS
+	'address of the client, null for a local socket';
+COMMENT ON COLUMN migrate.task_log.application IS
+	'application_name of the session';
+COMMENT ON COLUMN migrate.task_log.pid IS
+	'process that runs it, or ran it last';
+COMMENT ON COLUMN migrate.task_log.attempts IS 'how often it was started';
+COMMENT ON COLUMN migrate.task_log.created_at IS 'time at which it was asked for';
+COMMENT ON COLUMN migrate.task_log.started_at IS 'time of its last start';
+COMMENT ON COLUMN migrate.task_log.finished_at IS 'time of its end';
+COMMENT ON COLUMN migrate.task_log.error IS 'message of the last error';
+COMMENT ON COLUMN migrate.task_log.sqlstate IS 'SQLSTATE of the last error';
+COMMENT ON CONSTRAINT task_log_pkey ON migrate.task_log IS 'one row a task';
+COMMENT ON CONSTRAINT task_log_state_check ON migrate.task_log IS
+	'the states there are';
+COMMENT ON INDEX migrate.task_log_unfinished_idx IS
+	'tasks that are not finished';
+
+/*
+ * Whoever runs a task holds a lock that is named after the table and the
+ * task's number, see task_lock.c; a row that says "running" without it was
+ * left behind by a session that ended.
+ */
+CREATE VIEW migrate.tasks AS
+SELECT t.id,
+	t.statement,
+	t.command,
+	t.relation,
+	CASE
+		WHEN t.state OPERATOR(pg_catalog.=) ANY (ARRAY['running', 'undoing'])
+			AND NOT EXISTS (
+			SELECT FROM pg_catalog.pg_locks k
+			WHERE k.locktype OPERATOR(pg_catalog.=) 'object'
+				AND k.classid OPERATOR(pg_catalog.=)
+					'migrate.task_log'::pg_catalog.regclass
+				AND k.objid OPERATOR(pg_catalog.=)
+					(t.id OPERATOR(pg_catalog.&) 4294967295::bigint)::pg_catalog.oid
+				AND k.database OPERATOR(pg_catalog.=) (
+					SELECT d.oid FROM pg_catalog.pg_database d
+					WHERE d.datname OPERATOR(pg_catalog.=)
+						pg_catalog.current_database())
+				AND k.granted) THEN 'interrupted'
+		ELSE t.state
+	END AS state,
+	t.deferred,
+	t.done AS steps_done,
+	pg_catalog.cardinality(t.steps) AS steps,
+	t.steps[t.done OPERATOR(pg_catalog.+) 1] AS step,
+	CASE WHEN t.state OPERATOR(pg_catalog.=) 'running' THEN (
+		SELECT CASE
+			WHEN p.blocks_total OPERATOR(pg_catalog.>) 0 THEN
+				pg_catalog.format('%s, %s of %s blocks', p.phase,
+					p.blocks_done, p.blocks_total)
+			ELSE p.phase
+			END
+		FROM pg_catalog.pg_stat_progress_create_index p
+		WHERE p.pid OPERATOR(pg_catalog.=) t.pid) END AS progress,
+	t.error,
+	t.sqlstate,
+	t.role,
+	t.session_role,
+	t.client,
+	t.application,
+	t.pid,
+	t.attempts,
+	t.created_at,
+	t.started_at,
+	t.finished_at
+FROM migrate.task_log t
+ORDER BY t.id;
+REVOKE ALL ON migrate.tasks FROM PUBLIC;
+COMMENT ON VIEW migrate.tasks IS
+	'statements carried out step by step, at once or in the background, and how far they are';
+COMMENT ON COLUMN migrate.tasks.id IS 'number of the task';
+COMMENT ON COLUMN migrate.tasks.statement IS 'what was asked';
+COMMENT ON COLUMN migrate.tasks.command IS 'its command tag';
+COMMENT ON COLUMN migrate.tasks.relation IS 'relation concerned';
+COMMENT ON COLUMN migrate.tasks.state IS
+	'waiting (for a background worker), running, interrupted (the session ended), failed (see error), undoing, done, or cancelled (what it had done was taken back)';
+COMMENT ON COLUMN migrate.tasks.deferred IS
+	'true if it is for the background, after the commit';
+COMMENT ON COLUMN migrate.tasks.steps_done IS 'number of steps that are committed';
+COMMENT ON COLUMN migrate.tasks.steps IS 'number of steps in all';
+COMMENT ON COLUMN migrate.tasks.step IS 'the step that is next, or running';
+COMMENT ON COLUMN migrate.tasks.progress IS
+	'of an index that is being built: phase and blocks, as in pg_stat_progress_create_index';
+COMMENT ON COLUMN migrate.tasks.error IS 'message of the last error';
+COMMENT ON COLUMN migrate.tasks.sqlstate IS 'SQLSTATE of the last error';
+COMMENT ON COLUMN migrate.tasks.role IS 'role in force (current_user)';
+COMMENT ON COLUMN migrate.tasks.session_role IS
+	'role of the session (session_user)';
+COMMENT ON COLUMN migrate.tasks.client IS
+	'address of the client, null for a local socket';
+COMMENT ON COLUMN migrate.tasks.application IS 'application_name of the session';
+COMMENT ON COLUMN migrate.tasks.pid IS 'process that runs it, or ran it last';
+COMMENT ON COLUMN migrate.tasks.attempts IS 'how often it was started';
+COMMENT ON COLUMN migrate.tasks.created_at IS 'time at which it was asked for';
+COMMENT ON COLUMN migrate.tasks.started_at IS 'time of its last start';
+COMMENT ON COLUMN migrate.tasks.finished_at IS 'time of its end';
