@@ -52,6 +52,11 @@ OBJS = $(SOURCES:.c=.o)
 
 PG_CPPFLAGS = -I$(srcdir)/src
 
+# FAULT_POINTS=1 is for tests: places at which a process can be made to fail.
+ifdef FAULT_POINTS
+PG_CPPFLAGS += -DSAFE_MIGRATE_FAULT_POINTS
+endif
+
 # Warnings are errors, but for those that PostgreSQL's own headers and idioms
 # give with -Wextra; for -Wclobbered see the comment in utils/elog.h.
 PG_CFLAGS = -Wall -Wextra -Werror -Werror=switch \

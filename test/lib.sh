@@ -5,7 +5,9 @@
 #
 #     sm_packages [PACKAGE...]  install what is missing (apt-get, as root or sudo)
 #     sm_workdir                make $SM_WORK; it is removed again at exit
-#     sm_build                  build, and install into a private server tree
+#     sm_build                  build, with the VARIABLE=VALUE for make that
+#                               $SM_MAKE_FLAG may hold, and install into a
+#                               private server tree
 #     sm_start NAME [LINE...]   start a cluster of its own with these settings
 #     sm_psql ...               psql on it (any client: PGHOST, PGPORT, ... are set)
 #     sm_stop NAME              stop it (at exit all are stopped)
@@ -330,8 +332,8 @@ sm_build()
 
 	sm_say "Building for $SM_VERSION"
 	sm_quietly sm_make clean
-	sm_quietly sm_make -s -j "$(nproc)" all || exit 1
-	sm_quietly sm_make install || exit 1
+	sm_quietly sm_make -s -j "$(nproc)" ${SM_MAKE_FLAG:+"$SM_MAKE_FLAG"} all || exit 1
+	sm_quietly sm_make ${SM_MAKE_FLAG:+"$SM_MAKE_FLAG"} install || exit 1
 }
 
 

@@ -10,6 +10,7 @@
 #include <limits.h>
 
 #include "catalog/pg_collation.h"
+#include "common/fault.h"
 #include "common/settings.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
@@ -29,7 +30,6 @@ int			setting_restore_point_ttl = 7 * 24 * 60 * 60;
 bool		setting_restoring = false;
 bool		setting_renew_statistics = true;
 bool		setting_observation = false;
-char	   *setting_fault_point = NULL;
 int			setting_row_limit = 0;
 int			setting_max_columns = 50;
 int			setting_max_indexes = 10;
@@ -133,12 +133,7 @@ define_judging_settings(GucStringCheckHook check_rules,
 							 "Slow. Differences go to the server log as \"safe_migrate mismatch\", and to migrate.decisions.",
 							 &setting_observation, false, PGC_SUSET,
 							 GUC_NOT_IN_SAMPLE, NULL, NULL, NULL);
-	DefineCustomStringVariable("safe_migrate.fault_point",
-							   "Raises an internal error at the named point, for tests.",
-							   NULL,
-							   &setting_fault_point, "", PGC_SUSET,
-							   GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE,
-							   NULL, NULL, NULL);
+	define_fault_point_setting();
 }
 
 static void

@@ -48,7 +48,6 @@ extern int	setting_restore_point_ttl;	/* s */
 extern bool setting_restoring;
 extern bool setting_renew_statistics;
 extern bool setting_observation;
-extern char *setting_fault_point;
 extern int	setting_row_limit;	/* 0: none */
 extern int	setting_max_columns;
 extern int	setting_max_indexes;

@@ -11,6 +11,7 @@
 #include "access/xact.h"
 #include "catalog/pg_class.h"
 #include "common/compat.h"
+#include "common/fault.h"
 #include "common/settings.h"
 #include "effects/effects.h"
 #include "lib/stringinfo.h"
@@ -152,7 +153,7 @@ begin_observation(Node *statement, const char *source_text,
 	PG_TRY();
 	{
 		effects.source_text = source_text;
-		if (strcmp(setting_fault_point, "forecast") != 0)
+		if (!fault_point_is_set("forecast"))
 			(void) describe_effects(statement, &effects);
 		observation->forecasts = make_forecast(effects.effects);
 		if (effects_have_work(effects.effects, WORK_UNKNOWN))

@@ -67,6 +67,10 @@ record_decision(const Decision *decision)
 	copy_string(queued.executed, decision->executed, STATEMENT_LENGTH);
 	copy_string(queued.message, decision->message, STATEMENT_LENGTH);
 	copy_string(queued.reason, decision->reason, REASON_LENGTH);
+	queued.has_run = decision->has_run;
+	queued.duration_ms = decision->duration_ms;
+	queued.lock_wait_ms = decision->lock_wait_ms;
+	queued.size_bytes = (int64) decision->size_bytes;
 	describe_session(&queued);
 
 	if (OidIsValid(MyDatabaseId) && queue_put(&queued))
@@ -270,6 +274,10 @@ decision_values(const QueuedDecision *decision, Datum *values, bool *nulls)
 	values[14] = Int32GetDatum(decision->pid);
 	nulls[15] = !FullTransactionIdIsValid(decision->transaction);
 	values[15] = FullTransactionIdGetDatum(decision->transaction);
+	nulls[16] = nulls[17] = nulls[18] = !decision->has_run;
+	values[16] = Int64GetDatum(decision->duration_ms);
+	values[17] = Int64GetDatum(decision->lock_wait_ms);
+	values[18] = Int64GetDatum(decision->size_bytes);
 }
 
 static void

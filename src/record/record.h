@@ -39,6 +39,10 @@ typedef struct Decision
 	const char *executed;		/* what ran instead, or NULL */
 	const char *message;		/* what the user was told */
 	const char *reason;			/* the reason given with an override */
+	bool		has_run;		/* the fields below are known */
+	int64		duration_ms;	/* from its start to its end */
+	int64		lock_wait_ms;	/* longest wait for the locks of one step */
+	uint64		size_bytes;		/* of the relations concerned */
 } Decision;
 
 /*

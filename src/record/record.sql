@@ -21,6 +21,9 @@ CREATE TABLE migrate.decision_log (
 	application text,
 	pid int NOT NULL,
 	transaction xid8,
+	duration_ms bigint,
+	lock_wait_ms bigint,
+	size_bytes bigint,
 	cluster bigint NOT NULL
 );
 CREATE INDEX decision_log_decided_at_idx ON migrate.decision_log (decided_at);
@@ -48,6 +51,12 @@ COMMENT ON COLUMN migrate.decision_log.application IS 'application_name of the s
 COMMENT ON COLUMN migrate.decision_log.pid IS 'process ID of the session';
 COMMENT ON COLUMN migrate.decision_log.transaction IS
 	'top transaction, null if it had written nothing before the decision';
+COMMENT ON COLUMN migrate.decision_log.duration_ms IS
+	'of what ran instead of the statement: milliseconds from its start to its end';
+COMMENT ON COLUMN migrate.decision_log.lock_wait_ms IS
+	'of what ran instead: longest wait for the locks of one of its steps, milliseconds';
+COMMENT ON COLUMN migrate.decision_log.size_bytes IS
+	'of what ran instead: size of the relation concerned, bytes';
 COMMENT ON COLUMN migrate.decision_log.cluster IS
 	'system identifier of the cluster that the transaction ID belongs to';
 
@@ -68,7 +77,10 @@ RETURNS TABLE (
 	client inet,
 	application text,
 	pid int,
-	transaction xid8
+	transaction xid8,
+	duration_ms bigint,
+	lock_wait_ms bigint,
+	size_bytes bigint
 )
 LANGUAGE C VOLATILE PARALLEL RESTRICTED ROWS 10
 AS 'MODULE_PATHNAME', 'migrate_pending_decisions';
@@ -86,7 +98,8 @@ COMMENT ON FUNCTION migrate.pending_decisions() IS
 CREATE VIEW migrate.decisions AS
 SELECT d.id, d.decided_at, d.outcome, d.rule, d.command, d.relation,
 	   d.statement, d.executed, d.message, d.reason, d.role, d.session_role,
-	   d.client, d.application, d.pid, d.transaction,
+	   d.client, d.application, d.pid, d.duration_ms, d.lock_wait_ms,
+	   d.size_bytes, d.transaction,
 	   CASE
 	   WHEN d.transaction IS NULL THEN NULL
 	   WHEN d.cluster OPERATOR(pg_catalog.<>)
@@ -100,12 +113,13 @@ SELECT d.id, d.decided_at, d.outcome, d.rule, d.command, d.relation,
 FROM (SELECT l.id, l.decided_at, l.outcome, l.rule, l.command, l.relation,
 			 l.statement, l.executed, l.message, l.reason, l.role,
 			 l.session_role, l.client, l.application, l.pid, l.transaction,
-			 l.cluster
+			 l.duration_ms, l.lock_wait_ms, l.size_bytes, l.cluster
 	  FROM migrate.decision_log l
 	  UNION ALL
 	  SELECT p.id, p.decided_at, p.outcome, p.rule, p.command, p.relation,
 			 p.statement, p.executed, p.message, p.reason, p.role,
 			 p.session_role, p.client, p.application, p.pid, p.transaction,
+			 p.duration_ms, p.lock_wait_ms, p.size_bytes,
 			 (SELECT c.system_identifier FROM pg_catalog.pg_control_system() c)
 	  FROM migrate.pending_decisions() p
 	  WHERE NOT EXISTS (SELECT FROM migrate.decision_log l

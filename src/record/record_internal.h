@@ -31,7 +31,7 @@
 #define REASON_LENGTH		512
 
 /* Columns of migrate.pending_decisions(), first ones of the table as well. */
-#define DECISION_COLUMNS	16
+#define DECISION_COLUMNS	19
 
 /*
  * A decision in the queue.  Strings are in the encoding of their database;
@@ -56,6 +56,10 @@ typedef struct QueuedDecision
 	char		executed[STATEMENT_LENGTH];
 	char		message[STATEMENT_LENGTH];
 	char		reason[REASON_LENGTH];
+	bool		has_run;		/* the fields below are known */
+	int64		duration_ms;
+	int64		lock_wait_ms;
+	int64		size_bytes;
 } QueuedDecision;
 
 typedef struct QueueCounters

@@ -253,7 +253,7 @@ prepare_insert(void)
 	Oid			types[DECISION_COLUMNS + 1] = {
 		UUIDOID, TIMESTAMPTZOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID,
 		TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, INETOID, TEXTOID,
-		INT4OID, XID8OID, INT8OID
+		INT4OID, XID8OID, INT8OID, INT8OID, INT8OID, INT8OID
 	};
 	SPIPlanPtr	plan;
 
@@ -261,9 +261,9 @@ prepare_insert(void)
 					   " (id, decided_at, outcome, rule, command, relation,"
 					   " statement, executed, message, reason, role,"
 					   " session_role, client, application, pid, transaction,"
-					   " cluster)"
+					   " duration_ms, lock_wait_ms, size_bytes, cluster)"
 					   " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11,"
-					   " $12, $13, $14, $15, $16, $17)"
+					   " $12, $13, $14, $15, $16, $17, $18, $19, $20)"
 					   " ON CONFLICT (id) DO NOTHING",
 					   lengthof(types), types);
 	if (plan == NULL)

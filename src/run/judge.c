@@ -11,6 +11,7 @@
 #include "catalog/pg_parameter_acl.h"
 #include "common/compat.h"
 #include "common/errors.h"
+#include "common/fault.h"
 #include "common/script.h"
 #include "common/settings.h"
 #include "effects/effects.h"
@@ -189,8 +190,7 @@ find_effects(Judgement *judgement)
 
 	PG_TRY();
 	{
-		if (strcmp(setting_fault_point, "judge") == 0)
-			elog(ERROR, "fault point \"judge\"");
+		reach_fault_point("judge");
 		if (judgement->describe != NULL)
 			judgement->describe(judgement->pstmt, &judgement->context,
 								judgement->arg);
