@@ -10,6 +10,7 @@ INSERT INTO big SELECT g, repeat('x', 80) FROM generate_series(1, 20000) g;
 -- the whole message, with detail, hint and position
 \set VERBOSITY default
 SET safe_migrate.small_table = 0;
+SET safe_migrate.rules = 'create_index:reject, add_check:reject';
 CREATE TABLE few (id int);
 INSERT INTO few VALUES (1);
 SELECT 1 AS before;
@@ -17,6 +18,7 @@ SELECT 1 AS before;
 ALTER TABLE few ADD CHECK (id > 0), ADD c int;
 SELECT 'first' AS q \; CREATE INDEX ON few (id) \; SELECT 'last' AS q;
 RESET safe_migrate.small_table;
+RESET safe_migrate.rules;
 \set VERBOSITY terse
 
 -- modes
@@ -75,6 +77,7 @@ INSERT INTO migrate.policy (rule, action) VALUES ('drop_table', 'perhaps');
 DELETE FROM migrate.policy;
 
 -- overrides: once at top level, the whole transaction in a block
+SET safe_migrate.rules = 'create_index:reject';
 SET safe_migrate.override = 'maintenance window 4711';
 CREATE INDEX once ON big (id);
 SHOW safe_migrate.override;
@@ -92,6 +95,7 @@ COMMIT;
 SHOW safe_migrate.override;
 /* safe_migrate: override ticket 13 */ ALTER TABLE big ALTER id TYPE int;
 ALTER TABLE big /* safe_migrate: override ticket 14 */ ALTER id TYPE bigint;
+RESET safe_migrate.rules;
 -- sizes after a rewrite differ between versions
 \set VERBOSITY sqlstate
 ALTER TABLE big ALTER t SET DEFAULT '/* safe_migrate: override in a string */', ADD c serial;

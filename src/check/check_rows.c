@@ -65,7 +65,7 @@ check_rows(ScriptState *state, const ScriptStatement *statement)
 	List	   *effects = NIL;
 	List	   *findings;
 	List	   *rows = NIL;
-	char	   *safe_sql;
+	char	   *safe_sql = NULL;
 	ListCell   *cell;
 
 	context.source_text = state->text;
@@ -73,6 +73,14 @@ check_rows(ScriptState *state, const ScriptStatement *statement)
 	if (node != NULL)
 		effects = describe_effects(node, &context);
 	findings = judge_effects(effects);
+	if (findings != NIL)
+	{
+		SafePlan   *plan = plan_statement(node, effects, statement->text);
+
+		safe_sql = plan_as_script(plan);
+		settle_actions(findings, plan != NULL && !state->in_transaction,
+					   plan != NULL && plan->quick_steps >= 0);
+	}
 	if (node != NULL && design_rules_count())
 		findings = list_concat(findings,
 							   design_findings(&context, node, statement));
@@ -85,8 +93,6 @@ check_rows(ScriptState *state, const ScriptStatement *statement)
 		forbid_in_transaction(state, node, effects, rows);
 	apply_override(statement, rows);
 
-	safe_sql = findings == NIL ? NULL :
-		plan_as_script(plan_statement(node, effects, statement->text));
 	foreach(cell, rows)
 	{
 		CheckRow   *row = lfirst(cell);

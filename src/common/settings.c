@@ -61,7 +61,6 @@ static const struct config_enum_entry internal_error_options[] = {
 	{NULL, 0, false}
 };
 
-static bool check_in_transaction(int *newval, void **extra, GucSource source);
 static bool check_pattern(char **newval, void **extra, GucSource source);
 static void define_judging_settings(GucStringCheckHook check_rules,
 									GucStringAssignHook assign_rules);
@@ -112,6 +111,12 @@ define_judging_settings(GucStringCheckHook check_rules,
 							"0 judges tables of every size.",
 							&setting_small_table, 1024, 0, INT_MAX,
 							PGC_SUSET, GUC_UNIT_KB, NULL, NULL, NULL);
+	DefineCustomEnumVariable("safe_migrate.in_transaction",
+							 "What happens to a statement with a safer equivalent inside a transaction block.",
+							 "\"defer\" runs its quick part at once and the rest after the commit, in the background.",
+							 &setting_in_transaction, IN_TRANSACTION_REJECT,
+							 in_transaction_options,
+							 PGC_SUSET, 0, NULL, NULL, NULL);
 	DefineCustomEnumVariable("safe_migrate.on_internal_error",
 							 "What happens to a statement when judging it fails internally.",
 							 NULL,
@@ -248,12 +253,6 @@ pattern_error(const char *pattern)
 static void
 define_reserved_settings(void)
 {
-	DefineCustomEnumVariable("safe_migrate.in_transaction",
-							 "What happens to a statement with a safer equivalent inside a transaction block.",
-							 "Only \"reject\" is available in this version.",
-							 &setting_in_transaction, IN_TRANSACTION_REJECT,
-							 in_transaction_options, PGC_SUSET, 0,
-							 check_in_transaction, NULL, NULL);
 	DefineCustomIntVariable("safe_migrate.lock_deadline",
 							"Reserved, without effect in this version: use lock_timeout.",
 							"Time after which a statement gives up waiting for its locks.",
@@ -281,16 +280,4 @@ static void
 assign_override(const char *newval, void *extra)
 {
 	override_is_spent = false;
-}
-
-/* A promise that cannot be kept is refused rather than ignored. */
-static bool
-check_in_transaction(int *newval, void **extra, GucSource source)
-{
-	if (*newval == IN_TRANSACTION_DEFER)
-	{
-		GUC_check_errdetail("This version cannot defer work until after the transaction.");
-		return false;
-	}
-	return true;
 }

@@ -91,6 +91,25 @@ plan_statement(Node *statement, List *effects, const char *source_text)
 /*
  * See plan.h.
  */
+bool
+statement_may_have_plan(Node *statement)
+{
+	switch (nodeTag(statement))
+	{
+		case T_IndexStmt:
+		case T_DropStmt:
+		case T_ReindexStmt:
+		case T_RefreshMatViewStmt:
+		case T_AlterTableStmt:
+			return true;
+		default:
+			return false;
+	}
+}
+
+/*
+ * See plan.h.
+ */
 void
 add_plan_step(SafePlan *plan, char *text, char *undo)
 {

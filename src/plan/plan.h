@@ -41,6 +41,9 @@ typedef struct SafePlan
 extern SafePlan *plan_statement(Node *statement, List *effects,
 								const char *source_text);
 
+/* False for statements that never have one; looks at the tag only. */
+extern bool statement_may_have_plan(Node *statement);
+
 /* The steps of a plan as one script, palloc'd; NULL for none. */
 extern char *plan_as_script(const SafePlan *plan);
 

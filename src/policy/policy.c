@@ -592,6 +592,34 @@ assign_row_limit_setting(int newval, void *extra)
 }
 
 /*
+ * See policy.h.
+ */
+void
+settle_actions(List *findings, bool may_rewrite, bool may_defer)
+{
+	ListCell   *cell;
+
+	foreach(cell, findings)
+	{
+		Finding    *finding = lfirst(cell);
+		bool		is_defer = finding->action == ACTION_DEFER;
+
+		if (!is_defer && finding->action != ACTION_REWRITE)
+			continue;
+		if (is_defer && may_defer)
+			continue;
+		if (may_rewrite)
+			finding->action = ACTION_REWRITE;
+		else if (may_defer && setting_in_transaction == IN_TRANSACTION_DEFER)
+			finding->action = ACTION_DEFER;
+		else if (finding->rule->rule_class == RULE_LOCK)
+			finding->action = ACTION_WARN;
+		else
+			finding->action = ACTION_REJECT;
+	}
+}
+
+/*
  * migrate.rule_list(): the registry with the actions in force for the current
  * role where no table matters.
  */

@@ -81,6 +81,14 @@ extern char *compose_message(const Rule *rule, const Effect *effect);
 /* The finding with the heaviest action, the first of equals; NULL for NIL. */
 extern Finding *heaviest_finding(List *findings);
 
+/*
+ * Turn "rewrite" and "defer" into what can be done: each other, or, where
+ * nothing safer can be run, "reject"; but "warn" where the statement itself
+ * does no work.  "rewrite" becomes "defer" only where safe_migrate.in_transaction
+ * says so.
+ */
+extern void settle_actions(List *findings, bool may_rewrite, bool may_defer);
+
 extern const char *action_name(RuleAction action);
 
 /* Index of a rule in the registry, or -1. */

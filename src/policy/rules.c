@@ -31,14 +31,14 @@ static bool is_small(const Effect *effect);
 const Rule	rule_registry[] =
 {
 	{
-		"add_check", RULE_WORK, ACTION_REJECT,
+		"add_check", RULE_WORK, ACTION_REWRITE,
 		CAUSE_ADD_CHECK, works_under_lock,
 		"ADD CHECK",
 		"add it NOT VALID, then VALIDATE CONSTRAINT in a transaction of its own", NULL,
 		"A CHECK constraint is checked against every row under a lock."
 	},
 	{
-		"add_column_constraint", RULE_WORK, ACTION_REJECT,
+		"add_column_constraint", RULE_WORK, ACTION_REWRITE,
 		CAUSE_ADD_COLUMN_CONSTRAINT, works_under_lock,
 		"the constraint of new column",
 		"add the column alone, then the constraint as NOT VALID or USING INDEX", NULL,
@@ -59,7 +59,7 @@ const Rule	rule_registry[] =
 		"An exclusion constraint builds its index under a lock, always."
 	},
 	{
-		"add_foreign_key", RULE_WORK, ACTION_REJECT,
+		"add_foreign_key", RULE_WORK, ACTION_REWRITE,
 		CAUSE_ADD_FOREIGN_KEY, works_under_lock,
 		"ADD FOREIGN KEY",
 		"add it NOT VALID, then VALIDATE CONSTRAINT in a transaction of its own",
@@ -67,7 +67,7 @@ const Rule	rule_registry[] =
 		"A foreign key looks up every row while both tables cannot be written."
 	},
 	{
-		"add_primary_key", RULE_WORK, ACTION_REJECT,
+		"add_primary_key", RULE_WORK, ACTION_REWRITE,
 		CAUSE_ADD_PRIMARY_KEY, works_under_lock,
 		"ADD PRIMARY KEY",
 		"SET NOT NULL first, CREATE UNIQUE INDEX CONCURRENTLY, then ADD PRIMARY KEY USING INDEX",
@@ -75,7 +75,7 @@ const Rule	rule_registry[] =
 		"A primary key builds its index, and checks for NULL, under a lock."
 	},
 	{
-		"add_unique", RULE_WORK, ACTION_REJECT,
+		"add_unique", RULE_WORK, ACTION_REWRITE,
 		CAUSE_ADD_UNIQUE, works_under_lock,
 		"ADD UNIQUE",
 		"CREATE UNIQUE INDEX CONCURRENTLY, then ADD UNIQUE USING INDEX",
@@ -118,14 +118,14 @@ const Rule	rule_registry[] =
 		"LOGGED, UNLOGGED, ACCESS METHOD and TABLESPACE copy the whole table."
 	},
 	{
-		"cluster", RULE_WORK, ACTION_REJECT,
+		"cluster", RULE_WORK, ACTION_REWRITE,
 		CAUSE_CLUSTER, works_under_lock,
 		"CLUSTER or REPACK",
 		"use REPACK (CONCURRENTLY) on PostgreSQL 19, or pg_repack", NULL,
 		"CLUSTER and plain REPACK rewrite the table while nobody can read it."
 	},
 	{
-		"create_index", RULE_WORK, ACTION_REJECT,
+		"create_index", RULE_WORK, ACTION_REWRITE,
 		CAUSE_CREATE_INDEX, works_under_lock,
 		"CREATE INDEX",
 		"use CREATE INDEX CONCURRENTLY, outside a transaction block",
@@ -133,14 +133,14 @@ const Rule	rule_registry[] =
 		"A plain CREATE INDEX stops all writes until it is built."
 	},
 	{
-		"create_partition", RULE_WORK, ACTION_REJECT,
+		"create_partition", RULE_WORK, ACTION_REWRITE,
 		CAUSE_CREATE_PARTITION, works_under_lock,
 		"CREATE TABLE ... PARTITION OF",
 		"first add a CHECK to the default partition that excludes the new bound, NOT VALID, and VALIDATE it", NULL,
 		"A new partition reads the whole default partition."
 	},
 	{
-		"detach_partition", RULE_LOCK, ACTION_WARN,
+		"detach_partition", RULE_LOCK, ACTION_REWRITE,
 		CAUSE_DETACH_PARTITION, stops_everybody,
 		"DETACH PARTITION",
 		"use DETACH PARTITION ... CONCURRENTLY, outside a transaction block, if there is no default partition", NULL,
@@ -168,7 +168,7 @@ const Rule	rule_registry[] =
 		"A dropped database cannot be had again."
 	},
 	{
-		"drop_index", RULE_LOCK, ACTION_WARN,
+		"drop_index", RULE_LOCK, ACTION_REWRITE,
 		CAUSE_DROP_INDEX, stops_everybody,
 		"DROP INDEX",
 		"use DROP INDEX CONCURRENTLY, outside a transaction block", NULL,
@@ -197,14 +197,14 @@ const Rule	rule_registry[] =
 		.any_cause = true
 	},
 	{
-		"refresh_materialized_view", RULE_WORK, ACTION_REJECT,
+		"refresh_materialized_view", RULE_WORK, ACTION_REWRITE,
 		CAUSE_REFRESH, works_under_lock,
 		"REFRESH MATERIALIZED VIEW",
 		"use REFRESH MATERIALIZED VIEW CONCURRENTLY, which needs a unique index", NULL,
 		"A plain REFRESH stops readers until the query has run."
 	},
 	{
-		"reindex", RULE_WORK, ACTION_REJECT,
+		"reindex", RULE_WORK, ACTION_REWRITE,
 		CAUSE_REINDEX, works_under_lock,
 		"REINDEX",
 		"use REINDEX CONCURRENTLY, outside a transaction block", NULL,
@@ -239,7 +239,7 @@ const Rule	rule_registry[] =
 		"A new expression of a stored generated column rewrites the table."
 	},
 	{
-		"set_not_null", RULE_WORK, ACTION_REJECT,
+		"set_not_null", RULE_WORK, ACTION_REWRITE,
 		CAUSE_SET_NOT_NULL, works_under_lock,
 		"SET NOT NULL of",
 		"add CHECK (... IS NOT NULL) NOT VALID, VALIDATE it in a transaction of its own, then SET NOT NULL and drop the CHECK", NULL,
@@ -260,14 +260,14 @@ const Rule	rule_registry[] =
 		"The rows of a truncated table cannot be had again."
 	},
 	{
-		"vacuum_full", RULE_WORK, ACTION_REJECT,
+		"vacuum_full", RULE_WORK, ACTION_REWRITE,
 		CAUSE_VACUUM_FULL, works_under_lock,
 		"VACUUM FULL",
 		"use plain VACUUM, or pg_repack, or REPACK (CONCURRENTLY) on PostgreSQL 19", NULL,
 		"VACUUM FULL rewrites the table while nobody can read it."
 	},
 	{
-		"validate_constraint", RULE_WORK, ACTION_REJECT,
+		"validate_constraint", RULE_WORK, ACTION_REWRITE,
 		CAUSE_VALIDATE_CONSTRAINT, works_under_lock,
 		"VALIDATE CONSTRAINT",
 		"run it in a transaction of its own, where it blocks nobody", NULL,

@@ -195,6 +195,10 @@ outcome_name(DecisionOutcome outcome)
 			return "observed";
 		case DECISION_REWRITTEN:
 			return "rewritten";
+		case DECISION_REWRITE_FAILED:
+			return "rewrite_failed";
+		case DECISION_DEFERRED:
+			return "deferred";
 		case DECISION_OVERRIDDEN:
 			return "overridden";
 		case DECISION_MIGRATION_FAILED:

@@ -22,6 +22,8 @@ typedef enum DecisionOutcome
 	DECISION_WARNED,			/* let through with a WARNING or NOTICE */
 	DECISION_OBSERVED,			/* mode = observe: would have been refused */
 	DECISION_REWRITTEN,			/* another statement ran instead */
+	DECISION_REWRITE_FAILED,	/* it did not run to its end */
+	DECISION_DEFERRED,			/* the slow part waits for the commit */
 	DECISION_OVERRIDDEN,		/* would have been refused; a reason was given */
 	DECISION_MIGRATION_FAILED,	/* migrate.apply(): the record of an attempt */
 	DECISION_INTERNAL_ERROR,	/* our own code failed while judging */

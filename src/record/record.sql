@@ -6,7 +6,8 @@ CREATE TABLE migrate.decision_log (
 	id uuid PRIMARY KEY,
 	decided_at timestamptz NOT NULL,
 	outcome text NOT NULL CHECK (outcome OPERATOR(pg_catalog.=) ANY (ARRAY[
-		'rejected', 'warned', 'observed', 'rewritten', 'overridden',
+		'rejected', 'warned', 'observed', 'rewritten', 'rewrite_failed',
+		'deferred', 'overridden',
 		'migration_failed', 'internal_error', 'mispredicted'])),
 	rule text,
 	command text,
@@ -35,7 +36,7 @@ COMMENT ON TABLE migrate.decision_log IS
 COMMENT ON COLUMN migrate.decision_log.id IS 'identifies the decision everywhere';
 COMMENT ON COLUMN migrate.decision_log.decided_at IS 'time of the decision';
 COMMENT ON COLUMN migrate.decision_log.outcome IS
-	'rejected, warned, observed, rewritten, overridden, migration_failed, internal_error or, for developers of safe_migrate, mispredicted';
+	'rejected, warned, observed, rewritten, rewrite_failed, deferred, overridden, migration_failed, internal_error or, for developers of safe_migrate, mispredicted';
 COMMENT ON COLUMN migrate.decision_log.rule IS 'name of the rule, see migrate.rules';
 COMMENT ON COLUMN migrate.decision_log.command IS 'command tag of the statement';
 COMMENT ON COLUMN migrate.decision_log.relation IS 'relation concerned';

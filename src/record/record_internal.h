@@ -47,6 +47,10 @@ typedef struct QueuedDecision
 	Oid			role;
 	Oid			session_role;
 	int			pid;
+	bool		has_run;		/* the next three are known */
+	int64		duration_ms;
+	int64		lock_wait_ms;
+	int64		size_bytes;
 	char		client[CLIENT_LENGTH];
 	char		application[NAMEDATALEN];
 	char		rule[NAMEDATALEN];
@@ -56,10 +60,6 @@ typedef struct QueuedDecision
 	char		executed[STATEMENT_LENGTH];
 	char		message[STATEMENT_LENGTH];
 	char		reason[REASON_LENGTH];
-	bool		has_run;		/* the fields below are known */
-	int64		duration_ms;
-	int64		lock_wait_ms;
-	int64		size_bytes;
 } QueuedDecision;
 
 typedef struct QueueCounters

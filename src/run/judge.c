@@ -9,6 +9,7 @@
 
 #include "access/xact.h"
 #include "catalog/pg_parameter_acl.h"
+#include "common/catalog.h"
 #include "common/compat.h"
 #include "common/errors.h"
 #include "common/fault.h"
@@ -26,6 +27,7 @@
 #include "record/record.h"
 #include "run/judge.h"
 #include "run/lost_statistics.h"
+#include "run/rewrite.h"
 #include "run/step.h"
 #include "storage/lock.h"
 #include "tcop/tcopprot.h"
@@ -50,18 +52,25 @@ typedef struct Judgement
 	QueryDescriber describe;	/* of a query, else NULL */
 	void	   *arg;			/* for describe */
 	HeavyWork  *work;			/* to be filled in, or NULL */
+	bool		in_transaction; /* it cannot commit */
+	bool		is_step;		/* only its effects are asked for */
 	bool		may_be_elsewhere;	/* query_string need not be what the
 									 * client has sent */
 	EffectContext context;
 	List	   *findings;
 	const char *override;		/* reason to let it pass, or NULL */
 	const char *refused_override;	/* why a reason given does not count */
+	char	   *refused_deferral;	/* why it is not left for the commit */
+	Task	   *task;			/* to be run instead, or NULL */
 } Judgement;
 
 /* A statement was judged in this transaction: its override ends with it. */
 static bool override_was_due = false;
 
 static void judge(Judgement *judgement);
+static Task *find_unfinished(Judgement *judgement);
+static void choose_task(Judgement *judgement);
+static bool is_enforced(void);
 static void carry_out(Judgement *judgement);
 static void find_effects(Judgement *judgement);
 static List *find_design(Judgement *judgement);
@@ -86,16 +95,22 @@ static void end_override(XactEvent event, void *arg);
 /*
  * See judge.h.
  */
-void
+Task *
 judge_statement(PlannedStmt *pstmt, const char *query_string,
-				HeavyWork *work)
+				StatementOrigin origin, HeavyWork *work)
 {
 	Judgement	judgement = {0};
 
 	judgement.pstmt = pstmt;
 	judgement.query_string = query_string;
 	judgement.work = work;
-	judge(&judgement);
+	judgement.is_step = origin == ORIGIN_STEP;
+	judgement.in_transaction =
+		IsInTransactionBlock(origin == ORIGIN_TOP_LEVEL);
+	judgement.task = find_unfinished(&judgement);
+	if (judgement.task == NULL)
+		judge(&judgement);
+	return judgement.task;
 }
 
 /*
@@ -148,9 +163,9 @@ judge(Judgement *judgement)
 	if (judgement->describe == NULL || judgement->findings != NIL)
 		override_was_due = true;
 	carry_out(judgement);
-	if (judgement->work != NULL)
+	if (judgement->work != NULL && judgement->task == NULL)
 		find_heavy_work(judgement->context.effects, judgement->work);
-	if (judgement->describe == NULL)
+	if (judgement->describe == NULL && judgement->task == NULL)
 	{
 		renew_lost_statistics(judgement->context.effects);
 		stop_analyzing(judgement->context.effects);
@@ -158,6 +173,45 @@ judge(Judgement *judgement)
 
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(context);
+}
+
+/* What is left of the same statement is gone on with, unless overridden. */
+static Task *
+find_unfinished(Judgement *judgement)
+{
+	Task	   *task;
+
+	if (judgement->in_transaction || judgement->is_step || !is_enforced())
+		return NULL;
+	task = find_unfinished_rewrite(judgement->pstmt->utilityStmt,
+								   statement_source(judgement->pstmt,
+													judgement->query_string));
+	if (task != NULL)
+		find_override(judgement);
+	return judgement->override != NULL ? NULL : task;
+}
+
+/* The policy may want something safer to be run instead. */
+static void
+choose_task(Judgement *judgement)
+{
+	RewriteSource source = {0};
+
+	if (judgement->describe != NULL || judgement->override != NULL ||
+		!is_enforced() || !extension_is_created())
+		return;
+	source.statement = judgement->pstmt->utilityStmt;
+	source.effects = judgement->context.effects;
+	source.findings = judgement->findings;
+	source.in_transaction = judgement->in_transaction;
+	source.text = statement_source(judgement->pstmt, judgement->query_string);
+	judgement->task = choose_rewrite(&source, &judgement->refused_deferral);
+}
+
+static bool
+is_enforced(void)
+{
+	return setting_mode == MODE_AUTO || setting_mode == MODE_ENFORCE;
 }
 
 /* A refusal first, so that no warning goes before it. */
@@ -168,7 +222,13 @@ carry_out(Judgement *judgement)
 	ListCell   *cell;
 
 	if (heaviest != NULL && heaviest->action > ACTION_WARN)
+	{
 		find_override(judgement);
+		choose_task(judgement);
+		if (judgement->task == NULL)
+			settle_actions(judgement->findings, false, false);
+		heaviest = heaviest_finding(judgement->findings);
+	}
 	if (heaviest != NULL)
 		act_on(judgement, heaviest);
 	foreach(cell, judgement->findings)
@@ -197,8 +257,10 @@ find_effects(Judgement *judgement)
 		else
 			(void) describe_effects(judgement->pstmt->utilityStmt,
 									&judgement->context);
-		judgement->findings = judge_effects(judgement->context.effects);
-		if (judgement->describe == NULL && design_rules_count())
+		if (!judgement->is_step)
+			judgement->findings = judge_effects(judgement->context.effects);
+		if (judgement->describe == NULL && !judgement->is_step &&
+			design_rules_count())
 			judgement->findings = list_concat(judgement->findings,
 											  find_design(judgement));
 	}
@@ -315,12 +377,11 @@ act_on(Judgement *judgement, const Finding *finding)
 						 errmsg("%s", finding->message)));
 			break;
 
-			/*
-			 * This version neither rewrites at once nor defers: the statement
-			 * is refused, and the message and hint say how it can be run.
-			 */
 		case ACTION_REWRITE:
 		case ACTION_DEFER:
+			/* told and recorded when the task is run */
+			Assert(judgement->task != NULL);
+			break;
 		case ACTION_REJECT:
 			if (judgement->override != NULL)
 				record_finding(judgement, finding, DECISION_OVERRIDDEN);
@@ -413,8 +474,11 @@ reject(const Judgement *judgement, const Finding *finding)
 			(errcode(ERRCODE_SM_REJECTED_BY_RULE),
 			 errmsg("%s%s", finding->message,
 					script ? "; CALL migrate.run('...') does it so" : ""),
-			 judgement->refused_override ?
-			 errdetail("%s\n%s", effects, judgement->refused_override) :
+			 judgement->refused_override || judgement->refused_deferral ?
+			 errdetail("%s\n%s", effects,
+					   judgement->refused_override ?
+					   judgement->refused_override :
+					   judgement->refused_deferral) :
 			 effects[0] != '\0' ? errdetail("%s", effects) : 0,
 			 script ? errhint("%s", script) :
 			 statement != NULL && statement_needs_no_transaction(statement) ?

@@ -12,15 +12,25 @@
 #include "effects/traits.h"
 #include "nodes/plannodes.h"
 #include "rates/rates.h"
+#include "task/task.h"
+
+/* Where a statement comes from. */
+typedef enum StatementOrigin
+{
+	ORIGIN_TOP_LEVEL,			/* sent by a client as it is */
+	ORIGIN_INSIDE,				/* in a function, a DO block, ... */
+	ORIGIN_STEP					/* stands for one that was judged already */
+} StatementOrigin;
 
 /*
- * Judge a utility statement.  Returns if it may run; otherwise throws SM001.
+ * Judge a utility statement.  Returns NULL if it may run, or the task that is
+ * to be run instead, see rewrite.h; otherwise throws SM001.
  * Queues a decision for each finding that is not allowed silently, and sends
  * the WARNINGs and NOTICEs that the policy asks for.  *work becomes what can
- * be learned from running it.
+ * be learned from running it.  Of a step, only that is found out.
  */
-extern void judge_statement(PlannedStmt *pstmt, const char *query_string,
-							HeavyWork *work);
+extern Task *judge_statement(PlannedStmt *pstmt, const char *query_string,
+							 StatementOrigin origin, HeavyWork *work);
 
 /*
  * The same for a query, whose effects the function describes; arg is passed

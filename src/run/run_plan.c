@@ -13,7 +13,7 @@
 #include "nodes/nodeFuncs.h"
 #include "plan/plan.h"
 #include "policy/policy.h"
-#include "record/record.h"
+#include "run/rewrite.h"
 #include "run/run.h"
 #include "run/step.h"
 #include "tcop/utility.h"
@@ -21,19 +21,11 @@
 #include "utils/portal.h"
 #include "utils/snapmgr.h"
 
-/* Where in its plan a statement is, for the CONTEXT of an error. */
-typedef struct PlanProgress
-{
-	List	   *steps;
-	int			current;		/* from 0 */
-} PlanProgress;
-
 static void run_safely(int nargs, const ProcedureArgument *args);
 static Node *single_statement(const char *text);
-static SafePlan *plan_safely(Node *statement, const char *text,
-							 Finding **finding);
-static void run_steps(PlanProgress *progress);
-static void add_progress_to_context(void *arg);
+static Task *plan_safely(Node *statement, const char *text);
+static void run_as_it_is(const char *text);
+static void move_position(void *arg);
 
 /*
  * Register the procedures of this folder.  Called once, from _PG_init.
@@ -45,63 +37,35 @@ register_run_procedures(void)
 }
 
 /*
- * Make a plan, then run each of its steps in a transaction of its own.  A
- * statement that no rule refuses runs as it is.
+ * Carry out the plan of the statement, or what an earlier run has left of it.
+ * A statement that no rule refuses, or that has no plan, runs as it is: then
+ * the hook decides, and an override counts.
  */
 static void
 run_safely(int nargs, const ProcedureArgument *args)
 {
 	MemoryContext context;
-	PlanProgress progress = {0};
-	ErrorContextCallback callback;
-	SafePlan   *plan;
-	PlanStep	only_step = {0};
-	char	   *text;
 	Node	   *statement;
-	Finding    *finding;
+	Task	   *task;
 
 	Assert(nargs == 1);
 	if (args[0].isnull)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("the statement for migrate.run() must not be null")));
-	text = args[0].value;
 
-	/* the plan outlives the transactions that its steps run in */
-	context = AllocSetContextCreate(PortalContext, "safe_migrate plan",
+	/* outlives the transactions that the steps run in */
+	context = AllocSetContextCreate(PortalContext, "safe_migrate run",
 									ALLOCSET_DEFAULT_SIZES);
 	MemoryContextSwitchTo(context);
-	statement = single_statement(text);
-
-	only_step.text = text;
-	progress.steps = list_make1(&only_step);
-	callback.callback = add_progress_to_context;
-	callback.arg = &progress;
-	callback.previous = error_context_stack;
-	error_context_stack = &callback;
-	plan = plan_safely(statement, text, &finding);
-	if (plan != NULL)
-	{
-		Decision	decision = {0};
-
-		decision.outcome = DECISION_REWRITTEN;
-		decision.rule = finding->rule->name;
-		if (finding->effect->relation != NULL)
-			decision.relation = finding->effect->relation->name;
-		decision.command = GetCommandTagName(CreateCommandTag(statement));
-		decision.statement = text;
-		decision.executed = plan_as_script(plan);
-		decision.message = "run step by step by migrate.run()";
-		record_decision(&decision);
-		progress.steps = plan->steps;
-	}
-
-	/* the caller's transaction has done nothing but evaluate the argument */
-	while (ActiveSnapshotSet())
-		PopActiveSnapshot();
-	CommitTransactionCommand();
-	run_steps(&progress);
-	error_context_stack = callback.previous;
+	statement = single_statement(args[0].value);
+	task = find_unfinished_rewrite(statement, args[0].value);
+	if (task == NULL)
+		task = plan_safely(statement, args[0].value);
+	if (task != NULL)
+		run_rewrite(task, CreateCommandTag(statement), NULL);
+	else
+		run_as_it_is(args[0].value);
 	MemoryContextSwitchTo(CurTransactionContext);
 }
 
@@ -127,64 +91,59 @@ single_statement(const char *text)
 }
 
 /*
- * The steps, and why they are needed; NIL when the statement may run as it is,
- * or when there is no plan: then the hook decides, and an override counts.
+ * The task that does it step by step, whatever the policy says of that; NULL
+ * when the statement may run as it is, or when there is no plan.
  */
-static SafePlan *
-plan_safely(Node *statement, const char *text, Finding **finding)
+static Task *
+plan_safely(Node *statement, const char *text)
 {
 	EffectContext context = {0};
+	RewriteSource source = {0};
+	Finding    *heaviest;
 
 	context.source_text = text;
-	*finding = heaviest_finding(judge_effects(describe_effects(statement,
-															   &context)));
-	if (*finding == NULL || (*finding)->action == ACTION_ALLOW)
+	source.statement = statement;
+	source.text = text;
+	source.effects = describe_effects(statement, &context);
+	source.findings = judge_effects(source.effects);
+	heaviest = heaviest_finding(source.findings);
+	if (heaviest == NULL || heaviest->action == ACTION_ALLOW)
 		return NULL;
-	return plan_statement(statement, context.effects, text);
+	return make_rewrite(&source, heaviest);
 }
 
-/*
- * One transaction a step; leaves a new one open.  What is done stays done when
- * a later step fails: every state in between is one that can be left so.
- */
+/* In a transaction of its own, as a client would have sent it. */
 static void
-run_steps(PlanProgress *progress)
+run_as_it_is(const char *text)
 {
 	MemoryContext context = CurrentMemoryContext;
+	ErrorContextCallback callback;
 
-	for (; progress->current < list_length(progress->steps);
-		 progress->current++)
-	{
-		SetCurrentStatementStartTimestamp();
-		StartTransactionCommand();
-		MemoryContextSwitchTo(context);
-		run_statement_at_top_level(((PlanStep *) list_nth(progress->steps,
-														  progress->current))->text);
-		CommitTransactionCommand();
-		MemoryContextSwitchTo(context);
-	}
-
+	/* the caller's transaction has done nothing but evaluate the argument */
+	while (ActiveSnapshotSet())
+		PopActiveSnapshot();
+	CommitTransactionCommand();
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
+	MemoryContextSwitchTo(context);
+
+	callback.callback = move_position;
+	callback.arg = unconstify(char *, text);
+	callback.previous = error_context_stack;
+	error_context_stack = &callback;
+	run_statement_at_top_level(text);
+	error_context_stack = callback.previous;
 }
 
+/* A position is one in the statement, not in the CALL that was sent. */
 static void
-add_progress_to_context(void *arg)
+move_position(void *arg)
 {
-	PlanProgress *progress = arg;
-	int			total = list_length(progress->steps);
-	char	   *step = ((PlanStep *) list_nth(progress->steps,
-											  progress->current))->text;
 	int			position = geterrposition();
 
-	/* it is a position in the step, not in the CALL that the client sent */
-	if (position > 0)
-	{
-		errposition(0);
-		internalerrposition(position);
-		internalerrquery(step);
-	}
-	if (total > 1)
-		errcontext("step %d of %d: %s\nThe steps before it are done; an INVALID index or a NOT VALID constraint may be left to drop.",
-				   progress->current + 1, total, step);
+	if (position <= 0)
+		return;
+	errposition(0);
+	internalerrposition(position);
+	internalerrquery((const char *) arg);
 }

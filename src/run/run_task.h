@@ -18,7 +18,8 @@
  *
  * To be called at top level, with a transaction open in which nothing has
  * been done, and without an active snapshot; commits it, and leaves another
- * one open.  The task must be in a memory context that outlives these.
+ * one open.  The task must be in the current memory context, which outlives
+ * these.
  *
  * On an error the task is taken back, if the error says that sending the
  * statement again would not help (the data or the catalog do not allow it);
@@ -29,9 +30,17 @@
 extern void run_task(Task *task);
 
 /*
- * Take back what a task has done, the last step first, in the same way; steps
- * that cannot be taken back are left, with a WARNING that names them.
+ * Take back what a task has done, the last step first, in the same way; a step
+ * that has no inverse stays.  An error leaves the task failed.
  */
 extern void undo_task(Task *task);
+
+/*
+ * The next utility statement is a step of a task: it need not be judged,
+ * because the statement that it stands for was.  What it runs in turn, in a
+ * trigger or a function, is judged as ever: so the hook takes the mark away.
+ */
+extern void mark_step(bool is_step);
+extern bool take_step_mark(void);
 
 #endif							/* SAFE_MIGRATE_RUN_TASK_H */

@@ -29,7 +29,9 @@
 #include "replication/logicalworker.h"
 #include "run/comment_rule.h"
 #include "run/judge.h"
+#include "run/rewrite.h"
 #include "run/run.h"
+#include "run/run_task.h"
 #include "run/step.h"
 #include "run/take_over.h"
 #include "tcop/utility.h"
@@ -44,6 +46,8 @@ static void migrate_process_utility(PlannedStmt *pstmt,
 									ParamListInfo params,
 									QueryEnvironment *query_env,
 									DestReceiver *dest, QueryCompletion *qc);
+static void run_instead(Task *task, PlannedStmt *pstmt, ParamListInfo params,
+						QueryEnvironment *query_env, QueryCompletion *qc);
 static void run_observed(PlannedStmt *pstmt, const char *query_string,
 						 bool read_only_tree, ProcessUtilityContext context,
 						 ParamListInfo params, QueryEnvironment *query_env,
@@ -76,6 +80,9 @@ migrate_process_utility(PlannedStmt *pstmt, const char *query_string,
 	NewTable   *new_table = NULL;
 	bool		observed = false;
 	HeavyWork	work = {0};
+	Task	   *task;
+	StatementOrigin origin = take_step_mark() ? ORIGIN_STEP :
+	top_level ? ORIGIN_TOP_LEVEL : ORIGIN_INSIDE;
 
 	if (!IsA(statement, TransactionStmt) &&
 		!IsAbortedTransactionBlockState() &&
@@ -98,7 +105,12 @@ migrate_process_utility(PlannedStmt *pstmt, const char *query_string,
 				pstmt = without_concurrently(pstmt, query_string);
 				read_only_tree = false;
 			}
-			judge_statement(pstmt, query_string, &work);
+			task = judge_statement(pstmt, query_string, origin, &work);
+			if (task != NULL)
+			{
+				run_instead(task, pstmt, params, query_env, qc);
+				return;
+			}
 			new_table = expect_new_table(pstmt, query_string);
 		}
 		observed = setting_observation && hook_is_active();
@@ -111,6 +123,22 @@ migrate_process_utility(PlannedStmt *pstmt, const char *query_string,
 					  query_env, dest, qc, &work);
 	if (new_table != NULL)
 		note_new_table(new_table);
+}
+
+/* The client gets the tag that it expects. */
+static void
+run_instead(Task *task, PlannedStmt *pstmt, ParamListInfo params,
+			QueryEnvironment *query_env, QueryCompletion *qc)
+{
+	CommandTag	tag = CreateCommandTag((Node *) pstmt);
+
+	if (task->deferred && task->id == 0)
+		defer_rewrite(task, tag, params, query_env, qc);
+	else
+	{
+		tell_rewrite(task);
+		run_rewrite(task, tag, qc);
+	}
 }
 
 /* Pass a statement on, and learn from how long it takes. */

@@ -45,6 +45,7 @@ typedef struct Task
 	int			attempts;		/* how often it was started */
 	const char *error;			/* of the last attempt, or NULL */
 	const char *sqlstate;
+	uint64		size_bytes;		/* of the relations; not in the table */
 } Task;
 
 /*
@@ -68,9 +69,14 @@ extern void task_update(Task *task, bool begin);
 extern Task *task_read(int64 id);
 
 /*
+ * False if there never was a task.  Cheap: it is asked for every statement
+ * that might have a plan.
+ */
+extern bool tasks_exist(void);
+
+/*
  * The task that the current role has not finished for that very statement,
- * under the same search_path, the latest; or NULL.  Costs next to nothing
- * where there never was a task.
+ * under the same search_path, the latest; or NULL.
  */
 extern Task *task_find_unfinished(const char *statement);
 
@@ -78,10 +84,20 @@ extern Task *task_find_unfinished(const char *statement);
 extern List *tasks_waiting(void);
 
 /*
- * task_lock.c.  The lock of a task, held by the session over its transactions,
+ * Take the lock of a task, or throw if another process has it, and read anew
+ * what may have changed meanwhile: state, done, attempts and error.
+ */
+extern void task_claim(Task *task);
+
+/* stub */
+extern bool task_role_can_be_served(char **reason);
+extern void task_after_commit(int64 id);
+
+/*
+ * task_lock.c.  The lock of a task, one in a session, held over transactions,
  * but let go of by an error.  False if somebody else has it.
  */
 extern bool task_lock(int64 id);
-extern void task_unlock(int64 id);
+extern void task_unlock(void);
 
 #endif							/* SAFE_MIGRATE_TASK_H */

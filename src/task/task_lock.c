@@ -14,45 +14,38 @@
 
 #include "catalog/namespace.h"
 #include "common/catalog.h"
+#include "common/compat.h"
 #include "miscadmin.h"
 #include "storage/lock.h"
 #include "task/task.h"
 #include "utils/lsyscache.h"
 
-static void set_tag(LOCKTAG *tag, int64 id);
+static LOCKTAG held_tag;
+static bool lock_is_held = false;
 
-/* No SQL function can take a lock with this tag. */
-static void
-set_tag(LOCKTAG *tag, int64 id)
+/*
+ * See task.h.  No SQL function can take a lock with this tag.
+ */
+bool
+task_lock(int64 id)
 {
 	Oid			relid = get_relname_relid("task_log",
 										  get_namespace_oid(MIGRATE_SCHEMA,
 															false));
 
-	SET_LOCKTAG_OBJECT(*tag, MyDatabaseId, relid, (Oid) id, 0);
-}
-
-/*
- * See task.h.
- */
-bool
-task_lock(int64 id)
-{
-	LOCKTAG		tag;
-
-	set_tag(&tag, id);
-	return LockAcquire(&tag, ExclusiveLock, true, true) !=
+	SET_LOCKTAG_OBJECT(held_tag, MyDatabaseId, relid, (Oid) id, 0);
+	lock_is_held = LockAcquire(&held_tag, ExclusiveLock, true, true) !=
 		LOCKACQUIRE_NOT_AVAIL;
+	return lock_is_held;
 }
 
 /*
- * See task.h.
+ * See task.h.  After an error the lock is gone already.
  */
 void
-task_unlock(int64 id)
+task_unlock(void)
 {
-	LOCKTAG		tag;
-
-	set_tag(&tag, id);
-	(void) LockRelease(&tag, ExclusiveLock, true);
+	if (lock_is_held && compat_lock_held_by_me(&held_tag, ExclusiveLock))
+		(void) LockRelease(&held_tag, ExclusiveLock, true);
+	lock_is_held = false;
 }

@@ -58,7 +58,6 @@ static const char *const kept_settings[] = {
 static void set_origin(Task *task);
 static void add_steps(OwnArguments *arguments, const Task *task);
 static void add_text_array(OwnArguments *arguments, char **texts, int count);
-static bool there_were_tasks(void);
 static Task *task_of_row(OwnAccess *access, uint64 row);
 static TaskState state_of_name(const char *name);
 static List *own_text_list(OwnAccess *access, uint64 row, int column);
@@ -227,17 +226,60 @@ task_read(int64 id)
 /*
  * See task.h.
  */
+void
+task_claim(Task *task)
+{
+	Task	   *current;
+
+	if (!task_lock(task->id))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_IN_USE),
+				 errmsg("the same statement is being run by process %d, as task " INT64_FORMAT "; wait for it, or end it with pg_cancel_backend(%d)",
+						task->pid, task->id, task->pid)));
+	current = task_read(task->id);
+	if (current == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("there is no task " INT64_FORMAT, task->id)));
+	task->done = current->done;
+	task->state = current->state;
+	task->attempts = current->attempts;
+	task->error = current->error;
+	task->sqlstate = current->sqlstate;
+}
+
+/*
+ * See task.h.
+ */
+bool
+tasks_exist(void)
+{
+	Oid			relid = get_relname_relid("task_log",
+										  get_namespace_oid(MIGRATE_SCHEMA, true));
+	Relation	rel;
+	bool		result;
+
+	if (!OidIsValid(relid) || !extension_owns_relation(relid))
+		return false;
+	rel = try_relation_open(relid, AccessShareLock);
+	if (rel == NULL)
+		return false;
+	result = RelationGetNumberOfBlocks(rel) > 0;
+	relation_close(rel, AccessShareLock);
+	return result;
+}
+
+/*
+ * See task.h.
+ */
 Task *
 task_find_unfinished(const char *statement)
 {
 	OwnAccess	access;
 	OwnArguments arguments = {0};
 	Task	   *task = NULL;
-	char	   *role;
+	char	   *role = GetUserNameFromId(GetUserId(), false);
 
-	if (!there_were_tasks())
-		return NULL;
-	role = GetUserNameFromId(GetUserId(), false);
 	begin_own_access(&access);
 	add_own_text(&arguments, statement);
 	add_own_text(&arguments, role);
@@ -255,28 +297,6 @@ task_find_unfinished(const char *statement)
 		task = task_of_row(&access, 0);
 	end_own_access(&access);
 	return task;
-}
-
-/*
- * This is asked for every statement that might have a plan, so look at the
- * file before running a query.
- */
-static bool
-there_were_tasks(void)
-{
-	Oid			relid = get_relname_relid("task_log",
-										  get_namespace_oid(MIGRATE_SCHEMA, true));
-	Relation	rel;
-	bool		result;
-
-	if (!OidIsValid(relid) || !extension_owns_relation(relid))
-		return false;
-	rel = try_relation_open(relid, AccessShareLock);
-	if (rel == NULL)
-		return false;
-	result = RelationGetNumberOfBlocks(rel) > 0;
-	relation_close(rel, AccessShareLock);
-	return result;
 }
 
 /*

@@ -1,0 +1,30 @@
+/*-------------------------------------------------------------------------
+ *
+ * leftover.h
+ *	  What a step that commits by itself leaves behind when it is cut off.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef SAFE_MIGRATE_LEFTOVER_H
+#define SAFE_MIGRATE_LEFTOVER_H
+
+#include "postgres.h"
+
+#include "nodes/pg_list.h"
+
+typedef struct StepRemains
+{
+	List	   *cleanup;		/* of char *: statements that finish or remove
+								 * what is half done, each for top level */
+	bool		is_done;		/* after them, nothing is to be done any more */
+} StepRemains;
+
+/*
+ * Look in the catalog for what an earlier attempt at a step, one or several
+ * statements, has left behind.  Of steps that are one transaction nothing can
+ * be left.  Needs a transaction, takes no lock; the result is in the current
+ * memory context.
+ */
+extern StepRemains *find_step_remains(const char *text);
+
+#endif							/* SAFE_MIGRATE_LEFTOVER_H */

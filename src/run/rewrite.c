@@ -1,0 +1,268 @@
+/*-------------------------------------------------------------------------
+ *
+ * rewrite.c
+ *	  Running something safer instead of a statement.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "common/compat.h"
+#include "common/script.h"
+#include "nodes/makefuncs.h"
+#include "nodes/parsenodes.h"
+#include "plan/alter_plan.h"
+#include "plan/plan.h"
+#include "policy/policy.h"
+#include "record/record.h"
+#include "run/rewrite.h"
+#include "run/run_task.h"
+#include "tcop/utility.h"
+#include "utils/memutils.h"
+#include "utils/portal.h"
+#include "utils/snapmgr.h"
+
+static MemoryContext rewrite_context(void);
+static Task *make_task(const RewriteSource *source, const Finding *finding,
+					   SafePlan *plan);
+static uint64 size_of_effects(List *effects);
+static void run_quick_steps(const Task *task, ParamListInfo params,
+							QueryEnvironment *query_env);
+static void run_quick_step(const char *text, ParamListInfo params,
+						   QueryEnvironment *query_env);
+
+/* Survives the commits of the task; the portal runs until they are done. */
+static MemoryContext
+rewrite_context(void)
+{
+	return AllocSetContextCreate(PortalContext, "safe_migrate rewrite",
+								 ALLOCSET_DEFAULT_SIZES);
+}
+
+/*
+ * See rewrite.h.
+ */
+Task *
+choose_rewrite(const RewriteSource *source, char **refusal)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext context = rewrite_context();
+	const Finding *heaviest;
+	SafePlan   *plan;
+	Task	   *task = NULL;
+
+	MemoryContextSwitchTo(context);
+	plan = plan_statement(source->statement, source->effects, source->text);
+	settle_actions(source->findings, plan != NULL && !source->in_transaction,
+				   plan != NULL && plan->quick_steps >= 0);
+	heaviest = heaviest_finding(source->findings);
+	if (heaviest->action == ACTION_REWRITE)
+		task = make_task(source, heaviest, plan);
+	else if (heaviest->action == ACTION_DEFER)
+	{
+		char	   *reason = NULL;
+
+		if (task_role_can_be_served(&reason))
+		{
+			task = make_task(source, heaviest, plan);
+			task->deferred = true;
+			task->state = TASK_WAITING;
+			task->done = plan->quick_steps;
+		}
+		else
+			*refusal = MemoryContextStrdup(caller, reason);
+	}
+	MemoryContextSwitchTo(caller);
+	if (task == NULL)
+		MemoryContextDelete(context);
+	return task;
+}
+
+static Task *
+make_task(const RewriteSource *source, const Finding *finding, SafePlan *plan)
+{
+	Task	   *task = palloc0(sizeof(Task));
+	const RelationFacts *relation = finding->effect->relation;
+
+	task->statement = statement_text(source->text, 0, -1);
+	task->command = GetCommandTagName(CreateCommandTag(source->statement));
+	task->rule = finding->rule->name;
+	task->relation = relation != NULL ? pstrdup(relation->name) : NULL;
+	task->steps = plan->steps;
+	task->size_bytes = size_of_effects(source->effects);
+	return task;
+}
+
+/* Of the largest relation that work is done on. */
+static uint64
+size_of_effects(List *effects)
+{
+	uint64		size = 0;
+	ListCell   *cell;
+
+	foreach(cell, effects)
+		size = Max(size, ((const Effect *) lfirst(cell))->size_bytes);
+	return size;
+}
+
+/*
+ * See rewrite.h.
+ */
+Task *
+make_rewrite(const RewriteSource *source, const Finding *finding)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext context = rewrite_context();
+	SafePlan   *plan;
+	Task	   *task = NULL;
+
+	MemoryContextSwitchTo(context);
+	plan = plan_statement(source->statement, source->effects, source->text);
+	if (plan != NULL)
+		task = make_task(source, finding, plan);
+	MemoryContextSwitchTo(caller);
+	if (task == NULL)
+		MemoryContextDelete(context);
+	return task;
+}
+
+/*
+ * See rewrite.h.
+ */
+Task *
+find_unfinished_rewrite(Node *statement, const char *text)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext context;
+	Task	   *task;
+
+	if (!statement_may_have_plan(statement) || !tasks_exist())
+		return NULL;
+	context = rewrite_context();
+	MemoryContextSwitchTo(context);
+	task = task_find_unfinished(statement_text(text, 0, -1));
+	MemoryContextSwitchTo(caller);
+	if (task == NULL)
+		MemoryContextDelete(context);
+	return task;
+}
+
+/*
+ * See rewrite.h.
+ */
+void
+run_rewrite(Task *task, CommandTag tag, QueryCompletion *qc)
+{
+	MemoryContext caller = CurrentMemoryContext;
+
+	/* nothing has been done in the transaction but to judge the statement */
+	while (ActiveSnapshotSet())
+		PopActiveSnapshot();
+	MemoryContextSwitchTo(GetMemoryChunkContext(task));
+	run_task(task);
+
+	/*
+	 * Later messages of a pipeline must not join the transaction that was
+	 * left open.  Each start of a transaction resets the flags, so this comes
+	 * last.
+	 */
+	MyXactFlags |= XACT_FLAGS_NEEDIMMEDIATECOMMIT;
+	if (qc != NULL)
+		SetQueryCompletion(qc, tag, 0);
+	MemoryContextSwitchTo(caller);
+}
+
+/*
+ * See rewrite.h.
+ */
+void
+tell_rewrite(const Task *task)
+{
+	SafePlan	plan = {0};
+
+	if (task->id != 0)
+	{
+		ereport(NOTICE,
+				(errmsg("%s: goes on with task " INT64_FORMAT ", %d of %d steps are done",
+						task->rule, task->id, task->done,
+						list_length(task->steps))));
+		return;
+	}
+	plan.steps = task->steps;
+	ereport(NOTICE,
+			(errmsg_plural("%s: the safe way is run instead, in %d step",
+						   "%s: the safe way is run instead, in %d steps",
+						   list_length(task->steps), task->rule,
+						   list_length(task->steps)),
+			 errdetail("%s", plan_as_script(&plan))));
+}
+
+/*
+ * See rewrite.h.
+ */
+void
+defer_rewrite(Task *task, CommandTag tag, ParamListInfo params,
+			  QueryEnvironment *query_env, QueryCompletion *qc)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	SafePlan	plan = {0};
+	Decision	decision = {0};
+
+	MemoryContextSwitchTo(GetMemoryChunkContext(task));
+	run_quick_steps(task, params, query_env);
+	task_insert(task);
+	task_after_commit(task->id);
+
+	plan.steps = task->steps;
+	decision.outcome = DECISION_DEFERRED;
+	decision.rule = task->rule;
+	decision.command = task->command;
+	decision.relation = task->relation;
+	decision.statement = task->statement;
+	decision.executed = plan_as_script(&plan);
+	decision.message = psprintf("%d of %d steps were run, the others follow after the commit as task " INT64_FORMAT,
+								task->done, list_length(task->steps), task->id);
+	(void) GetTopFullTransactionId();
+	record_decision(&decision);
+	ereport(NOTICE,
+			(errmsg("%s: %s", task->rule, decision.message),
+			 errhint("CALL migrate.wait(" INT64_FORMAT ") waits for it; migrate.tasks shows it.",
+					 task->id)));
+	if (qc != NULL)
+		SetQueryCompletion(qc, tag, 0);
+	MemoryContextSwitchTo(caller);
+}
+
+static void
+run_quick_steps(const Task *task, ParamListInfo params,
+				QueryEnvironment *query_env)
+{
+	for (int i = 0; i < task->done; i++)
+		run_quick_step(((PlanStep *) list_nth(task->steps, i))->text,
+					   params, query_env);
+}
+
+/* As a part of the statement: one of a transaction, not at top level. */
+static void
+run_quick_step(const char *text, ParamListInfo params,
+			   QueryEnvironment *query_env)
+{
+	List	   *statements = parse_script(text, "step");
+	ListCell   *cell;
+
+	foreach(cell, statements)
+	{
+		const ScriptStatement *statement = lfirst(cell);
+		PlannedStmt *wrapper = makeNode(PlannedStmt);
+
+		wrapper->commandType = CMD_UTILITY;
+		wrapper->utilityStmt = statement->raw->stmt;
+		wrapper->stmt_location = statement->raw->stmt_location;
+		wrapper->stmt_len = statement->raw->stmt_len;
+		mark_step(true);
+		ProcessUtility(wrapper, text, false, PROCESS_UTILITY_QUERY, params,
+					   query_env, None_Receiver, NULL);
+		CommandCounterIncrement();
+	}
+}

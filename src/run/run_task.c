@@ -1,0 +1,520 @@
+/*-------------------------------------------------------------------------
+ *
+ * run_task.c
+ *	  Carrying out a task, step by step, and taking it back.
+ *
+ * Every step is committed together with the row that says so, or, where it
+ * commits by itself, that row is written by the transaction which it leaves
+ * open.  Between the two a crash may fall: so whoever goes on from there first
+ * looks at what the step has left, see leftover.c.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "common/errors.h"
+#include "common/fault.h"
+#include "common/script.h"
+#include "miscadmin.h"
+#include "plan/plan.h"
+#include "record/record.h"
+#include "run/leftover.h"
+#include "run/run_task.h"
+#include "run/step.h"
+#include "utils/backend_status.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+/* A task that is being run or taken back. */
+typedef struct TaskRun
+{
+	Task	   *task;
+	MemoryContext context;		/* outlives the transactions */
+	TimestampTz started_at;
+	bool		resumed;		/* the next step may have been tried before */
+	bool		was_there;		/* what the next step makes was there before */
+	const char *text;			/* of the statement that runs, or NULL */
+} TaskRun;
+
+static bool next_is_step = false;
+
+static void begin_run(TaskRun *run, Task *task);
+static void run_guarded(TaskRun *run, void (*work) (TaskRun *run));
+static void run_steps(TaskRun *run);
+static void run_next_step(TaskRun *run);
+static bool clear_way(TaskRun *run, const char *text);
+static void run_statements(TaskRun *run, const char *text);
+static void reach_step(const char *place, int number);
+static void undo_steps(TaskRun *run);
+static void undo_step(TaskRun *run, const PlanStep *step);
+static bool is_gone(int sqlerrcode);
+static char *settle_failure(TaskRun *run, ErrorData *error);
+static void decide_failure(TaskRun *run, const ErrorData *error);
+static bool will_never_succeed(int sqlerrcode);
+static bool last_step_left_something(TaskRun *run);
+static char *failure_in_words(const TaskRun *run, int number);
+static void record_run(const TaskRun *run, DecisionOutcome outcome,
+					   const char *message);
+static void start_transaction(TaskRun *run);
+static void commit_transaction(TaskRun *run);
+static void add_statement_to_context(void *arg);
+
+/*
+ * See run_task.h.
+ */
+void
+mark_step(bool is_step)
+{
+	next_is_step = is_step;
+}
+
+/*
+ * See run_task.h.
+ */
+bool
+take_step_mark(void)
+{
+	bool		is_step = next_is_step;
+
+	next_is_step = false;
+	return is_step;
+}
+
+/*
+ * See run_task.h.
+ */
+void
+run_task(Task *task)
+{
+	TaskRun		run = {0};
+
+	begin_run(&run, task);
+	if (task->id == 0)
+	{
+		task->state = TASK_RUNNING;
+		task_insert(task);
+		(void) task_lock(task->id);
+	}
+	else
+	{
+		task_claim(task);
+		if (task->state == TASK_DONE || task->state == TASK_CANCELLED)
+		{
+			task_unlock();
+			return;
+		}
+		task->state = TASK_RUNNING;
+		task_update(task, true);
+		run.resumed = true;
+	}
+	commit_transaction(&run);
+	reach_fault_point("task_claimed");
+	run_guarded(&run, run_steps);
+}
+
+/*
+ * See run_task.h.
+ */
+void
+undo_task(Task *task)
+{
+	TaskRun		run = {0};
+
+	begin_run(&run, task);
+	task_claim(task);
+	if (task->state == TASK_DONE || task->state == TASK_CANCELLED)
+	{
+		task_unlock();
+		return;
+	}
+	task->state = TASK_UNDOING;
+	task_update(task, true);
+	commit_transaction(&run);
+	run_guarded(&run, undo_steps);
+}
+
+static void
+begin_run(TaskRun *run, Task *task)
+{
+	run->task = task;
+	run->context = CurrentMemoryContext;
+	run->started_at = GetCurrentTimestamp();
+}
+
+/* Do the work outside of a transaction, and leave one open behind it. */
+static void
+run_guarded(TaskRun *run, void (*work) (TaskRun *run))
+{
+	ErrorContextCallback callback;
+
+	callback.callback = add_statement_to_context;
+	callback.arg = run;
+	callback.previous = error_context_stack;
+	PG_TRY();
+	{
+		error_context_stack = &callback;
+		work(run);
+		error_context_stack = callback.previous;
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+		char	   *outcome;
+
+		error_context_stack = callback.previous;
+		mark_step(false);
+		MemoryContextSwitchTo(run->context);
+		error = CopyErrorData();
+		FlushErrorState();
+		outcome = settle_failure(run, error);
+		error->context = error->context == NULL ? outcome :
+			psprintf("%s\n%s", error->context, outcome);
+		ReThrowError(error);
+	}
+	PG_END_TRY();
+	task_unlock();
+	start_transaction(run);
+}
+
+static void
+run_steps(TaskRun *run)
+{
+	while (run->task->done < list_length(run->task->steps))
+		run_next_step(run);
+}
+
+static void
+run_next_step(TaskRun *run)
+{
+	Task	   *task = run->task;
+	const PlanStep *step = list_nth(task->steps, task->done);
+	int			number = task->done + 1;
+
+	CHECK_FOR_INTERRUPTS();
+	start_transaction(run);
+	reach_step("before", number);
+	if (clear_way(run, step->text))
+		run_statements(run, step->text);
+	reach_step("behind", number);
+
+	task->done = number;
+	if (number == list_length(task->steps))
+	{
+		task->state = TASK_DONE;
+		record_run(run, DECISION_REWRITTEN, NULL);
+	}
+	task_update(task, false);
+	commit_transaction(run);
+	run->resumed = false;
+	reach_step("committed", number);
+}
+
+/*
+ * Before a step: see what is there of it, and, if that is what an earlier
+ * attempt has left, finish or remove it.  False if the step is done already.
+ */
+static bool
+clear_way(TaskRun *run, const char *text)
+{
+	StepRemains *remains = find_step_remains(text);
+	ListCell   *cell;
+
+	run->was_there = !run->resumed &&
+		(remains->is_done || remains->cleanup != NIL);
+	if (!run->resumed)
+		return true;
+	foreach(cell, remains->cleanup)
+	{
+		run_statements(run, lfirst(cell));
+		commit_transaction(run);
+		start_transaction(run);
+	}
+	return !remains->is_done;
+}
+
+/*
+ * Most steps are one statement; several are for one transaction.
+ */
+static void
+run_statements(TaskRun *run, const char *text)
+{
+	List	   *statements = parse_script(text, "step");
+	ListCell   *cell;
+
+	run->text = text;
+	pgstat_report_activity(STATE_RUNNING, text);
+	if (list_length(statements) > 1)
+		BeginImplicitTransactionBlock();
+	foreach(cell, statements)
+	{
+		mark_step(true);
+		run_statement_at_top_level(((ScriptStatement *) lfirst(cell))->text);
+	}
+	if (list_length(statements) > 1)
+		EndImplicitTransactionBlock();
+	run->text = NULL;
+}
+
+/* For tests. */
+static void
+reach_step(const char *place, int number)
+{
+	char		name[NAMEDATALEN];
+
+	snprintf(name, sizeof(name), "step_%d_%s", number, place);
+	reach_fault_point(name);
+}
+
+/*
+ * Take back what is done, from the last step to the first.  The step that has
+ * failed is one of them if it commits by itself and has left something.
+ */
+static void
+undo_steps(TaskRun *run)
+{
+	Task	   *task = run->task;
+
+	start_transaction(run);
+	if (task->done < list_length(task->steps) &&
+		last_step_left_something(run))
+		undo_step(run, list_nth(task->steps, task->done));
+	while (task->done > 0)
+	{
+		undo_step(run, list_nth(task->steps, task->done - 1));
+		task->done--;
+		task_update(task, false);
+		commit_transaction(run);
+		start_transaction(run);
+	}
+	task->state = TASK_CANCELLED;
+	task_update(task, false);
+	commit_transaction(run);
+}
+
+/*
+ * Leaves a transaction open.  What is gone already, because somebody else has
+ * dropped it, need not be taken back.
+ */
+static void
+undo_step(TaskRun *run, const PlanStep *step)
+{
+	if (step->undo == NULL)
+		return;
+	PG_TRY();
+	{
+		run_statements(run, step->undo);
+	}
+	PG_CATCH();
+	{
+		if (!is_gone(geterrcode()))
+			PG_RE_THROW();
+		mark_step(false);
+		FlushErrorState();
+		AbortOutOfAnyTransaction();
+		start_transaction(run);
+		(void) task_lock(run->task->id);
+	}
+	PG_END_TRY();
+}
+
+static bool
+is_gone(int sqlerrcode)
+{
+	return sqlerrcode == ERRCODE_UNDEFINED_OBJECT ||
+		sqlerrcode == ERRCODE_UNDEFINED_TABLE ||
+		sqlerrcode == ERRCODE_UNDEFINED_COLUMN ||
+		sqlerrcode == ERRCODE_UNDEFINED_SCHEMA;
+}
+
+/*
+ * An error has been caught: leave the transaction, take the task back or leave
+ * it as it is, and write that down.  Returns what to tell the user.  A second
+ * error on the way is told as a WARNING, for it is the first one that matters.
+ */
+static char *
+settle_failure(TaskRun *run, ErrorData *error)
+{
+	Task	   *task = run->task;
+	int			number;
+	char	   *volatile outcome = NULL;
+
+	AbortOutOfAnyTransaction();
+	MemoryContextSwitchTo(run->context);
+	run->text = NULL;
+
+	/* the last step may have failed in its commit */
+	if (task->state == TASK_DONE)
+		task->done--;
+	number = task->done + 1;
+	task->error = error->message;
+	task->sqlstate = pstrdup(unpack_sql_state(error->sqlerrcode));
+	PG_TRY();
+	{
+		decide_failure(run, error);
+		outcome = failure_in_words(run, number);
+		start_transaction(run);
+		record_run(run, DECISION_REWRITE_FAILED,
+				   psprintf("%s: %s", outcome, error->message));
+		commit_transaction(run);
+	}
+	PG_CATCH();
+	{
+		ErrorData  *second;
+
+		mark_step(false);
+		MemoryContextSwitchTo(run->context);
+		second = CopyErrorData();
+		FlushErrorState();
+		AbortOutOfAnyTransaction();
+		MemoryContextSwitchTo(run->context);
+		ereport(WARNING,
+				(errcode(second->sqlerrcode),
+				 errmsg("task " INT64_FORMAT " could not be settled: %s",
+						task->id, second->message)));
+	}
+	PG_END_TRY();
+	task_unlock();
+	return outcome != NULL ? outcome : failure_in_words(run, number);
+}
+
+static void
+decide_failure(TaskRun *run, const ErrorData *error)
+{
+	Task	   *task = run->task;
+	bool		was_undoing = task->state == TASK_UNDOING;
+	bool		is_left;
+
+	/* the abort has taken the lock away */
+	start_transaction(run);
+	(void) task_lock(task->id);
+	is_left = task->done > 0 || last_step_left_something(run);
+	if (is_left && !was_undoing && will_never_succeed(error->sqlerrcode))
+	{
+		task->state = TASK_UNDOING;
+		task_update(task, false);
+		commit_transaction(run);
+		undo_steps(run);
+		return;
+	}
+	task->state = is_left ? TASK_FAILED : TASK_CANCELLED;
+	task_update(task, false);
+	commit_transaction(run);
+}
+
+/*
+ * The data or the catalog do not allow it: sending the statement again would
+ * fail again.  A lock, a cancel, or a lack of space will pass.
+ */
+static bool
+will_never_succeed(int sqlerrcode)
+{
+	switch (ERRCODE_TO_CATEGORY(sqlerrcode))
+	{
+		case ERRCODE_DATA_EXCEPTION:
+		case ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION:
+		case ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION:
+		case ERRCODE_FEATURE_NOT_SUPPORTED:
+			return true;
+		default:
+			return false;
+	}
+}
+
+/* Only if it was not there before: then it is somebody else's. */
+static bool
+last_step_left_something(TaskRun *run)
+{
+	const PlanStep *step = list_nth(run->task->steps, run->task->done);
+	StepRemains *remains;
+
+	if (run->was_there)
+		return false;
+	remains = find_step_remains(step->text);
+	return remains->is_done || remains->cleanup != NIL;
+}
+
+static char *
+failure_in_words(const TaskRun *run, int number)
+{
+	const Task *task = run->task;
+	int			count = list_length(task->steps);
+
+	switch (task->state)
+	{
+		case TASK_CANCELLED:
+			return psprintf("step %d of %d failed, and nothing is left of the statement",
+							number, count);
+		case TASK_UNDOING:
+			return psprintf("step %d of %d failed, and so did taking back what was done; SELECT migrate.cancel(" INT64_FORMAT ") tries that again",
+							number, count, task->id);
+		case TASK_FAILED:
+		case TASK_WAITING:
+		case TASK_RUNNING:
+		case TASK_DONE:
+			break;
+	}
+	return psprintf("step %d of %d failed, and something is left behind; send the statement again to finish it, or take it back with SELECT migrate.cancel(" INT64_FORMAT ")",
+					number, count, task->id);
+}
+
+/* What was run instead, for migrate.decisions; message is NULL for success. */
+static void
+record_run(const TaskRun *run, DecisionOutcome outcome, const char *message)
+{
+	const Task *task = run->task;
+	SafePlan	plan = {0};
+	Decision	decision = {0};
+
+	plan.steps = task->steps;
+	decision.outcome = outcome;
+	decision.rule = task->rule;
+	decision.command = task->command;
+	decision.relation = task->relation;
+	decision.statement = task->statement;
+	decision.executed = plan_as_script(&plan);
+	decision.message = message != NULL ? message :
+		psprintf(ngettext("done in %d step, as task " INT64_FORMAT,
+						  "done in %d steps, as task " INT64_FORMAT,
+						  list_length(task->steps)),
+				 list_length(task->steps), task->id);
+	decision.has_run = true;
+	decision.duration_ms = (GetCurrentTimestamp() - run->started_at) / 1000;
+	decision.size_bytes = task->size_bytes;
+	(void) GetTopFullTransactionId();
+	record_decision(&decision);
+}
+
+static void
+start_transaction(TaskRun *run)
+{
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	MemoryContextSwitchTo(run->context);
+}
+
+static void
+commit_transaction(TaskRun *run)
+{
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(run->context);
+}
+
+/* A position is one in the step, not in what the client has sent. */
+static void
+add_statement_to_context(void *arg)
+{
+	const TaskRun *run = arg;
+	int			position = geterrposition();
+
+	if (run->text == NULL)
+		return;
+	if (position > 0)
+	{
+		errposition(0);
+		internalerrposition(position);
+		internalerrquery(run->text);
+	}
+	errcontext("%s", run->text);
+}
