@@ -341,6 +341,9 @@ describe_subcommand(AlterContext *alter)
 		case AT_DetachPartition:
 			describe_detach_partition(alter);
 			break;
+		case AT_DetachPartitionFinalize:
+			describe_finalize_detach(alter);
+			break;
 			COMPAT_CASES_AT_SET_EXPRESSION
 				describe_set_expression(alter);
 			break;
@@ -394,7 +397,6 @@ describe_subcommand(AlterContext *alter)
 		case AT_ForceRowSecurity:
 		case AT_NoForceRowSecurity:
 		case AT_GenericOptions:
-		case AT_DetachPartitionFinalize:
 		case AT_AddIdentity:
 			break;
 

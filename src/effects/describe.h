@@ -200,6 +200,7 @@ extern bool constraints_imply(Relation rel, List *conditions,
 /* partition.c */
 extern void describe_attach_partition(AlterContext *alter);
 extern void describe_detach_partition(AlterContext *alter);
+extern void describe_finalize_detach(AlterContext *alter);
 extern void describe_create_table(Node *statement, EffectContext *context);
 
 /* index.c */

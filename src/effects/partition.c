@@ -339,6 +339,25 @@ describe_detach_partition(AlterContext *alter)
 }
 
 /*
+ * FINALIZE does the second half of what CONCURRENTLY has begun.
+ */
+void
+describe_finalize_detach(AlterContext *alter)
+{
+	PartitionCmd *command = castNode(PartitionCmd, alter->command->def);
+	RelationFacts *partition;
+
+	(void) add_alter_effect(alter, CAUSE_METADATA, NULL);
+	partition = target_relation(command->name, PERMISSION_ANYBODY,
+								alter->effects);
+	if (partition == NULL)
+		return;
+	add_lock(alter->effects, partition, AccessExclusiveLock, false);
+	if (alter_has_relation(alter) && OidIsValid(partition->relid))
+		describe_detached_keys(partition->relid, alter->effects);
+}
+
+/*
  * Foreign keys that the partition had from its parent become its own, with
  * new triggers on the table it refers to; those that referred to it as a part
  * of its parent are dropped.
