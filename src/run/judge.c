@@ -224,10 +224,12 @@ carry_out(Judgement *judgement)
 	if (heaviest != NULL && heaviest->action > ACTION_WARN)
 	{
 		find_override(judgement);
-		choose_task(judgement);
+		if (heaviest->action != ACTION_REJECT)
+			choose_task(judgement);
 		if (judgement->task == NULL)
 			settle_actions(judgement->findings, false, false);
-		heaviest = heaviest_finding(judgement->findings);
+		if (heaviest->action != ACTION_REJECT)
+			heaviest = heaviest_finding(judgement->findings);
 	}
 	if (heaviest != NULL)
 		act_on(judgement, heaviest);
