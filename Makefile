@@ -69,6 +69,7 @@ SQL_PARTS = \
 	src/policy/policy.sql \
 	src/record/record.sql \
 	src/rates/rates.sql \
+	src/lock/lock.sql \
 	src/run/run.sql \
 	src/check/check.sql \
 	src/check/indexes.sql \

@@ -15,6 +15,7 @@
 #include "common/settings.h"
 #include "effects/effects.h"
 #include "lib/stringinfo.h"
+#include "lock/lock.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "parser/scansup.h"
@@ -153,6 +154,9 @@ judge(Judgement *judgement)
 	{
 		renew_lost_statistics(judgement->context.effects);
 		stop_analyzing(judgement->context.effects);
+		if (!statement_needs_no_transaction(judgement->pstmt->utilityStmt))
+			take_locks_patiently(judgement->pstmt->utilityStmt,
+								 &judgement->context);
 	}
 
 	MemoryContextSwitchTo(caller);
