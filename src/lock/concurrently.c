@@ -39,7 +39,8 @@
 struct ConcurrentCommand
 {
 	MemoryContext context;
-	CommandTag	tag;
+	const char *name;
+	bool		waits_for_writers_only; /* not for those who read */
 	bool		waits_for_snapshots;	/* not only for locks on its tables */
 	List	   *relids;			/* what it concerns */
 	List	   *invalid;		/* OIDs of indexes that were invalid before */
@@ -87,7 +88,11 @@ begin_concurrent_command(Node *statement, const char *source_text)
 	old = MemoryContextSwitchTo(context);
 	command = palloc0(sizeof(ConcurrentCommand));
 	command->context = context;
-	command->tag = CreateCommandTag(statement);
+	command->name = IsA(statement, AlterTableStmt) ?
+		"DETACH PARTITION CONCURRENTLY" :
+		psprintf("%s CONCURRENTLY",
+				 GetCommandTagName(CreateCommandTag(statement)));
+	command->waits_for_writers_only = IsA(statement, IndexStmt);
 	command->waits_for_snapshots = IsA(statement, IndexStmt) ||
 		IsA(statement, ReindexStmt);
 	effects.source_text = source_text;
@@ -183,7 +188,7 @@ refuse_advisory_deadlock(const ConcurrentCommand *command)
 	ereport(ERROR,
 			(errcode(ERRCODE_SM_LOCK_DEADLINE),
 			 errmsg("lock_deadline: %s would wait forever for %s, which waits for an advisory lock of this session; release the lock, or end that session first",
-					GetCommandTagName(command->tag),
+					command->name,
 					blockers_in_words(blockers)),
 			 errdetail("%s", queries_of_blockers(blockers)),
 			 errhint("SELECT pg_advisory_unlock_all(); or %s",
@@ -220,7 +225,7 @@ name_old_transactions(const ConcurrentCommand *command)
 	if (blockers != NIL)
 		ereport(NOTICE,
 				(errmsg("%s has to wait until the transactions end of %s",
-						GetCommandTagName(command->tag),
+						command->name,
 						blockers_in_words(blockers))));
 }
 
@@ -240,8 +245,7 @@ transactions_in_the_way(const ConcurrentCommand *command, int64 age)
 		LockTarget	target = {lfirst_oid(cell), AccessExclusiveLock};
 		LOCKTAG		tag;
 
-		/* readers alone do not matter where an index is made */
-		if (command->tag == CMDTAG_CREATE_INDEX)
+		if (command->waits_for_writers_only)
 			target.lockmode = ShareLock;
 		set_lock_tag(&tag, MyDatabaseId, &target);
 		pids = list_concat_unique_int(pids,
@@ -375,7 +379,7 @@ explain_timeout(const ConcurrentCommand *command, ErrorData *error,
 {
 	error->sqlerrcode = ERRCODE_SM_LOCK_DEADLINE;
 	error->message = psprintf("lock_deadline: %s waited %s for %s; end that transaction, or raise safe_migrate.concurrent_deadline",
-							  GetCommandTagName(command->tag),
+							  command->name,
 							  wait_in_words(setting_concurrent_deadline *
 											INT64CONST(1000)),
 							  blockers);

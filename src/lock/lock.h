@@ -33,8 +33,8 @@ extern void lock_request_shared_memory(void);
  * "off" and "observe".  With safe_migrate.observation the locks are taken and
  * let go of, so that the statement can be seen to take its own.
  *
- * Describes the statement again when it had to wait, with the results in the
- * current memory context.  At top level the snapshot of the portal is given up
+ * Returns true if it had to wait, so that what was known before may not hold any
+ * more.  Uses the current memory context.  At top level the snapshot of the portal is given up
  * while it waits, and another one taken: to be called before anything is read
  * through it.
  *
@@ -42,7 +42,7 @@ extern void lock_request_shared_memory(void);
  * is in the way; ERRCODE_LOCK_NOT_AVAILABLE after the user's lock_timeout;
  * ERRCODE_T_R_DEADLOCK_DETECTED; and what ends any wait, such as a cancel.
  */
-extern void take_locks_patiently(Node *statement,
+extern bool take_locks_patiently(Node *statement,
 								 const EffectContext *context);
 
 /* Microseconds that the last call has waited, 0 if it has not. */

@@ -76,7 +76,7 @@ static void restore_portal_snapshot(void);
 /*
  * See lock.h.
  */
-void
+bool
 take_locks_patiently(Node *statement, const EffectContext *context)
 {
 	PatientWait wait = {0};
@@ -86,7 +86,7 @@ take_locks_patiently(Node *statement, const EffectContext *context)
 	last_wait = 0;
 	if (setting_mode == MODE_OFF || setting_mode == MODE_OBSERVE ||
 		IsA(statement, LockStmt) || context->nowait)
-		return;
+		return false;
 	wait.command = CreateCommandTag(statement);
 	for (int round = 0; round < MAX_ROUNDS; round++)
 	{
@@ -108,6 +108,7 @@ take_locks_patiently(Node *statement, const EffectContext *context)
 		last_wait = GetCurrentTimestamp() - wait.since;
 	if (setting_observation)
 		let_go_of_all(taken);
+	return wait.since != 0;
 }
 
 /*

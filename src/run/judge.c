@@ -62,6 +62,8 @@ typedef struct Judgement
 static bool override_was_due = false;
 
 static void judge(Judgement *judgement);
+static void find_findings(Judgement *judgement);
+static void take_locks(Judgement *judgement);
 static void carry_out(Judgement *judgement);
 static void find_effects(Judgement *judgement);
 static List *find_design(Judgement *judgement);
@@ -139,28 +141,53 @@ judge(Judgement *judgement)
 	context = AllocSetContextCreate(caller, "safe_migrate judgement",
 									ALLOCSET_DEFAULT_SIZES);
 	MemoryContextSwitchTo(context);
-	judgement->context.source_text = judgement->query_string;
 
+	find_findings(judgement);
+	if (judgement->describe == NULL || judgement->findings != NIL)
+		override_was_due = true;
+	carry_out(judgement);
+	if (judgement->describe == NULL)
+		take_locks(judgement);
+	if (judgement->work != NULL)
+		find_heavy_work(judgement->context.effects, judgement->work);
+	if (judgement->describe == NULL)
+		renew_lost_statistics(judgement->context.effects);
+
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(context);
+}
+
+static void
+find_findings(Judgement *judgement)
+{
+	memset(&judgement->context, 0, sizeof(EffectContext));
+	judgement->context.source_text = judgement->query_string;
 	if (setting_on_internal_error == INTERNAL_ERROR_PASS)
 		find_effects_in_subtransaction(judgement);
 	else
 		find_effects(judgement);
-	if (judgement->describe == NULL || judgement->findings != NIL)
-		override_was_due = true;
-	carry_out(judgement);
-	if (judgement->work != NULL)
-		find_heavy_work(judgement->context.effects, judgement->work);
-	if (judgement->describe == NULL)
-	{
-		renew_lost_statistics(judgement->context.effects);
-		stop_analyzing(judgement->context.effects);
-		if (!statement_needs_no_transaction(judgement->pstmt->utilityStmt))
-			take_locks_patiently(judgement->pstmt->utilityStmt,
-								 &judgement->context);
-	}
+}
 
-	MemoryContextSwitchTo(caller);
-	MemoryContextDelete(context);
+/*
+ * The locks first, for what runs under them is then as it was judged.  If they
+ * had to be waited for it may be another thing: an empty table may have been
+ * filled.  What was said before is not said again.
+ */
+static void
+take_locks(Judgement *judgement)
+{
+	Node	   *statement = judgement->pstmt->utilityStmt;
+	const Finding *before = heaviest_finding(judgement->findings);
+	const Finding *now;
+
+	stop_analyzing(judgement->context.effects);
+	if (statement_needs_no_transaction(statement) ||
+		!take_locks_patiently(statement, &judgement->context))
+		return;
+	find_findings(judgement);
+	now = heaviest_finding(judgement->findings);
+	if (now != NULL && (before == NULL || now->action > before->action))
+		carry_out(judgement);
 }
 
 /* A refusal first, so that no warning goes before it. */
