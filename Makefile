@@ -75,6 +75,7 @@ SQL_PARTS = \
 	src/record/record.sql \
 	src/rates/rates.sql \
 	src/task/task.sql \
+	src/lock/lock.sql \
 	src/run/run.sql \
 	src/check/check.sql \
 	src/check/indexes.sql \
@@ -91,7 +92,8 @@ SCRIPTS = bin/pg_safe_migrate
 REGRESS = $(filter setup,$(SQL_TESTS)) $(filter-out setup,$(SQL_TESTS))
 SQL_TESTS = $(patsubst sql/%.sql,%,$(sort $(wildcard sql/*.sql)))
 
-ISOLATION = $(patsubst test/isolation/specs/%.spec,%,$(sort $(wildcard test/isolation/specs/*.spec)))
+ISOLATION = $(filter setup,$(SPECS)) $(filter-out setup,$(SPECS))
+SPECS = $(patsubst test/isolation/specs/%.spec,%,$(sort $(wildcard test/isolation/specs/*.spec)))
 ISOLATION_OPTS = --inputdir=test/isolation --outputdir=output_iso \
 	--load-extension=$(EXTENSION)
 

@@ -107,7 +107,7 @@ CREATE TABLE rewrite.mine AS SELECT g AS id, repeat('x', 80) AS t FROM generate_
 CREATE INDEX mine_id ON rewrite.mine (id);
 ALTER TABLE rewrite.mine ADD CHECK (id > 0);
 RESET SESSION AUTHORIZATION;
-SELECT role, session_role, command, state FROM migrate.tasks WHERE statement ~ 'mine' ORDER BY id;
+SELECT role, session_role, command, state FROM migrate.tasks WHERE statement ~ 'rewrite.mine' ORDER BY id;
 
 -- a statement that a step triggers is judged as ever
 CREATE FUNCTION meddle() RETURNS event_trigger LANGUAGE plpgsql AS $$

@@ -13,6 +13,7 @@
 #include "common/settings.h"
 #include "fmgr.h"
 #include "ledger/ledger.h"
+#include "lock/lock.h"
 #include "miscadmin.h"
 #include "policy/policy.h"
 #include "rates/rates.h"
@@ -43,6 +44,7 @@ _PG_init(void)
 	record_request_shared_memory();
 	rates_request_shared_memory();
 	analyze_request_shared_memory();
+	lock_request_shared_memory();
 	record_register_launcher();
 	register_override_callback();
 	register_comment_rule();

@@ -133,7 +133,7 @@ run_isolation()
 	printf '\n==== isolation\n'
 	if [ -n "$isolation" ]
 	then
-		set -- ISOLATION="$isolation"
+		set -- ISOLATION="setup $isolation"
 	elif ! ls "$SM_TOP"/test/isolation/specs/*.spec >/dev/null 2>&1
 	then
 		sm_say "there are none"

@@ -16,6 +16,8 @@
 #include "common/relpath.h"
 #include "miscadmin.h"
 #include "parser/parse_type.h"
+#include "storage/procarray.h"
+#include "storage/sinvaladt.h"
 #include "utils/syscache.h"
 #include "utils/typcache.h"
 #if PG_VERSION_NUM >= 160000
@@ -284,4 +286,24 @@ compat_relation_path(Form_pg_class form)
 #else
 	return relpathperm(locator, MAIN_FORKNUM);
 #endif
+}
+
+/*
+ * See compat.h.  17: the number of the PGPROC took the place of the backend ID.
+ */
+PGPROC *
+compat_process_of_transaction(VirtualTransactionId vxid)
+{
+#if PG_VERSION_NUM < 170000
+	PGPROC	   *process = BackendIdGetProc(vxid.backendId);
+
+	if (process == NULL || process->lxid != vxid.localTransactionId)
+		return NULL;
+#else
+	PGPROC	   *process = ProcNumberGetProc(vxid.procNumber);
+
+	if (process == NULL || process->vxid.lxid != vxid.localTransactionId)
+		return NULL;
+#endif
+	return process;
 }

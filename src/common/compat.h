@@ -21,6 +21,7 @@
 #include "catalog/pg_proc.h"
 #include "nodes/parsenodes.h"
 #include "storage/lock.h"
+#include "storage/proc.h"
 #include "utils/acl.h"
 #include "utils/rel.h"
 
@@ -90,6 +91,15 @@
 #define compat_lock_held_by_me(tag, mode) LockHeldByMe(tag, mode)
 #else
 #define compat_lock_held_by_me(tag, mode) LockHeldByMe(tag, mode, false)
+#endif
+
+/* 16: the local copy of what other backends do is read in another way */
+#if PG_VERSION_NUM < 160000
+#define compat_local_backend_status(index) \
+	pgstat_fetch_stat_local_beentry(index)
+#else
+#define compat_local_backend_status(index) \
+	pgstat_get_local_beentry_by_index(index)
 #endif
 
 /* 16: the counters of a table in pgstat lost the prefix of their names */
@@ -298,6 +308,12 @@ extern bool compat_domain_has_constraints(Oid type);
 
 /* OID of a type by its name as text; InvalidOid if there is none. */
 extern Oid	compat_type_of_text(const char *name);
+
+/*
+ * The process that runs a virtual transaction; NULL if it is over, or has been
+ * prepared.
+ */
+extern PGPROC *compat_process_of_transaction(VirtualTransactionId vxid);
 
 /* True if a role may VACUUM and CLUSTER a table of others (17: MAINTAIN). */
 extern bool compat_may_maintain(Oid relid, Oid roleid);

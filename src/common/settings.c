@@ -24,6 +24,7 @@ int			setting_small_table = 1024;
 int			setting_in_transaction = IN_TRANSACTION_REJECT;
 int			setting_lock_deadline = 30000;
 int			setting_lock_queue_time = 15;
+int			setting_concurrent_deadline = 30 * 60 * 1000;
 int			setting_on_internal_error = INTERNAL_ERROR_REJECT;
 bool		setting_restore_points = true;
 int			setting_restore_point_ttl = 7 * 24 * 60 * 60;
@@ -64,6 +65,7 @@ static const struct config_enum_entry internal_error_options[] = {
 static bool check_pattern(char **newval, void **extra, GucSource source);
 static void define_judging_settings(GucStringCheckHook check_rules,
 									GucStringAssignHook assign_rules);
+static void define_lock_settings(void);
 static void define_row_limit(GucIntAssignHook assign_row_limit);
 static void define_design_settings(void);
 static void define_name_patterns(void);
@@ -80,6 +82,7 @@ define_settings(GucStringCheckHook check_rules,
 				GucIntAssignHook assign_row_limit)
 {
 	define_judging_settings(check_rules, assign_rules);
+	define_lock_settings();
 	define_row_limit(assign_row_limit);
 	define_design_settings();
 	define_name_patterns();
@@ -139,6 +142,26 @@ define_judging_settings(GucStringCheckHook check_rules,
 							 &setting_observation, false, PGC_SUSET,
 							 GUC_NOT_IN_SAMPLE, NULL, NULL, NULL);
 	define_fault_point_setting();
+}
+
+static void
+define_lock_settings(void)
+{
+	DefineCustomIntVariable("safe_migrate.lock_deadline",
+							"Time after which a statement gives up waiting for its locks.",
+							"It waits without making others wait; 0 waits without a limit.",
+							&setting_lock_deadline, 30000, 0, INT_MAX,
+							PGC_SUSET, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomIntVariable("safe_migrate.lock_queue_time",
+							"Longest single stay of a statement in a lock queue.",
+							"It enters the queue only behind transactions that are younger than this; 0 never enters it.",
+							&setting_lock_queue_time, 15, 0, 10000,
+							PGC_SUSET, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomIntVariable("safe_migrate.concurrent_deadline",
+							"Longest single wait of a command with CONCURRENTLY, instead of lock_timeout.",
+							"0 is no limit.",
+							&setting_concurrent_deadline, 30 * 60 * 1000, 0,
+							INT_MAX, PGC_SUSET, GUC_UNIT_MS, NULL, NULL, NULL);
 }
 
 static void
@@ -253,16 +276,6 @@ pattern_error(const char *pattern)
 static void
 define_reserved_settings(void)
 {
-	DefineCustomIntVariable("safe_migrate.lock_deadline",
-							"Reserved, without effect in this version: use lock_timeout.",
-							"Time after which a statement gives up waiting for its locks.",
-							&setting_lock_deadline, 30000, 0, INT_MAX,
-							PGC_SUSET, GUC_UNIT_MS, NULL, NULL, NULL);
-	DefineCustomIntVariable("safe_migrate.lock_queue_time",
-							"Reserved, without effect in this version.",
-							"Longest single stay in a lock queue.",
-							&setting_lock_queue_time, 15, 0, INT_MAX,
-							PGC_SUSET, GUC_UNIT_MS, NULL, NULL, NULL);
 	DefineCustomBoolVariable("safe_migrate.restore_points",
 							 "Reserved, without effect in this version: nothing is preserved.",
 							 "Preserves what migrations would destroy.",

@@ -40,8 +40,9 @@ extern char *setting_override;
 extern bool override_is_spent;	/* its statement has failed; SET renews it */
 extern int	setting_small_table;	/* kB */
 extern int	setting_in_transaction;
-extern int	setting_lock_deadline;	/* ms */
+extern int	setting_lock_deadline;	/* ms, 0: none */
 extern int	setting_lock_queue_time;	/* ms */
+extern int	setting_concurrent_deadline;	/* ms, 0: none */
 extern int	setting_on_internal_error;
 extern bool setting_restore_points;
 extern int	setting_restore_point_ttl;	/* s */

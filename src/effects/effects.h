@@ -195,6 +195,16 @@ extern uint64 effect_table_bytes(const Effect *effect);
  */
 extern void measure_relation(RelationFacts *facts);
 
+/*
+ * Call a function for each relation that an effect concerns, as the catalog
+ * shows it now: the effect's own one, and those below it with the lock that
+ * they get.  What is not in the catalog yet is left out.  Takes no lock.
+ */
+typedef void (*EffectVisitor) (const Effect *effect, Oid relid,
+							   LOCKMODE lockmode, void *arg);
+
+extern void spread_effects(List *effects, EffectVisitor visit, void *arg);
+
 extern const char *work_name(EffectWork work);
 extern const char *risk_name(EffectRisk risk);
 

@@ -9,13 +9,11 @@
 
 #include "catalog/index.h"
 #include "catalog/pg_class.h"
-#include "catalog/pg_inherits.h"
 #include "observe/forecast.h"
 #include "utils/lsyscache.h"
 
-static List *tables_below(const Effect *effect);
-static void add_to_forecast(HTAB *forecasts, const Effect *effect, Oid relid,
-							LOCKMODE lockmode);
+static void add_to_forecast(const Effect *effect, Oid relid,
+							LOCKMODE lockmode, void *arg);
 static Forecast *find_forecast(HTAB *forecasts, Oid relid);
 static void add_work(Forecast *forecast, const Effect *effect);
 
@@ -27,46 +25,14 @@ make_forecast(List *effects)
 {
 	HASHCTL		control = {0};
 	HTAB	   *forecasts;
-	ListCell   *cell;
 
 	control.keysize = sizeof(Oid);
 	control.entrysize = sizeof(Forecast);
 	control.hcxt = CurrentMemoryContext;
 	forecasts = hash_create("safe_migrate forecast", 64, &control,
 							HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	foreach(cell, effects)
-	{
-		const Effect *effect = lfirst(cell);
-		ListCell   *inner;
-
-		if (effect->relation == NULL || !OidIsValid(effect->relation->relid))
-			continue;
-		if (effect->momentary)
-		{
-			Forecast   *forecast = find_forecast(forecasts,
-												 effect->relation->relid);
-
-			forecast->momentary = Max(forecast->momentary, effect->lockmode);
-			continue;
-		}
-		add_to_forecast(forecasts, effect, effect->relation->relid,
-						effect->lockmode);
-		foreach(inner, tables_below(effect))
-			add_to_forecast(forecasts, effect, lfirst_oid(inner),
-							effect->lockmode_below);
-	}
+	spread_effects(effects, add_to_forecast, forecasts);
 	return forecasts;
-}
-
-static List *
-tables_below(const Effect *effect)
-{
-	if (effect->lockmode_below == NoLock)
-		return NIL;
-	if (effect->members != NIL)
-		return effect->members;
-	return list_delete_first(find_all_inheritors(effect->relation->relid,
-												 NoLock, NULL));
 }
 
 /*
@@ -86,12 +52,17 @@ effects_have_work(List *effects, EffectWork work)
 }
 
 static void
-add_to_forecast(HTAB *forecasts, const Effect *effect, Oid relid,
-				LOCKMODE lockmode)
+add_to_forecast(const Effect *effect, Oid relid, LOCKMODE lockmode, void *arg)
 {
+	HTAB	   *forecasts = arg;
 	Forecast   *forecast = find_forecast(forecasts, relid);
 	char		relkind;
 
+	if (effect->momentary)
+	{
+		forecast->momentary = Max(forecast->momentary, lockmode);
+		return;
+	}
 	forecast->lockmode = Max(forecast->lockmode, lockmode);
 	if (list_member_oid(effect->spared, relid))
 		return;

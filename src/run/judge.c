@@ -17,6 +17,7 @@
 #include "common/settings.h"
 #include "effects/effects.h"
 #include "lib/stringinfo.h"
+#include "lock/lock.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "parser/scansup.h"
@@ -58,6 +59,7 @@ typedef struct Judgement
 									 * client has sent */
 	EffectContext context;
 	List	   *findings;
+	RuleAction	action;			/* the heaviest, before it was settled */
 	const char *override;		/* reason to let it pass, or NULL */
 	const char *refused_override;	/* why a reason given does not count */
 	char	   *refused_deferral;	/* why it is not left for the commit */
@@ -68,6 +70,8 @@ typedef struct Judgement
 static bool override_was_due = false;
 
 static void judge(Judgement *judgement);
+static void find_findings(Judgement *judgement);
+static void take_locks(Judgement *judgement);
 static Task *find_unfinished(Judgement *judgement);
 static void choose_task(Judgement *judgement);
 static bool is_enforced(void);
@@ -154,25 +158,53 @@ judge(Judgement *judgement)
 	context = AllocSetContextCreate(caller, "safe_migrate judgement",
 									ALLOCSET_DEFAULT_SIZES);
 	MemoryContextSwitchTo(context);
-	judgement->context.source_text = judgement->query_string;
 
+	find_findings(judgement);
+	if (judgement->describe == NULL || judgement->findings != NIL)
+		override_was_due = true;
+	carry_out(judgement);
+	if (judgement->describe == NULL && judgement->task == NULL)
+		take_locks(judgement);
+	if (judgement->work != NULL && judgement->task == NULL)
+		find_heavy_work(judgement->context.effects, judgement->work);
+	if (judgement->describe == NULL && judgement->task == NULL)
+		renew_lost_statistics(judgement->context.effects);
+
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(context);
+}
+
+static void
+find_findings(Judgement *judgement)
+{
+	memset(&judgement->context, 0, sizeof(EffectContext));
+	judgement->context.source_text = judgement->query_string;
 	if (setting_on_internal_error == INTERNAL_ERROR_PASS)
 		find_effects_in_subtransaction(judgement);
 	else
 		find_effects(judgement);
-	if (judgement->describe == NULL || judgement->findings != NIL)
-		override_was_due = true;
-	carry_out(judgement);
-	if (judgement->work != NULL && judgement->task == NULL)
-		find_heavy_work(judgement->context.effects, judgement->work);
-	if (judgement->describe == NULL && judgement->task == NULL)
-	{
-		renew_lost_statistics(judgement->context.effects);
-		stop_analyzing(judgement->context.effects);
-	}
+}
 
-	MemoryContextSwitchTo(caller);
-	MemoryContextDelete(context);
+/*
+ * The locks first, for what runs under them is then as it was judged.  If they
+ * had to be waited for it may be another thing: an empty table may have been
+ * filled.  What was said before is not said again.
+ */
+static void
+take_locks(Judgement *judgement)
+{
+	Node	   *statement = judgement->pstmt->utilityStmt;
+	RuleAction	before = judgement->action;
+	const Finding *now;
+
+	stop_analyzing(judgement->context.effects);
+	if (statement_needs_no_transaction(statement) ||
+		!take_locks_patiently(statement, &judgement->context))
+		return;
+	find_findings(judgement);
+	now = heaviest_finding(judgement->findings);
+	if (now != NULL && now->action > before)
+		carry_out(judgement);
 }
 
 /* What is left of the same statement is gone on with, unless overridden. */
@@ -221,14 +253,15 @@ carry_out(Judgement *judgement)
 	Finding    *heaviest = heaviest_finding(judgement->findings);
 	ListCell   *cell;
 
-	if (heaviest != NULL && heaviest->action > ACTION_WARN)
+	judgement->action = heaviest == NULL ? ACTION_ALLOW : heaviest->action;
+	if (judgement->action > ACTION_WARN)
 	{
 		find_override(judgement);
-		if (heaviest->action != ACTION_REJECT)
+		if (judgement->action != ACTION_REJECT)
 			choose_task(judgement);
 		if (judgement->task == NULL)
 			settle_actions(judgement->findings, false, false);
-		if (heaviest->action != ACTION_REJECT)
+		if (judgement->action != ACTION_REJECT)
 			heaviest = heaviest_finding(judgement->findings);
 	}
 	if (heaviest != NULL)

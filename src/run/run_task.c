@@ -16,6 +16,7 @@
 #include "common/errors.h"
 #include "common/fault.h"
 #include "common/script.h"
+#include "lock/lock.h"
 #include "miscadmin.h"
 #include "plan/plan.h"
 #include "record/record.h"
@@ -141,6 +142,7 @@ begin_run(TaskRun *run, Task *task)
 	run->task = task;
 	run->context = CurrentMemoryContext;
 	run->started_at = GetCurrentTimestamp();
+	reset_longest_lock_wait();
 }
 
 /* Do the work outside of a transaction, and leave one open behind it. */
@@ -481,6 +483,7 @@ record_run(const TaskRun *run, DecisionOutcome outcome, const char *message)
 				 list_length(task->steps), task->id);
 	decision.has_run = true;
 	decision.duration_ms = (GetCurrentTimestamp() - run->started_at) / 1000;
+	decision.lock_wait_ms = longest_lock_wait_us() / 1000;
 	decision.size_bytes = task->size_bytes;
 	(void) GetTopFullTransactionId();
 	record_decision(&decision);

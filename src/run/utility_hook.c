@@ -19,6 +19,7 @@
 #include "common/compat.h"
 #include "common/settings.h"
 #include "effects/effects.h"
+#include "lock/lock.h"
 #include "miscadmin.h"
 #include "observe/observe.h"
 #include "plan/plan.h"
@@ -148,9 +149,24 @@ run_statement(PlannedStmt *pstmt, const char *query_string,
 			  ParamListInfo params, QueryEnvironment *query_env,
 			  DestReceiver *dest, QueryCompletion *qc, HeavyWork *work)
 {
+	bool		top_level = context == PROCESS_UTILITY_TOPLEVEL;
+	ConcurrentCommand *command = NULL;
+
+	if (top_level && statement_has_effects(pstmt->utilityStmt) &&
+		hook_is_active() && !IsInTransactionBlock(top_level))
+		command = begin_concurrent_command(pstmt->utilityStmt, query_string);
 	start_heavy_work(work);
-	next_process_utility(pstmt, query_string, read_only_tree, context, params,
-						 query_env, dest, qc);
+	PG_TRY();
+	{
+		next_process_utility(pstmt, query_string, read_only_tree, context,
+							 params, query_env, dest, qc);
+	}
+	PG_CATCH();
+	{
+		fail_concurrent_command(command);
+	}
+	PG_END_TRY();
+	end_concurrent_command(command);
 	learn_from_heavy_work(work);
 }
 

@@ -1,0 +1,114 @@
+/*-------------------------------------------------------------------------
+ *
+ * targets.c
+ *	  The locks that a statement will have to wait for.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/transam.h"
+#include "common/compat.h"
+#include "lock/lock_internal.h"
+#include "miscadmin.h"
+
+/* The weakest for which writers wait. */
+#define WEAKEST_TARGET		ShareLock
+
+static void add_target(const Effect *effect, Oid relid, LOCKMODE lockmode,
+					   void *arg);
+static int	compare_targets(const ListCell *a, const ListCell *b);
+static bool holds_lock(const LockTarget *target);
+
+/*
+ * See lock_internal.h.  Of the locks on one relation the strongest counts:
+ * that it is had from the beginning means that none is upgraded later.
+ */
+List *
+find_lock_targets(List *effects)
+{
+	List	   *all = NIL;
+	List	   *targets = NIL;
+	ListCell   *cell;
+
+	spread_effects(effects, add_target, &all);
+	list_sort(all, compare_targets);
+	foreach(cell, all)
+	{
+		LockTarget *target = lfirst(cell);
+		LockTarget *last = targets == NIL ? NULL : llast(targets);
+
+		if (last != NULL && last->relid == target->relid)
+			last->lockmode = Max(last->lockmode, target->lockmode);
+		else
+			targets = lappend(targets, target);
+	}
+	foreach(cell, targets)
+	{
+		if (holds_lock(lfirst(cell)))
+			targets = foreach_delete_current(targets, cell);
+	}
+	return targets;
+}
+
+/*
+ * Nobody else has a new or temporary relation.  A lock that PostgreSQL takes
+ * for a moment at the end is not to be held all the time.
+ */
+static void
+add_target(const Effect *effect, Oid relid, LOCKMODE lockmode, void *arg)
+{
+	List	  **targets = arg;
+	LockTarget *target;
+
+	if (lockmode < WEAKEST_TARGET || effect->momentary ||
+		relid < FirstNormalObjectId ||
+		(relid == effect->relation->relid &&
+		 (effect->relation->is_new || effect->relation->is_temp)))
+		return;
+	target = palloc(sizeof(LockTarget));
+	target->relid = relid;
+	target->lockmode = lockmode;
+	*targets = lappend(*targets, target);
+}
+
+static int
+compare_targets(const ListCell *a, const ListCell *b)
+{
+	Oid			first = ((const LockTarget *) lfirst(a))->relid;
+	Oid			second = ((const LockTarget *) lfirst(b))->relid;
+
+	return first < second ? -1 : first > second;
+}
+
+/* Whether this transaction has a lock that is as strong. */
+static bool
+holds_lock(const LockTarget *target)
+{
+	LOCKTAG		tag;
+
+	set_lock_tag(&tag, MyDatabaseId, target);
+	for (LOCKMODE mode = target->lockmode; mode <= MaxLockMode; mode++)
+		if (compat_lock_held_by_me(&tag, mode))
+			return true;
+	return false;
+}
+
+void
+set_lock_tag(LOCKTAG *tag, Oid database, const LockTarget *target)
+{
+	SET_LOCKTAG_RELATION(*tag, database, target->relid);
+}
+
+/*
+ * See lock_internal.h.
+ */
+bool
+conflicts_with_own_lock(const LOCKTAG *tag, LOCKMODE lockmode)
+{
+	for (LOCKMODE mode = AccessShareLock; mode <= MaxLockMode; mode++)
+		if (DoLockModesConflict(mode, lockmode) &&
+			compat_lock_held_by_me(tag, mode))
+			return true;
+	return false;
+}
