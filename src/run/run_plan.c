@@ -45,6 +45,7 @@ static void
 run_safely(int nargs, const ProcedureArgument *args)
 {
 	MemoryContext context;
+	ErrorContextCallback callback;
 	Node	   *statement;
 	Task	   *task;
 
@@ -59,13 +60,18 @@ run_safely(int nargs, const ProcedureArgument *args)
 									ALLOCSET_DEFAULT_SIZES);
 	MemoryContextSwitchTo(context);
 	statement = single_statement(args[0].value);
+	callback.callback = move_position;
+	callback.arg = args[0].value;
+	callback.previous = error_context_stack;
+	error_context_stack = &callback;
 	task = find_unfinished_rewrite(statement, args[0].value);
 	if (task == NULL)
 		task = plan_safely(statement, args[0].value);
+	if (task == NULL)
+		run_as_it_is(args[0].value);
+	error_context_stack = callback.previous;
 	if (task != NULL)
 		run_rewrite(task, CreateCommandTag(statement), NULL);
-	else
-		run_as_it_is(args[0].value);
 	MemoryContextSwitchTo(CurTransactionContext);
 }
 
@@ -117,7 +123,6 @@ static void
 run_as_it_is(const char *text)
 {
 	MemoryContext context = CurrentMemoryContext;
-	ErrorContextCallback callback;
 
 	/* the caller's transaction has done nothing but evaluate the argument */
 	while (ActiveSnapshotSet())
@@ -127,12 +132,7 @@ run_as_it_is(const char *text)
 	StartTransactionCommand();
 	MemoryContextSwitchTo(context);
 
-	callback.callback = move_position;
-	callback.arg = unconstify(char *, text);
-	callback.previous = error_context_stack;
-	error_context_stack = &callback;
 	run_statement_at_top_level(text);
-	error_context_stack = callback.previous;
 }
 
 /* A position is one in the statement, not in the CALL that was sent. */

@@ -12,7 +12,8 @@ use WireSession;
 my $node = PostgreSQL::Test::Cluster->new('protocol');
 $node->init;
 $node->append_conf('postgresql.conf',
-	"shared_preload_libraries = 'safe_migrate'\nautovacuum = off\n");
+	"shared_preload_libraries = 'safe_migrate'\nautovacuum = off\n"
+	  . "safe_migrate.rules = 'create_index:reject, add_check:reject, add_unique:reject'\n");
 $node->start;
 $node->safe_psql(
 	'postgres', q{

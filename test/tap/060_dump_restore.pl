@@ -15,6 +15,7 @@ $node->append_conf(
 	'postgresql.conf', q{
 shared_preload_libraries = 'safe_migrate'
 autovacuum = off
+safe_migrate.rules = 'create_index:reject, add_unique:reject, add_primary_key:reject, add_foreign_key:reject, add_check:reject'
 });
 $node->start;
 

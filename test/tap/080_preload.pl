@@ -138,7 +138,7 @@ passes('DROP SCHEMA migrate', 'which leaves an empty schema');
 # Loaded: what is there already
 #
 $node->append_conf('postgresql.conf',
-	"shared_preload_libraries = 'safe_migrate'\n");
+	"shared_preload_libraries = 'safe_migrate'\nsafe_migrate.rules = 'create_index:reject'\n");
 $node->restart;
 
 passes("$dangerous; DROP INDEX big_id_idx",

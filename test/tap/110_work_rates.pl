@@ -16,6 +16,7 @@ $node->append_conf(
 shared_preload_libraries = 'safe_migrate'
 restart_after_crash = on
 autovacuum = off
+safe_migrate.rules = 'create_index:reject'
 });
 $node->start;
 
