@@ -102,22 +102,47 @@ SQL
 	tell "pgbench reads and writes it from now on."
 	sleep 2
 
-	chapter "2. A statement that would stop everybody is refused"
-	tell "Each of these is one line of DDL that passes every review."
-	sql SM001 "CREATE INDEX orders_customer ON orders (customer)"
+	chapter "2. A statement that would stop everybody is done another way"
+	tell "It is sent as ever, and the client gets the answer that it expects."
+	sql ok "CREATE INDEX orders_customer ON orders (customer)"
+	sql ok "ALTER TABLE orders ADD FOREIGN KEY (customer) REFERENCES customers"
+	sql ok "SELECT statement, executed, duration_ms, lock_wait_ms FROM migrate.decisions WHERE outcome = 'rewritten'"
+	tell "Where there is no other way, it is refused, and the message says why:"
 	sql SM001 "ALTER TABLE orders ALTER amount TYPE numeric(12,4)"
-	sql SM001 "ALTER TABLE orders ADD COLUMN token uuid DEFAULT gen_random_uuid()"
+	sql SM001 "DROP TABLE customers CASCADE"
 	tell "What only looks dangerous passes:"
 	sql ok "ALTER TABLE orders ADD COLUMN placed timestamptz NOT NULL DEFAULT now()"
 	sql ok "ALTER TABLE orders ALTER status TYPE varchar(20)"
-
-	chapter "3. The message says what to do instead: do it"
-	sql ok "CALL migrate.run('CREATE INDEX orders_customer ON orders (customer)')"
-	sql ok "CALL migrate.run('ALTER TABLE orders ADD FOREIGN KEY (customer) REFERENCES customers')"
-	sql ok "SELECT statement, executed FROM migrate.decisions WHERE outcome = 'rewritten'"
 	tell "$(traffic_so_far)."
 
-	chapter "4. A file, checked before anything runs"
+	chapter "3. Inside a transaction, the slow part can wait for its end"
+	sql SM001 "BEGIN; ALTER TABLE orders ADD CHECK (amount >= 0); COMMIT"
+	sm_psql -q -c "ALTER DATABASE demo SET safe_migrate.in_transaction = defer"
+	tell "After ALTER DATABASE demo SET safe_migrate.in_transaction = defer:"
+	sql ok "BEGIN; ALTER TABLE orders ADD CHECK (amount >= 0); COMMIT"
+	task=$(sm_psql -d demo -Atq -c "SELECT max(id) FROM migrate.tasks")
+	sql ok "CALL migrate.wait($task)"
+	sql ok "SELECT state, steps_done, steps, role FROM migrate.tasks WHERE id = $task"
+	sql ok "SELECT conname, convalidated FROM pg_constraint WHERE conrelid = 'orders'::regclass AND contype = 'c'"
+
+	chapter "4. A lock that nobody has to wait behind"
+	tell "A report reads the table for three seconds. An ALTER TABLE has to wait for it; the readers behind do not wait for either."
+	sm_psql -d demo -q -c "BEGIN; SELECT count(*) FROM orders WHERE id < 10; SELECT pg_sleep(3); COMMIT" \
+		>/dev/null 2>&1 </dev/null &
+	report=$!
+	sleep 0.5
+	(
+		sleep 1
+		sm_psql -d demo -q -c "SELECT relation, lock_mode, blockers FROM migrate.lock_waits" </dev/null
+	) >"$SM_WORK/lock_waits" 2>&1 &
+	watcher=$!
+	sql ok "ALTER TABLE orders ADD COLUMN note text"
+	wait "$watcher" "$report"
+	tell "Meanwhile, from another session: SELECT relation, lock_mode, blockers FROM migrate.lock_waits"
+	cat "$SM_WORK/lock_waits"
+	tell "$(traffic_so_far)."
+
+	chapter "5. A file, checked before anything runs"
 	cat >"$SM_WORK/proposal.sql" <<'SQL'
 ALTER TABLE orders RENAME TO purchases;
 ALTER TABLE purchases ALTER status SET NOT NULL;
@@ -132,7 +157,7 @@ SELECT statement, relation, work, rule, action FROM migrate.check(:'script');
 SQL
 	tell "The second statement is judged by the new name that the first would give."
 
-	chapter "5. A directory of migrations"
+	chapter "6. A directory of migrations"
 	mkdir "$SM_WORK/migrations"
 	cat >"$SM_WORK/migrations/1_invoices.sql" <<'SQL'
 CREATE TABLE invoices (id int PRIMARY KEY, order_id int REFERENCES orders);
@@ -151,13 +176,13 @@ SQL
 	tell "Applied again, there is nothing to do:"
 	sql ok "CALL migrate.deploy()"
 
-	chapter "6. A file that was edited after it ran"
+	chapter "7. A file that was edited after it ran"
 	echo "CREATE TABLE invoices (id bigint PRIMARY KEY);" \
 		>"$SM_WORK/migrations/1_invoices.sql"
 	sql ok "SELECT * FROM migrate.load('$SM_WORK/migrations') WHERE state <> 'unchanged'"
 	sql SM003 "CALL migrate.deploy()"
 
-	chapter "7. The ledger, and what was decided"
+	chapter "8. The ledger, and what was decided"
 	sql ok "SELECT version, state, role, started_at::time(0) AS started, duration_ms, statements FROM migrate.history"
 	sql ok "SELECT decided_at::time(0) AS at, outcome, rule, relation FROM migrate.decisions ORDER BY decided_at"
 
