@@ -47,7 +47,7 @@ plan_create_index(IndexStmt *stmt, List *effects, const char *source_text)
 	names = names_of_table(relation);
 	if (name == NULL)
 		name = choose_index_name(names,
-								 joined_names(index_column_names(stmt->indexParams,
+								 name_of_columns(index_column_names(stmt->indexParams,
 																 stmt->indexIncludingParams)),
 								 "idx", false);
 	if (relation->relkind == RELKIND_PARTITIONED_TABLE)

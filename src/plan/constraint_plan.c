@@ -105,7 +105,7 @@ default_constraint_name(AlterPlan *plan, Constraint *constraint)
 {
 	if (constraint->contype == CONSTR_FOREIGN)
 		return choose_constraint_name(plan->names,
-									  joined_names(constraint->fk_attrs),
+									  name_of_columns(constraint->fk_attrs),
 									  "fkey");
 	return choose_constraint_name(plan->names,
 								  only_column(constraint->raw_expr), "check");
@@ -300,13 +300,13 @@ key_name(AlterPlan *plan, Constraint *constraint)
 		return name;
 	columns = list_concat_copy(constraint->keys, constraint->including);
 	name = choose_index_name(plan->names, primary ? NULL :
-							 joined_names(columns), primary ? "pkey" : "key",
+							 name_of_columns(columns), primary ? "pkey" : "key",
 							 true);
 
 	/* a dropped column may take the owner of a better name with it */
 	if (plan->dropped_columns != NIL &&
 		strcmp(name, makeObjectName(plan->names->relname, primary ? NULL :
-									joined_names(columns),
+									name_of_columns(columns),
 									primary ? "pkey" : "key")) != 0)
 		return NULL;
 	return name;

@@ -274,7 +274,7 @@ add_missing_index(SafePlan *plan, Relation index, Oid partition)
 					linitial_node(RawStmt, pg_parse_query(definition))->stmt);
 	facts.relid = partition;
 	names = names_of_table(&facts);
-	name = choose_index_name(names, joined_names(columns_of_relation(index)),
+	name = choose_index_name(names, name_of_columns(columns_of_relation(index)),
 							 "idx", false);
 	add_step(plan, psprintf("DROP INDEX CONCURRENTLY IF EXISTS %s",
 							quote_qualified_identifier(get_namespace_name(names->namespace_oid),

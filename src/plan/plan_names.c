@@ -98,7 +98,7 @@ name_is_taken(const NameChoice *names, const char *name, bool is_index)
  * See plan_names.h.
  */
 char *
-joined_names(List *columns)
+name_of_columns(List *columns)
 {
 	StringInfoData names;
 	ListCell   *cell;

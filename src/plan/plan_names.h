@@ -26,7 +26,7 @@ typedef struct NameChoice
 extern NameChoice *names_of_table(const RelationFacts *relation);
 
 /*
- * A constraint's name, of its columns joined by joined_names() (or NULL) and a
+ * A constraint's name, of its columns joined by name_of_columns() (or NULL) and a
  * label such as "check"; palloc'd, and used from then on.
  */
 extern char *choose_constraint_name(NameChoice *names, const char *columns,
@@ -43,7 +43,7 @@ extern bool name_is_taken(const NameChoice *names, const char *name,
 						  bool is_index);
 
 /* a_b_c, cut as PostgreSQL cuts it when it makes a name of columns. */
-extern char *joined_names(List *columns);
+extern char *name_of_columns(List *columns);
 
 /*
  * The names of an index's columns, a list of String: params and including are

@@ -85,7 +85,7 @@ plan_partitioned_index(IndexStmt *stmt, const RelationFacts *relation,
 		return NULL;
 	plan.unique = stmt->unique;
 	plan.definition = text_behind_name(source_text, stmt->relation->location);
-	plan.columns = joined_names(index_column_names(stmt->indexParams,
+	plan.columns = name_of_columns(index_column_names(stmt->indexParams,
 												   stmt->indexIncludingParams));
 	plan.result = palloc0(sizeof(SafePlan));
 	plan.result->quick_steps = stmt->unique ? -1 : 0;
@@ -119,7 +119,7 @@ plan_partitioned_key(SafePlan *result, Constraint *constraint,
 	plan.key_options = options;
 	plan.deferrable = deferrable;
 	plan.columns = constraint->contype == CONSTR_PRIMARY ? NULL :
-		joined_names(list_concat_copy(constraint->keys,
+		name_of_columns(list_concat_copy(constraint->keys,
 									  constraint->including));
 	plan.result = result;
 	return plan_tree(&plan, relation, name);
