@@ -22,7 +22,6 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
-static bool statement_may_have_plan(Node *statement);
 static bool *concurrent_flag(Node *statement);
 static bool drop_reindex_option(ReindexStmt *stmt, bool remove);
 
@@ -59,8 +58,10 @@ plan_statement(Node *statement, List *effects, const char *source_text)
 	}
 }
 
-/* By what can be told without a look at the catalog. */
-static bool
+/*
+ * See plan.h.
+ */
+bool
 statement_may_have_plan(Node *statement)
 {
 	switch (nodeTag(statement))

@@ -47,15 +47,8 @@ typedef struct SafePlan
 extern SafePlan *plan_statement(Node *statement, List *effects,
 								const char *source_text);
 
-/*
- * The same for a statement whose loss of data the user has asked for, by
- * safe_migrate.override or a rule that allows it, or for an empty table: a
- * DROP of a table or column with foreign keys drops those first, one at a
- * time.  It must not be offered as a remedy for the refusal.  Call it before
- * plan_statement(), which knows the other cases.
- */
-extern SafePlan *plan_allowed_drop(Node *statement, List *effects,
-								   const char *source_text);
+/* False for statements that never have one; looks at no catalog. */
+extern bool statement_may_have_plan(Node *statement);
 
 /* The steps of a plan as one script, palloc'd; NULL for none. */
 extern char *plan_as_script(const SafePlan *plan);
@@ -75,5 +68,15 @@ extern bool concurrently_is_needless(Node *statement);
  * returns the statement's text without the word, palloc'd.
  */
 extern char *remove_concurrently(Node *statement, const char *text);
+
+/*
+ * The same as plan_statement() for a statement whose loss of data the user has asked for, by
+ * safe_migrate.override or a rule that allows it, or for an empty table: a
+ * DROP of a table or column with foreign keys drops those first, one at a
+ * time.  It must not be offered as a remedy for the refusal.  Call it before
+ * plan_statement(), which knows the other cases.
+ */
+extern SafePlan *plan_allowed_drop(Node *statement, List *effects,
+								   const char *source_text);
 
 #endif							/* SAFE_MIGRATE_PLAN_H */

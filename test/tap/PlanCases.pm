@@ -8,9 +8,7 @@
 #     plan       a pattern of its steps; undef: there is no plan, and it runs
 #                under an override
 #     from, to   the major versions it is for
-#     data       tables whose rows are compared; by default all
-#     without    the same statement is refused by PostgreSQL: nothing may change
-#     allowed    the drop is allowed by a rule
+#     fails      the data do not allow it: nothing is left behind
 
 package PlanCases;
 
@@ -164,6 +162,29 @@ my @others = (
 	[ 'domain', 'ALTER DOMAIN dom ADD CHECK (VALUE > 0)', "CREATE DOMAIN dom AS int; CREATE TABLE u (i dom); INSERT INTO u VALUES (1);", undef ],
 );
 
+# [name, statement, setup, pattern of the plan]: the data do not allow it
+my @failures = (
+	[ 'check', 'ALTER TABLE t ADD n int, ALTER a SET DEFAULT 3, ALTER b SET STATISTICS 20, ADD CHECK (a < 100)', $t, 'VALIDATE' ],
+	[ 'check beside others', 'ALTER TABLE t ADD CHECK (a > 0), ADD CONSTRAINT no CHECK (a > 100), ADD UNIQUE (a), ALTER a SET NOT NULL', $t, 'VALIDATE' ],
+	[ 'default restored', 'ALTER TABLE t ALTER c SET DEFAULT lower($$A, b$$), ALTER a DROP DEFAULT, ADD CHECK (a < 100)', "$t ALTER TABLE t ALTER a SET DEFAULT 1 + 2, ALTER c SET DEFAULT 'x'::text || ','; ", 'VALIDATE' ],
+	[ 'not null', 'ALTER TABLE t ALTER a SET NOT NULL, ALTER b SET NOT NULL', "$t INSERT INTO t VALUES (1000, NULL, 1);", 'VALIDATE' ],
+	[ 'foreign key', 'ALTER TABLE t ADD FOREIGN KEY (id) REFERENCES other', "$t INSERT INTO t VALUES (1000, NULL, 1);", 'VALIDATE' ],
+	[ 'unique index', 'CREATE UNIQUE INDEX ON t (b)', $t, 'CONCURRENTLY' ],
+	[ 'unique', 'ALTER TABLE t ADD CHECK (a > 0), ADD UNIQUE (a), ADD CONSTRAINT "No" UNIQUE (b)', $t, 'CONCURRENTLY' ],
+	[ 'primary key', 'ALTER TABLE t ADD PRIMARY KEY (b), ADD n int DEFAULT 5 CHECK (n = 5)', $t, 'CONCURRENTLY' ],
+	[ 'primary key with nulls', 'ALTER TABLE t ADD PRIMARY KEY (a)', "$t INSERT INTO t VALUES (1000, NULL, 1);", 'CONCURRENTLY' ],
+	[ 'key replaced', 'ALTER TABLE t DROP CONSTRAINT t_pkey, ADD PRIMARY KEY (b)', "$t ALTER TABLE t ADD PRIMARY KEY (id);", 'CONCURRENTLY' ],
+	[ 'new column', 'ALTER TABLE t ADD n int DEFAULT 5 CHECK (n < 5)', $t, 'VALIDATE' ],
+	[ 'new unique column', 'ALTER TABLE t ADD n int DEFAULT 5 UNIQUE', $t, 'CONCURRENTLY' ],
+	[ 'volatile default', q{ALTER TABLE t ADD n bigint DEFAULT nextval('s') CHECK (n < 100)}, "$t CREATE SEQUENCE s;", 'fill_column' ],
+	[ 'partitioned unique', 'ALTER TABLE p ADD UNIQUE (k, a)', "$p UPDATE p SET a = 0; INSERT INTO p VALUES (203, 0, 203);", 'ATTACH' ],
+	[ 'partitioned unique index', 'CREATE UNIQUE INDEX ON p (k, id)', "$p CREATE UNIQUE INDEX mine ON p1 (k, id); INSERT INTO p VALUES (203, 0, 203);", 'ATTACH' ],
+	[ 'partitioned primary key', 'ALTER TABLE p ADD PRIMARY KEY (k, id, a)', "$p INSERT INTO p VALUES (203, NULL, 203);", 'ATTACH' ],
+	[ 'partition', 'CREATE TABLE p5 PARTITION OF p FOR VALUES FROM (500) TO (510)', $d, 'LIKE' ],
+	[ 'attach', 'ALTER TABLE p ATTACH PARTITION q FOR VALUES FROM (500) TO (510)', "$d CREATE TABLE q (LIKE p INCLUDING CONSTRAINTS); INSERT INTO q VALUES (1, 501);", 'ATTACH' ],
+	[ 'attach, wrong rows', 'ALTER TABLE p ATTACH PARTITION q FOR VALUES FROM (100) TO (110)', "$d CREATE TABLE q (LIKE p INCLUDING CONSTRAINTS); INSERT INTO q VALUES (1, 1);", 'ATTACH' ],
+);
+
 sub plan_cases
 {
 	my @cases;
@@ -176,6 +197,8 @@ sub plan_cases
 		my ($name, $statement, $setup, $plan, @more) = @$_;
 		{ name => $name, statement => $statement, setup => $setup, plan => $plan, @more }
 	} @others;
+	push @cases, map { { name => "fails: $_->[0]", statement => $_->[1],
+		setup => $_->[2], plan => $_->[3], fails => 1 } } @failures;
 	return @cases;
 }
 
