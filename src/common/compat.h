@@ -177,6 +177,12 @@
 /* 18: a foreign key of a partitioned table may be NOT VALID */
 #define COMPAT_PARTITIONED_FK_NOT_VALID (PG_VERSION_NUM >= 180000)
 
+/*
+ * 18: a primary key that a partition gets by itself makes the NOT NULL of its
+ * columns the partition's own, besides the parent's
+ */
+#define COMPAT_PRIMARY_KEY_OWNS_NOT_NULL (PG_VERSION_NUM >= 180000)
+
 /* 18: NOT NULL is a constraint that may be NOT VALID */
 #define COMPAT_NOT_NULL_NOT_VALID (PG_VERSION_NUM >= 180000)
 

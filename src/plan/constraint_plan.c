@@ -282,6 +282,8 @@ plan_new_key(AlterPlan *plan, Constraint *constraint, const char *definition)
 		add_key(plan, constraint, name, options);
 		return true;
 	}
+	if (primary && COMPAT_PRIMARY_KEY_OWNS_NOT_NULL)
+		return false;
 	return plan->stmt->relation->inh && !plan->drops &&
 		plan_partitioned_key(plan->keys, constraint, plan->relation, name,
 							 definition, options,

@@ -136,8 +136,9 @@ my @others = (
 	[ 'partitioned unique index', 'CREATE UNIQUE INDEX ON p (k, id)', $p, 'ON ONLY' ],
 	[ 'partitioned index of expressions', 'CREATE INDEX ON p ((a + 1), (a + 2), lower(c) text_pattern_ops)', $p, 'ON ONLY' ],
 	[ 'partitioned unique', 'ALTER TABLE p ADD UNIQUE (k, id) DEFERRABLE', $p, 'ON ONLY|ONLY.*ATTACH' ],
-	[ 'partitioned primary key', 'ALTER TABLE p ADD CONSTRAINT "P K" PRIMARY KEY (k, id) INCLUDE (a) WITH (fillfactor = 75)', $p, 'ONLY.*ATTACH' ],
-	[ 'partitioned primary key, nulls possible', 'ALTER TABLE p ADD PRIMARY KEY (k, id, a)', $p, 'ONLY.*ATTACH' ],
+	[ 'partitioned primary key', 'ALTER TABLE p ADD CONSTRAINT "P K" PRIMARY KEY (k, id) INCLUDE (a) WITH (fillfactor = 75)', $p, 'ONLY.*ATTACH', to => 17 ],
+	[ 'partitioned primary key, 18', 'ALTER TABLE p ADD PRIMARY KEY (k, id)', $p, undef, from => 18 ],
+	[ 'partitioned primary key, nulls possible', 'ALTER TABLE p ADD PRIMARY KEY (k, id, a)', $p, 'ONLY.*ATTACH', to => 17 ],
 	[ 'partitioned unique, some there', 'ALTER TABLE p ADD UNIQUE (k, id)', "$p ALTER TABLE p1 ADD CONSTRAINT mine UNIQUE (k, id); CREATE UNIQUE INDEX not_enough ON p2 (k, id);", 'ATTACH PARTITION \S+mine' ],
 	[ 'partitioned check', 'ALTER TABLE p ADD CHECK (a > 0)', $p, 'VALIDATE' ],
 	[ 'partitioned not null', 'ALTER TABLE p ALTER a SET NOT NULL', $p, 'VALIDATE' ],
@@ -179,7 +180,7 @@ my @failures = (
 	[ 'volatile default', q{ALTER TABLE t ADD n bigint DEFAULT nextval('s') CHECK (n < 100)}, "$t CREATE SEQUENCE s;", 'fill_column' ],
 	[ 'partitioned unique', 'ALTER TABLE p ADD UNIQUE (k, a)', "$p UPDATE p SET a = 0; INSERT INTO p VALUES (203, 0, 203);", 'ATTACH' ],
 	[ 'partitioned unique index', 'CREATE UNIQUE INDEX ON p (k, id)', "$p CREATE UNIQUE INDEX mine ON p1 (k, id); INSERT INTO p VALUES (203, 0, 203);", 'ATTACH' ],
-	[ 'partitioned primary key', 'ALTER TABLE p ADD PRIMARY KEY (k, id, a)', "$p INSERT INTO p VALUES (203, NULL, 203);", 'ATTACH' ],
+	[ 'partitioned primary key', 'ALTER TABLE p ADD PRIMARY KEY (k, id, a)', "$p INSERT INTO p VALUES (203, NULL, 203);", 'ATTACH', to => 17 ],
 	[ 'partition', 'CREATE TABLE p5 PARTITION OF p FOR VALUES FROM (500) TO (510)', $d, 'LIKE' ],
 	[ 'attach', 'ALTER TABLE p ATTACH PARTITION q FOR VALUES FROM (500) TO (510)', "$d CREATE TABLE q (LIKE p INCLUDING CONSTRAINTS); INSERT INTO q VALUES (1, 501);", 'ATTACH' ],
 	[ 'attach, wrong rows', 'ALTER TABLE p ATTACH PARTITION q FOR VALUES FROM (100) TO (110)', "$d CREATE TABLE q (LIKE p INCLUDING CONSTRAINTS); INSERT INTO q VALUES (1, 1);", 'ATTACH' ],
@@ -197,8 +198,10 @@ sub plan_cases
 		my ($name, $statement, $setup, $plan, @more) = @$_;
 		{ name => $name, statement => $statement, setup => $setup, plan => $plan, @more }
 	} @others;
-	push @cases, map { { name => "fails: $_->[0]", statement => $_->[1],
-		setup => $_->[2], plan => $_->[3], fails => 1 } } @failures;
+	push @cases, map {
+		my ($name, $statement, $setup, $plan, @more) = @$_;
+		{ name => "fails: $name", statement => $statement, setup => $setup, plan => $plan, fails => 1, @more }
+	} @failures;
 	return @cases;
 }
 
