@@ -20,7 +20,6 @@
 #include "nodes/readfuncs.h"
 #include "plan/alter_plan.h"
 #include "plan/partition_plan.h"
-#include "plan/plan_text.h"
 #include "plan/retype_plan.h"
 #include "policy/policy.h"
 #include "utils/builtins.h"

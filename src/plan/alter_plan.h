@@ -10,6 +10,7 @@
 
 #include "plan/plan.h"
 #include "plan/plan_names.h"
+#include "plan/plan_text.h"
 
 /*
  * One ALTER TABLE as it is taken apart.  Its steps are run in the order of

@@ -24,7 +24,6 @@
 #include "nodes/value.h"
 #include "parser/parse_type.h"
 #include "plan/alter_plan.h"
-#include "plan/plan_text.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"

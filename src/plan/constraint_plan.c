@@ -16,7 +16,6 @@
 #include "common/compat.h"
 #include "nodes/value.h"
 #include "plan/alter_plan.h"
-#include "plan/plan_text.h"
 #include "plan/tree_plan.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
