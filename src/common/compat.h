@@ -316,6 +316,15 @@ extern char *compat_relation_path(Form_pg_class form);
 
 extern RangeVar *compat_cluster_relation(Node *statement);
 extern bool compat_cluster_is_concurrent(Node *statement);
+
+/*
+ * What REPACK (CONCURRENTLY) needs to be told to do what CLUSTER, REPACK or
+ * VACUUM FULL of one table without other options does: the index to order by,
+ * or NULL for the one it was last ordered by, if it is to be ordered.  False
+ * for other statements, and before 19.
+ */
+extern bool compat_may_be_repacked(Node *statement, RangeVar **relation,
+								   char **index, bool *is_ordered);
 extern Node *compat_expand_virtual_columns(Node *expression, Relation rel);
 
 #endif							/* SAFE_MIGRATE_COMPAT_H */

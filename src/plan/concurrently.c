@@ -13,6 +13,7 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
 #include "common/catalog.h"
+#include "common/compat.h"
 #include "effects/describe.h"
 #include "plan/concurrently.h"
 #include "plan/plan_names.h"
@@ -28,6 +29,7 @@ static bool index_may_be_dropped(RangeVar *name, bool missing_ok,
 static bool all_indexes_can_be_rebuilt(List *effects);
 static bool indexes_can_be_rebuilt(Oid relid);
 static bool has_usable_unique_index(Oid relid);
+static bool can_be_repacked(Oid relid);
 
 /*
  * CREATE INDEX: a partitioned table gets it part by part.
@@ -262,4 +264,57 @@ has_usable_unique_index(Oid relid)
 	found = found && rel->rd_rel->relispopulated;
 	relation_close(rel, AccessShareLock);
 	return found;
+}
+
+/*
+ * CLUSTER, REPACK and VACUUM FULL: REPACK (CONCURRENTLY).
+ */
+SafePlan *
+plan_repack(Node *statement)
+{
+	SafePlan   *plan = palloc0(sizeof(SafePlan));
+	RangeVar   *name;
+	char	   *index;
+	bool		is_ordered;
+	Oid			relid;
+
+	if (!compat_may_be_repacked(statement, &name, &index, &is_ordered))
+		return NULL;
+	relid = RangeVarGetRelid(name, NoLock, true);
+	if (!OidIsValid(relid) || !can_be_repacked(relid))
+		return NULL;
+	plan->quick_steps = -1;
+	add_step(plan, NULL, "REPACK (CONCURRENTLY) %s%s%s%s",
+			 relation_display_name(relid), is_ordered ? " USING INDEX" : "",
+			 index ? " " : "", index ? quote_identifier(index) : "");
+	return plan;
+}
+
+/*
+ * Changes made meanwhile are found in the WAL and belong to a row by the
+ * table's replica identity, which has to be an index.
+ */
+static bool
+can_be_repacked(Oid relid)
+{
+	Relation	rel = try_relation_open(relid, AccessShareLock);
+	bool		possible;
+	ListCell   *cell;
+
+	if (rel == NULL)
+		return false;
+	possible = rel->rd_rel->relkind == RELKIND_RELATION &&
+		rel->rd_rel->relpersistence == RELPERSISTENCE_PERMANENT &&
+		OidIsValid(RelationGetReplicaIndex(rel));
+	foreach(cell, RelationGetIndexList(rel))
+	{
+		Relation	index = relation_open(lfirst_oid(cell), AccessShareLock);
+
+		if (!index->rd_index->indisvalid || !index->rd_index->indimmediate ||
+			index->rd_index->indisexclusion)
+			possible = false;
+		relation_close(index, AccessShareLock);
+	}
+	relation_close(rel, AccessShareLock);
+	return possible;
 }

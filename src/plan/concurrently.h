@@ -18,5 +18,6 @@ extern SafePlan *plan_reindex(ReindexStmt *stmt, List *effects,
 							  const char *source_text);
 extern SafePlan *plan_refresh(RefreshMatViewStmt *stmt, List *effects,
 							  const char *source_text);
+extern SafePlan *plan_repack(Node *statement);
 
 #endif							/* SAFE_MIGRATE_CONCURRENTLY_H */

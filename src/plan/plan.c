@@ -10,6 +10,7 @@
 #include "access/relation.h"
 #include "catalog/pg_class.h"
 #include "commands/defrem.h"
+#include "common/compat.h"
 #include "common/script.h"
 #include "common/settings.h"
 #include "lib/stringinfo.h"
@@ -53,6 +54,9 @@ plan_statement(Node *statement, List *effects, const char *source_text)
 									source_text, false);
 		case T_CreateStmt:
 			return plan_create_partition((CreateStmt *) parsed, source_text);
+		case T_VacuumStmt:
+		case COMPAT_CLUSTER_TAG:
+			return plan_repack(parsed);
 		default:
 			return NULL;
 	}
@@ -74,6 +78,8 @@ statement_may_have_plan(Node *statement)
 		case T_ReindexStmt:
 		case T_RefreshMatViewStmt:
 		case T_AlterTableStmt:
+		case T_VacuumStmt:
+		case COMPAT_CLUSTER_TAG:
 			return true;
 		default:
 			return false;
