@@ -216,6 +216,9 @@
 #define COMPAT_STATISTICS_LOCK \
 	(PG_VERSION_NUM >= 190000 ? AccessExclusiveLock : ShareUpdateExclusiveLock)
 
+/* 16: REINDEX DATABASE leaves out the system catalogs */
+#define COMPAT_REINDEX_LEAVES_CATALOGS (PG_VERSION_NUM >= 160000)
+
 /* 16: a rule ON SELECT cannot make a table a view any more */
 #define COMPAT_RULE_MAKES_VIEW (PG_VERSION_NUM < 160000)
 

@@ -14,6 +14,7 @@
 #include "access/relation.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_inherits.h"
 #include "common/catalog.h"
 #include "common/compat.h"
 #include "lib/stringinfo.h"
@@ -33,6 +34,7 @@ static void note_changes(AlterPlan *plan);
 static bool plan_subcommands(AlterPlan *plan);
 static bool plan_subcommand(AlterPlan *plan, int subcommand);
 static bool plan_harmless(AlterPlan *plan, int subcommand);
+static bool adds_primary_key(AlterTableStmt *stmt);
 static void plan_default(AlterPlan *plan, AlterTableCmd *command,
 						 const char *piece);
 static bool plan_harmless_constraint(AlterPlan *plan, Constraint *constraint,
@@ -199,8 +201,7 @@ plan_subcommand(AlterPlan *plan, int subcommand)
 		case AT_AddColumn:
 			return plan_add_column(plan, subcommand);
 		case AT_SetNotNull:
-			plan_not_null(plan, command->name, NULL);
-			return true;
+			return plan_not_null(plan, command->name, NULL);
 		case AT_ValidateConstraint:
 			add_step(plan->validate, NULL, "%s %s", plan->prefix, piece);
 			return true;
@@ -248,13 +249,9 @@ plan_harmless(AlterPlan *plan, int subcommand)
 			plan_default(plan, command, piece);
 			return true;
 		case AT_DropNotNull:
-			for (int i = 0; i < list_length(plan->stmt->cmds); i++)
-			{
-				/* a key would set it again */
-				if (list_nth_node(AlterTableCmd, plan->stmt->cmds,
-								  i)->subtype == AT_AddConstraint)
-					return false;
-			}
+			/* a key would set it again */
+			if (adds_primary_key(plan->stmt))
+				return false;
 			plan->late = lappend(plan->late, piece);
 			return true;
 		case AT_DropColumn:
@@ -269,6 +266,22 @@ plan_harmless(AlterPlan *plan, int subcommand)
 	}
 }
 
+static bool
+adds_primary_key(AlterTableStmt *stmt)
+{
+	ListCell   *cell;
+
+	foreach(cell, stmt->cmds)
+	{
+		AlterTableCmd *command = lfirst_node(AlterTableCmd, cell);
+
+		if (command->subtype == AT_AddConstraint &&
+			castNode(Constraint, command->def)->contype == CONSTR_PRIMARY)
+			return true;
+	}
+	return false;
+}
+
 /* SET DEFAULT and DROP DEFAULT are taken back by the old default. */
 static void
 plan_default(AlterPlan *plan, AlterTableCmd *command, const char *piece)
@@ -277,10 +290,21 @@ plan_default(AlterPlan *plan, AlterTableCmd *command, const char *piece)
 	const char *column = quote_identifier(command->name);
 	char	   *old_default;
 
-	plan->early = lappend(plan->early, pstrdup(piece));
 	attnum = get_attnum(plan->relation->relid, command->name);
 	if (attnum <= 0)
+	{
+		/* it goes with its column */
+		plan->early = lappend(plan->early, pstrdup(piece));
 		return;
+	}
+	if (plan->stmt->relation->inh &&
+		find_inheritance_children(plan->relation->relid, NoLock) != NIL)
+	{
+		/* each of them may have a default of its own */
+		plan->late = lappend(plan->late, pstrdup(piece));
+		return;
+	}
+	plan->early = lappend(plan->early, pstrdup(piece));
 	old_default = default_of_column(plan->relation->relid, attnum);
 	plan->early_undo = lcons(old_default == NULL ?
 							 psprintf("ALTER COLUMN %s DROP DEFAULT", column) :

@@ -54,7 +54,7 @@ extern const Effect *problem_of(const AlterPlan *plan, int subcommand);
 extern bool plan_not_valid(AlterPlan *plan, const char *piece);
 extern bool plan_constraint(AlterPlan *plan, Constraint *constraint,
 							const char *definition);
-extern void plan_not_null(AlterPlan *plan, const char *column,
+extern bool plan_not_null(AlterPlan *plan, const char *column,
 						  const char *name);
 extern bool plan_key(AlterPlan *plan, const char *piece);
 extern bool plan_new_key(AlterPlan *plan, Constraint *constraint,

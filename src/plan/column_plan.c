@@ -156,13 +156,14 @@ plan_element(NewColumn *column, Constraint *constraint)
 				break;
 			plan->early = lappend(plan->early,
 								  psprintf("ALTER COLUMN %s SET %s",
-										   quote_identifier(name), text));
+										   quote_identifier(name),
+										   definition_of_constraint(text, 0)));
 			return true;
 		case CONSTR_NOTNULL:
 			if (column->rewrites || has_virtual_value(column))
 			{
-				plan_not_null(plan, name, constraint->conname);
-				return !constraint->is_no_inherit;
+				return !constraint->is_no_inherit &&
+					plan_not_null(plan, name, constraint->conname);
 			}
 			/* a key has nothing to prove then */
 			plan->not_null = lappend(plan->not_null, pstrdup(name));

@@ -50,14 +50,15 @@ plan_create_index(IndexStmt *stmt, List *effects, const char *source_text)
 	if (name == NULL)
 		name = choose_index_name(names,
 								 name_of_columns(index_column_names(stmt->indexParams,
-																 stmt->indexIncludingParams)),
+																	stmt->indexIncludingParams)),
 								 "idx", false);
 	if (relation->relkind == RELKIND_PARTITIONED_TABLE)
 		return plan_partitioned_index(stmt, relation, name, source_text);
 	plan = palloc0(sizeof(SafePlan));
 	index = quote_qualified_identifier(get_namespace_name(names->namespace_oid),
 									   name);
-	add_step(plan, psprintf("DROP INDEX CONCURRENTLY IF EXISTS %s", index),
+	add_step(plan, name_is_taken(names, name, true) ? NULL :
+			 psprintf("DROP INDEX CONCURRENTLY IF EXISTS %s", index),
 			 "CREATE %sINDEX CONCURRENTLY %s%s ON %s %s",
 			 stmt->unique ? "UNIQUE " : "",
 			 stmt->if_not_exists ? "IF NOT EXISTS " : "",
@@ -110,7 +111,8 @@ index_may_be_dropped(RangeVar *name, bool missing_ok, char **qualified)
 	if (!OidIsValid(index))
 		return missing_ok;
 	if (get_rel_relkind(index) != RELKIND_INDEX ||
-		get_rel_relispartition(index))
+		get_rel_relispartition(index) ||
+		!relation_is_permitted(index, PERMISSION_DROP))
 		return false;
 	ObjectAddressSet(root, RelationRelationId, index);
 	if (OidIsValid(get_index_constraint(index)) ||
@@ -148,7 +150,9 @@ plan_reindex(ReindexStmt *stmt, List *effects, const char *source_text)
 		case REINDEX_OBJECT_SCHEMA:
 			return plan_with_word(text, "schema");
 		case REINDEX_OBJECT_DATABASE:
-			return plan_with_word(text, "database");
+			/* before 16 the catalogs are part of it, but not CONCURRENTLY */
+			return COMPAT_REINDEX_LEAVES_CATALOGS ?
+				plan_with_word(text, "database") : NULL;
 		case REINDEX_OBJECT_SYSTEM:
 			return NULL;
 	}

@@ -8,9 +8,12 @@
 #include "postgres.h"
 
 #include "access/genam.h"
+#include "access/htup_details.h"
 #include "access/relation.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_constraint.h"
+#include "catalog/pg_inherits.h"
 #include "commands/defrem.h"
 #include "common/catalog.h"
 #include "common/compat.h"
@@ -26,7 +29,12 @@ static char *with_qualified_reference(const char *piece,
 									  int offset);
 static bool plan_key_using_index(AlterPlan *plan, Constraint *constraint,
 								 const char *piece);
-static void prove_key_columns(AlterPlan *plan, List *columns);
+static char *drop_of_constraint(AlterPlan *plan, const char *name);
+static bool plan_not_null_constraint(AlterPlan *plan, const char *column,
+									 const char *name);
+static bool plan_not_null_proof(AlterPlan *plan, const char *column);
+static char *drop_of_not_null(AlterPlan *plan, const char *column);
+static bool prove_key_columns(AlterPlan *plan, List *columns);
 static List *columns_of_index(Oid index);
 static char *key_name(AlterPlan *plan, Constraint *constraint);
 static char *index_options(Constraint *constraint, const char *definition);
@@ -49,9 +57,8 @@ plan_not_valid(AlterPlan *plan, const char *piece)
 	{
 		if (constraint->is_no_inherit || constraint->skip_validation)
 			return false;
-		plan_not_null(plan, strVal(linitial(constraint->keys)),
-					  constraint->conname);
-		return true;
+		return plan_not_null(plan, strVal(linitial(constraint->keys)),
+							 constraint->conname);
 	}
 	if (constraint->pktable != NULL)
 		piece = with_qualified_reference(piece, constraint->pktable, offset);
@@ -87,8 +94,7 @@ plan_constraint(AlterPlan *plan, Constraint *constraint,
 				 plan->prefix, quote_identifier(first), quote_identifier(name));
 	}
 	quoted = quote_identifier(first);
-	add_step(plan->not_valid, psprintf("%s DROP CONSTRAINT IF EXISTS %s",
-									   plan->prefix, quoted),
+	add_step(plan->not_valid, drop_of_constraint(plan, first),
 			 "%s ADD CONSTRAINT %s %s NOT VALID", plan->prefix, quoted,
 			 definition);
 	add_step(plan->validate, NULL, "%s VALIDATE CONSTRAINT %s", plan->prefix,
@@ -102,12 +108,20 @@ plan_constraint(AlterPlan *plan, Constraint *constraint,
 char *
 default_constraint_name(AlterPlan *plan, Constraint *constraint)
 {
+	const char *column;
+
 	if (constraint->contype == CONSTR_FOREIGN)
 		return choose_constraint_name(plan->names,
 									  name_of_columns(constraint->fk_attrs),
 									  "fkey");
-	return choose_constraint_name(plan->names,
-								  only_column(constraint->raw_expr), "check");
+	column = only_column(constraint->raw_expr);
+
+	/* the name of the table stands for the whole row */
+	if (column != NULL &&
+		get_attnum(plan->relation->relid, column) == InvalidAttrNumber &&
+		!name_is_listed(plan->new_columns, column))
+		column = NULL;
+	return choose_constraint_name(plan->names, column, "check");
 }
 
 /*
@@ -142,53 +156,106 @@ with_qualified_reference(const char *piece, const RangeVar *referenced,
 }
 
 /*
- * A column becomes NOT NULL behind a CHECK that proves it; from 18 on by a
- * constraint that is NOT VALID at first, or has been so far.  Its name counts
- * there alone; NULL is PostgreSQL's choice.
+ * What takes a new constraint back.  One of that name that is there already
+ * makes the step fail, and is not to go with it.
  */
-void
+static char *
+drop_of_constraint(AlterPlan *plan, const char *name)
+{
+	if (OidIsValid(get_relation_constraint_oid(plan->relation->relid, name,
+											   true)))
+		return NULL;
+	return psprintf("%s DROP CONSTRAINT IF EXISTS %s", plan->prefix,
+					quote_identifier(name));
+}
+
+/*
+ * A column becomes NOT NULL; name counts from 18 on, and NULL is PostgreSQL's
+ * choice.
+ */
+bool
 plan_not_null(AlterPlan *plan, const char *column, const char *name)
 {
-	const char *quoted = quote_identifier(column);
-	const char *proof;
-	char	   *drop;
-
 	if (name_is_listed(plan->not_null, column))
-		return;
+		return true;
 	plan->not_null = lappend(plan->not_null, pstrdup(column));
 	if (COMPAT_NOT_NULL_NOT_VALID)
+		return plan_not_null_constraint(plan, column, name);
+	return plan_not_null_proof(plan, column);
+}
+
+/* 18: by a constraint that is NOT VALID at first, or has been so far. */
+static bool
+plan_not_null_constraint(AlterPlan *plan, const char *column,
+						 const char *name)
+{
+	HeapTuple	tuple = compat_find_not_null_constraint(plan->relation->relid,
+														column);
+
+	if (HeapTupleIsValid(tuple))
 	{
-		const char *existing = compat_not_null_constraint(plan->relation->relid,
-														  column);
+		Form_pg_constraint form = (Form_pg_constraint) GETSTRUCT(tuple);
 
-		if (existing == NULL)
-		{
-			existing = name ? name :
-				choose_constraint_name(plan->names, column, "not_null");
-			add_step(plan->not_valid,
-					 psprintf("%s DROP CONSTRAINT IF EXISTS %s", plan->prefix,
-							  quote_identifier(existing)),
-					 "%s ADD CONSTRAINT %s NOT NULL %s NOT VALID",
-					 plan->prefix, quote_identifier(existing), quoted);
-		}
-		add_step(plan->validate, NULL, "%s VALIDATE CONSTRAINT %s",
-				 plan->prefix, quote_identifier(existing));
-		return;
+		/* a change of inheritance, or a second name, is refused */
+		if (form->connoinherit || form->convalidated ||
+			(name != NULL && strcmp(name, NameStr(form->conname)) != 0))
+			return false;
+		name = pstrdup(NameStr(form->conname));
 	}
+	else
+	{
+		if (name == NULL)
+			name = choose_constraint_name(plan->names, column, "not_null");
+		add_step(plan->not_valid, drop_of_constraint(plan, name),
+				 "%s ADD CONSTRAINT %s NOT NULL %s NOT VALID", plan->prefix,
+				 quote_identifier(name), quote_identifier(column));
+	}
+	add_step(plan->validate, NULL, "%s VALIDATE CONSTRAINT %s", plan->prefix,
+			 quote_identifier(name));
+	return true;
+}
 
-	/* not with a name that the statement itself may need */
-	proof = quote_identifier(choose_constraint_name(plan->names, column,
-													"not_null_proof"));
-	drop = psprintf("%s DROP CONSTRAINT IF EXISTS %s", plan->prefix, proof);
+/*
+ * 15-17: behind a CHECK that proves it.  Its name is not one that the
+ * statement itself may need.
+ */
+static bool
+plan_not_null_proof(AlterPlan *plan, const char *column)
+{
+	const char *quoted = quote_identifier(column);
+	char	   *proof = choose_constraint_name(plan->names, column,
+											   "not_null_proof");
+	char	   *drop = drop_of_constraint(plan, proof);
+
+	/* a CHECK of ONLY a parent is not one that counts as a proof */
+	if (!plan->stmt->relation->inh &&
+		find_inheritance_children(plan->relation->relid, NoLock) != NIL)
+		return false;
 	add_step(plan->not_valid, drop,
 			 "%s ADD CONSTRAINT %s CHECK (%s IS NOT NULL) NOT VALID",
-			 plan->prefix, proof, quoted);
+			 plan->prefix, quote_identifier(proof), quoted);
 	add_step(plan->validate, NULL, "%s VALIDATE CONSTRAINT %s", plan->prefix,
-			 proof);
-	add_step(plan->finish,
-			 psprintf("%s ALTER COLUMN %s DROP NOT NULL", plan->prefix, quoted),
+			 quote_identifier(proof));
+	add_step(plan->finish, drop_of_not_null(plan, column),
 			 "%s ALTER COLUMN %s SET NOT NULL", plan->prefix, quoted);
 	add_step(plan->finish, NULL, "%s", drop);
+	return true;
+}
+
+/* NULL if a child would lose a NOT NULL that it has had before. */
+static char *
+drop_of_not_null(AlterPlan *plan, const char *column)
+{
+	ListCell   *cell;
+
+	foreach(cell, plan->stmt->relation->inh ?
+			find_all_inheritors(plan->relation->relid, NoLock, NULL) : NIL)
+	{
+		if (compat_column_is_marked_not_null(lfirst_oid(cell), column))
+			return NULL;
+	}
+	return psprintf("%s ALTER COLUMN %s DROP NOT NULL", plan->prefix,
+					quote_identifier(column));
 }
 
 /*
@@ -218,7 +285,8 @@ plan_key_using_index(AlterPlan *plan, Constraint *constraint,
 
 	if (!OidIsValid(index) || get_rel_relkind(index) != RELKIND_INDEX)
 		return false;
-	prove_key_columns(plan, columns_of_index(index));
+	if (!prove_key_columns(plan, columns_of_index(index)))
+		return false;
 	plan->late = lappend(plan->late, pstrdup(piece));
 	return true;
 }
@@ -242,7 +310,8 @@ columns_of_index(Oid index)
 	return columns;
 }
 
-static void
+/* A primary key would read the table for what is not known to be NOT NULL. */
+static bool
 prove_key_columns(AlterPlan *plan, List *columns)
 {
 	ListCell   *cell;
@@ -252,10 +321,12 @@ prove_key_columns(AlterPlan *plan, List *columns)
 		char	   *column = strVal(lfirst(cell));
 		AttrNumber	attnum = get_attnum(plan->relation->relid, column);
 
-		if (attnum <= 0 ? name_is_listed(plan->new_columns, column) :
-			!column_has_valid_not_null(plan->relation->relid, attnum))
-			plan_not_null(plan, column, NULL);
+		if ((attnum <= 0 ? name_is_listed(plan->new_columns, column) :
+			 !column_has_valid_not_null(plan->relation->relid, attnum)) &&
+			!plan_not_null(plan, column, NULL))
+			return false;
 	}
+	return true;
 }
 
 /*
@@ -273,8 +344,8 @@ plan_new_key(AlterPlan *plan, Constraint *constraint, const char *definition)
 	name = key_name(plan, constraint);
 	if (name == NULL)
 		return false;
-	if (primary)
-		prove_key_columns(plan, constraint->keys);
+	if (primary && !prove_key_columns(plan, constraint->keys))
+		return false;
 	options = index_options(constraint, definition);
 	if (plan->relation->relkind != RELKIND_PARTITIONED_TABLE)
 	{
@@ -318,7 +389,7 @@ add_key(AlterPlan *plan, Constraint *constraint, char *name,
 		const char *options)
 {
 	const char *kind = constraint->contype == CONSTR_PRIMARY ?
-		"PRIMARY KEY" : "UNIQUE";
+	"PRIMARY KEY" : "UNIQUE";
 	char	   *index = name;
 	char	   *adopt;
 	char	   *drop;
@@ -329,8 +400,9 @@ add_key(AlterPlan *plan, Constraint *constraint, char *name,
 	adopt = psprintf("ADD CONSTRAINT %s %s USING INDEX %s%s",
 					 quote_identifier(name), kind, quote_identifier(index),
 					 deferrable_clause(constraint));
-	drop = psprintf("DROP INDEX CONCURRENTLY IF EXISTS %s",
-					quote_qualified_identifier(get_namespace_name(plan->names->namespace_oid),
+	drop = name_is_taken(plan->names, index, true) ? NULL :
+		psprintf("DROP INDEX CONCURRENTLY IF EXISTS %s",
+				 quote_qualified_identifier(get_namespace_name(plan->names->namespace_oid),
 											   index));
 	add_step(plan->keys, drop,
 			 "CREATE UNIQUE INDEX CONCURRENTLY %s ON %s (%s)%s",
@@ -341,9 +413,8 @@ add_key(AlterPlan *plan, Constraint *constraint, char *name,
 	if (plan->drops)
 		plan->late = lappend(plan->late, adopt);
 	else
-		add_step(plan->keys, psprintf("%s DROP CONSTRAINT IF EXISTS %s",
-									  plan->prefix, quote_identifier(name)),
-				 "%s %s", plan->prefix, adopt);
+		add_step(plan->keys, drop_of_constraint(plan, name), "%s %s",
+				 plan->prefix, adopt);
 }
 
 /* What CREATE INDEX takes of a key's definition, behind its columns. */
@@ -351,7 +422,7 @@ static char *
 index_options(Constraint *constraint, const char *definition)
 {
 	char	   *with = constraint->options == NIL ? NULL :
-		with_clause(definition);
+	with_clause(definition);
 
 	return psprintf("%s%s%s%s%s%s", constraint->including == NIL ? "" :
 					psprintf(" INCLUDE (%s)", column_list(constraint->including)),

@@ -45,7 +45,8 @@ static char *prove(SafePlan *plan, Relation parent, Oid relid,
 				   List *condition);
 static bool add_missing_indexes(SafePlan *plan, Relation parent,
 								Oid partition);
-static bool add_missing_index(SafePlan *plan, Relation index, Oid partition);
+static bool add_missing_index(SafePlan *plan, Relation index, Oid partition,
+							  List **taken);
 static List *columns_of_relation(Relation rel);
 static bool can_be_made_alike(CreateStmt *stmt, Relation parent);
 static char *table_like(CreateStmt *stmt, const char *parent,
@@ -238,6 +239,7 @@ prove(SafePlan *plan, Relation parent, Oid relid, List *condition)
 static bool
 add_missing_indexes(SafePlan *plan, Relation parent, Oid partition)
 {
+	List	   *taken = NIL;
 	ListCell   *cell;
 	bool		possible = true;
 
@@ -245,14 +247,15 @@ add_missing_indexes(SafePlan *plan, Relation parent, Oid partition)
 	{
 		Relation	index = relation_open(lfirst_oid(cell), AccessShareLock);
 
-		possible = possible && add_missing_index(plan, index, partition);
+		possible = possible && add_missing_index(plan, index, partition,
+												 &taken);
 		relation_close(index, AccessShareLock);
 	}
 	return possible;
 }
 
 static bool
-add_missing_index(SafePlan *plan, Relation index, Oid partition)
+add_missing_index(SafePlan *plan, Relation index, Oid partition, List **taken)
 {
 	WantedIndex *wanted = wanted_index_of(index);
 	RelationFacts facts = {0};
@@ -260,11 +263,19 @@ add_missing_index(SafePlan *plan, Relation index, Oid partition)
 	char	   *definition;
 	IndexStmt  *stmt;
 	char	   *name;
+	Oid			existing;
 
 	wanted->only_valid = true;
-	if (OidIsValid(index_to_attach(partition, index->rd_index->indrelid,
-								   wanted)))
+	existing = index_to_attach(partition, index->rd_index->indrelid, wanted);
+
+	/* two that are alike would need two, of which one would be chosen here */
+	if (list_member_oid(*taken, existing))
+		return false;
+	if (OidIsValid(existing))
+	{
+		*taken = lappend_oid(*taken, existing);
 		return true;
+	}
 
 	/* a key would need its constraint, with the name PostgreSQL chooses */
 	if (OidIsValid(get_index_constraint(RelationGetRelid(index))))
@@ -347,6 +358,8 @@ static bool
 can_be_made_alike(CreateStmt *stmt, Relation parent)
 {
 	return parent->rd_rel->relkind == RELKIND_PARTITIONED_TABLE &&
+		!OidIsValid(get_relname_relid(stmt->relation->relname,
+									  RangeVarGetCreationNamespace(stmt->relation))) &&
 		stmt->tableElts == NIL && stmt->constraints == NIL &&
 		!stmt->partbound->is_default &&
 		stmt->relation->relpersistence != RELPERSISTENCE_TEMP &&
@@ -374,7 +387,7 @@ split_bound(CreateStmt *stmt, const char *source_text, char **bound,
 	SqlTokens  *tokens = scan_sql(source_text);
 	int			first = token_at(tokens, stmt->partbound->location);
 	int			lists = stmt->partbound->strategy ==
-		PARTITION_STRATEGY_RANGE ? 2 : 1;
+	PARTITION_STRATEGY_RANGE ? 2 : 1;
 	int			depth = 0;
 	int			i = first;
 	int			end;

@@ -86,7 +86,7 @@ plan_partitioned_index(IndexStmt *stmt, const RelationFacts *relation,
 	plan.unique = stmt->unique;
 	plan.definition = text_behind_name(source_text, stmt->relation->location);
 	plan.columns = name_of_columns(index_column_names(stmt->indexParams,
-												   stmt->indexIncludingParams));
+													  stmt->indexIncludingParams));
 	plan.result = palloc0(sizeof(SafePlan));
 	plan.result->quick_steps = stmt->unique ? -1 : 0;
 	return plan_tree(&plan, relation, name) ? plan.result : NULL;
@@ -120,7 +120,7 @@ plan_partitioned_key(SafePlan *result, Constraint *constraint,
 	plan.deferrable = deferrable;
 	plan.columns = constraint->contype == CONSTR_PRIMARY ? NULL :
 		name_of_columns(list_concat_copy(constraint->keys,
-									  constraint->including));
+										 constraint->including));
 	plan.result = result;
 	return plan_tree(&plan, relation, name);
 }
@@ -132,7 +132,10 @@ plan_tree(TreePlan *plan, const RelationFacts *relation, const char *name)
 	plan->builds = palloc0(sizeof(SafePlan));
 	plan->attachments = palloc0(sizeof(SafePlan));
 	plan->used_names = list_make1(pstrdup(name));
-	if (!tree_is_plannable(plan->root))
+
+	/* what is there must not be dropped when this fails */
+	if (!tree_is_plannable(plan->root) ||
+		OidIsValid(get_relname_relid(name, get_rel_namespace(plan->root))))
 		return false;
 	add_parent_index(plan, plan->root, name);
 	if (!plan_parts(plan, plan->root, qualified_index(plan->root, name)))

@@ -18,6 +18,7 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
 #include "common/catalog.h"
+#include "common/compat.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
@@ -49,16 +50,18 @@
  */
 #define MAX_PASSES 10
 
-/* A table and its column, as they are called. */
+/* A table that has the column. */
 typedef struct FilledTable
 {
-	char	   *table;
-	BlockNumber pages;
+	Oid			relid;
+	char	   *name;			/* qualified and quoted */
+	BlockNumber pages;			/* when it was looked at last */
 } FilledTable;
 
 static void fill_column(int nargs, const ProcedureArgument *args);
 static List *tables_to_fill(const char *name, const char *column);
 static FilledTable *table_to_fill(Oid relid);
+static void measure_tables(List *tables);
 static uint64 fill_table(const FilledTable *table, const char *column);
 static uint64 fill_pages(const FilledTable *table, const char *column,
 						 BlockNumber first, BlockNumber end);
@@ -104,6 +107,7 @@ fill_column(int nargs, const ProcedureArgument *args)
 		filled = 0;
 		foreach(cell, tables)
 			filled += fill_table(lfirst(cell), args[1].value);
+		measure_tables(tables);
 	} while (filled > 0 && ++pass < MAX_PASSES);
 	MemoryContextSwitchTo(CurTransactionContext);
 }
@@ -117,6 +121,9 @@ tables_to_fill(const char *name, const char *column)
 	List	   *tables = NIL;
 	ListCell   *cell;
 
+	if (!compat_owns_relation(root, GetUserId()))
+		aclcheck_error(ACLCHECK_NOT_OWNER,
+					   get_relkind_objtype(get_rel_relkind(root)), name);
 	foreach(cell, find_all_inheritors(root, AccessShareLock, NULL))
 	{
 		Oid			relid = lfirst_oid(cell);
@@ -138,10 +145,29 @@ table_to_fill(Oid relid)
 	FilledTable *table = palloc(sizeof(FilledTable));
 	Relation	rel = relation_open(relid, NoLock);
 
-	table->table = relation_display_name(relid);
+	table->relid = relid;
+	table->name = relation_display_name(relid);
 	table->pages = RelationGetNumberOfBlocks(rel);
 	relation_close(rel, NoLock);
 	return table;
+}
+
+/* Rows have moved to new pages. */
+static void
+measure_tables(List *tables)
+{
+	ListCell   *cell;
+
+	foreach(cell, tables)
+	{
+		FilledTable *table = lfirst(cell);
+		Relation	rel = try_relation_open(table->relid, AccessShareLock);
+
+		/* whoever drops a partition meanwhile wants nothing filled there */
+		table->pages = rel != NULL ? RelationGetNumberOfBlocks(rel) : 0;
+		if (rel != NULL)
+			relation_close(rel, AccessShareLock);
+	}
 }
 
 /* How many rows got a value.  Commits by itself. */
@@ -193,11 +219,11 @@ fill_pages(const FilledTable *table, const char *column, BlockNumber first,
 					  "AND ctid OPERATOR(pg_catalog.<) '(%u,0)'::pg_catalog.tid "
 					  "AND %s IS NULL RETURNING %s) "
 					  "SELECT pg_catalog.count(%s) FROM filled",
-					  table->table, quoted, first, end, quoted, quoted, quoted);
+					  table->name, quoted, first, end, quoted, quoted, quoted);
 	PushActiveSnapshot(GetTransactionSnapshot());
 	SPI_connect();
 	if (SPI_execute(update, false, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not fill column %s of %s", quoted, table->table);
+		elog(ERROR, "could not fill column %s of %s", quoted, table->name);
 	filled = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0],
 										 SPI_tuptable->tupdesc, 1, &isnull));
 	SPI_finish();
@@ -213,4 +239,7 @@ next_transaction(MemoryContext context)
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 	MemoryContextSwitchTo(context);
+
+	/* a row that somebody else has changed is no reason to fail */
+	XactIsoLevel = XACT_READ_COMMITTED;
 }
