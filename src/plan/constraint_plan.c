@@ -403,7 +403,7 @@ add_key(AlterPlan *plan, Constraint *constraint, char *name,
 	drop = name_is_taken(plan->names, index, true) ? NULL :
 		psprintf("DROP INDEX CONCURRENTLY IF EXISTS %s",
 				 quote_qualified_identifier(get_namespace_name(plan->names->namespace_oid),
-											   index));
+											index));
 	add_step(plan->keys, drop,
 			 "CREATE UNIQUE INDEX CONCURRENTLY %s ON %s (%s)%s",
 			 quote_identifier(index), plan->relation->name,
