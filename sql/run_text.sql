@@ -18,7 +18,7 @@ WHERE conrelid = '"if"'::regclass AND contype <> 'n' ORDER BY conname COLLATE "C
 SELECT indexrelid::regclass, indisvalid FROM pg_index WHERE indrelid = '"if"'::regclass
 ORDER BY indexrelid::regclass::text COLLATE "C";
 
--- a statement that drops and adds is not taken apart
+-- a key is replaced in one step, so that there always is one
 \set VERBOSITY sqlstate
 CALL migrate.run('ALTER TABLE "if" DROP CONSTRAINT if_pkey, ADD PRIMARY KEY (a)');
 \set VERBOSITY default

@@ -19,6 +19,7 @@
 #include "rates/rates.h"
 #include "record/record.h"
 #include "run/comment_rule.h"
+#include "run/fill_column.h"
 #include "run/judge.h"
 #include "run/run.h"
 
@@ -50,6 +51,7 @@ _PG_init(void)
 	register_comment_rule();
 	register_analyze_callbacks();
 	register_run_procedures();
+	register_fill_column();
 	register_ledger_procedures();
 	install_utility_hook();
 	install_executor_hooks();

@@ -256,6 +256,46 @@ compat_cluster_is_concurrent(Node *statement)
 	return false;
 }
 
+/*
+ * See compat.h.
+ */
+bool
+compat_may_be_repacked(Node *statement, RangeVar **relation, char **index,
+					   bool *is_ordered)
+{
+#if PG_VERSION_NUM >= 190000
+	VacuumRelation *target = NULL;
+
+	*index = NULL;
+	*is_ordered = false;
+	if (IsA(statement, RepackStmt))
+	{
+		RepackStmt *repack = (RepackStmt *) statement;
+
+		target = repack->params == NIL ? repack->relation : NULL;
+		*index = repack->indexname;
+		*is_ordered = repack->usingindex ||
+			repack->command == REPACK_COMMAND_CLUSTER;
+	}
+	else if (IsA(statement, VacuumStmt))
+	{
+		VacuumStmt *vacuum = (VacuumStmt *) statement;
+
+		if (list_length(vacuum->rels) == 1 &&
+			list_length(vacuum->options) == 1 &&
+			strcmp(linitial_node(DefElem, vacuum->options)->defname,
+				   "full") == 0)
+			target = linitial_node(VacuumRelation, vacuum->rels);
+	}
+	if (target == NULL || target->va_cols != NIL || target->relation == NULL)
+		return false;
+	*relation = target->relation;
+	return true;
+#else
+	return false;
+#endif
+}
+
 /* 18: replace virtual generated columns by their expressions */
 Node *
 compat_expand_virtual_columns(Node *expression, Relation rel)

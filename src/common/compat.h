@@ -187,6 +187,12 @@
 /* 18: a foreign key of a partitioned table may be NOT VALID */
 #define COMPAT_PARTITIONED_FK_NOT_VALID (PG_VERSION_NUM >= 180000)
 
+/*
+ * 18: a primary key that a partition gets by itself makes the NOT NULL of its
+ * columns the partition's own, besides the parent's
+ */
+#define COMPAT_PRIMARY_KEY_OWNS_NOT_NULL (PG_VERSION_NUM >= 180000)
+
 /* 18: NOT NULL is a constraint that may be NOT VALID */
 #define COMPAT_NOT_NULL_NOT_VALID (PG_VERSION_NUM >= 180000)
 
@@ -219,6 +225,9 @@
 /* 19: the lock under which statistics of another table are made again */
 #define COMPAT_STATISTICS_LOCK \
 	(PG_VERSION_NUM >= 190000 ? AccessExclusiveLock : ShareUpdateExclusiveLock)
+
+/* 16: REINDEX DATABASE leaves out the system catalogs */
+#define COMPAT_REINDEX_LEAVES_CATALOGS (PG_VERSION_NUM >= 160000)
 
 /* 16: a rule ON SELECT cannot make a table a view any more */
 #define COMPAT_RULE_MAKES_VIEW (PG_VERSION_NUM < 160000)
@@ -326,6 +335,15 @@ extern char *compat_relation_path(Form_pg_class form);
 
 extern RangeVar *compat_cluster_relation(Node *statement);
 extern bool compat_cluster_is_concurrent(Node *statement);
+
+/*
+ * What REPACK (CONCURRENTLY) needs to be told to do what CLUSTER, REPACK or
+ * VACUUM FULL of one table without other options does: the index to order by,
+ * or NULL for the one it was last ordered by, if it is to be ordered.  False
+ * for other statements, and before 19.
+ */
+extern bool compat_may_be_repacked(Node *statement, RangeVar **relation,
+								   char **index, bool *is_ordered);
 extern Node *compat_expand_virtual_columns(Node *expression, Relation rel);
 
 #endif							/* SAFE_MIGRATE_COMPAT_H */

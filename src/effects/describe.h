@@ -264,6 +264,7 @@ extern WantedIndex *wanted_index_of_constraint(Constraint *constraint,
 extern List *tables_with_index(Oid parent, Oid table,
 							   const WantedIndex *wanted);
 extern List *tables_with_index_in(Oid root, Oid table, WantedIndex *wanted);
+extern Oid	index_to_attach(Oid relid, Oid table, WantedIndex *wanted);
 
 /* role.c */
 extern void describe_drop_owned(Node *statement, EffectContext *context);

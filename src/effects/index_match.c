@@ -347,3 +347,20 @@ tables_with_index_in(Oid root, Oid table, WantedIndex *wanted)
 	wanted->only_valid = false;
 	return tables_with_index(root, table, wanted);
 }
+
+/*
+ * OID of the index of relid that CREATE INDEX on its parent would take instead
+ * of building one; InvalidOid if there is none.  table is the one that the
+ * wanted index is described for.  Takes AccessShareLock for a moment.
+ */
+Oid
+index_to_attach(Oid relid, Oid table, WantedIndex *wanted)
+{
+	List	   *used = NIL;
+	bool		found;
+
+	wanted->used = &used;
+	found = has_wanted_index(relid, table, wanted);
+	wanted->used = NULL;
+	return found ? linitial_oid(used) : InvalidOid;
+}

@@ -4,8 +4,8 @@
  *	  Safer sequences for ALTER TABLE.
  *
  * An ALTER TABLE with several sub-commands is taken apart: those that do
- * nothing but change the catalog go first, together; each of the others
- * becomes a sequence of its own.
+ * nothing but change the catalog go together, first if they can be taken back
+ * and last if not; each of the others becomes a sequence of its own.
  *
  *-------------------------------------------------------------------------
  */
@@ -14,506 +14,423 @@
 #include "access/relation.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
-#include "catalog/pg_constraint.h"
+#include "catalog/pg_inherits.h"
 #include "common/catalog.h"
 #include "common/compat.h"
-#include "common/script.h"
-#include "commands/defrem.h"
 #include "lib/stringinfo.h"
-#include "nodes/nodeFuncs.h"
+#include "nodes/readfuncs.h"
 #include "plan/alter_plan.h"
+#include "plan/partition_plan.h"
+#include "plan/retype_plan.h"
 #include "policy/policy.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/ruleutils.h"
 
-typedef struct AlterPlan
-{
-	AlterTableStmt *stmt;
-	const char *prefix;			/* "ALTER TABLE [ONLY] name" */
-	RelationFacts *relation;
-	List	   *pieces;			/* text of each sub-command */
-	SafePlan   *result;
-	List	   *names;			/* constraint names chosen so far */
-} AlterPlan;
-
-static bool plan_subcommands(AlterPlan *plan, List *findings);
-static bool drops_something(AlterTableStmt *stmt);
-static List *split_subcommands(const char *source_text);
-static int	first_subcommand(const SqlTokens *tokens);
-static char *alter_prefix(AlterTableStmt *stmt, const RelationFacts *relation);
-static const Effect *problem_of(List *findings, int subcommand);
-static bool plan_subcommand(AlterPlan *plan, const Effect *problem);
-static void add_step(AlterPlan *plan, const char *format,...) pg_attribute_printf(2, 3);
-static bool plan_not_valid(AlterPlan *plan, const Effect *problem);
-static void plan_not_null(AlterPlan *plan, const char *column);
-static bool plan_key(AlterPlan *plan, const Effect *problem);
-static bool plan_detach(AlterPlan *plan, const Effect *problem);
-static char *constraint_name(AlterPlan *plan, const char *given,
-							 const char *columns, const char *label);
-static char *key_name(AlterPlan *plan, Constraint *constraint);
-static char *only_column(Node *expression);
-static bool collect_columns(Node *node, void *context);
-static char *joined_names(List *columns);
-static char *column_list(List *columns);
+static bool start_plan(AlterPlan *plan, const char *source_text);
+static SafePlan *plan_only_subcommand(AlterPlan *plan, bool *decided);
+static void note_changes(AlterPlan *plan);
+static bool plan_subcommands(AlterPlan *plan);
+static bool plan_subcommand(AlterPlan *plan, int subcommand);
+static bool plan_harmless(AlterPlan *plan, int subcommand);
+static bool adds_primary_key(AlterTableStmt *stmt);
+static void plan_default(AlterPlan *plan, AlterTableCmd *command,
+						 const char *piece);
+static bool plan_harmless_constraint(AlterPlan *plan, Constraint *constraint,
+									 const char *piece);
+static char *default_of_column(Oid relid, AttrNumber attnum);
+static bool uses_dropped_column(const AlterPlan *plan, Constraint *constraint);
+static bool any_is_listed(List *strings, List *names);
+static SafePlan *finished_plan(AlterPlan *plan);
+static void add_joined(SafePlan *result, AlterPlan *plan, List *subcommands,
+					   List *undo);
+static char *joined(const char *prefix, List *subcommands);
 
 /*
  * See alter_plan.h.
  */
 SafePlan *
-plan_alter_table(AlterTableStmt *stmt, List *effects, const char *source_text)
+plan_alter_table(AlterTableStmt *stmt, List *effects, const char *source_text,
+				 bool drops_allowed)
 {
 	AlterPlan	plan = {0};
-	List	   *findings = judge_effects(effects);
 	Relation	rel;
-	bool		planned;
+	SafePlan   *result = NULL;
+	bool		decided = false;
 
-	if (findings == NIL || stmt->relation == NULL ||
-		stmt->objtype != OBJECT_TABLE || drops_something(stmt))
+	if (stmt->relation == NULL || stmt->objtype != OBJECT_TABLE)
 		return NULL;
 	plan.stmt = stmt;
-	plan.result = palloc0(sizeof(SafePlan));
-	plan.result->quick_steps = -1;
-	plan.relation = ((Effect *) linitial(effects))->relation;
-	plan.pieces = split_subcommands(source_text);
-	plan.prefix = alter_prefix(stmt, plan.relation);
-	if (list_length(plan.pieces) != list_length(stmt->cmds) ||
-		plan.relation == NULL || !OidIsValid(plan.relation->relid))
+	plan.effects = effects;
+	plan.findings = judge_effects(effects);
+	plan.drops_allowed = drops_allowed;
+	if (plan.findings == NIL || !start_plan(&plan, source_text))
 		return NULL;
 
 	/* names are looked up and chosen: the table must not go away meanwhile */
 	rel = try_relation_open(plan.relation->relid, AccessShareLock);
 	if (rel == NULL)
 		return NULL;
-	planned = plan_subcommands(&plan, findings);
+	result = plan_only_subcommand(&plan, &decided);
+	if (!decided && plan_subcommands(&plan))
+		result = finished_plan(&plan);
 	relation_close(rel, AccessShareLock);
-	return planned ? plan.result : NULL;
+	return result;
 }
 
 static bool
-plan_subcommands(AlterPlan *plan, List *findings)
+start_plan(AlterPlan *plan, const char *source_text)
 {
-	StringInfoData harmless;
+	plan->relation = ((Effect *) linitial(plan->effects))->relation;
+	plan->pieces = split_subcommands(source_text);
+	if (list_length(plan->pieces) != list_length(plan->stmt->cmds) ||
+		plan->relation == NULL || !OidIsValid(plan->relation->relid))
+		return false;
+	plan->prefix = psprintf("ALTER TABLE %s%s",
+							plan->stmt->relation->inh ? "" : "ONLY ",
+							plan->relation->name);
+	plan->names = names_of_table(plan->relation);
+	plan->fill = palloc0(sizeof(SafePlan));
+	plan->not_valid = palloc0(sizeof(SafePlan));
+	plan->validate = palloc0(sizeof(SafePlan));
+	plan->finish = palloc0(sizeof(SafePlan));
+	plan->keys = palloc0(sizeof(SafePlan));
+	plan->rename = palloc0(sizeof(SafePlan));
+	return true;
+}
 
-	initStringInfo(&harmless);
-	for (int i = 0; i < list_length(plan->stmt->cmds); i++)
-		if (problem_of(findings, i) == NULL)
-			appendStringInfo(&harmless, "%s %s", harmless.len > 0 ? "," : "",
-							 (char *) list_nth(plan->pieces, i));
-	if (harmless.len > 0)
-		add_step(plan, "%s%s", plan->prefix, harmless.data);
+/* Sub-commands that stand alone, or for which that is the only safe way. */
+static SafePlan *
+plan_only_subcommand(AlterPlan *plan, bool *decided)
+{
+	AlterTableCmd *command = linitial_node(AlterTableCmd, plan->stmt->cmds);
+	const Effect *problem = problem_of(plan, 0);
 
+	*decided = false;
+	if (list_length(plan->pieces) > 1 || problem == NULL)
+		return NULL;
+	*decided = true;
+	switch (command->subtype)
+	{
+		case AT_DetachPartition:
+			return plan_detach(plan->relation, command, plan->prefix,
+							   linitial(plan->pieces));
+		case AT_AttachPartition:
+			return plan_attach(plan->relation, command, plan->prefix,
+							   linitial(plan->pieces));
+		case AT_AlterColumnType:
+			return plan_retype(plan->relation, plan->effects, plan->prefix,
+							   linitial(plan->pieces));
+		default:
+			*decided = false;
+			return NULL;
+	}
+}
+
+static bool
+plan_subcommands(AlterPlan *plan)
+{
+	note_changes(plan);
 	for (int i = 0; i < list_length(plan->stmt->cmds); i++)
 	{
-		const Effect *problem = problem_of(findings, i);
-
-		if (problem != NULL && !plan_subcommand(plan, problem))
+		if (problem_of(plan, i) != NULL ? !plan_subcommand(plan, i) :
+			!plan_harmless(plan, i))
 			return false;
 	}
 	return true;
 }
 
-/*
- * A statement that drops and adds is one change: in steps, the table would be
- * without the old key until the new one is built, or for good if that fails.
- */
-static bool
-drops_something(AlterTableStmt *stmt)
+/* What the sub-commands add and drop, before names are chosen. */
+static void
+note_changes(AlterPlan *plan)
 {
 	ListCell   *cell;
 
-	foreach(cell, stmt->cmds)
+	foreach(cell, plan->stmt->cmds)
 	{
-		AlterTableType subtype = lfirst_node(AlterTableCmd, cell)->subtype;
+		AlterTableCmd *command = lfirst_node(AlterTableCmd, cell);
 
-		if (subtype == AT_DropConstraint || subtype == AT_DropColumn ||
-			subtype == AT_DropNotNull)
-			return true;
+		if (command->subtype == AT_AddColumn)
+			plan->new_columns = lappend(plan->new_columns,
+										((ColumnDef *) command->def)->colname);
+		else if (command->subtype == AT_DropColumn)
+			plan->dropped_columns = lappend(plan->dropped_columns,
+											command->name);
+		else if (command->subtype == AT_DropConstraint)
+			plan->names->freed = lappend(plan->names->freed, command->name);
+		if (command->subtype == AT_DropColumn ||
+			command->subtype == AT_DropConstraint)
+			plan->drops = true;
 	}
-	return false;
-}
-
-/*
- * The text of each sub-command.  In the grammar they are separated by the
- * commas outside of parentheses and brackets, and by nothing else.
- */
-static List *
-split_subcommands(const char *source_text)
-{
-	SqlTokens  *tokens = scan_sql(source_text);
-	int			token = first_subcommand(tokens);
-	int			depth = 0;
-	int			start;
-	List	   *pieces = NIL;
-
-	if (token >= tokens->count)
-		return NIL;
-	start = tokens->tokens[token].location;
-	for (; token < tokens->count; token++)
-	{
-		int			code = tokens->tokens[token].code;
-
-		if (code == '(' || code == '[')
-			depth++;
-		else if (code == ')' || code == ']')
-			depth--;
-		else if (code == ',' && depth == 0)
-		{
-			pieces = lappend(pieces,
-							 statement_text(source_text, start,
-											tokens->tokens[token].location));
-			start = tokens->tokens[token].location + 1;
-		}
-	}
-	return lappend(pieces, statement_text(source_text, start, -1));
-}
-
-/*
- * ALTER TABLE [IF EXISTS] [ONLY] name [*] action: index of the action.  "if"
- * may also be the name.
- */
-static int
-first_subcommand(const SqlTokens *tokens)
-{
-	int			i = 2;
-
-	if (token_is(tokens, i, "if") && token_is(tokens, i + 1, "exists"))
-		i += 2;
-	if (token_is(tokens, i, "only"))
-		i++;
-	if (i < tokens->count && tokens->tokens[i].code == '(')
-		i++;
-	i++;
-	while (i < tokens->count && tokens->tokens[i].code == '.')
-		i += 2;
-	while (i < tokens->count && (tokens->tokens[i].code == '*' ||
-								 tokens->tokens[i].code == ')'))
-		i++;
-	return i;
-}
-
-static char *
-alter_prefix(AlterTableStmt *stmt, const RelationFacts *relation)
-{
-	return psprintf("ALTER TABLE %s%s", stmt->relation->inh ? "" : "ONLY ",
-					relation ? relation->name : "");
 }
 
 /*
  * See alter_plan.h.
  */
-char *
-statement_text(const char *source_text, int start, int end)
-{
-	int			length = (end < 0 ? (int) strlen(source_text) : end) - start;
-	SqlTokens  *tokens = scan_sql(pnstrdup(source_text + start, length));
-	int			last = tokens->count - 1;
-
-	/*
-	 * By tokens, because what is put behind a comment at the end would be
-	 * part of it.
-	 */
-	while (last >= 0 && tokens->tokens[last].code == ';')
-		last--;
-	if (last < 0)
-		return pstrdup("");
-	start = tokens->tokens[0].location;
-	return pnstrdup(tokens->text + start, tokens->tokens[last].location +
-					tokens->tokens[last].length - start);
-}
-
-/* The effect of a sub-command that a rule does not let pass, or NULL. */
-static const Effect *
-problem_of(List *findings, int subcommand)
+const Effect *
+problem_of(const AlterPlan *plan, int subcommand)
 {
 	ListCell   *cell;
 
-	foreach(cell, findings)
+	foreach(cell, plan->findings)
 	{
 		const Finding *finding = lfirst(cell);
 
-		if (finding->effect->subcommand == subcommand &&
-			finding->action > ACTION_NOTE)
-			return finding->effect;
+		if (finding->effect->subcommand != subcommand ||
+			finding->action <= ACTION_NOTE)
+			continue;
+		if (plan->drops_allowed && (finding->rule->rule_class == RULE_DATA ||
+									finding->rule->rule_class == RULE_CLIENTS))
+			continue;
+		return finding->effect;
 	}
 	return NULL;
 }
 
 /* False if there is no safer sequence for it. */
 static bool
-plan_subcommand(AlterPlan *plan, const Effect *problem)
+plan_subcommand(AlterPlan *plan, int subcommand)
 {
-	const char *piece = list_nth(plan->pieces, problem->subcommand);
+	const char *piece = list_nth(plan->pieces, subcommand);
 	AlterTableCmd *command = list_nth_node(AlterTableCmd, plan->stmt->cmds,
-										   problem->subcommand);
+										   subcommand);
 
-	switch (problem->cause)
+	switch (command->subtype)
 	{
-		case CAUSE_ADD_CHECK:
-		case CAUSE_ADD_FOREIGN_KEY:
-			return plan_not_valid(plan, problem);
-		case CAUSE_SET_NOT_NULL:
-			if (command->subtype != AT_SetNotNull)
-				return plan_not_valid(plan, problem);
-			plan_not_null(plan, command->name);
+		case AT_AddColumn:
+			return plan_add_column(plan, subcommand);
+		case AT_SetNotNull:
+			return plan_not_null(plan, command->name, NULL);
+		case AT_ValidateConstraint:
+			add_step(plan->validate, NULL, "%s %s", plan->prefix, piece);
 			return true;
-		case CAUSE_ADD_UNIQUE:
-		case CAUSE_ADD_PRIMARY_KEY:
-			return plan_key(plan, problem);
-		case CAUSE_VALIDATE_CONSTRAINT:
-			add_step(plan, "%s %s", plan->prefix, piece);
-			return true;
-		case CAUSE_DETACH_PARTITION:
-			return plan_detach(plan, problem);
+		case AT_AddConstraint:
+			if (uses_dropped_column(plan, castNode(Constraint, command->def)))
+				return false;
+			switch (castNode(Constraint, command->def)->contype)
+			{
+				case CONSTR_UNIQUE:
+				case CONSTR_PRIMARY:
+					return plan_key(plan, piece);
+				case CONSTR_EXCLUSION:
+					return false;	/* its index cannot be built CONCURRENTLY */
+				default:
+					return plan_not_valid(plan, piece);
+			}
 		default:				/* the others need the user's decision */
 			return false;
 	}
 }
 
-static void
-add_step(AlterPlan *plan, const char *format,...)
+/*
+ * What only changes the catalog goes first if it can be taken back, or if the
+ * others may build on it, and last if not.
+ */
+static bool
+plan_harmless(AlterPlan *plan, int subcommand)
 {
-	StringInfoData step;
-	va_list		args;
-	int			needed;
+	char	   *piece = list_nth(plan->pieces, subcommand);
+	AlterTableCmd *command = list_nth_node(AlterTableCmd, plan->stmt->cmds,
+										   subcommand);
 
-	initStringInfo(&step);
-	for (;;)
+	switch (command->subtype)
 	{
-		va_start(args, format);
-		needed = appendStringInfoVA(&step, format, args);
-		va_end(args);
-		if (needed == 0)
-			break;
-		enlargeStringInfo(&step, needed);
+		case AT_AddColumn:
+			return plan_add_column(plan, subcommand);
+		case AT_AddConstraint:
+			return plan_harmless_constraint(plan,
+											castNode(Constraint, command->def),
+											piece);
+		case AT_AlterColumnType:
+			plan->early = lappend(plan->early, piece);
+			return true;
+		case AT_ColumnDefault:
+			plan_default(plan, command, piece);
+			return true;
+		case AT_DropNotNull:
+			/* a key would set it again */
+			if (adds_primary_key(plan->stmt))
+				return false;
+			plan->late = lappend(plan->late, piece);
+			return true;
+		case AT_DropColumn:
+			/* a column of the same name cannot be added before */
+			if (name_is_listed(plan->new_columns, command->name))
+				return false;
+			plan->late = lappend(plan->late, piece);
+			return true;
+		default:
+			plan->late = lappend(plan->late, piece);
+			return true;
 	}
-	add_plan_step(plan->result, step.data, NULL);
 }
 
-/* CHECK and FOREIGN KEY: checked for new rows at once, for old ones later. */
 static bool
-plan_not_valid(AlterPlan *plan, const Effect *problem)
+adds_primary_key(AlterTableStmt *stmt)
 {
-	AlterTableCmd *command = list_nth_node(AlterTableCmd, plan->stmt->cmds,
-										   problem->subcommand);
-	Constraint *constraint = castNode(Constraint, command->def);
-	const char *piece = list_nth(plan->pieces, problem->subcommand);
-	char	   *name;
+	ListCell   *cell;
 
-	if (constraint->contype == CONSTR_FOREIGN &&
-		plan->relation->relkind == RELKIND_PARTITIONED_TABLE &&
-		!COMPAT_PARTITIONED_FK_NOT_VALID)
-		return false;
-	if (constraint->contype == CONSTR_FOREIGN)
-		name = constraint_name(plan, constraint->conname,
-							   joined_names(constraint->fk_attrs), "fkey");
-	else if (constraint->contype == CONSTR_NOTNULL)
-		name = constraint_name(plan, constraint->conname,
-							   joined_names(constraint->keys), "not_null");
-	else
-		name = constraint_name(plan, constraint->conname,
-							   only_column(constraint->raw_expr), "check");
-	if (constraint->conname == NULL)
+	foreach(cell, stmt->cmds)
 	{
-		/* "ADD CHECK ..." gets the name that VALIDATE is to use */
-		SqlTokens  *tokens = scan_sql(piece);
+		AlterTableCmd *command = lfirst_node(AlterTableCmd, cell);
 
-		piece = psprintf("ADD CONSTRAINT %s%s", quote_identifier(name),
-						 piece + tokens->tokens[0].location +
-						 tokens->tokens[0].length);
+		if (command->subtype == AT_AddConstraint &&
+			castNode(Constraint, command->def)->contype == CONSTR_PRIMARY)
+			return true;
 	}
-	add_step(plan, "%s %s NOT VALID", plan->prefix, piece);
-	add_step(plan, "%s VALIDATE CONSTRAINT %s", plan->prefix,
-			 quote_identifier(name));
+	return false;
+}
+
+/* SET DEFAULT and DROP DEFAULT are taken back by the old default. */
+static void
+plan_default(AlterPlan *plan, AlterTableCmd *command, const char *piece)
+{
+	AttrNumber	attnum;
+	const char *column = quote_identifier(command->name);
+	char	   *old_default;
+
+	attnum = get_attnum(plan->relation->relid, command->name);
+	if (attnum <= 0)
+	{
+		/* it goes with its column */
+		plan->early = lappend(plan->early, pstrdup(piece));
+		return;
+	}
+	if (plan->stmt->relation->inh &&
+		find_inheritance_children(plan->relation->relid, NoLock) != NIL)
+	{
+		/* each of them may have a default of its own */
+		plan->late = lappend(plan->late, pstrdup(piece));
+		return;
+	}
+	plan->early = lappend(plan->early, pstrdup(piece));
+	old_default = default_of_column(plan->relation->relid, attnum);
+	plan->early_undo = lcons(old_default == NULL ?
+							 psprintf("ALTER COLUMN %s DROP DEFAULT", column) :
+							 psprintf("ALTER COLUMN %s SET DEFAULT %s", column,
+									  old_default), plan->early_undo);
+}
+
+static char *
+default_of_column(Oid relid, AttrNumber attnum)
+{
+	Relation	rel = relation_open(relid, AccessShareLock);
+	TupleConstr *constraints = RelationGetDescr(rel)->constr;
+	char	   *text = NULL;
+
+	for (int i = 0; constraints != NULL && i < constraints->num_defval; i++)
+	{
+		const AttrDefault *value = &constraints->defval[i];
+
+		if (value->adnum == attnum)
+			text = deparse_expression(stringToNode(value->adbin),
+									  deparse_context_for(RelationGetRelationName(rel),
+														  relid), false, false);
+	}
+	relation_close(rel, AccessShareLock);
+	return text;
+}
+
+/* NOT VALID or NOT ENFORCED already, or the table is small; or USING INDEX. */
+static bool
+plan_harmless_constraint(AlterPlan *plan, Constraint *constraint,
+						 const char *piece)
+{
+	if (uses_dropped_column(plan, constraint))
+		return false;
+
+	/* an unnamed one must not get the name chosen for another one */
+	if (constraint->conname == NULL && list_length(plan->pieces) > 1 &&
+		constraint->indexname == NULL)
+	{
+		if (constraint->contype != CONSTR_CHECK &&
+			constraint->contype != CONSTR_FOREIGN)
+			return false;
+		piece = psprintf("ADD CONSTRAINT %s %s",
+						 quote_identifier(default_constraint_name(plan, constraint)),
+						 definition_of_constraint(piece, 0));
+	}
+	plan->late = lappend(plan->late, pstrdup(piece));
 	return true;
+}
+
+/* A constraint of a column that goes would go with it, or be refused. */
+static bool
+uses_dropped_column(const AlterPlan *plan, Constraint *constraint)
+{
+	ListCell   *cell;
+
+	if (plan->dropped_columns == NIL)
+		return false;
+	foreach(cell, columns_of_expression(constraint->raw_expr))
+	{
+		if (name_is_listed(plan->dropped_columns, lfirst(cell)))
+			return true;
+	}
+	return any_is_listed(constraint->keys, plan->dropped_columns) ||
+		any_is_listed(constraint->including, plan->dropped_columns) ||
+		any_is_listed(constraint->fk_attrs, plan->dropped_columns);
+}
+
+static bool
+any_is_listed(List *strings, List *names)
+{
+	ListCell   *cell;
+
+	foreach(cell, strings)
+	{
+		if (name_is_listed(names, strVal(lfirst(cell))))
+			return true;
+	}
+	return false;
 }
 
 /*
- * SET NOT NULL behind a CHECK that proves it; from 18 on as a constraint that
- * is NOT VALID at first, or has been so far.
+ * The steps in their order.  Constraints that are NOT VALID yet may be parted
+ * from their validation, and new columns from being filled; a key may not,
+ * since it is there only at the end.
  */
+static SafePlan *
+finished_plan(AlterPlan *plan)
+{
+	SafePlan   *result = palloc0(sizeof(SafePlan));
+
+	if (plan->early != NIL)
+		add_joined(result, plan, plan->early, plan->early_undo);
+	result->quick_steps = list_length(result->steps);
+	if (plan->fill->steps == NIL)
+		result->quick_steps += list_length(plan->not_valid->steps);
+	result->steps = list_concat(result->steps, plan->fill->steps);
+	result->steps = list_concat(result->steps, plan->not_valid->steps);
+	result->steps = list_concat(result->steps, plan->validate->steps);
+	result->steps = list_concat(result->steps, plan->finish->steps);
+	result->steps = list_concat(result->steps, plan->keys->steps);
+	if (plan->late != NIL)
+		add_joined(result, plan, plan->late, NIL);
+	result->steps = list_concat(result->steps, plan->rename->steps);
+	if (plan->keys->steps != NIL || plan->late != NIL)
+		result->quick_steps = -1;
+	return result;
+}
+
 static void
-plan_not_null(AlterPlan *plan, const char *column)
+add_joined(SafePlan *result, AlterPlan *plan, List *subcommands, List *undo)
 {
-	const char *quoted = quote_identifier(column);
-	const char *name;
-
-	if (COMPAT_NOT_NULL_NOT_VALID)
-	{
-		name = compat_not_null_constraint(plan->relation->relid, column);
-		if (name == NULL)
-		{
-			name = constraint_name(plan, NULL, column, "not_null");
-			add_step(plan, "%s ADD CONSTRAINT %s NOT NULL %s NOT VALID",
-					 plan->prefix, quote_identifier(name), quoted);
-		}
-		add_step(plan, "%s VALIDATE CONSTRAINT %s", plan->prefix,
-				 quote_identifier(name));
-		return;
-	}
-	name = quote_identifier(constraint_name(plan, NULL, column, "check"));
-	add_step(plan, "%s ADD CONSTRAINT %s CHECK (%s IS NOT NULL) NOT VALID",
-			 plan->prefix, name, quoted);
-	add_step(plan, "%s VALIDATE CONSTRAINT %s", plan->prefix, name);
-	add_step(plan, "%s ALTER COLUMN %s SET NOT NULL", plan->prefix, quoted);
-	add_step(plan, "%s DROP CONSTRAINT %s", plan->prefix, name);
+	add_plan_step(result, joined(plan->prefix, subcommands),
+				  undo == NIL ? NULL : joined(plan->prefix, undo));
 }
 
-/* UNIQUE and PRIMARY KEY: a unique index built CONCURRENTLY, then adopted. */
-static bool
-plan_key(AlterPlan *plan, const Effect *problem)
+static char *
+joined(const char *prefix, List *subcommands)
 {
-	AlterTableCmd *command = list_nth_node(AlterTableCmd, plan->stmt->cmds,
-										   problem->subcommand);
-	Constraint *constraint = castNode(Constraint, command->def);
-	bool		primary = constraint->contype == CONSTR_PRIMARY;
-	const char *name;
+	StringInfoData text;
 	ListCell   *cell;
 
-	if (plan->relation->relkind == RELKIND_PARTITIONED_TABLE ||
-		constraint->indexname != NULL || constraint->keys == NIL ||
-		constraint->options != NIL || constraint->indexspace != NULL ||
-		compat_constraint_without_overlaps(constraint))
-		return false;
-	name = quote_identifier(key_name(plan, constraint));
-	foreach(cell, constraint->keys)
-	{
-		char	   *column = strVal(lfirst(cell));
-		AttrNumber	attnum = get_attnum(plan->relation->relid, column);
-
-		if (primary && attnum > 0 &&
-			!column_has_valid_not_null(plan->relation->relid, attnum))
-			plan_not_null(plan, column);
-	}
-	add_step(plan, "CREATE UNIQUE INDEX CONCURRENTLY %s ON %s (%s)%s%s",
-			 name, plan->relation->name, column_list(constraint->keys),
-			 constraint->including == NIL ? "" :
-			 psprintf(" INCLUDE (%s)", column_list(constraint->including)),
-			 constraint->nulls_not_distinct ? " NULLS NOT DISTINCT" : "");
-	add_step(plan, "%s ADD CONSTRAINT %s %s USING INDEX %s%s%s", plan->prefix,
-			 name, primary ? "PRIMARY KEY" : "UNIQUE", name,
-			 constraint->deferrable ? " DEFERRABLE" : "",
-			 constraint->initdeferred ? " INITIALLY DEFERRED" : "");
-	return true;
-}
-
-/* DETACH CONCURRENTLY, which PostgreSQL refuses beside a default partition. */
-static bool
-plan_detach(AlterPlan *plan, const Effect *problem)
-{
-	if (list_length(plan->pieces) > 1 ||
-		relation_has_default_partition(plan->relation->relid))
-		return false;
-	add_step(plan, "%s %s CONCURRENTLY", plan->prefix,
-			 (char *) linitial(plan->pieces));
-	return true;
-}
-
-/* The name given, or the one that PostgreSQL would choose. */
-static char *
-constraint_name(AlterPlan *plan, const char *given, const char *columns,
-				const char *label)
-{
-	char	   *name;
-
-	if (given != NULL)
-		return pstrdup(given);
-	name = ChooseConstraintName(get_rel_name(plan->relation->relid), columns,
-								label,
-								get_rel_namespace(plan->relation->relid),
-								plan->names);
-	plan->names = lappend(plan->names, name);
-	return name;
-}
-
-/* The name of a key, which is also that of its index. */
-static char *
-key_name(AlterPlan *plan, Constraint *constraint)
-{
-	bool		primary = constraint->contype == CONSTR_PRIMARY;
-	const char *relname = get_rel_name(plan->relation->relid);
-	Oid			namespace_oid = get_rel_namespace(plan->relation->relid);
-	char	   *columns = primary ? NULL : joined_names(constraint->keys);
-	char	   *label = primary ? "pkey" : "key";
-
-	if (constraint->conname != NULL)
-		return constraint->conname;
-
-	/* as ChooseRelationName(), which knows nothing of names planned before */
-	for (int pass = 0;; pass++)
-	{
-		char	   *name = makeObjectName(relname, columns, pass == 0 ? label :
-										  psprintf("%s%d", label, pass));
-
-		if (!OidIsValid(get_relname_relid(name, namespace_oid)) &&
-			!ConstraintNameExists(name, namespace_oid) &&
-			!name_is_listed(plan->names, name))
-		{
-			plan->names = lappend(plan->names, name);
-			return name;
-		}
-	}
-}
-
-/* The column of a CHECK that is about one column alone, or NULL. */
-static char *
-only_column(Node *expression)
-{
-	List	   *columns = NIL;
-
-	(void) collect_columns(expression, &columns);
-	return list_length(columns) == 1 ? linitial(columns) : NULL;
-}
-
-static bool
-collect_columns(Node *node, void *context)
-{
-	List	  **columns = context;
-	ListCell   *cell;
-
-	if (node == NULL)
-		return false;
-	if (IsA(node, ColumnRef) && IsA(llast(((ColumnRef *) node)->fields), String))
-	{
-		char	   *name = strVal(llast(((ColumnRef *) node)->fields));
-
-		foreach(cell, *columns)
-		{
-			if (strcmp(lfirst(cell), name) == 0)
-				return false;
-		}
-		*columns = lappend(*columns, name);
-		return false;
-	}
-	return raw_expression_tree_walker(node, collect_columns, context);
-}
-
-/* a_b_c, cut as PostgreSQL cuts it when it makes a name of columns. */
-static char *
-joined_names(List *columns)
-{
-	StringInfoData names;
-	ListCell   *cell;
-
-	initStringInfo(&names);
-	foreach(cell, columns)
-	{
-		appendStringInfo(&names, "%s%s", names.len > 0 ? "_" : "",
-						 strVal(lfirst(cell)));
-		if (names.len >= NAMEDATALEN)
-			break;
-	}
-	return names.data;
-}
-
-static char *
-column_list(List *columns)
-{
-	StringInfoData list;
-	ListCell   *cell;
-
-	initStringInfo(&list);
-	foreach(cell, columns)
-		appendStringInfo(&list, "%s%s", list.len > 0 ? ", " : "",
-						 quote_identifier(strVal(lfirst(cell))));
-	return list.data;
+	initStringInfo(&text);
+	appendStringInfoString(&text, prefix);
+	foreach(cell, subcommands)
+		appendStringInfo(&text, "%s %s", foreach_current_index(cell) > 0 ?
+						 "," : "", (char *) lfirst(cell));
+	return text.data;
 }

@@ -3,10 +3,6 @@
  * plan.c
  *	  The safer sequence that ends in the same schema.
  *
- * A step is made from the user's own text, by the tokens of the server's
- * scanner: a word put in, a clause cut out.  PostgreSQL cannot print a parse
- * tree of DDL as text.
- *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -14,21 +10,19 @@
 #include "access/relation.h"
 #include "catalog/pg_class.h"
 #include "commands/defrem.h"
+#include "common/compat.h"
 #include "common/script.h"
 #include "common/settings.h"
 #include "lib/stringinfo.h"
 #include "plan/alter_plan.h"
+#include "plan/concurrently.h"
+#include "plan/drop_plan.h"
+#include "plan/partition_plan.h"
 #include "plan/plan.h"
+#include "plan/plan_text.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
-static SafePlan *plan_with_word(const char *source_text, const char *after,
-								int quick_steps);
-static bool has_partitioned_relation(List *effects);
-static bool has_exclusion_index(List *effects);
-static SafePlan *plan_refresh(RefreshMatViewStmt *stmt, List *effects,
-							  const char *source_text);
-static bool has_usable_unique_index(Oid relid);
 static bool *concurrent_flag(Node *statement);
 static bool drop_reindex_option(ReindexStmt *stmt, bool remove);
 
@@ -38,51 +32,31 @@ static bool drop_reindex_option(ReindexStmt *stmt, bool remove);
 SafePlan *
 plan_statement(Node *statement, List *effects, const char *source_text)
 {
-	switch (nodeTag(statement))
+	Node	   *parsed = NULL;
+
+	if (statement_may_have_plan(statement))
+		parsed = parse_again(statement, source_text);
+	if (parsed == NULL)
+		return NULL;
+	switch (nodeTag(parsed))
 	{
 		case T_IndexStmt:
-			if (((IndexStmt *) statement)->concurrent ||
-				has_partitioned_relation(effects))
-				return NULL;
-			/* what comes later in a transaction may count on it being unique */
-			return plan_with_word(source_text, "index",
-								  ((IndexStmt *) statement)->unique ? -1 : 0);
+			return plan_create_index((IndexStmt *) parsed, effects, source_text);
 		case T_DropStmt:
-			{
-				DropStmt   *drop = (DropStmt *) statement;
-
-				/* PostgreSQL takes one index at a time, and no CASCADE */
-				if (drop->removeType != OBJECT_INDEX || drop->concurrent ||
-					list_length(drop->objects) != 1 ||
-					drop->behavior == DROP_CASCADE ||
-					has_partitioned_relation(effects))
-					return NULL;
-				return plan_with_word(source_text, "index", -1);
-			}
+			return plan_drop_index((DropStmt *) parsed, effects);
 		case T_ReindexStmt:
-			/* PostgreSQL refuses or skips those CONCURRENTLY */
-			if (has_exclusion_index(effects))
-				return NULL;
-			switch (((ReindexStmt *) statement)->kind)
-			{
-				case REINDEX_OBJECT_INDEX:
-					return plan_with_word(source_text, "index", -1);
-				case REINDEX_OBJECT_TABLE:
-					return plan_with_word(source_text, "table", -1);
-				case REINDEX_OBJECT_SCHEMA:
-					return plan_with_word(source_text, "schema", -1);
-				case REINDEX_OBJECT_DATABASE:
-					return plan_with_word(source_text, "database", -1);
-				case REINDEX_OBJECT_SYSTEM:
-					return NULL;
-			}
-			return NULL;
+			return plan_reindex((ReindexStmt *) parsed, effects, source_text);
 		case T_RefreshMatViewStmt:
-			return plan_refresh((RefreshMatViewStmt *) statement, effects,
+			return plan_refresh((RefreshMatViewStmt *) parsed, effects,
 								source_text);
 		case T_AlterTableStmt:
-			return plan_alter_table((AlterTableStmt *) statement, effects,
-									source_text);
+			return plan_alter_table((AlterTableStmt *) parsed, effects,
+									source_text, false);
+		case T_CreateStmt:
+			return plan_create_partition((CreateStmt *) parsed, source_text);
+		case T_VacuumStmt:
+		case COMPAT_CLUSTER_TAG:
+			return plan_repack(parsed);
 		default:
 			return NULL;
 	}
@@ -96,15 +70,41 @@ statement_may_have_plan(Node *statement)
 {
 	switch (nodeTag(statement))
 	{
-		case T_IndexStmt:
 		case T_DropStmt:
+			return ((DropStmt *) statement)->removeType == OBJECT_INDEX;
+		case T_CreateStmt:
+			return ((CreateStmt *) statement)->partbound != NULL;
+		case T_IndexStmt:
 		case T_ReindexStmt:
 		case T_RefreshMatViewStmt:
 		case T_AlterTableStmt:
+		case T_VacuumStmt:
+		case COMPAT_CLUSTER_TAG:
 			return true;
 		default:
 			return false;
 	}
+}
+
+/*
+ * See plan.h.
+ */
+SafePlan *
+plan_allowed_drop(Node *statement, List *effects, const char *source_text)
+{
+	Node	   *parsed = parse_again(statement, source_text);
+	SafePlan   *plan;
+
+	if (parsed == NULL)
+		return NULL;
+	if (IsA(parsed, DropStmt))
+		return ((DropStmt *) parsed)->removeType == OBJECT_TABLE ?
+			plan_drop_table((DropStmt *) parsed) : NULL;
+	if (!IsA(parsed, AlterTableStmt))
+		return NULL;
+	plan = plan_drop_column((AlterTableStmt *) parsed, effects, source_text);
+	return plan != NULL ? plan :
+		plan_alter_table((AlterTableStmt *) parsed, effects, source_text, true);
 }
 
 /*
@@ -139,109 +139,6 @@ plan_as_script(const SafePlan *plan)
 		appendStringInfo(&script, "%s;", ((PlanStep *) lfirst(cell))->text);
 	}
 	return script.data;
-}
-
-/* The statement with CONCURRENTLY behind the first token that is "after". */
-static SafePlan *
-plan_with_word(const char *source_text, const char *after, int quick_steps)
-{
-	SafePlan   *plan = palloc0(sizeof(SafePlan));
-	SqlTokens  *tokens = scan_sql(source_text);
-
-	for (int i = 0; i < tokens->count; i++)
-	{
-		int			end = tokens->tokens[i].location +
-		tokens->tokens[i].length;
-
-		if (!token_is(tokens, i, after))
-			continue;
-		add_plan_step(plan,
-					  psprintf("%s CONCURRENTLY %s",
-							   statement_text(source_text, 0, end),
-							   statement_text(source_text, end, -1)), NULL);
-		plan->quick_steps = quick_steps;
-		return plan;
-	}
-	return NULL;
-}
-
-static bool
-has_partitioned_relation(List *effects)
-{
-	ListCell   *cell;
-
-	foreach(cell, effects)
-	{
-		const RelationFacts *relation = ((Effect *) lfirst(cell))->relation;
-
-		if (relation != NULL && relation->relkind == RELKIND_PARTITIONED_TABLE)
-			return true;
-	}
-	return false;
-}
-
-static bool
-has_exclusion_index(List *effects)
-{
-	const RelationFacts *relation = effects == NIL ? NULL :
-	((Effect *) linitial(effects))->relation;
-	Relation	rel;
-	ListCell   *cell;
-	bool		found = false;
-
-	if (relation == NULL || !OidIsValid(relation->relid))
-		return false;
-	rel = try_relation_open(relation->relid, AccessShareLock);
-	if (rel == NULL)
-		return false;
-	foreach(cell, RelationGetIndexList(rel))
-	{
-		Relation	index = relation_open(lfirst_oid(cell), AccessShareLock);
-
-		found = found || index->rd_index->indisexclusion;
-		relation_close(index, AccessShareLock);
-	}
-	relation_close(rel, AccessShareLock);
-	return found;
-}
-
-/* REFRESH CONCURRENTLY needs a filled view with a unique index. */
-static SafePlan *
-plan_refresh(RefreshMatViewStmt *stmt, List *effects, const char *source_text)
-{
-	const Effect *effect;
-
-	if (stmt->concurrent || stmt->skipData || effects == NIL)
-		return NULL;
-	effect = linitial(effects);
-	if (effect->relation == NULL || !OidIsValid(effect->relation->relid) ||
-		!has_usable_unique_index(effect->relation->relid))
-		return NULL;
-	return plan_with_word(source_text, "view", -1);
-}
-
-static bool
-has_usable_unique_index(Oid relid)
-{
-	Relation	rel = try_relation_open(relid, AccessShareLock);
-	bool		found = false;
-	ListCell   *cell;
-
-	if (rel == NULL)
-		return false;
-	foreach(cell, RelationGetIndexList(rel))
-	{
-		Relation	index = relation_open(lfirst_oid(cell), AccessShareLock);
-
-		if (index->rd_index->indisunique && index->rd_index->indisvalid &&
-			RelationGetIndexExpressions(index) == NIL &&
-			RelationGetIndexPredicate(index) == NIL)
-			found = true;
-		relation_close(index, AccessShareLock);
-	}
-	found = found && rel->rd_rel->relispopulated;
-	relation_close(rel, AccessShareLock);
-	return found;
 }
 
 /*

@@ -36,12 +36,18 @@ typedef struct SafePlan
 
 /*
  * The plan for a statement with these effects, palloc'd; NULL when there is
- * none.  source_text is what the statement's locations refer to.
+ * none.  source_text is the statement alone, with or without comments around
+ * it.  It ends in the schema and the data that the statement would end in, and
+ * never loses data: there is none for a statement that does.
+ *
+ * Looks tables up by the current search_path and qualifies their names; takes
+ * AccessShareLock on them, of which some remain until the transaction ends.
+ * Throws what the analysis of an expression throws.
  */
 extern SafePlan *plan_statement(Node *statement, List *effects,
 								const char *source_text);
 
-/* False for statements that never have one; looks at the tag only. */
+/* False for statements that never have one; looks at no catalog. */
 extern bool statement_may_have_plan(Node *statement);
 
 /* The steps of a plan as one script, palloc'd; NULL for none. */
@@ -62,5 +68,15 @@ extern bool concurrently_is_needless(Node *statement);
  * returns the statement's text without the word, palloc'd.
  */
 extern char *remove_concurrently(Node *statement, const char *text);
+
+/*
+ * The same as plan_statement() for a statement whose loss of data the user has asked for, by
+ * safe_migrate.override or a rule that allows it, or for an empty table: a
+ * DROP of a table or column with foreign keys drops those first, one at a
+ * time.  It must not be offered as a remedy for the refusal.  Call it before
+ * plan_statement(), which knows the other cases.
+ */
+extern SafePlan *plan_allowed_drop(Node *statement, List *effects,
+								   const char *source_text);
 
 #endif							/* SAFE_MIGRATE_PLAN_H */
