@@ -100,7 +100,7 @@ GRANT EXECUTE ON PROCEDURE migrate.run(text) TO PUBLIC;
 -- the steps for NOT NULL are others from 18 on
 SELECT statement, executed FROM migrate.decisions
 WHERE outcome = 'rewritten' AND message LIKE 'done in%'
-	AND executed !~ 'NOT NULL' AND statement !~ 'rewrite[.]' ORDER BY decided_at;
+	AND executed !~ 'NOT NULL' AND pid = pg_backend_pid() ORDER BY decided_at;
 
 SET safe_migrate.mode = off;
 SET client_min_messages = error;

@@ -73,7 +73,9 @@ static void judge(Judgement *judgement);
 static void find_findings(Judgement *judgement);
 static void take_locks(Judgement *judgement);
 static Task *find_unfinished(Judgement *judgement);
-static void choose_task(Judgement *judgement);
+static void choose_task(Judgement *judgement,
+						Task *(*choose) (const RewriteSource *source,
+										 char **refusal));
 static bool is_enforced(void);
 static void carry_out(Judgement *judgement);
 static void find_effects(Judgement *judgement);
@@ -223,21 +225,25 @@ find_unfinished(Judgement *judgement)
 	return judgement->override != NULL ? NULL : task;
 }
 
-/* The policy may want something safer to be run instead. */
+/*
+ * The task that is run instead of the statement, if "choose" finds one.
+ */
 static void
-choose_task(Judgement *judgement)
+choose_task(Judgement *judgement,
+			Task *(*choose) (const RewriteSource *source, char **refusal))
 {
 	RewriteSource source = {0};
 
-	if (judgement->describe != NULL || judgement->override != NULL ||
-		!is_enforced() || !extension_is_created())
+	if (judgement->describe != NULL || judgement->is_step ||
+		judgement->pstmt->utilityStmt == NULL || !is_enforced() ||
+		!extension_is_created())
 		return;
 	source.statement = judgement->pstmt->utilityStmt;
 	source.effects = judgement->context.effects;
 	source.findings = judgement->findings;
 	source.in_transaction = judgement->in_transaction;
 	source.text = statement_source(judgement->pstmt, judgement->query_string);
-	judgement->task = choose_rewrite(&source, &judgement->refused_deferral);
+	judgement->task = choose(&source, &judgement->refused_deferral);
 }
 
 static bool
@@ -257,8 +263,9 @@ carry_out(Judgement *judgement)
 	if (judgement->action > ACTION_WARN)
 	{
 		find_override(judgement);
-		if (judgement->action != ACTION_REJECT)
-			choose_task(judgement);
+		if (judgement->action != ACTION_REJECT &&
+			judgement->override == NULL)
+			choose_task(judgement, choose_rewrite);
 		if (judgement->task == NULL)
 			settle_actions(judgement->findings, false, false);
 		if (judgement->action != ACTION_REJECT)
@@ -271,6 +278,10 @@ carry_out(Judgement *judgement)
 		if (lfirst(cell) != heaviest)
 			act_on(judgement, lfirst(cell));
 	}
+
+	/* it was not refused: it runs as it is, unless that locks many tables */
+	if (judgement->task == NULL && !judgement->in_transaction)
+		choose_task(judgement, choose_careful_drop);
 }
 
 /*

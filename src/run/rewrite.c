@@ -26,6 +26,7 @@
 static MemoryContext rewrite_context(void);
 static Task *make_task(const RewriteSource *source, const Finding *finding,
 					   SafePlan *plan);
+static bool drops_table_or_column(Node *statement);
 static uint64 size_of_effects(List *effects);
 static void run_quick_steps(const Task *task, ParamListInfo params,
 							QueryEnvironment *query_env);
@@ -83,11 +84,13 @@ static Task *
 make_task(const RewriteSource *source, const Finding *finding, SafePlan *plan)
 {
 	Task	   *task = palloc0(sizeof(Task));
-	const RelationFacts *relation = finding->effect->relation;
+	const Effect *effect = finding != NULL ? finding->effect :
+	linitial(source->effects);
+	const RelationFacts *relation = effect->relation;
 
 	task->statement = statement_text(source->text, 0, -1);
 	task->command = GetCommandTagName(CreateCommandTag(source->statement));
-	task->rule = finding->rule->name;
+	task->rule = finding != NULL ? finding->rule->name : "foreign_keys";
 	task->relation = relation != NULL ? pstrdup(relation->name) : NULL;
 	task->steps = plan->steps;
 	task->size_bytes = size_of_effects(source->effects);
@@ -104,6 +107,50 @@ size_of_effects(List *effects)
 	foreach(cell, effects)
 		size = Max(size, ((const Effect *) lfirst(cell))->size_bytes);
 	return size;
+}
+
+/*
+ * See rewrite.h.
+ */
+Task *
+choose_careful_drop(const RewriteSource *source, char **refusal)
+{
+	const Finding *heaviest = heaviest_finding(source->findings);
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext context;
+	SafePlan   *plan;
+	Task	   *task = NULL;
+
+	/* with one effect there is one table */
+	if (!drops_table_or_column(source->statement) ||
+		list_length(source->effects) < 2)
+		return NULL;
+	context = rewrite_context();
+	MemoryContextSwitchTo(context);
+	plan = plan_allowed_drop(source->statement, source->effects, source->text);
+	if (plan != NULL)
+		task = make_task(source, heaviest, plan);
+	MemoryContextSwitchTo(caller);
+	if (task == NULL)
+		MemoryContextDelete(context);
+	return task;
+}
+
+static bool
+drops_table_or_column(Node *statement)
+{
+	ListCell   *cell;
+
+	if (IsA(statement, DropStmt))
+		return ((DropStmt *) statement)->removeType == OBJECT_TABLE;
+	if (!IsA(statement, AlterTableStmt))
+		return false;
+	foreach(cell, ((AlterTableStmt *) statement)->cmds)
+	{
+		if (lfirst_node(AlterTableCmd, cell)->subtype == AT_DropColumn)
+			return true;
+	}
+	return false;
 }
 
 /*

@@ -37,6 +37,15 @@ typedef struct RewriteSource
 extern Task *choose_rewrite(const RewriteSource *source, char **refusal);
 
 /*
+ * The task that drops the foreign keys first, one at a time, for a DROP of a
+ * table or column that is going to run and would lock the tables of all of
+ * them at once; else NULL.  Only outside of a transaction; *refusal stays as
+ * it is.  As above.
+ */
+extern Task *choose_careful_drop(const RewriteSource *source,
+								 char **refusal);
+
+/*
  * The task that carries out the plan of a statement, because of a finding, or
  * NULL if there is no plan.  As above.
  */
