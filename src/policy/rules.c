@@ -83,7 +83,7 @@ const Rule	rule_registry[] =
 		"A unique constraint builds its index under a lock."
 	},
 	{
-		"alter_column_type", RULE_WORK, ACTION_REJECT,
+		"alter_column_type", RULE_WORK, ACTION_REWRITE,
 		CAUSE_ALTER_COLUMN_TYPE, works_under_lock,
 		"ALTER COLUMN TYPE of",
 		"add a column of the new type, fill it in batches, and swap the two", NULL,
@@ -104,7 +104,7 @@ const Rule	rule_registry[] =
 		"A change of a composite type rewrites the tables made OF it."
 	},
 	{
-		"attach_partition", RULE_WORK, ACTION_REJECT,
+		"attach_partition", RULE_WORK, ACTION_REWRITE,
 		CAUSE_ATTACH_PARTITION, works_under_lock,
 		"ATTACH PARTITION",
 		"first add a CHECK that implies the bound NOT VALID and VALIDATE it, and build its missing indexes CONCURRENTLY", NULL,
