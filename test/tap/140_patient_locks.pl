@@ -511,9 +511,10 @@ is_deeply(
 	'DETACH CONCURRENTLY gives up');
 like($ddl->error('M'), qr/; public\.part_1 is left half detached$/,
 	'it names the partition');
+my $remedy = $ddl->error('H');
 $holder->query('COMMIT');
 $ddl->query('RESET safe_migrate.concurrent_deadline');
-is_deeply([ $ddl->query($ddl->error('H')) ],
+is_deeply([ $ddl->query($remedy) ],
 	[ 'done ALTER TABLE', 'idle' ], 'the hint finishes it');
 is_deeply([ $ddl->query('REINDEX INDEX CONCURRENTLY t_v2') ],
 	[ 'done REINDEX', 'idle' ], 'REINDEX CONCURRENTLY');
