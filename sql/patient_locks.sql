@@ -9,8 +9,10 @@ ORDER BY name \gx
 
 SET safe_migrate.lock_deadline = '1min';
 SHOW safe_migrate.lock_deadline;
+\set VERBOSITY sqlstate
 SET safe_migrate.lock_deadline = -1;
 SET safe_migrate.lock_queue_time = '11s';
+\set VERBOSITY default
 SET safe_migrate.lock_queue_time = 0;
 RESET safe_migrate.lock_deadline;
 RESET safe_migrate.lock_queue_time;
