@@ -400,6 +400,34 @@ $other->query('ROLLBACK');
 is_deeply([ $ddl->answers ], [ 'done ALTER TABLE', 'in transaction' ],
 	'and the first');
 $ddl->query('ROLLBACK');
+$third->query('ROLLBACK');
+
+# Closed by one that queues: the last one to poll gives way, whoever is first
+# to see it.
+foreach (1 .. 5)
+{
+	$ddl->query('BEGIN; UPDATE t SET v = 1 WHERE id = 1');
+	$other->query('BEGIN; INSERT INTO u VALUES (1)');
+	$third->query('BEGIN; INSERT INTO child VALUES (1)');
+	start($ddl, 'ALTER TABLE u ADD x int');
+	wait_until_polls($ddl);
+	start($other, 'ALTER TABLE child ADD x int');
+	wait_until_polls($other);
+	start($third, 'UPDATE t SET v = 2 WHERE id = 1');
+	is_deeply(
+		[ $other->answers ],
+		[ 'error 40P01', 'failed' ],
+		'the last one to poll fails');
+	is_deeply([ $ddl->answers ], [ 'done ALTER TABLE', 'in transaction' ],
+		'the first one goes on');
+	$ddl->query('ROLLBACK');
+	is_deeply(
+		[ $third->answers ],
+		[ 'done UPDATE 1', 'in transaction' ],
+		'and so does the one in the queue');
+	$third->query('ROLLBACK');
+	$other->query('ROLLBACK');
+}
 
 # ---- against CREATE INDEX CONCURRENTLY
 
