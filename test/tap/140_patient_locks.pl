@@ -6,6 +6,7 @@ use warnings;
 
 use File::Basename;
 use lib dirname(__FILE__);
+use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -122,6 +123,27 @@ foreach (1 .. 200)
 note sprintf 'worst latency %.1f ms', $worst * 1000;
 cmp_ok($worst, '<', 0.2, 'readers and writers pass while it waits');
 is($queued, 0, 'it never stands in the queue behind an old transaction');
+
+# ---- on a table that is never free, but held for short times
+
+$node->safe_psql('postgres', 'CREATE TABLE hot (id int)');
+my $script = PostgreSQL::Test::Utils::tempdir . '/hot.sql';
+append_to_file($script,
+	"BEGIN;\nSELECT count(*) FROM hot;\n\\sleep 3 ms\nCOMMIT;\n");
+my $traffic = IPC::Run::start(
+	[
+		'pgbench', '-n', '-c', '12', '-T', '120', '-f', $script,
+		$node->connstr('postgres')
+	],
+	'>', \my $traffic_out, '2>', \my $traffic_err);
+$node->poll_query_until('postgres',
+	q{SELECT count(*) > 8 FROM pg_locks WHERE relation = 'hot'::regclass});
+my $hot = session(q{SET safe_migrate.lock_deadline = '20s'});
+my @done;
+push @done, $hot->query("ALTER TABLE hot ADD c$_ int") foreach 1 .. 3;
+is(scalar(grep { $_ eq 'done ALTER TABLE' } @done),
+	3, 'ALTER TABLE gets in between short transactions');
+$traffic->kill_kill;
 
 # ---- migrate.lock_waits
 
