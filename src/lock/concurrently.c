@@ -46,6 +46,7 @@ struct ConcurrentCommand
 	List	   *invalid;		/* OIDs of indexes that were invalid before */
 	List	   *pending;		/* OIDs of partitions half detached before */
 	int			lock_timeout;	/* the user's */
+	bool		is_cleaned_up;	/* by the caller, if it fails */
 };
 
 static bool is_concurrent(Node *statement);
@@ -72,7 +73,8 @@ static void add_leftover(ErrorData *error, const char *leftover,
  * See lock.h.
  */
 ConcurrentCommand *
-begin_concurrent_command(Node *statement, const char *source_text)
+begin_concurrent_command(Node *statement, const char *source_text,
+						 bool is_cleaned_up)
 {
 	ConcurrentCommand *command;
 	EffectContext effects = {0};
@@ -88,6 +90,7 @@ begin_concurrent_command(Node *statement, const char *source_text)
 	old = MemoryContextSwitchTo(context);
 	command = palloc0(sizeof(ConcurrentCommand));
 	command->context = context;
+	command->is_cleaned_up = is_cleaned_up;
 	command->name = IsA(statement, AlterTableStmt) ?
 		"DETACH PARTITION CONCURRENTLY" :
 		psprintf("%s CONCURRENTLY",
@@ -369,7 +372,8 @@ fail_concurrent_command(ConcurrentCommand *command)
 															 INT64CONST(1000)));
 	if (blockers != NULL)
 		explain_timeout(command, error, blockers);
-	explain_leftovers(command, error);
+	if (!command->is_cleaned_up)
+		explain_leftovers(command, error);
 	ReThrowError(error);
 }
 

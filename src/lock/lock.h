@@ -62,21 +62,25 @@ typedef struct ConcurrentCommand ConcurrentCommand;
  * Throws ERRCODE_SM_LOCK_DEADLINE if another session waits for an advisory
  * lock that we hold while it has a snapshot which the command would wait for.
  *
+ * is_cleaned_up means that the caller removes what a failure leaves behind, so
+ * that the error need not name it.
+ *
  * To be called outside of a transaction block.  The result lives in
  * PortalContext; one of the next two must follow.
  */
 extern ConcurrentCommand *begin_concurrent_command(Node *statement,
-												   const char *source_text);
+												   const char *source_text,
+												   bool is_cleaned_up);
 
 /* It has succeeded.  Takes NULL. */
 extern void end_concurrent_command(ConcurrentCommand *command);
 
 /*
- * In a PG_CATCH block around it: throws the error on, with what the command
- * has left behind and how to remove it, and ERRCODE_SM_LOCK_DEADLINE instead
- * of a lock timeout.  Rolls back and begins a new transaction, for the catalog
- * cannot be read before.  Takes NULL.
+ * In a PG_CATCH block around it: never returns, but throws the error on, with
+ * what the command has left behind and how to remove it, and
+ * ERRCODE_SM_LOCK_DEADLINE instead of a lock timeout.  Rolls back and begins a
+ * new transaction, for the catalog cannot be read before.  Takes NULL.
  */
-extern void fail_concurrent_command(ConcurrentCommand *command) pg_attribute_noreturn();
+extern void fail_concurrent_command(ConcurrentCommand *command);
 
 #endif							/* SAFE_MIGRATE_LOCK_H */

@@ -39,6 +39,7 @@ typedef struct TaskRun
 	const char *text;			/* of the statement that runs, or NULL */
 } TaskRun;
 
+static bool running_task = false;
 static bool next_is_step = false;
 
 static void begin_run(TaskRun *run, Task *task);
@@ -61,6 +62,15 @@ static void record_run(const TaskRun *run, DecisionOutcome outcome,
 static void start_transaction(TaskRun *run);
 static void commit_transaction(TaskRun *run);
 static void add_statement_to_context(void *arg);
+
+/*
+ * See run_task.h.
+ */
+bool
+task_is_running(void)
+{
+	return running_task;
+}
 
 /*
  * See run_task.h.
@@ -157,7 +167,9 @@ run_guarded(TaskRun *run, void (*work) (TaskRun *run))
 	PG_TRY();
 	{
 		error_context_stack = &callback;
+		running_task = true;
 		work(run);
+		running_task = false;
 		error_context_stack = callback.previous;
 	}
 	PG_CATCH();
@@ -171,6 +183,7 @@ run_guarded(TaskRun *run, void (*work) (TaskRun *run))
 		error = CopyErrorData();
 		FlushErrorState();
 		outcome = settle_failure(run, error);
+		running_task = false;
 		error->context = error->context == NULL ? outcome :
 			psprintf("%s\n%s", error->context, outcome);
 		ReThrowError(error);

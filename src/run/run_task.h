@@ -35,6 +35,9 @@ extern void run_task(Task *task);
  */
 extern void undo_task(Task *task);
 
+/* True while run_task() or undo_task() is at work. */
+extern bool task_is_running(void);
+
 /*
  * The next utility statement is a step of a task: it need not be judged,
  * because the statement that it stands for was.  What it runs in turn, in a

@@ -154,7 +154,8 @@ run_statement(PlannedStmt *pstmt, const char *query_string,
 
 	if (top_level && statement_has_effects(pstmt->utilityStmt) &&
 		hook_is_active() && !IsInTransactionBlock(top_level))
-		command = begin_concurrent_command(pstmt->utilityStmt, query_string);
+		command = begin_concurrent_command(pstmt->utilityStmt, query_string,
+										   task_is_running());
 	start_heavy_work(work);
 	PG_TRY();
 	{

@@ -6,6 +6,7 @@ use warnings;
 
 use File::Basename;
 use lib dirname(__FILE__);
+use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -104,6 +105,8 @@ $holder->query('BEGIN; SELECT count(*) FROM t');
 start($ddl, 'ALTER TABLE t ADD c int');
 ok(wait_until_polls($ddl), 'ALTER TABLE waits');
 my $worst = 0;
+my $queued = 0;
+my $look = session();
 foreach (1 .. 200)
 {
 	foreach ([ $reader, 'SELECT v FROM t WHERE id = 7' ],
@@ -112,12 +115,35 @@ foreach (1 .. 200)
 		my $seconds = seconds(@$_);
 		$worst = $seconds if $seconds > $worst;
 	}
+	$queued++
+	  if ($look->query('SELECT 1 FROM pg_locks WHERE NOT granted'))[0] eq
+	  'row 1';
 	usleep(2000);
 }
 note sprintf 'worst latency %.1f ms', $worst * 1000;
 cmp_ok($worst, '<', 0.2, 'readers and writers pass while it waits');
-is(scalar_of("SELECT count(*) FROM pg_locks WHERE NOT granted"),
-	0, 'it is not in the queue');
+is($queued, 0, 'it never stands in the queue behind an old transaction');
+
+# ---- on a table that is never free, but held for short times
+
+$node->safe_psql('postgres', 'CREATE TABLE hot (id int)');
+my $script = PostgreSQL::Test::Utils::tempdir . '/hot.sql';
+append_to_file($script,
+	"BEGIN;\nSELECT count(*) FROM hot;\n\\sleep 3 ms\nCOMMIT;\n");
+my $traffic = IPC::Run::start(
+	[
+		'pgbench', '-n', '-c', '12', '-T', '120', '-f', $script,
+		$node->connstr('postgres')
+	],
+	'>', \my $traffic_out, '2>', \my $traffic_err);
+$node->poll_query_until('postgres',
+	q{SELECT count(*) > 8 FROM pg_locks WHERE relation = 'hot'::regclass});
+my $hot = session(q{SET safe_migrate.lock_deadline = '20s'});
+my @done;
+push @done, $hot->query("ALTER TABLE hot ADD c$_ int") foreach 1 .. 3;
+is(scalar(grep { $_ eq 'done ALTER TABLE' } @done),
+	3, 'ALTER TABLE gets in between short transactions');
+$traffic->kill_kill;
 
 # ---- migrate.lock_waits
 
@@ -400,6 +426,34 @@ $other->query('ROLLBACK');
 is_deeply([ $ddl->answers ], [ 'done ALTER TABLE', 'in transaction' ],
 	'and the first');
 $ddl->query('ROLLBACK');
+$third->query('ROLLBACK');
+
+# Closed by one that queues: the last one to poll gives way, whoever is first
+# to see it.
+foreach (1 .. 5)
+{
+	$ddl->query('BEGIN; UPDATE t SET v = 1 WHERE id = 1');
+	$other->query('BEGIN; INSERT INTO u VALUES (1)');
+	$third->query('BEGIN; INSERT INTO child VALUES (1)');
+	start($ddl, 'ALTER TABLE u ADD x int');
+	wait_until_polls($ddl);
+	start($other, 'ALTER TABLE child ADD x int');
+	wait_until_polls($other);
+	start($third, 'UPDATE t SET v = 2 WHERE id = 1');
+	is_deeply(
+		[ $other->answers ],
+		[ 'error 40P01', 'failed' ],
+		'the last one to poll fails');
+	is_deeply([ $ddl->answers ], [ 'done ALTER TABLE', 'in transaction' ],
+		'the first one goes on');
+	$ddl->query('ROLLBACK');
+	is_deeply(
+		[ $third->answers ],
+		[ 'done UPDATE 1', 'in transaction' ],
+		'and so does the one in the queue');
+	$third->query('ROLLBACK');
+	$other->query('ROLLBACK');
+}
 
 # ---- against CREATE INDEX CONCURRENTLY
 
@@ -511,9 +565,10 @@ is_deeply(
 	'DETACH CONCURRENTLY gives up');
 like($ddl->error('M'), qr/; public\.part_1 is left half detached$/,
 	'it names the partition');
+my $remedy = $ddl->error('H');
 $holder->query('COMMIT');
 $ddl->query('RESET safe_migrate.concurrent_deadline');
-is_deeply([ $ddl->query($ddl->error('H')) ],
+is_deeply([ $ddl->query($remedy) ],
 	[ 'done ALTER TABLE', 'idle' ], 'the hint finishes it');
 is_deeply([ $ddl->query('REINDEX INDEX CONCURRENTLY t_v2') ],
 	[ 'done REINDEX', 'idle' ], 'REINDEX CONCURRENTLY');
