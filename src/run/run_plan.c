@@ -151,7 +151,6 @@ static void
 run_steps(PlanProgress *progress)
 {
 	MemoryContext context = CurrentMemoryContext;
-	ListCell   *cell;
 
 	for (; progress->current < list_length(progress->steps);
 		 progress->current++)
@@ -159,9 +158,8 @@ run_steps(PlanProgress *progress)
 		SetCurrentStatementStartTimestamp();
 		StartTransactionCommand();
 		MemoryContextSwitchTo(context);
-		foreach(cell, parse_script(((PlanStep *) list_nth(progress->steps,
-														  progress->current))->text, "step"))
-			run_statement_at_top_level(((ScriptStatement *) lfirst(cell))->text);
+		run_statement_at_top_level(((PlanStep *) list_nth(progress->steps,
+														  progress->current))->text);
 		CommitTransactionCommand();
 		MemoryContextSwitchTo(context);
 	}
