@@ -51,7 +51,7 @@ sub clients
 	{
 		my ($role, $statement) = @$pair;
 		my ($output, $error) = ('', '');
-		my $status = $node->psql('postgres', qq{SET search_path = "S s"; SET ROLE "$role"; $statement},
+		my $status = $node->psql('postgres', qq{SET search_path = "S s"; SET ROLE "$role"; BEGIN; $statement; ROLLBACK},
 			stdout => \$output, stderr => \$error);
 
 		push @results, "$role: $status $output " . ($error =~ /permission denied/ ? 'permission denied' : $error);
