@@ -33,6 +33,7 @@ static const struct
 	AclMode		mode;
 	const char *name;
 }			view_privileges[] =
+
 {
 	{ACL_SELECT, "SELECT"},
 	{ACL_INSERT, "INSERT"},
