@@ -30,6 +30,7 @@ bool		setting_restore_points = true;
 int			setting_restore_point_ttl = 7 * 24 * 60 * 60;
 bool		setting_restoring = false;
 bool		setting_renew_statistics = true;
+bool		setting_rename_with_view = false;
 bool		setting_observation = false;
 int			setting_row_limit = 0;
 int			setting_max_columns = 50;
@@ -136,6 +137,11 @@ define_judging_settings(GucStringCheckHook check_rules,
 							 "By ANALYZE in the background, after the commit.",
 							 &setting_renew_statistics, true,
 							 PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("safe_migrate.rename_with_view",
+							 "Leaves a view under the old name of a table that is renamed the safe way.",
+							 NULL,
+							 &setting_rename_with_view, false,
+							 PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomBoolVariable("safe_migrate.observation",
 							 "Compares what statements do with what was predicted of them, for developers.",
 							 "Slow. Differences go to the server log as \"safe_migrate mismatch\", and to migrate.decisions.",

@@ -48,6 +48,7 @@ extern bool setting_restore_points;
 extern int	setting_restore_point_ttl;	/* s */
 extern bool setting_restoring;
 extern bool setting_renew_statistics;
+extern bool setting_rename_with_view;
 extern bool setting_observation;
 extern int	setting_row_limit;	/* 0: none */
 extern int	setting_max_columns;

@@ -24,7 +24,7 @@
 #include "utils/rel.h"
 
 static SafePlan *plan_with_word(const char *source_text, const char *after);
-static bool index_may_be_dropped(RangeVar *name, bool missing_ok,
+static bool index_may_be_dropped(RangeVar *name, bool may_be_missing,
 								 char **qualified);
 static bool all_indexes_can_be_rebuilt(List *effects);
 static bool indexes_can_be_rebuilt(Oid relid);
@@ -77,6 +77,7 @@ SafePlan *
 plan_drop_index(DropStmt *stmt, List *effects)
 {
 	SafePlan   *plan = palloc0(sizeof(SafePlan));
+	bool		is_only_one = list_length(stmt->objects) == 1;
 	ListCell   *cell;
 
 	if (stmt->concurrent || stmt->behavior == DROP_CASCADE)
@@ -84,11 +85,15 @@ plan_drop_index(DropStmt *stmt, List *effects)
 	plan->quick_steps = -1;
 	foreach(cell, stmt->objects)
 	{
+		RangeVar   *index = makeRangeVarFromNameList(lfirst(cell));
 		char	   *name;
 
-		if (!index_may_be_dropped(makeRangeVarFromNameList(lfirst(cell)),
-								  stmt->missing_ok, &name))
+		if (!index_may_be_dropped(index, stmt->missing_ok || is_only_one, &name))
 			return NULL;
+
+		/* in a script that is checked, it may have been made or renamed */
+		if (name == NULL && is_only_one)
+			name = range_var_display_name(index);
 		if (name != NULL)
 			add_step(plan, NULL, "DROP INDEX CONCURRENTLY %s%s",
 					 stmt->missing_ok ? "IF EXISTS " : "", name);
@@ -102,14 +107,14 @@ plan_drop_index(DropStmt *stmt, List *effects)
  * there is none.
  */
 static bool
-index_may_be_dropped(RangeVar *name, bool missing_ok, char **qualified)
+index_may_be_dropped(RangeVar *name, bool may_be_missing, char **qualified)
 {
 	Oid			index = RangeVarGetRelid(name, NoLock, true);
 	ObjectAddress root;
 
 	*qualified = NULL;
 	if (!OidIsValid(index))
-		return missing_ok;
+		return may_be_missing;
 	if (get_rel_relkind(index) != RELKIND_INDEX ||
 		get_rel_relispartition(index) ||
 		!relation_is_permitted(index, PERMISSION_DROP))
@@ -136,10 +141,10 @@ plan_reindex(ReindexStmt *stmt, List *effects, const char *source_text)
 	{
 		Oid			relid = RangeVarGetRelid(stmt->relation, NoLock, true);
 
-		if (!OidIsValid(relid))
-			return NULL;
-		text = with_other_name(source_text, stmt->relation->location,
-							   relation_display_name(relid));
+		/* in a script that is checked, it may have been made or renamed */
+		if (OidIsValid(relid))
+			text = with_other_name(source_text, stmt->relation->location,
+								   relation_display_name(relid));
 	}
 	switch (stmt->kind)
 	{

@@ -20,6 +20,7 @@
 #include "plan/partition_plan.h"
 #include "plan/plan.h"
 #include "plan/plan_text.h"
+#include "plan/rename_plan.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
@@ -57,6 +58,8 @@ plan_statement(Node *statement, List *effects, const char *source_text)
 		case T_VacuumStmt:
 		case COMPAT_CLUSTER_TAG:
 			return plan_repack(parsed);
+		case T_RenameStmt:
+			return plan_rename((RenameStmt *) parsed);
 		default:
 			return NULL;
 	}
@@ -74,6 +77,8 @@ statement_may_have_plan(Node *statement)
 			return ((DropStmt *) statement)->removeType == OBJECT_INDEX;
 		case T_CreateStmt:
 			return ((CreateStmt *) statement)->partbound != NULL;
+		case T_RenameStmt:
+			return setting_rename_with_view;
 		case T_IndexStmt:
 		case T_ReindexStmt:
 		case T_RefreshMatViewStmt:

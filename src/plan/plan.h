@@ -11,12 +11,13 @@
 #include "effects/effects.h"
 
 /*
- * One statement of a plan, run at top level in a transaction of its own, or
- * in several if it is one that commits by itself.
+ * One step of a plan, run at top level in a transaction of its own, or in
+ * several if it is a statement that commits by itself.
  */
 typedef struct PlanStep
 {
-	char	   *text;
+	char	   *text;			/* one statement, or several, separated by
+								 * semicolons, for one transaction */
 	char	   *undo;			/* takes it back, when the data turn out not
 								 * to allow the statement; NULL: it cannot or
 								 * need not be taken back */
