@@ -17,10 +17,9 @@
 
 #include "analyze/analyze.h"
 #include "common/catalog.h"
-#include "common/compat.h"
+#include "common/worker.h"
 #include "miscadmin.h"
 #include "pgstat.h"
-#include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
 #include "rates/rates.h"
 #include "record/record_internal.h"
@@ -308,33 +307,24 @@ free_place(void)
 static void
 start_worker(ServedDatabase *db)
 {
-	BackgroundWorker worker = {0};
+	ShortWorker worker = {0};
 	int			place = free_place();
 
 	if (place < 0 || milliseconds_until(slot_retry_at) > 0)
 		return;
 
-	snprintf(worker.bgw_name, BGW_MAXLEN,
-			 "safe_migrate recorder for database %u", db->database);
-	snprintf(worker.bgw_type, BGW_MAXLEN, "safe_migrate recorder");
-	snprintf(worker.bgw_library_name, sizeof(worker.bgw_library_name),
-			 MIGRATE_EXTENSION);
-	snprintf(worker.bgw_function_name, BGW_MAXLEN,
-			 "safe_migrate_recorder_main");
-	worker.bgw_flags = BGWORKER_SHMEM_ACCESS |
-		BGWORKER_BACKEND_DATABASE_CONNECTION | COMPAT_BGWORKER_INTERRUPTIBLE;
-	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
-	worker.bgw_restart_time = BGW_NEVER_RESTART;
-	worker.bgw_main_arg = ObjectIdGetDatum(db->database);
-	memcpy(worker.bgw_extra, &place, sizeof(place));
-	worker.bgw_notify_pid = MyProcPid;
+	worker.type = "recorder";
+	worker.function = "safe_migrate_recorder_main";
+	worker.database = db->database;
+	worker.extra = &place;
+	worker.extra_size = sizeof(place);
 
 	db->last = queue_last(db->database);
 	db->place = place;
 	db->terminated = false;
 	db->started_at = GetCurrentTimestamp();
 	queue_set_busy(place, false);
-	if (RegisterDynamicBackgroundWorker(&worker, &db->handle))
+	if (start_short_worker(&worker, &db->handle))
 		slot_retry_at = 0;
 	else
 		note_no_slot();
