@@ -20,6 +20,7 @@
 #include "run/comment_rule.h"
 #include "run/judge.h"
 #include "run/run.h"
+#include "task/task.h"
 
 COMPAT_MODULE_MAGIC;
 
@@ -43,10 +44,12 @@ _PG_init(void)
 	record_request_shared_memory();
 	rates_request_shared_memory();
 	analyze_request_shared_memory();
+	task_request_shared_memory();
 	record_register_launcher();
 	register_override_callback();
 	register_comment_rule();
 	register_analyze_callbacks();
+	register_task_callbacks();
 	register_run_procedures();
 	register_ledger_procedures();
 	install_utility_hook();

@@ -51,7 +51,7 @@ start_short_worker(const ShortWorker *worker, BackgroundWorkerHandle **handle)
  * See worker.h.
  */
 void
-fix_worker_settings(const char *const (*settings)[2], int count)
+fix_worker_settings(const char *const(*settings)[2], int count)
 {
 	for (int i = 0; i < count; i++)
 	{

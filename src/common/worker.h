@@ -34,7 +34,7 @@ extern bool start_short_worker(const ShortWorker *worker,
  * Fix settings whatever is set for the database, the role or everybody; those
  * that this version does not have are left out.
  */
-extern void fix_worker_settings(const char *const (*settings)[2], int count);
+extern void fix_worker_settings(const char *const(*settings)[2], int count);
 
 /*
  * Be taken for an autovacuum worker by those who would wait for us: a session

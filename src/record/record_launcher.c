@@ -9,7 +9,7 @@
  * entries when the worker is gone.  It never waits for one database alone.
  *
  * Since it is there anyway, it also keeps the rates of src/rates in their file,
- * and starts the workers of src/analyze.
+ * and starts the workers of src/analyze and src/task.
  *
  *-------------------------------------------------------------------------
  */
@@ -26,6 +26,7 @@
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "storage/proc.h"
+#include "task/task.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
@@ -125,11 +126,13 @@ safe_migrate_launcher_main(Datum main_arg)
 	queue_set_launcher(&MyProc->procLatch);
 	set_saver_of_rates(&MyProc->procLatch);
 	set_launcher_of_analyzers(&MyProc->procLatch);
+	set_launcher_of_tasks(&MyProc->procLatch);
 
 	for (;;)
 	{
 		serve_databases();
 		serve_analyzers();
+		serve_tasks();
 		save_rates(false);
 		launcher_wait(next_delay());
 	}
@@ -141,6 +144,7 @@ launcher_exit(int code, Datum arg)
 	queue_set_launcher(NULL);
 	set_saver_of_rates(NULL);
 	set_launcher_of_analyzers(NULL);
+	set_launcher_of_tasks(NULL);
 }
 
 static void
@@ -154,17 +158,14 @@ launcher_sigusr1(SIGNAL_ARGS)
 
 /*
  * Wait until something is queued or learned, a worker ends or the timeout is
- * over, if there is one (-1), and do what signals ask for.  Does not return when the
- * server shuts down.
+ * over, and do what signals ask for.  Does not return when the server shuts
+ * down.
  */
 static void
 launcher_wait(long timeout)
 {
-	int			events = WL_LATCH_SET | WL_EXIT_ON_PM_DEATH;
-
-	if (timeout >= 0)
-		events |= WL_TIMEOUT;
-	(void) WaitLatch(MyLatch, events, timeout, PG_WAIT_EXTENSION);
+	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+					 timeout, PG_WAIT_EXTENSION);
 	ResetLatch(MyLatch);
 
 	if (ShutdownRequestPending)
@@ -208,17 +209,18 @@ serve_databases(void)
 }
 
 /*
- * Milliseconds until there is something to be done if nothing happens before,
- * or -1.
+ * Milliseconds until there is something to be done if nothing happens before.
  */
 static long
 next_delay(void)
 {
 	long		result = next_save_of_rates();
 	long		analyzers = next_analyzer_delay();
+	long		tasks = next_task_delay();
 
 	if (analyzers >= 0)
 		result = result < 0 ? analyzers : Min(result, analyzers);
+	result = result < 0 ? tasks : Min(result, tasks);
 	for (int i = 0; i < served_count; i++)
 	{
 		long		delay = POLL_DELAY;

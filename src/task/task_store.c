@@ -53,12 +53,11 @@ static const char *const kept_settings[] = {
 #define TASK_QUERY \
 	"SELECT id, statement, command, rule, relation, steps, undos, done, " \
 	"state, deferred, settings, role, session_role, attempts, error, " \
-	"sqlstate, pid FROM migrate.task_log "
+	"sqlstate, pid, cancelled FROM migrate.task_log "
 
 static void set_origin(Task *task);
 static void add_steps(OwnArguments *arguments, const Task *task);
 static void add_text_array(OwnArguments *arguments, char **texts, int count);
-static bool there_were_tasks(void);
 static Task *task_of_row(OwnAccess *access, uint64 row);
 static TaskState state_of_name(const char *name);
 static List *own_text_list(OwnAccess *access, uint64 row, int column);
@@ -235,7 +234,7 @@ task_find_unfinished(const char *statement)
 	Task	   *task = NULL;
 	char	   *role;
 
-	if (!there_were_tasks())
+	if (!tasks_may_exist())
 		return NULL;
 	role = GetUserNameFromId(GetUserId(), false);
 	begin_own_access(&access);
@@ -258,11 +257,11 @@ task_find_unfinished(const char *statement)
 }
 
 /*
- * This is asked for every statement that might have a plan, so look at the
- * file before running a query.
+ * See task.h.  This is asked for every statement that might have a plan, so
+ * look at the file before running a query.
  */
-static bool
-there_were_tasks(void)
+bool
+tasks_may_exist(void)
 {
 	Oid			relid = get_relname_relid("task_log",
 										  get_namespace_oid(MIGRATE_SCHEMA, true));
@@ -282,28 +281,39 @@ there_were_tasks(void)
 /*
  * See task.h.
  */
-List *
-tasks_waiting(void)
+void
+task_hand_over(int64 id, bool cancel)
 {
 	OwnAccess	access;
-	OwnArguments none = {0};
-	List	   *tasks = NIL;
+	OwnArguments arguments = {0};
 
 	begin_own_access(&access);
-	run_own_query("SELECT id FROM migrate.task_log "
-				  "WHERE state OPERATOR(pg_catalog.=) 'waiting' ORDER BY id",
-				  &none, SPI_OK_SELECT);
-	for (uint64 row = 0; row < SPI_processed; row++)
-	{
-		MemoryContext old = MemoryContextSwitchTo(access.caller);
-		int64	   *id = palloc(sizeof(int64));
-
-		*id = own_bigint_column(row, 1);
-		tasks = lappend(tasks, id);
-		MemoryContextSwitchTo(old);
-	}
+	add_own_argument(&arguments, INT8OID, Int64GetDatum(id), false);
+	add_own_argument(&arguments, BOOLOID, BoolGetDatum(cancel), false);
+	run_own_query("UPDATE migrate.task_log SET state = 'waiting', "
+				  "deferred = true, cancelled = $2, attempts = 0, "
+				  "pid = NULL, finished_at = NULL "
+				  "WHERE id OPERATOR(pg_catalog.=) $1",
+				  &arguments, SPI_OK_UPDATE);
 	end_own_access(&access);
-	return tasks;
+}
+
+/*
+ * See task.h.
+ */
+void
+task_mark_cancelled(int64 id)
+{
+	OwnAccess	access;
+	OwnArguments arguments = {0};
+
+	begin_own_access(&access);
+	add_own_argument(&arguments, INT8OID, Int64GetDatum(id), false);
+	run_own_query("UPDATE migrate.task_log "
+				  "SET deferred = true, cancelled = true "
+				  "WHERE id OPERATOR(pg_catalog.=) $1",
+				  &arguments, SPI_OK_UPDATE);
+	end_own_access(&access);
 }
 
 /* A row of TASK_QUERY, in the caller's memory context. */
@@ -332,6 +342,9 @@ task_of_row(OwnAccess *access, uint64 row)
 	task->error = own_text_column(access, row, 15);
 	task->sqlstate = own_text_column(access, row, 16);
 	task->pid = own_int_column(row, 17);
+	task->cancelled = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[row],
+												 SPI_tuptable->tupdesc, 18,
+												 &isnull));
 	MemoryContextSwitchTo(old);
 	return task;
 }

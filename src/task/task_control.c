@@ -1,0 +1,165 @@
+/*-------------------------------------------------------------------------
+ *
+ * task_control.c
+ *	  migrate.retry() and migrate.cancel().
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "common/catalog.h"
+#include "common/errors.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "task/task_internal.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+
+PG_FUNCTION_INFO_V1(migrate_retry);
+PG_FUNCTION_INFO_V1(migrate_cancel);
+
+static Task *controlled_task(int64 id, const char *function);
+static void refuse_finished(const Task *task);
+static const char *cancel_stopped(const Task *task);
+static const char *cancel_running(int64 id);
+static void stop_runner(const TaskStatus *status);
+
+/*
+ * See the comment on the SQL function.
+ */
+Datum
+migrate_retry(PG_FUNCTION_ARGS)
+{
+	int64		id = PG_GETARG_INT64(0);
+
+	(void) controlled_task(id, "migrate.retry()");
+	if (!task_lock(id))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_IN_USE),
+				 errmsg("task " INT64_FORMAT " is being run", id),
+				 errhint("CALL migrate.wait(" INT64_FORMAT ");", id)));
+	PG_TRY();
+	{
+		refuse_finished(task_read(id));
+		task_hand_over(id, false);
+	}
+	PG_FINALLY();
+	{
+		task_unlock(id);
+	}
+	PG_END_TRY();
+	task_after_commit(id);
+	PG_RETURN_TEXT_P(cstring_to_text("waiting"));
+}
+
+/*
+ * See the comment on the SQL function.
+ */
+Datum
+migrate_cancel(PG_FUNCTION_ARGS)
+{
+	int64		id = PG_GETARG_INT64(0);
+	const char *volatile state = NULL;
+
+	(void) controlled_task(id, "migrate.cancel()");
+	if (task_lock(id))
+	{
+		PG_TRY();
+		{
+			/* as it is now that nobody runs it */
+			Task	   *task = task_read(id);
+
+			refuse_finished(task);
+			state = cancel_stopped(task);
+		}
+		PG_FINALLY();
+		{
+			task_unlock(id);
+		}
+		PG_END_TRY();
+	}
+	else
+		state = cancel_running(id);
+	task_after_commit(id);
+	PG_RETURN_TEXT_P(cstring_to_text(state));
+}
+
+/* The task, if there is one and the current user may do that with it. */
+static Task *
+controlled_task(int64 id, const char *function)
+{
+	Task	   *task;
+
+	require_preloaded();
+	PreventCommandIfReadOnly(function);
+	PreventCommandIfParallelMode(function);
+	task = task_read(id);
+	if (task == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("task " INT64_FORMAT " does not exist", id)));
+	if (!may_control_task(task->role))
+		ereport(ERROR,
+				(errcode(ERRCODE_SM_NOT_PERMITTED),
+				 errmsg("task " INT64_FORMAT " belongs to role \"%s\"", id,
+						task->role),
+				 errdetail("Members of that role and the owner of the extension decide what becomes of it.")));
+	return task;
+}
+
+static void
+refuse_finished(const Task *task)
+{
+	if (task->state == TASK_DONE || task->state == TASK_CANCELLED)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("task " INT64_FORMAT " is %s already", task->id,
+						task->state == TASK_DONE ? "done" : "cancelled")));
+}
+
+/* Returns the new state. */
+static const char *
+cancel_stopped(const Task *task)
+{
+	Task		cancelled = *task;
+
+	if (task->state != TASK_WAITING || task->done > 0 || task->attempts > 0)
+	{
+		/* a step that failed may have left something behind, too */
+		task_hand_over(task->id, true);
+		return "undoing";
+	}
+	cancelled.state = TASK_CANCELLED;
+	task_update(&cancelled, false);
+	return "cancelled";
+}
+
+/*
+ * Whoever runs the task overwrites its state when he stops, so leave word for
+ * the time after that.
+ */
+static const char *
+cancel_running(int64 id)
+{
+	TaskStatus *status;
+
+	task_mark_cancelled(id);
+	CommandCounterIncrement();
+	status = task_status(id);
+	if (status != NULL && status->runner != 0)
+		stop_runner(status);
+	return "undoing";
+}
+
+/*
+ * The worker is there for nothing else; a session is somebody's, and
+ * PostgreSQL says who may cancel what it does.
+ */
+static void
+stop_runner(const TaskStatus *status)
+{
+	if (!task_interrupt_worker(status->runner))
+		(void) DirectFunctionCall1(pg_cancel_backend,
+								   Int32GetDatum(status->runner));
+}
