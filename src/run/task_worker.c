@@ -32,7 +32,7 @@ static ErrorData *carry_out(int64 id, MemoryContext context);
 static Task *take_task(int64 id);
 static void become_asker(const Task *task);
 static ErrorData *leave_transaction(MemoryContext context);
-static bool settle_failure(int64 id, const ErrorData *error);
+static bool settle_failure(int64 id, const ErrorData *error, bool first);
 
 /*
  * A worker: run a task, or take it back, and leave.
@@ -60,11 +60,11 @@ safe_migrate_task_main(Datum main_arg)
 	error = carry_out(assignment.task, context);
 
 	/* it may have been cancelled, to be taken back */
-	if (error != NULL && settle_failure(assignment.task, error))
+	if (error != NULL && settle_failure(assignment.task, error, true))
 	{
 		error = carry_out(assignment.task, context);
 		if (error != NULL)
-			(void) settle_failure(assignment.task, error);
+			(void) settle_failure(assignment.task, error, false);
 	}
 	proc_exit(0);
 }
@@ -194,18 +194,20 @@ leave_transaction(MemoryContext context)
 
 /*
  * Write the error to the row, if that is not done yet.  True if what was done
- * is to be taken back.
+ * is to be taken back, which was not tried yet.
  */
 static bool
-settle_failure(int64 id, const ErrorData *error)
+settle_failure(int64 id, const ErrorData *error, bool first)
 {
 	Task	   *task = NULL;
-	bool		cancelled = false;
+	bool		again = false;
 
 	StartTransactionCommand();
 	if (extension_is_created() && task_lock(id))
 		task = task_read(id);
-	if (task != NULL &&
+	if (task != NULL)
+		again = first && task->cancelled && task->state == TASK_WAITING;
+	if (task != NULL && !again &&
 		(task->state == TASK_RUNNING || task->state == TASK_WAITING ||
 		 task->state == TASK_UNDOING))
 	{
@@ -216,8 +218,6 @@ settle_failure(int64 id, const ErrorData *error)
 		task->sqlstate = unpack_sql_state(error->sqlerrcode);
 		task_update(task, begin);
 	}
-	if (task != NULL)
-		cancelled = task->cancelled && task->state == TASK_FAILED;
 	CommitTransactionCommand();
-	return cancelled;
+	return again;
 }

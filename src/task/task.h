@@ -62,7 +62,8 @@ typedef struct Task
 extern void task_insert(Task *task);
 
 /*
- * Write state, done and error.  A state other than "waiting" makes this
+ * Write state, done and error; "failed" becomes "waiting" if the task was
+ * cancelled while it ran, for what it did to be taken back.  A state other than "waiting" makes this
  * process the one that runs it; "running" is a new attempt if begin is true.
  */
 extern void task_update(Task *task, bool begin);
@@ -125,7 +126,8 @@ extern bool may_control_task(const char *role);
 
 /*
  * task_lock.c.  The lock of a task, held by the session over its transactions,
- * but let go of by an error.  False if somebody else has it.
+ * but let go of by an error.  False if somebody else has it.  Taking it needs
+ * a transaction, giving it back does not, even after an error.
  */
 extern bool task_lock(int64 id);
 extern void task_unlock(int64 id);

@@ -12,14 +12,21 @@
 #include "common/errors.h"
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "storage/latch.h"
 #include "task/task_internal.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
+#include "utils/wait_event.h"
+
+/* Milliseconds between two tries. */
+#define LOCK_PAUSE		20
+#define LOCK_TRIES		100
 
 PG_FUNCTION_INFO_V1(migrate_retry);
 PG_FUNCTION_INFO_V1(migrate_cancel);
 
 static Task *controlled_task(int64 id, const char *function);
+static bool lock_stopped_task(int64 id);
 static void refuse_finished(const Task *task);
 static const char *cancel_stopped(const Task *task);
 static const char *cancel_running(int64 id);
@@ -34,7 +41,7 @@ migrate_retry(PG_FUNCTION_ARGS)
 	int64		id = PG_GETARG_INT64(0);
 
 	(void) controlled_task(id, "migrate.retry()");
-	if (!task_lock(id))
+	if (!lock_stopped_task(id))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_IN_USE),
 				 errmsg("task " INT64_FORMAT " is being run", id),
@@ -63,7 +70,7 @@ migrate_cancel(PG_FUNCTION_ARGS)
 	const char *volatile state = NULL;
 
 	(void) controlled_task(id, "migrate.cancel()");
-	if (task_lock(id))
+	if (lock_stopped_task(id))
 	{
 		PG_TRY();
 		{
@@ -108,6 +115,32 @@ controlled_task(int64 id, const char *function)
 	return task;
 }
 
+/*
+ * Take the lock of a task unless somebody runs it.  A worker that is about to
+ * begin or to leave has it for a moment.
+ */
+static bool
+lock_stopped_task(int64 id)
+{
+	for (int i = 0; i < LOCK_TRIES; i++)
+	{
+		Task	   *task;
+
+		if (task_lock(id))
+			return true;
+		task = task_read(id);
+		if (task == NULL || task->state == TASK_RUNNING ||
+			task->state == TASK_UNDOING)
+			return false;
+		(void) WaitLatch(MyLatch,
+						 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+						 LOCK_PAUSE, PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+	}
+	return false;
+}
+
 static void
 refuse_finished(const Task *task)
 {
@@ -146,6 +179,7 @@ cancel_running(int64 id)
 
 	task_mark_cancelled(id);
 	CommandCounterIncrement();
+	refuse_finished(task_read(id));
 	status = task_status(id);
 	if (status != NULL && status->runner != 0)
 		stop_runner(status);

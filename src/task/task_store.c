@@ -184,7 +184,12 @@ task_update(Task *task, bool begin)
 	add_own_text(&arguments, task->sqlstate);
 	add_own_argument(&arguments, BOOLOID, BoolGetDatum(begin), false);
 	add_own_argument(&arguments, INT4OID, Int32GetDatum(task->attempts), false);
-	run_own_query("UPDATE migrate.task_log SET state = $2, done = $3, "
+
+	/* who was told to stop by migrate.cancel() leaves the rest to others */
+	run_own_query("UPDATE migrate.task_log SET state = CASE "
+				  "WHEN cancelled AND $2 OPERATOR(pg_catalog.=) 'failed' "
+				  "AND state OPERATOR(pg_catalog.=) 'running' "
+				  "THEN 'waiting' ELSE $2 END, done = $3, "
 				  "error = $4, sqlstate = $5, attempts = $7, "
 				  "started_at = CASE WHEN $6 "
 				  "THEN pg_catalog.clock_timestamp() ELSE started_at END, "
@@ -310,7 +315,9 @@ task_mark_cancelled(int64 id)
 	begin_own_access(&access);
 	add_own_argument(&arguments, INT8OID, Int64GetDatum(id), false);
 	run_own_query("UPDATE migrate.task_log "
-				  "SET deferred = true, cancelled = true "
+				  "SET deferred = true, cancelled = true, "
+				  "state = CASE WHEN state OPERATOR(pg_catalog.=) 'failed' "
+				  "THEN 'waiting' ELSE state END "
 				  "WHERE id OPERATOR(pg_catalog.=) $1",
 				  &arguments, SPI_OK_UPDATE);
 	end_own_access(&access);
