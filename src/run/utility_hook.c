@@ -205,11 +205,8 @@ without_concurrently(PlannedStmt *pstmt, const char *query_string)
 static void
 dismiss_task_workers(DropdbStmt *stmt)
 {
-	Oid			database;
+	Oid			database = get_database_oid(stmt->dbname, true);
 
-	if (!IsTransactionState())
-		return;
-	database = get_database_oid(stmt->dbname, true);
 	if (OidIsValid(database) && compat_owns_database(database, GetUserId()))
 		task_dismiss_workers(database);
 }

@@ -35,7 +35,7 @@ static int64 timeout_argument(const ProcedureArgument *argument);
 static bool task_has_ended(const TaskStatus *status, int64 id);
 static void raise_failure(const TaskStatus *status) pg_attribute_noreturn();
 static bool will_go_on(const TaskStatus *status);
-static void tell_progress(const TaskStatus *status);
+static void tell_progress(const TaskStatus *status, char *told);
 static char *progress_in_words(const TaskStatus *status);
 static void wait_a_moment(long pause);
 
@@ -50,6 +50,7 @@ wait_for_task(int nargs, const ProcedureArgument *args)
 	int64		id;
 	int64		timeout;
 	long		pause = FIRST_PAUSE;
+	char		told[NAMEDATALEN] = "";
 
 	Assert(nargs == 2);
 	if (args[0].isnull)
@@ -82,7 +83,7 @@ wait_for_task(int nargs, const ProcedureArgument *args)
 					 errmsg("canceling migrate.wait() due to timeout: %s; the task goes on",
 							progress_in_words(status))));
 		if (waited >= SILENT_WAIT)
-			tell_progress(status);
+			tell_progress(status, told);
 		CommitTransactionCommand();
 		if (timeout >= 0)
 			pause = Min(pause, (long) (timeout - waited) + 1);
@@ -169,18 +170,16 @@ raise_failure(const TaskStatus *status)
 					 status->id, status->id)));
 }
 
-/* Once for each step and state. */
+/* Once for each step and state; told, of NAMEDATALEN bytes, is the last one. */
 static void
-tell_progress(const TaskStatus *status)
+tell_progress(const TaskStatus *status, char *told)
 {
-	static char last[NAMEDATALEN];
 	char		now[NAMEDATALEN];
 
-	snprintf(now, sizeof(now), INT64_FORMAT " %d %s", status->id,
-			 status->done, status->state);
-	if (strcmp(now, last) == 0)
+	snprintf(now, sizeof(now), "%d %s", status->done, status->state);
+	if (strcmp(now, told) == 0)
 		return;
-	strlcpy(last, now, sizeof(last));
+	strlcpy(told, now, NAMEDATALEN);
 	ereport(NOTICE,
 			(errmsg("%s", progress_in_words(status)),
 			 status->error ? errdetail("%s", status->error) : 0));

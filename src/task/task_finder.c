@@ -28,7 +28,7 @@
 #include "utils/timestamp.h"
 
 /* Milliseconds until a task that somebody else runs is looked at again. */
-#define BUSY_DELAY			2000
+#define BUSY_DELAY			10000
 
 /* So many workers may fail to get there before their task has failed. */
 #define MAX_UNREACHED		10
@@ -102,13 +102,14 @@ finder_settings(void)
 }
 
 /*
- * Those that can be connected to, above a number.  Without a database, there
- * may be no index of pg_database to be used.
+ * Those above a number.  Without a database, there may be no index of
+ * pg_database to be used.
  */
 static void
 list_databases(Oid after, FinderAnswer *answer)
 {
 	List	   *databases = NIL;
+	List	   *closed = NIL;
 	Relation	rel;
 	TableScanDesc scan;
 	HeapTuple	tuple;
@@ -122,9 +123,11 @@ list_databases(Oid after, FinderAnswer *answer)
 		Form_pg_database form = (Form_pg_database) GETSTRUCT(tuple);
 
 		/* a limit below -1: what an interrupted DROP DATABASE has left */
-		if (form->datallowconn && form->datconnlimit >= -1 &&
-			form->oid > after)
-			databases = lappend_oid(databases, form->oid);
+		if (form->datconnlimit < -1 || form->oid <= after)
+			continue;
+		databases = lappend_oid(databases, form->oid);
+		if (!form->datallowconn)
+			closed = lappend_oid(closed, form->oid);
 	}
 	table_endscan(scan);
 	table_close(rel, AccessShareLock);
@@ -134,7 +137,10 @@ list_databases(Oid after, FinderAnswer *answer)
 	{
 		if (answer->count == LISTED_SIZE)
 			break;
-		answer->databases[answer->count++] = lfirst_oid(cell);
+		answer->databases[answer->count] = lfirst_oid(cell);
+		answer->allow_connections[answer->count] =
+			!list_member_oid(closed, lfirst_oid(cell));
+		answer->count++;
 	}
 	answer->is_last = answer->count == list_length(databases);
 }

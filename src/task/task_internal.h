@@ -49,6 +49,7 @@ typedef struct FinderAnswer
 	int			count;
 	bool		is_last;
 	Oid			databases[LISTED_SIZE];
+	bool		allow_connections[LISTED_SIZE];
 } FinderAnswer;
 
 /* A task waits in a database. */

@@ -194,7 +194,15 @@ use_list(const FinderAnswer *answer)
 		databases[i].is_listed = false;
 	for (int i = 0; i < answer->count; i++)
 	{
-		find_database(answer->databases[i], true)->is_listed = true;
+		TaskDatabase *db = find_database(answer->databases[i], false);
+
+		if (db == NULL)
+		{
+			db = find_database(answer->databases[i], true);
+			if (!answer->allow_connections[i])
+				db->look_at = after(LIST_INTERVAL);
+		}
+		db->is_listed = true;
 		listed_up_to = answer->databases[i];
 	}
 	if (!answer->is_last)

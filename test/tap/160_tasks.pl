@@ -241,8 +241,19 @@ $id = start_task(steps => [ logged('x') ], role => 'stranger');
 like((wait_for($id))[2], qr/role "stranger" is not permitted to connect to this database/,
 	'a role that must not connect');
 query('GRANT CONNECT ON DATABASE main TO PUBLIC');
-query('ALTER ROLE stranger CONNECTION LIMIT 0');
-query('UPDATE migrate.task_log SET attempts = 0');
+
+# a database that cannot be connected to for a while
+$id = add_task(steps => [ logged('allowed') ]);
+my $open = $node->background_psql('main', on_error_stop => 1);
+my $log_position = -s $node->logfile;
+query('ALTER DATABASE main ALLOW_CONNECTIONS false', 'postgres');
+$open->query_safe("SELECT migrate.retry($id)");
+ok(defined eval { $node->wait_for_log(qr/FATAL:  database "main" is not currently accepting connections/, $log_position) },
+	'a database that allows no connections');
+usleep(2_000_000);
+query('ALTER DATABASE main ALLOW_CONNECTIONS true', 'postgres');
+$open->quit;
+is((wait_for($id))[0], 0, 'is tried again');
 
 #
 # Failure
