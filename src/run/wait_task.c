@@ -33,7 +33,7 @@
 
 static int64 timeout_argument(const ProcedureArgument *argument);
 static bool task_has_ended(const TaskStatus *status, int64 id);
-static void raise_failure(const TaskStatus *status) pg_attribute_noreturn();
+static void raise_failure(const TaskStatus *status);
 static bool will_go_on(const TaskStatus *status);
 static void tell_progress(const TaskStatus *status, char *told);
 static char *progress_in_words(const TaskStatus *status);
