@@ -79,6 +79,7 @@ SQL_PARTS = \
 	src/run/run.sql \
 	src/check/check.sql \
 	src/check/indexes.sql \
+	src/check/verify.sql \
 	src/ledger/ledger.sql
 
 DATA_built = $(EXTENSION)--$(EXTVERSION).sql

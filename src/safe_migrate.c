@@ -22,6 +22,7 @@
 #include "run/fill_column.h"
 #include "run/judge.h"
 #include "run/run.h"
+#include "task/task.h"
 
 COMPAT_MODULE_MAGIC;
 
@@ -46,10 +47,12 @@ _PG_init(void)
 	rates_request_shared_memory();
 	analyze_request_shared_memory();
 	lock_request_shared_memory();
+	task_request_shared_memory();
 	record_register_launcher();
 	register_override_callback();
 	register_comment_rule();
 	register_analyze_callbacks();
+	register_task_callbacks();
 	register_run_procedures();
 	register_fill_column();
 	register_ledger_procedures();

@@ -8,10 +8,7 @@
 #include "postgres.h"
 
 #include "analyze/analyze_internal.h"
-#include "common/catalog.h"
-#include "common/compat.h"
-#include "miscadmin.h"
-#include "postmaster/bgworker.h"
+#include "common/worker.h"
 
 /* Milliseconds until a worker, or a place for one, is looked for again. */
 #define POLL_DELAY			1000
@@ -123,22 +120,12 @@ start_analyzer(Oid database, int place)
 static bool
 register_analyzer(Oid database, int place)
 {
-	BackgroundWorker worker = {0};
+	ShortWorker worker = {0};
 
-	snprintf(worker.bgw_name, BGW_MAXLEN,
-			 "safe_migrate analyzer for database %u", database);
-	snprintf(worker.bgw_type, BGW_MAXLEN, "safe_migrate analyzer");
-	snprintf(worker.bgw_library_name, sizeof(worker.bgw_library_name),
-			 MIGRATE_EXTENSION);
-	snprintf(worker.bgw_function_name, BGW_MAXLEN,
-			 "safe_migrate_analyzer_main");
-	worker.bgw_flags = BGWORKER_SHMEM_ACCESS |
-		BGWORKER_BACKEND_DATABASE_CONNECTION | COMPAT_BGWORKER_INTERRUPTIBLE;
-	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
-	worker.bgw_restart_time = BGW_NEVER_RESTART;
-	worker.bgw_main_arg = ObjectIdGetDatum(database);
-	memcpy(worker.bgw_extra, &place, sizeof(place));
-	worker.bgw_notify_pid = MyProcPid;
-
-	return RegisterDynamicBackgroundWorker(&worker, &analyzers[place].handle);
+	worker.type = "analyzer";
+	worker.function = "safe_migrate_analyzer_main";
+	worker.database = database;
+	worker.extra = &place;
+	worker.extra_size = sizeof(place);
+	return start_short_worker(&worker, &analyzers[place].handle);
 }

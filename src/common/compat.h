@@ -49,6 +49,8 @@
 	(pg_namespace_aclcheck(nspoid, roleid, ACL_USAGE) == ACLCHECK_OK)
 #define compat_function_aclcheck(funcoid, roleid, mode) \
 	pg_proc_aclcheck(funcoid, roleid, mode)
+#define compat_may_connect(dboid, roleid) \
+	(pg_database_aclcheck(dboid, roleid, ACL_CONNECT) == ACLCHECK_OK)
 #else
 #define compat_owns_relation(relid, roleid) \
 	object_ownercheck(RelationRelationId, relid, roleid)
@@ -61,6 +63,16 @@
 	 ACLCHECK_OK)
 #define compat_function_aclcheck(funcoid, roleid, mode) \
 	object_aclcheck(ProcedureRelationId, funcoid, roleid, mode)
+#define compat_may_connect(dboid, roleid) \
+	(object_aclcheck(DatabaseRelationId, dboid, roleid, ACL_CONNECT) == \
+	 ACLCHECK_OK)
+#endif
+
+/* 16: a membership may be without the right to SET ROLE */
+#if PG_VERSION_NUM < 160000
+#define compat_can_set_role(member, roleid) is_member_of_role(member, roleid)
+#else
+#define compat_can_set_role(member, roleid) member_can_set_role(member, roleid)
 #endif
 
 /* 16: build_attrmap_by_name() got the argument missing_ok */
@@ -268,6 +280,14 @@
 #define COMPAT_BGWORKER_INTERRUPTIBLE BGWORKER_INTERRUPTIBLE
 #else
 #define COMPAT_BGWORKER_INTERRUPTIBLE 0
+#endif
+
+/* 17: a background worker may connect as a role that cannot log in */
+#define COMPAT_WORKER_BYPASSES_LOGIN (PG_VERSION_NUM >= 170000)
+#if PG_VERSION_NUM >= 170000
+#define COMPAT_BGWORKER_BYPASS_LOGIN BGWORKER_BYPASS_ROLELOGINCHECK
+#else
+#define COMPAT_BGWORKER_BYPASS_LOGIN 0
 #endif
 
 /* 18: attnotnull is also true for a NOT NULL that is NOT VALID */

@@ -45,6 +45,13 @@ extern void lock_request_shared_memory(void);
 extern bool take_locks_patiently(Node *statement,
 								 const EffectContext *context);
 
+/*
+ * Wait until what a statement names can be read, as judging it does, for as
+ * long as somebody has locked it altogether.  Takes nothing, and is quick when
+ * nobody has.  Waits and throws as above.
+ */
+extern void wait_until_readable(Node *statement);
+
 /* The longest of these waits, in microseconds, since it was reset. */
 extern void reset_longest_lock_wait(void);
 extern int64 longest_lock_wait_us(void);

@@ -59,6 +59,12 @@ typedef struct Poller
 /* targets.c: the locks that effects mean and that we do not have, by OID. */
 extern List *find_lock_targets(List *effects);
 
+/*
+ * named.c: the relations that a statement names, and what is below them.  Takes
+ * no lock.
+ */
+extern List *relations_named(Node *statement);
+
 /* The same lock, for the lock manager. */
 extern void set_lock_tag(LOCKTAG *tag, Oid database, const LockTarget *target);
 

@@ -115,6 +115,37 @@ take_locks_patiently(Node *statement, const EffectContext *context)
  * See lock.h.
  */
 void
+wait_until_readable(Node *statement)
+{
+	PatientWait wait = {0};
+	ListCell   *cell;
+
+	if (setting_mode == MODE_OFF || setting_mode == MODE_OBSERVE ||
+		IsA(statement, LockStmt))
+		return;
+	foreach(cell, relations_named(statement))
+	{
+		LockTarget	target = {lfirst_oid(cell), AccessShareLock};
+
+		if (lock_is_held(&target))
+			wait.targets = lappend(wait.targets,
+								   memcpy(palloc(sizeof(LockTarget)), &target,
+										  sizeof(LockTarget)));
+	}
+	if (wait.targets == NIL)
+		return;
+	wait.command = CreateCommandTag(statement);
+	(void) take_all(&wait);
+	let_go_of_all(wait.targets);
+	AcceptInvalidationMessages();
+	if (wait.since != 0)
+		longest_wait = Max(longest_wait, GetCurrentTimestamp() - wait.since);
+}
+
+/*
+ * See lock.h.
+ */
+void
 reset_longest_lock_wait(void)
 {
 	longest_wait = 0;

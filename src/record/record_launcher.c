@@ -9,7 +9,7 @@
  * entries when the worker is gone.  It never waits for one database alone.
  *
  * Since it is there anyway, it also keeps the rates of src/rates in their file,
- * and starts the workers of src/analyze.
+ * and starts the workers of src/analyze and src/task.
  *
  *-------------------------------------------------------------------------
  */
@@ -17,16 +17,16 @@
 
 #include "analyze/analyze.h"
 #include "common/catalog.h"
-#include "common/compat.h"
+#include "common/worker.h"
 #include "miscadmin.h"
 #include "pgstat.h"
-#include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
 #include "rates/rates.h"
 #include "record/record_internal.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "storage/proc.h"
+#include "task/task.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
@@ -126,11 +126,13 @@ safe_migrate_launcher_main(Datum main_arg)
 	queue_set_launcher(&MyProc->procLatch);
 	set_saver_of_rates(&MyProc->procLatch);
 	set_launcher_of_analyzers(&MyProc->procLatch);
+	set_launcher_of_tasks(&MyProc->procLatch);
 
 	for (;;)
 	{
 		serve_databases();
 		serve_analyzers();
+		serve_tasks();
 		save_rates(false);
 		launcher_wait(next_delay());
 	}
@@ -142,6 +144,7 @@ launcher_exit(int code, Datum arg)
 	queue_set_launcher(NULL);
 	set_saver_of_rates(NULL);
 	set_launcher_of_analyzers(NULL);
+	set_launcher_of_tasks(NULL);
 }
 
 static void
@@ -155,17 +158,14 @@ launcher_sigusr1(SIGNAL_ARGS)
 
 /*
  * Wait until something is queued or learned, a worker ends or the timeout is
- * over, if there is one (-1), and do what signals ask for.  Does not return when the
- * server shuts down.
+ * over, and do what signals ask for.  Does not return when the server shuts
+ * down.
  */
 static void
 launcher_wait(long timeout)
 {
-	int			events = WL_LATCH_SET | WL_EXIT_ON_PM_DEATH;
-
-	if (timeout >= 0)
-		events |= WL_TIMEOUT;
-	(void) WaitLatch(MyLatch, events, timeout, PG_WAIT_EXTENSION);
+	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+					 timeout, PG_WAIT_EXTENSION);
 	ResetLatch(MyLatch);
 
 	if (ShutdownRequestPending)
@@ -209,17 +209,18 @@ serve_databases(void)
 }
 
 /*
- * Milliseconds until there is something to be done if nothing happens before,
- * or -1.
+ * Milliseconds until there is something to be done if nothing happens before.
  */
 static long
 next_delay(void)
 {
 	long		result = next_save_of_rates();
 	long		analyzers = next_analyzer_delay();
+	long		tasks = next_task_delay();
 
 	if (analyzers >= 0)
 		result = result < 0 ? analyzers : Min(result, analyzers);
+	result = result < 0 ? tasks : Min(result, tasks);
 	for (int i = 0; i < served_count; i++)
 	{
 		long		delay = POLL_DELAY;
@@ -308,33 +309,24 @@ free_place(void)
 static void
 start_worker(ServedDatabase *db)
 {
-	BackgroundWorker worker = {0};
+	ShortWorker worker = {0};
 	int			place = free_place();
 
 	if (place < 0 || milliseconds_until(slot_retry_at) > 0)
 		return;
 
-	snprintf(worker.bgw_name, BGW_MAXLEN,
-			 "safe_migrate recorder for database %u", db->database);
-	snprintf(worker.bgw_type, BGW_MAXLEN, "safe_migrate recorder");
-	snprintf(worker.bgw_library_name, sizeof(worker.bgw_library_name),
-			 MIGRATE_EXTENSION);
-	snprintf(worker.bgw_function_name, BGW_MAXLEN,
-			 "safe_migrate_recorder_main");
-	worker.bgw_flags = BGWORKER_SHMEM_ACCESS |
-		BGWORKER_BACKEND_DATABASE_CONNECTION | COMPAT_BGWORKER_INTERRUPTIBLE;
-	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
-	worker.bgw_restart_time = BGW_NEVER_RESTART;
-	worker.bgw_main_arg = ObjectIdGetDatum(db->database);
-	memcpy(worker.bgw_extra, &place, sizeof(place));
-	worker.bgw_notify_pid = MyProcPid;
+	worker.type = "recorder";
+	worker.function = "safe_migrate_recorder_main";
+	worker.database = db->database;
+	worker.extra = &place;
+	worker.extra_size = sizeof(place);
 
 	db->last = queue_last(db->database);
 	db->place = place;
 	db->terminated = false;
 	db->started_at = GetCurrentTimestamp();
 	queue_set_busy(place, false);
-	if (RegisterDynamicBackgroundWorker(&worker, &db->handle))
+	if (start_short_worker(&worker, &db->handle))
 		slot_retry_at = 0;
 	else
 		note_no_slot();

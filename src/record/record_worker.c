@@ -21,15 +21,14 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "common/catalog.h"
+#include "common/worker.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "pgstat.h"
-#include "postmaster/bgworker.h"
 #include "record/record_internal.h"
 #include "storage/ipc.h"
 #include "storage/lmgr.h"
 #include "tcop/tcopprot.h"
-#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/ps_status.h"
 #include "utils/snapmgr.h"
@@ -121,9 +120,7 @@ recorder_settings(void)
 		{"synchronous_commit", "local"},
 	};
 
-	for (int i = 0; i < lengthof(settings); i++)
-		SetConfigOption(settings[i][0], settings[i][1],
-						PGC_SUSET, PGC_S_OVERRIDE);
+	fix_worker_settings(settings, lengthof(settings));
 }
 
 /*

@@ -17,26 +17,21 @@
 #include "access/xact.h"
 #include "analyze/analyze.h"
 #include "catalog/pg_class.h"
-#include "common/catalog.h"
 #include "common/compat.h"
+#include "common/worker.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "pgstat.h"
-#include "postmaster/bgworker.h"
 #include "run/step.h"
 #include "storage/ipc.h"
-#include "storage/lwlock.h"
-#include "storage/proc.h"
 #include "tcop/tcopprot.h"
 #include "utils/builtins.h"
-#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/ps_status.h"
 
 PGDLLEXPORT void safe_migrate_analyzer_main(Datum main_arg);
 
-static void give_way_like_autovacuum(void);
 static void analyzer_settings(void);
 static AnalyzeResult analyze(const AnalyzeTask *task);
 static char *analyze_text(const AnalyzeTask *task);
@@ -71,20 +66,6 @@ safe_migrate_analyzer_main(Datum main_arg)
 }
 
 /*
- * Be taken for an autovacuum worker by those who would wait for us: a session
- * whose lock we are in the way of cancels us after deadlock_timeout, and
- * CREATE, ALTER and DROP DATABASE terminate us.
- */
-static void
-give_way_like_autovacuum(void)
-{
-	LWLockAcquire(ProcArrayLock, LW_EXCLUSIVE);
-	MyProc->statusFlags |= PROC_IS_AUTOVACUUM;
-	ProcGlobal->statusFlags[MyProc->pgxactoff] = MyProc->statusFlags;
-	LWLockRelease(ProcArrayLock);
-}
-
-/*
  * Do not depend on what is set for the database or for everybody, but for
  * what says how to analyze.
  */
@@ -105,12 +86,7 @@ analyzer_settings(void)
 		{"zero_damaged_pages", "off"},
 	};
 
-	for (int i = 0; i < lengthof(settings); i++)
-	{
-		if (GetConfigOption(settings[i][0], true, false) != NULL)
-			SetConfigOption(settings[i][0], settings[i][1],
-							PGC_SUSET, PGC_S_OVERRIDE);
-	}
+	fix_worker_settings(settings, lengthof(settings));
 }
 
 /*

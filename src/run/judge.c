@@ -161,6 +161,8 @@ judge(Judgement *judgement)
 									ALLOCSET_DEFAULT_SIZES);
 	MemoryContextSwitchTo(context);
 
+	if (judgement->describe == NULL)
+		wait_until_readable(judgement->pstmt->utilityStmt);
 	find_findings(judgement);
 	if (judgement->describe == NULL || judgement->findings != NIL)
 		override_was_due = true;

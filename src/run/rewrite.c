@@ -184,7 +184,8 @@ find_unfinished_rewrite(Node *statement, const char *text)
 	MemoryContext context;
 	Task	   *task;
 
-	if (!statement_may_have_plan(statement) || !tasks_exist())
+	if ((!statement_may_have_plan(statement) &&
+		 !drops_table_or_column(statement)) || !tasks_may_exist())
 		return NULL;
 	context = rewrite_context();
 	MemoryContextSwitchTo(context);

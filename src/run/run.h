@@ -41,7 +41,10 @@ typedef void (*TopLevelProcedure) (int nargs, const ProcedureArgument *args);
 extern void register_top_level_procedure(const char *name,
 										 TopLevelProcedure procedure);
 
-/* Register migrate.run().  Called once, from _PG_init. */
+/* The handler of migrate.wait(). */
+extern void wait_for_task(int nargs, const ProcedureArgument *args);
+
+/* Register migrate.run() and migrate.wait().  Called once, from _PG_init. */
 extern void register_run_procedures(void);
 
 #endif							/* SAFE_MIGRATE_RUN_H */

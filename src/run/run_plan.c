@@ -34,6 +34,7 @@ void
 register_run_procedures(void)
 {
 	register_top_level_procedure("run", run_safely);
+	register_top_level_procedure("wait", wait_for_task);
 }
 
 /*

@@ -14,6 +14,7 @@
 #include "access/parallel.h"
 #include "access/xact.h"
 #include "access/xlog.h"
+#include "commands/dbcommands.h"
 #include "commands/extension.h"
 #include "common/catalog.h"
 #include "common/compat.h"
@@ -35,6 +36,7 @@
 #include "run/run_task.h"
 #include "run/step.h"
 #include "run/take_over.h"
+#include "task/task.h"
 #include "tcop/utility.h"
 #include "utils/memutils.h"
 
@@ -61,6 +63,7 @@ static void run_statement(PlannedStmt *pstmt, const char *query_string,
 						  HeavyWork *work);
 static PlannedStmt *without_concurrently(PlannedStmt *pstmt,
 										 const char *query_string);
+static void dismiss_task_workers(DropdbStmt *stmt);
 
 void
 install_utility_hook(void)
@@ -114,6 +117,8 @@ migrate_process_utility(PlannedStmt *pstmt, const char *query_string,
 			}
 			new_table = expect_new_table(pstmt, query_string);
 		}
+		if (IsA(statement, DropdbStmt))
+			dismiss_task_workers((DropdbStmt *) statement);
 		observed = setting_observation && hook_is_active();
 	}
 	if (observed)
@@ -236,4 +241,17 @@ without_concurrently(PlannedStmt *pstmt, const char *query_string)
 	record_decision(&decision);
 	ereport(NOTICE, (errmsg("%s", decision.message)));
 	return pstmt;
+}
+
+/*
+ * Who may drop a database does not have to wait for a task in it, which would
+ * be in the way as a session is.
+ */
+static void
+dismiss_task_workers(DropdbStmt *stmt)
+{
+	Oid			database = get_database_oid(stmt->dbname, true);
+
+	if (OidIsValid(database) && compat_owns_database(database, GetUserId()))
+		task_dismiss_workers(database);
 }

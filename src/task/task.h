@@ -14,7 +14,9 @@
 
 #include "postgres.h"
 
+#include "datatype/timestamp.h"
 #include "nodes/pg_list.h"
+#include "storage/latch.h"
 
 typedef enum TaskState
 {
@@ -37,6 +39,7 @@ typedef struct Task
 	int			done;			/* steps that are committed */
 	TaskState	state;
 	bool		deferred;		/* for the background */
+	bool		cancelled;		/* to be taken back */
 	List	   *settings;		/* of char *: names and values, alternating */
 	const char *role;			/* current_user when it was asked for */
 	const char *session_role;
@@ -60,7 +63,8 @@ typedef struct Task
 extern void task_insert(Task *task);
 
 /*
- * Write state, done and error.  A state other than "waiting" makes this
+ * Write state, done and error; "failed" becomes "waiting" if the task was
+ * cancelled while it ran, for what it did to be taken back.  A state other than "waiting" makes this
  * process the one that runs it; "running" is a new attempt if begin is true.
  */
 extern void task_update(Task *task, bool begin);
@@ -69,19 +73,56 @@ extern void task_update(Task *task, bool begin);
 extern Task *task_read(int64 id);
 
 /*
- * False if there never was a task.  Cheap: it is asked for every statement
- * that might have a plan.
- */
-extern bool tasks_exist(void);
-
-/*
  * The task that the current role has not finished for that very statement,
  * under the same search_path, the latest; or NULL.
  */
 extern Task *task_find_unfinished(const char *statement);
 
-/* Numbers, as int64 *, of the tasks that wait for a background worker. */
-extern List *tasks_waiting(void);
+/*
+ * False if there never was a task in this database, or our extension is not
+ * created in it.  Costs next to nothing.
+ */
+extern bool tasks_may_exist(void);
+
+/*
+ * Have the background go on with a task from the start of its attempts, or
+ * take it back; for a caller that has its lock.
+ */
+extern void task_hand_over(int64 id, bool cancel);
+
+/* Have a task that somebody runs be taken back when he has stopped. */
+extern void task_mark_cancelled(int64 id);
+
+/* A row of migrate.tasks, as far as it matters to those who look at it. */
+typedef struct TaskStatus
+{
+	int64		id;
+	const char *state;			/* as there: may be "interrupted" */
+	const char *relation;		/* or NULL */
+	int			done;
+	int			steps;
+	const char *step;			/* next one, or NULL */
+	const char *error;
+	const char *sqlstate;
+	TimestampTz next_attempt;	/* 0: none */
+	bool		deferred;
+	const char *role;
+	const char *session_role;
+	int			runner;			/* process that holds its lock, or 0 */
+} TaskStatus;
+
+/*
+ * task_status.c.  As above.  NULL if there is none with that number; those
+ * for the background that are not finished, in order of their numbers.
+ */
+extern TaskStatus *task_status(int64 id);
+extern List *tasks_for_background(void);
+
+/*
+ * True if the current user may say what becomes of the task: a member of its
+ * role, or of that of the owner of the extension.
+ */
+extern bool may_control_task(const char *role);
 
 /*
  * Take the lock of a task, or throw if another process has it, and read anew
@@ -89,15 +130,65 @@ extern List *tasks_waiting(void);
  */
 extern void task_claim(Task *task);
 
-/* stub */
-extern bool task_role_can_be_served(char **reason);
-extern void task_after_commit(int64 id);
-
 /*
  * task_lock.c.  The lock of a task, one in a session, held over transactions,
- * but let go of by an error.  False if somebody else has it.
+ * but let go of by an error.  False if somebody else has it.  Taking it needs
+ * a transaction, giving it back does not, even after an error.
  */
 extern bool task_lock(int64 id);
 extern void task_unlock(void);
+
+/*
+ * task_commit.c.  Tell the launcher when the transaction has committed that a
+ * task waits in this database; forgotten when the transaction or the current
+ * subtransaction is rolled back.  A prepared transaction tells nobody: the
+ * task is found within minutes of its commit.
+ */
+extern void task_after_commit(int64 id);
+extern void register_task_callbacks(void);
+
+/*
+ * task_role.c.  True if a background worker can run what the current user
+ * wants to leave to it: the role of the session can be connected as, and the
+ * current one is one that the former can SET ROLE to.  Else *reason is the
+ * rest of a sentence, palloc'd.  Needs a transaction.
+ */
+extern bool task_role_can_be_served(char **reason);
+
+/* The same for given roles. */
+extern bool roles_can_be_served(Oid session_role, Oid role, char **reason);
+
+/*
+ * task_queue.c.  To be called from _PG_init while shared_preload_libraries is
+ * processed, and only then.
+ */
+extern void task_request_shared_memory(void);
+
+/* What the launcher gives to the worker for a task. */
+typedef struct TaskAssignment
+{
+	int64		task;
+	Oid			role;			/* to connect as */
+	int			place;
+} TaskAssignment;
+
+/* For that worker: say that it is connected.  Throws nothing. */
+extern void task_worker_is_connected(int place);
+
+/*
+ * Terminate the worker that runs a task in a database, which is about to be
+ * dropped.  The task is run again if it is not.  Throws nothing.
+ */
+extern void task_dismiss_workers(Oid database);
+
+/*
+ * task_launcher.c.  For the launcher: look after the workers and start new
+ * ones; milliseconds until that is to be called again if nothing happens
+ * before; the latch to be set when a task waits (NULL when the launcher
+ * ends).
+ */
+extern void serve_tasks(void);
+extern long next_task_delay(void);
+extern void set_launcher_of_tasks(Latch *latch);
 
 #endif							/* SAFE_MIGRATE_TASK_H */

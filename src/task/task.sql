@@ -15,6 +15,7 @@ CREATE TABLE migrate.task_log (
 	done int NOT NULL,
 	state text COLLATE "C" NOT NULL,
 	deferred boolean NOT NULL,
+	cancelled boolean NOT NULL DEFAULT false,
 	settings text[] NOT NULL,
 	role text NOT NULL,
 	session_role text NOT NULL,
@@ -55,6 +56,8 @@ COMMENT ON COLUMN migrate.task_log.state IS
 	'waiting, running, failed, undoing, done or cancelled';
 COMMENT ON COLUMN migrate.task_log.deferred IS
 	'true if it is for the background, after the commit';
+COMMENT ON COLUMN migrate.task_log.cancelled IS
+	'true if somebody wants what it has done to be taken back';
 COMMENT ON COLUMN migrate.task_log.settings IS
 	'names and values of the settings that its text depends on, alternating';
 COMMENT ON COLUMN migrate.task_log.role IS 'role in force (current_user)';
@@ -79,16 +82,78 @@ COMMENT ON INDEX migrate.task_log_unfinished_idx IS
 	'tasks that are not finished';
 
 /*
+ * When the background tries a task again by itself: where waiting may help
+ * (locks, deadlocks, cancelled queries, a lack of resources, the end of the
+ * process), after 5 seconds, 30 seconds, 2 minutes, then every 10 minutes, 20
+ * times in all.  Nobody else would send the statement again.
+ */
+CREATE FUNCTION migrate.next_attempt(state text, sqlstate text, attempts int,
+	since timestamptz)
+RETURNS timestamptz
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE
+	WHEN attempts OPERATOR(pg_catalog.>=) 20 THEN NULL
+	WHEN state OPERATOR(pg_catalog.=) 'interrupted'
+		OR (state OPERATOR(pg_catalog.=) 'failed'
+			AND (sqlstate OPERATOR(pg_catalog.=) ANY
+					(ARRAY['SM002', '55P03', '57014'])
+				OR pg_catalog.left(sqlstate, 2) OPERATOR(pg_catalog.=) ANY
+					(ARRAY['40', '53'])))
+	THEN since OPERATOR(pg_catalog.+) CASE attempts
+		WHEN 0 THEN interval '5 s'
+		WHEN 1 THEN interval '5 s'
+		WHEN 2 THEN interval '30 s'
+		WHEN 3 THEN interval '2 min'
+		ELSE interval '10 min' END
+	END;
+COMMENT ON FUNCTION migrate.next_attempt(text, text, int, timestamptz) IS
+	'when a task of the background that has ended in such a way is tried again, null for never: see next_attempt_at of migrate.tasks';
+
+/*
  * Whoever runs a task holds a lock that is named after the table and the
  * task's number, see task_lock.c; a row that says "running" without it was
  * left behind by a session that ended.
+ *
+ * Everybody sees the tasks of the roles he belongs to.
  */
-CREATE VIEW migrate.tasks AS
+CREATE VIEW migrate.tasks WITH (security_barrier) AS
 SELECT t.id,
 	t.statement,
 	t.command,
 	t.relation,
-	CASE
+	s.state,
+	t.deferred,
+	t.done AS steps_done,
+	pg_catalog.cardinality(t.steps) AS steps,
+	t.steps[t.done OPERATOR(pg_catalog.+) 1] AS step,
+	CASE WHEN s.state OPERATOR(pg_catalog.=) 'running' THEN (
+		SELECT CASE
+			WHEN p.blocks_total OPERATOR(pg_catalog.>) 0 THEN
+				pg_catalog.format('%s, %s of %s blocks', p.phase,
+					p.blocks_done, p.blocks_total)
+			ELSE p.phase
+			END
+		FROM pg_catalog.pg_stat_progress_create_index p
+		WHERE p.pid OPERATOR(pg_catalog.=) t.pid) END AS progress,
+	t.error,
+	t.sqlstate,
+	CASE WHEN t.deferred THEN
+		migrate.next_attempt(s.state, t.sqlstate, t.attempts,
+			COALESCE(t.finished_at, t.started_at)) END AS next_attempt_at,
+	t.role,
+	t.session_role,
+	t.client,
+	t.application,
+	t.pid,
+	t.attempts,
+	t.created_at,
+	t.started_at,
+	t.finished_at
+FROM migrate.task_log t
+CROSS JOIN LATERAL (
+	SELECT CASE
+		WHEN t.state OPERATOR(pg_catalog.=) 'waiting' AND t.cancelled
+			THEN 'undoing'
 		WHEN t.state OPERATOR(pg_catalog.=) ANY (ARRAY['running', 'undoing'])
 			AND NOT EXISTS (
 			SELECT FROM pg_catalog.pg_locks k
@@ -103,42 +168,24 @@ SELECT t.id,
 						pg_catalog.current_database())
 				AND k.granted) THEN 'interrupted'
 		ELSE t.state
-	END AS state,
-	t.deferred,
-	t.done AS steps_done,
-	pg_catalog.cardinality(t.steps) AS steps,
-	t.steps[t.done OPERATOR(pg_catalog.+) 1] AS step,
-	CASE WHEN t.state OPERATOR(pg_catalog.=) 'running' THEN (
-		SELECT CASE
-			WHEN p.blocks_total OPERATOR(pg_catalog.>) 0 THEN
-				pg_catalog.format('%s, %s of %s blocks', p.phase,
-					p.blocks_done, p.blocks_total)
-			ELSE p.phase
-			END
-		FROM pg_catalog.pg_stat_progress_create_index p
-		WHERE p.pid OPERATOR(pg_catalog.=) t.pid) END AS progress,
-	t.error,
-	t.sqlstate,
-	t.role,
-	t.session_role,
-	t.client,
-	t.application,
-	t.pid,
-	t.attempts,
-	t.created_at,
-	t.started_at,
-	t.finished_at
-FROM migrate.task_log t
+		END) s (state)
+WHERE pg_catalog.pg_has_role('pg_read_all_data', 'USAGE')
+	OR pg_catalog.pg_has_role(pg_catalog.to_regrole(
+			pg_catalog.quote_ident(t.role))::pg_catalog.oid, 'MEMBER')
+	OR (SELECT pg_catalog.pg_has_role(c.relowner, 'MEMBER')
+		FROM pg_catalog.pg_class c
+		WHERE c.oid OPERATOR(pg_catalog.=)
+			'migrate.task_log'::pg_catalog.regclass)
 ORDER BY t.id;
-REVOKE ALL ON migrate.tasks FROM PUBLIC;
+GRANT SELECT ON migrate.tasks TO PUBLIC;
 COMMENT ON VIEW migrate.tasks IS
-	'statements carried out step by step, at once or in the background, and how far they are';
+	'statements carried out step by step, at once or in the background, and how far they are; everybody sees those of the roles he belongs to, pg_read_all_data all';
 COMMENT ON COLUMN migrate.tasks.id IS 'number of the task';
 COMMENT ON COLUMN migrate.tasks.statement IS 'what was asked';
 COMMENT ON COLUMN migrate.tasks.command IS 'its command tag';
 COMMENT ON COLUMN migrate.tasks.relation IS 'relation concerned';
 COMMENT ON COLUMN migrate.tasks.state IS
-	'waiting (for a background worker), running, interrupted (the session ended), failed (see error), undoing, done, or cancelled (what it had done was taken back)';
+	'waiting (for a background worker), running, interrupted (the process ended), failed (see error), undoing, done, or cancelled (what it had done was taken back)';
 COMMENT ON COLUMN migrate.tasks.deferred IS
 	'true if it is for the background, after the commit';
 COMMENT ON COLUMN migrate.tasks.steps_done IS 'number of steps that are committed';
@@ -148,6 +195,8 @@ COMMENT ON COLUMN migrate.tasks.progress IS
 	'of an index that is being built: phase and blocks, as in pg_stat_progress_create_index';
 COMMENT ON COLUMN migrate.tasks.error IS 'message of the last error';
 COMMENT ON COLUMN migrate.tasks.sqlstate IS 'SQLSTATE of the last error';
+COMMENT ON COLUMN migrate.tasks.next_attempt_at IS
+	'when the background tries it again; null if it does not, or has not failed';
 COMMENT ON COLUMN migrate.tasks.role IS 'role in force (current_user)';
 COMMENT ON COLUMN migrate.tasks.session_role IS
 	'role of the session (session_user)';
@@ -155,7 +204,40 @@ COMMENT ON COLUMN migrate.tasks.client IS
 	'address of the client, null for a local socket';
 COMMENT ON COLUMN migrate.tasks.application IS 'application_name of the session';
 COMMENT ON COLUMN migrate.tasks.pid IS 'process that runs it, or ran it last';
-COMMENT ON COLUMN migrate.tasks.attempts IS 'how often it was started';
+COMMENT ON COLUMN migrate.tasks.attempts IS
+	'how often it was started, since migrate.retry() if that was called';
 COMMENT ON COLUMN migrate.tasks.created_at IS 'time at which it was asked for';
 COMMENT ON COLUMN migrate.tasks.started_at IS 'time of its last start';
 COMMENT ON COLUMN migrate.tasks.finished_at IS 'time of its end';
+
+CREATE FUNCTION migrate.retry(task bigint) RETURNS text
+LANGUAGE c VOLATILE STRICT
+AS 'MODULE_PATHNAME', 'migrate_retry';
+COMMENT ON FUNCTION migrate.retry(bigint) IS
+	'has a task that failed or was interrupted go on in the background, after the commit, and returns its new state; for members of the role that it runs as';
+
+CREATE FUNCTION migrate.cancel(task bigint) RETURNS text
+LANGUAGE c VOLATILE STRICT
+AS 'MODULE_PATHNAME', 'migrate_cancel';
+COMMENT ON FUNCTION migrate.cancel(bigint) IS
+	'stops a task, has what it did taken back in the background, and returns its new state: cancelled if there was nothing to take back, or undoing; for members of the role that it runs as';
+
+CREATE FUNCTION migrate.forget_tasks(before timestamptz) RETURNS bigint
+LANGUAGE SQL VOLATILE STRICT
+BEGIN ATOMIC
+	WITH forgotten AS (
+		DELETE FROM migrate.task_log t
+		WHERE t.state OPERATOR(pg_catalog.=) ANY (ARRAY['done', 'cancelled'])
+			AND t.finished_at OPERATOR(pg_catalog.<) forget_tasks.before
+		RETURNING t.id)
+	SELECT pg_catalog.count(*) FROM forgotten;
+END;
+REVOKE ALL ON FUNCTION migrate.forget_tasks(timestamptz) FROM PUBLIC;
+COMMENT ON FUNCTION migrate.forget_tasks(timestamptz) IS
+	'deletes the tasks that were done or cancelled before a point in time and returns their number; needs DELETE on migrate.task_log';
+
+CREATE PROCEDURE migrate.wait(task bigint, timeout interval DEFAULT NULL)
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'migrate_top_level_only';
+COMMENT ON PROCEDURE migrate.wait(bigint, interval) IS
+	'waits until a task is done, and raises its error if it fails, or an error after the timeout; send the CALL alone, outside a transaction block: what held a snapshot while it waits would be waited for by the task';

@@ -1,27 +1,19 @@
-/*-------------------------------------------------------------------------
- *
- * task_lock.c
- *	  One process at a time runs a task.
- *
- * The lock is named after the table of the tasks and the number of the task.
- * It belongs to the session, so that it outlives the commits of the task, and
- * it goes when the session ends in whatever way: a row that says "running"
- * and has no lock was left behind.
- *
- *-------------------------------------------------------------------------
- */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "catalog/namespace.h"
 #include "common/catalog.h"
 #include "common/compat.h"
 #include "miscadmin.h"
+#include "storage/ipc.h"
 #include "storage/lock.h"
 #include "task/task.h"
 #include "utils/lsyscache.h"
 
 static LOCKTAG held_tag;
-static bool lock_is_held = false;
+static bool lock_was_taken = false;
+
+static void give_back_at_exit(int code, Datum arg);
 
 /*
  * See task.h.  No SQL function can take a lock with this tag.
@@ -29,23 +21,43 @@ static bool lock_is_held = false;
 bool
 task_lock(int64 id)
 {
+	static bool exit_registered = false;
 	Oid			relid = get_relname_relid("task_log",
 										  get_namespace_oid(MIGRATE_SCHEMA,
 															false));
+	LOCKTAG		tag;
 
-	SET_LOCKTAG_OBJECT(held_tag, MyDatabaseId, relid, (Oid) id, 0);
-	lock_is_held = LockAcquire(&held_tag, ExclusiveLock, true, true) !=
-		LOCKACQUIRE_NOT_AVAIL;
-	return lock_is_held;
+	if (!exit_registered)
+	{
+		before_shmem_exit(give_back_at_exit, (Datum) 0);
+		exit_registered = true;
+	}
+	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, relid, (Oid) id, 0);
+	if (lock_was_taken && memcmp(&tag, &held_tag, sizeof(LOCKTAG)) == 0 &&
+		compat_lock_held_by_me(&tag, ExclusiveLock))
+		return true;
+	if (LockAcquire(&tag, ExclusiveLock, true, true) == LOCKACQUIRE_NOT_AVAIL)
+		return false;
+	held_tag = tag;
+	lock_was_taken = true;
+	return true;
 }
 
 /*
- * See task.h.  After an error the lock is gone already.
+ * See task.h.
  */
 void
 task_unlock(void)
 {
-	if (lock_is_held && compat_lock_held_by_me(&held_tag, ExclusiveLock))
+	if (lock_was_taken && compat_lock_held_by_me(&held_tag, ExclusiveLock))
 		(void) LockRelease(&held_tag, ExclusiveLock, true);
-	lock_is_held = false;
+	lock_was_taken = false;
+}
+
+/* What PostgreSQL does after this as well, but for the second line. */
+static void
+give_back_at_exit(int code, Datum arg)
+{
+	AbortOutOfAnyTransaction();
+	LockReleaseAll(DEFAULT_LOCKMETHOD, true);
 }

@@ -53,7 +53,7 @@ static const char *const kept_settings[] = {
 #define TASK_QUERY \
 	"SELECT id, statement, command, rule, relation, steps, undos, done, " \
 	"state, deferred, settings, role, session_role, attempts, error, " \
-	"sqlstate, pid FROM migrate.task_log "
+	"sqlstate, pid, cancelled FROM migrate.task_log "
 
 static void set_origin(Task *task);
 static void add_steps(OwnArguments *arguments, const Task *task);
@@ -184,7 +184,12 @@ task_update(Task *task, bool begin)
 	add_own_text(&arguments, task->sqlstate);
 	add_own_argument(&arguments, BOOLOID, BoolGetDatum(begin), false);
 	add_own_argument(&arguments, INT4OID, Int32GetDatum(task->attempts), false);
-	run_own_query("UPDATE migrate.task_log SET state = $2, done = $3, "
+
+	/* who was told to stop by migrate.cancel() leaves the rest to others */
+	run_own_query("UPDATE migrate.task_log SET state = CASE "
+				  "WHEN cancelled AND $2 OPERATOR(pg_catalog.=) 'failed' "
+				  "AND state OPERATOR(pg_catalog.=) 'running' "
+				  "THEN 'waiting' ELSE $2 END, done = $3, "
 				  "error = $4, sqlstate = $5, attempts = $7, "
 				  "started_at = CASE WHEN $6 "
 				  "THEN pg_catalog.clock_timestamp() ELSE started_at END, "
@@ -251,8 +256,40 @@ task_claim(Task *task)
 /*
  * See task.h.
  */
+Task *
+task_find_unfinished(const char *statement)
+{
+	OwnAccess	access;
+	OwnArguments arguments = {0};
+	Task	   *task = NULL;
+	char	   *role = GetUserNameFromId(GetUserId(), false);
+
+	begin_own_access(&access);
+	add_own_text(&arguments, statement);
+	add_own_text(&arguments, role);
+	add_own_text(&arguments, namespace_search_path);
+	run_own_query(TASK_QUERY
+				  "WHERE state OPERATOR(pg_catalog.<>) "
+				  "ALL (ARRAY['done', 'cancelled']) "
+				  "AND statement OPERATOR(pg_catalog.=) $1 "
+				  "AND role OPERATOR(pg_catalog.=) $2 "
+				  "AND NOT cancelled "
+				  "AND settings[1] OPERATOR(pg_catalog.=) 'search_path' "
+				  "AND settings[2] OPERATOR(pg_catalog.=) $3 "
+				  "ORDER BY id DESC LIMIT 1",
+				  &arguments, SPI_OK_SELECT);
+	if (SPI_processed > 0)
+		task = task_of_row(&access, 0);
+	end_own_access(&access);
+	return task;
+}
+
+/*
+ * See task.h.  This is asked for every statement that might have a plan, so
+ * look at the file before running a query.
+ */
 bool
-tasks_exist(void)
+tasks_may_exist(void)
 {
 	Oid			relid = get_relname_relid("task_log",
 										  get_namespace_oid(MIGRATE_SCHEMA, true));
@@ -272,58 +309,41 @@ tasks_exist(void)
 /*
  * See task.h.
  */
-Task *
-task_find_unfinished(const char *statement)
+void
+task_hand_over(int64 id, bool cancel)
 {
 	OwnAccess	access;
 	OwnArguments arguments = {0};
-	Task	   *task = NULL;
-	char	   *role = GetUserNameFromId(GetUserId(), false);
 
 	begin_own_access(&access);
-	add_own_text(&arguments, statement);
-	add_own_text(&arguments, role);
-	add_own_text(&arguments, namespace_search_path);
-	run_own_query(TASK_QUERY
-				  "WHERE state OPERATOR(pg_catalog.<>) "
-				  "ALL (ARRAY['done', 'cancelled']) "
-				  "AND statement OPERATOR(pg_catalog.=) $1 "
-				  "AND role OPERATOR(pg_catalog.=) $2 "
-				  "AND settings[1] OPERATOR(pg_catalog.=) 'search_path' "
-				  "AND settings[2] OPERATOR(pg_catalog.=) $3 "
-				  "ORDER BY id DESC LIMIT 1",
-				  &arguments, SPI_OK_SELECT);
-	if (SPI_processed > 0)
-		task = task_of_row(&access, 0);
+	add_own_argument(&arguments, INT8OID, Int64GetDatum(id), false);
+	add_own_argument(&arguments, BOOLOID, BoolGetDatum(cancel), false);
+	run_own_query("UPDATE migrate.task_log SET state = 'waiting', "
+				  "deferred = true, cancelled = $2, attempts = 0, "
+				  "pid = NULL, finished_at = NULL "
+				  "WHERE id OPERATOR(pg_catalog.=) $1",
+				  &arguments, SPI_OK_UPDATE);
 	end_own_access(&access);
-	return task;
 }
 
 /*
  * See task.h.
  */
-List *
-tasks_waiting(void)
+void
+task_mark_cancelled(int64 id)
 {
 	OwnAccess	access;
-	OwnArguments none = {0};
-	List	   *tasks = NIL;
+	OwnArguments arguments = {0};
 
 	begin_own_access(&access);
-	run_own_query("SELECT id FROM migrate.task_log "
-				  "WHERE state OPERATOR(pg_catalog.=) 'waiting' ORDER BY id",
-				  &none, SPI_OK_SELECT);
-	for (uint64 row = 0; row < SPI_processed; row++)
-	{
-		MemoryContext old = MemoryContextSwitchTo(access.caller);
-		int64	   *id = palloc(sizeof(int64));
-
-		*id = own_bigint_column(row, 1);
-		tasks = lappend(tasks, id);
-		MemoryContextSwitchTo(old);
-	}
+	add_own_argument(&arguments, INT8OID, Int64GetDatum(id), false);
+	run_own_query("UPDATE migrate.task_log "
+				  "SET deferred = true, cancelled = true, "
+				  "state = CASE WHEN state OPERATOR(pg_catalog.=) 'failed' "
+				  "THEN 'waiting' ELSE state END "
+				  "WHERE id OPERATOR(pg_catalog.=) $1",
+				  &arguments, SPI_OK_UPDATE);
 	end_own_access(&access);
-	return tasks;
 }
 
 /* A row of TASK_QUERY, in the caller's memory context. */
@@ -352,6 +372,9 @@ task_of_row(OwnAccess *access, uint64 row)
 	task->error = own_text_column(access, row, 15);
 	task->sqlstate = own_text_column(access, row, 16);
 	task->pid = own_int_column(row, 17);
+	task->cancelled = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[row],
+												 SPI_tuptable->tupdesc, 18,
+												 &isnull));
 	MemoryContextSwitchTo(old);
 	return task;
 }
