@@ -301,5 +301,5 @@ note_error(int64 id, TaskState state, const char *sqlstate,
 		task->sqlstate = sqlstate;
 		task_update(task, false);
 	}
-	task_unlock(id);
+	task_unlock();
 }
