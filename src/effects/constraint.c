@@ -107,9 +107,10 @@ describe_add_check(AlterContext *alter, Constraint *constraint)
 	List	   *merged = NIL;
 
 	/* one that the statement drops is gone by then */
-	if (alter_has_relation(alter) && constraint->conname != NULL &&
-		!name_is_listed(names_dropped(alter->statement, AT_DropConstraint),
-						constraint->conname))
+	if (alter_has_relation(alter) &&
+		(constraint->conname == NULL ||
+		 !name_is_listed(names_dropped(alter->statement, AT_DropConstraint),
+						 constraint->conname)))
 		merged = tables_that(alter->relation->relid, has_constraint,
 							 constraint->conname);
 	if (alter_has_relation(alter) && !alter->below &&
@@ -132,7 +133,8 @@ describe_add_check(AlterContext *alter, Constraint *constraint)
 static bool
 has_constraint(Oid relid, void *name)
 {
-	return OidIsValid(get_relation_constraint_oid(relid, name, true));
+	return name != NULL &&
+		OidIsValid(get_relation_constraint_oid(relid, name, true));
 }
 
 static bool

@@ -105,10 +105,9 @@ static SafePlan *
 plan_only_subcommand(AlterPlan *plan, bool *decided)
 {
 	AlterTableCmd *command = linitial_node(AlterTableCmd, plan->stmt->cmds);
-	const Effect *problem = problem_of(plan, 0);
 
 	*decided = false;
-	if (list_length(plan->pieces) > 1 || problem == NULL)
+	if (list_length(plan->pieces) > 1)
 		return NULL;
 	*decided = true;
 	switch (command->subtype)
@@ -131,6 +130,9 @@ plan_only_subcommand(AlterPlan *plan, bool *decided)
 static bool
 plan_subcommands(AlterPlan *plan)
 {
+	/* what no sub-command accounts for is not made safer by taking them apart */
+	if (problem_of(plan, -1) != NULL)
+		return false;
 	note_changes(plan);
 	for (int i = 0; i < list_length(plan->stmt->cmds); i++)
 	{

@@ -74,7 +74,7 @@ plan_create_index(IndexStmt *stmt, List *effects, const char *source_text)
  * DROP INDEX: PostgreSQL takes one at a time CONCURRENTLY, and no CASCADE.
  */
 SafePlan *
-plan_drop_index(DropStmt *stmt, List *effects)
+plan_drop_index(DropStmt *stmt)
 {
 	SafePlan   *plan = palloc0(sizeof(SafePlan));
 	bool		is_only_one = list_length(stmt->objects) == 1;

@@ -13,7 +13,7 @@
 /* See plan_statement(); the statement's locations refer to source_text. */
 extern SafePlan *plan_create_index(IndexStmt *stmt, List *effects,
 								   const char *source_text);
-extern SafePlan *plan_drop_index(DropStmt *stmt, List *effects);
+extern SafePlan *plan_drop_index(DropStmt *stmt);
 extern SafePlan *plan_reindex(ReindexStmt *stmt, List *effects,
 							  const char *source_text);
 extern SafePlan *plan_refresh(RefreshMatViewStmt *stmt, List *effects,

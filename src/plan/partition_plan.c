@@ -127,7 +127,7 @@ plan_attach(const RelationFacts *relation, AlterTableCmd *command,
 	Relation	parent;
 	bool		planned = false;
 
-	if (!OidIsValid(partition) || relation->overlay != NULL)
+	if (!OidIsValid(partition) || is_changed_by_script(relation))
 		return NULL;
 	parent = relation_open(relation->relid, AccessShareLock);
 	if (parent->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)

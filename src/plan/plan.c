@@ -44,7 +44,9 @@ plan_statement(Node *statement, List *effects, const char *source_text)
 		case T_IndexStmt:
 			return plan_create_index((IndexStmt *) parsed, effects, source_text);
 		case T_DropStmt:
-			return plan_drop_index((DropStmt *) parsed, effects);
+			/* a table: see plan_allowed_drop() */
+			return ((DropStmt *) parsed)->removeType == OBJECT_INDEX ?
+				plan_drop_index((DropStmt *) parsed) : NULL;
 		case T_ReindexStmt:
 			return plan_reindex((ReindexStmt *) parsed, effects, source_text);
 		case T_RefreshMatViewStmt:
@@ -74,7 +76,8 @@ statement_may_have_plan(Node *statement)
 	switch (nodeTag(statement))
 	{
 		case T_DropStmt:
-			return ((DropStmt *) statement)->removeType == OBJECT_INDEX;
+			return ((DropStmt *) statement)->removeType == OBJECT_INDEX ||
+				((DropStmt *) statement)->removeType == OBJECT_TABLE;
 		case T_CreateStmt:
 			return ((CreateStmt *) statement)->partbound != NULL;
 		case T_RenameStmt:

@@ -42,6 +42,23 @@ names_of_table(const RelationFacts *relation)
 /*
  * See plan_names.h.
  */
+bool
+is_changed_by_script(const RelationFacts *relation)
+{
+	const OverlayRelation *overlay = relation->overlay;
+
+	if (overlay == NULL)
+		return false;
+	return !OidIsValid(relation->relid) || overlay->columns != NIL ||
+		overlay->constraints != NIL || overlay->owned != NIL ||
+		strcmp(overlay->relname, get_rel_name(relation->relid)) != 0 ||
+		strcmp(overlay->nspname,
+			   get_namespace_name(get_rel_namespace(relation->relid))) != 0;
+}
+
+/*
+ * See plan_names.h.
+ */
 char *
 choose_constraint_name(NameChoice *names, const char *columns,
 					   const char *label)

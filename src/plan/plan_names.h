@@ -26,6 +26,12 @@ typedef struct NameChoice
 extern NameChoice *names_of_table(const RelationFacts *relation);
 
 /*
+ * True if a script that is checked has changed the table before, so that the
+ * catalog does not tell all.
+ */
+extern bool is_changed_by_script(const RelationFacts *relation);
+
+/*
  * A constraint's name, of its columns joined by name_of_columns() (or NULL) and a
  * label such as "check"; palloc'd, and used from then on.
  */

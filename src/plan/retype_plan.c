@@ -25,6 +25,7 @@
 #include "nodes/readfuncs.h"
 #include "optimizer/optimizer.h"
 #include "parser/parse_type.h"
+#include "plan/plan_names.h"
 #include "plan/plan_text.h"
 #include "plan/retype_plan.h"
 #include "utils/builtins.h"
@@ -53,7 +54,7 @@ plan_retype(const RelationFacts *relation, List *effects, const char *prefix,
 	AlterTableCmd *command = parse_piece(piece, &offset);
 	AttrNumber	attnum = get_attnum(relation->relid, command->name);
 
-	if (relation->overlay != NULL || attnum <= 0 || !only_checks(effects) ||
+	if (is_changed_by_script(relation) || attnum <= 0 || !only_checks(effects) ||
 		!type_stays_alike(relation->relid, attnum,
 						  castNode(ColumnDef, command->def)) ||
 		!is_alone(relation->relid))

@@ -71,7 +71,7 @@ plan_partitioned_index(IndexStmt *stmt, const RelationFacts *relation,
 	Oid			relid;
 
 	/* ONLY: there is nothing to build */
-	if (!stmt->relation->inh || relation->overlay != NULL)
+	if (!stmt->relation->inh || is_changed_by_script(relation))
 		return NULL;
 	rel = try_relation_open(relation->relid, AccessShareLock);
 	if (rel == NULL)
@@ -104,7 +104,7 @@ plan_partitioned_key(SafePlan *result, Constraint *constraint,
 	TreePlan	plan = {0};
 	Relation	rel;
 
-	if (relation->overlay != NULL)
+	if (is_changed_by_script(relation))
 		return false;
 	rel = try_relation_open(relation->relid, AccessShareLock);
 	if (rel == NULL)

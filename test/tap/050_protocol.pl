@@ -74,7 +74,7 @@ like(
 	$session->error('M'),
 	qr/^create_index: .* public\.big .*CONCURRENTLY/,
 	'its message names rule, table and remedy');
-like($session->error('H'), qr/^CREATE INDEX CONCURRENTLY ON big \(id\);/,
+like($session->error('H'), qr/^CREATE INDEX CONCURRENTLY big_id_idx ON public\.big \(id\);/,
 	'its hint is the statement to run');
 
 answers_are(
