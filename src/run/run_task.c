@@ -405,7 +405,13 @@ decide_failure(TaskRun *run, const ErrorData *error)
 	start_transaction(run);
 	(void) task_lock(task->id);
 	is_left = task->done > 0 || last_step_left_something(run);
-	if (is_left && !was_undoing && will_never_succeed(error->sqlerrcode))
+
+	/*
+	 * What was deferred belongs to a transaction that has committed: it is
+	 * for the user to mend the data, or to take it back.
+	 */
+	if (is_left && !was_undoing && !task->deferred &&
+		will_never_succeed(error->sqlerrcode))
 	{
 		task->state = TASK_UNDOING;
 		task_update(task, false);
@@ -470,8 +476,10 @@ failure_in_words(const TaskRun *run, int number)
 		case TASK_DONE:
 			break;
 	}
-	return psprintf("step %d of %d failed, and something is left behind; send the statement again to finish it, or take it back with SELECT migrate.cancel(" INT64_FORMAT ")",
-					number, count, task->id);
+	return psprintf("step %d of %d failed, and something is left behind; %s, or take it back with SELECT migrate.cancel(" INT64_FORMAT ")",
+					number, count,
+					task->deferred ? "SELECT migrate.retry() goes on with it" :
+					"send the statement again to finish it", task->id);
 }
 
 /* What was run instead, for migrate.decisions; message is NULL for success. */
