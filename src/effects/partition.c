@@ -352,7 +352,7 @@ describe_finalize_detach(AlterContext *alter)
 								alter->effects);
 	if (partition == NULL)
 		return;
-	add_lock(alter->effects, partition, AccessExclusiveLock, false);
+	add_lock(alter->effects, partition, AccessExclusiveLock, true);
 	if (alter_has_relation(alter) && OidIsValid(partition->relid))
 		describe_detached_keys(partition->relid, alter->effects);
 }

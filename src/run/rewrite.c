@@ -72,7 +72,11 @@ choose_rewrite(const RewriteSource *source, char **refusal)
 			task->done = plan->quick_steps;
 		}
 		else
-			*refusal = MemoryContextStrdup(caller, reason);
+		{
+			MemoryContextSwitchTo(caller);
+			*refusal = psprintf("It cannot be left for after the commit: %s.",
+								reason);
+		}
 	}
 	MemoryContextSwitchTo(caller);
 	if (task == NULL)
@@ -269,8 +273,11 @@ defer_rewrite(Task *task, CommandTag tag, ParamListInfo params,
 	decision.relation = task->relation;
 	decision.statement = task->statement;
 	decision.executed = plan_as_script(&plan);
-	decision.message = psprintf("%d of %d steps were run, the others follow after the commit as task " INT64_FORMAT,
-								task->done, list_length(task->steps), task->id);
+	decision.message = task->done == 0 ?
+		psprintf("it is done after the commit, as task " INT64_FORMAT,
+				 task->id) :
+		psprintf("%d of %d steps were run, the others follow after the commit as task " INT64_FORMAT,
+				 task->done, list_length(task->steps), task->id);
 	(void) GetTopFullTransactionId();
 	record_decision(&decision);
 	ereport(NOTICE,

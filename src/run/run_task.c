@@ -294,7 +294,11 @@ undo_steps(TaskRun *run)
 	start_transaction(run);
 	if (task->done < list_length(task->steps) &&
 		last_step_left_something(run))
+	{
 		undo_step(run, list_nth(task->steps, task->done));
+		commit_transaction(run);
+		start_transaction(run);
+	}
 	while (task->done > 0)
 	{
 		undo_step(run, list_nth(task->steps, task->done - 1));
