@@ -11,6 +11,7 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_parameter_acl.h"
 #include "check/check.h"
@@ -25,6 +26,8 @@
 #include "storage/lock.h"
 #include "tcop/utility.h"
 #include "utils/acl.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
 
 /* The effects on one relation, or those on none. */
 typedef struct RelationRows
@@ -35,6 +38,7 @@ typedef struct RelationRows
 	List	   *findings;		/* of Finding */
 } RelationRows;
 
+static SafePlan *plan_in_script(Node *node, List *effects, const char *text);
 static List *design_findings(EffectContext *context, Node *node,
 							 const ScriptStatement *statement);
 static void hold_locks(ScriptState *state, List *effects);
@@ -75,7 +79,7 @@ check_rows(ScriptState *state, const ScriptStatement *statement)
 	findings = judge_effects(effects);
 	if (findings != NIL)
 	{
-		SafePlan   *plan = plan_statement(node, effects, statement->text);
+		SafePlan   *plan = plan_in_script(node, effects, statement->text);
 
 		safe_sql = plan_as_script(plan);
 		settle_actions(findings, plan != NULL && !state->in_transaction,
@@ -106,6 +110,45 @@ check_rows(ScriptState *state, const ScriptStatement *statement)
 	if (state->in_transaction)
 		hold_locks(state, effects);
 	return rows;
+}
+
+/*
+ * A plan is made from the catalog, which does not know what the script makes:
+ * where it asks for that there is none.
+ */
+static SafePlan *
+plan_in_script(Node *node, List *effects, const char *text)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	SafePlan   *volatile plan = NULL;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		plan = plan_statement(node, effects, text);
+		ReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(context);
+		CurrentResourceOwner = owner;
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(context);
+		CurrentResourceOwner = owner;
+		if (ERRCODE_TO_CATEGORY(error->sqlerrcode) !=
+			ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION)
+			ReThrowError(error);
+		plan = NULL;
+	}
+	PG_END_TRY();
+	return plan;
 }
 
 static List *

@@ -36,7 +36,10 @@ plan_statement(Node *statement, List *effects, const char *source_text)
 	Node	   *parsed = NULL;
 
 	if (statement_may_have_plan(statement))
+	{
+		source_text = statement_text(source_text, 0, -1);
 		parsed = parse_again(statement, source_text);
+	}
 	if (parsed == NULL)
 		return NULL;
 	switch (nodeTag(parsed))
@@ -100,9 +103,11 @@ statement_may_have_plan(Node *statement)
 SafePlan *
 plan_allowed_drop(Node *statement, List *effects, const char *source_text)
 {
-	Node	   *parsed = parse_again(statement, source_text);
+	Node	   *parsed;
 	SafePlan   *plan;
 
+	source_text = statement_text(source_text, 0, -1);
+	parsed = parse_again(statement, source_text);
 	if (parsed == NULL)
 		return NULL;
 	if (IsA(parsed, DropStmt))

@@ -29,6 +29,7 @@ statement_text(const char *source_text, int start, int end)
 {
 	int			length = (end < 0 ? (int) strlen(source_text) : end) - start;
 	SqlTokens  *tokens = scan_sql(pnstrdup(source_text + start, length));
+	int			first = 0;
 	int			last = tokens->count - 1;
 
 	/*
@@ -37,9 +38,11 @@ statement_text(const char *source_text, int start, int end)
 	 */
 	while (last >= 0 && tokens->tokens[last].code == ';')
 		last--;
+	while (first < last && tokens->tokens[first].code == ';')
+		first++;
 	if (last < 0)
 		return pstrdup("");
-	start = tokens->tokens[0].location;
+	start = tokens->tokens[first].location;
 	return pnstrdup(tokens->text + start, tokens->tokens[last].location +
 					tokens->tokens[last].length - start);
 }
