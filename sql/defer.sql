@@ -62,7 +62,10 @@ BEGIN
 END $$;
 SELECT add_check();
 DO $$ BEGIN CREATE INDEX by_do ON defer.big (t); END $$;
+-- in more steps before 18
+SET client_min_messages = warning;
 ALTER TABLE big ALTER i SET NOT NULL \; SELECT 1;
+RESET client_min_messages;
 SELECT last_task() AS task \gset
 CALL migrate.wait(:task);
 SELECT * FROM parts;
@@ -127,7 +130,8 @@ CREATE ROLE safe_migrate_deferrer LOGIN;
 CREATE ROLE safe_migrate_definer NOLOGIN;
 GRANT USAGE, CREATE ON SCHEMA defer TO safe_migrate_deferrer, safe_migrate_definer;
 SET SESSION AUTHORIZATION safe_migrate_deferrer;
-CREATE TABLE mine AS SELECT g AS id, repeat('x', 80) AS t FROM generate_series(1, 20000) g;
+CREATE TABLE mine (id int, t text);
+INSERT INTO mine SELECT g, repeat('x', 80) FROM generate_series(1, 20000) g;
 BEGIN;
 CREATE INDEX mine_id ON mine (id);
 COMMIT;
@@ -139,7 +143,8 @@ SELECT pg_get_userbyid(relowner), indisvalid FROM pg_class JOIN pg_index ON inde
 WHERE pg_class.oid = 'mine_id'::regclass;
 -- nobody can become a role by SECURITY DEFINER in the background
 SET ROLE safe_migrate_definer;
-CREATE TABLE theirs AS SELECT g AS id, repeat('x', 80) AS t FROM generate_series(1, 20000) g;
+CREATE TABLE theirs (id int, t text);
+INSERT INTO theirs SELECT g, repeat('x', 80) FROM generate_series(1, 20000) g;
 CREATE FUNCTION define() RETURNS void LANGUAGE sql SECURITY DEFINER AS
 'CREATE INDEX ON defer.theirs (id)';
 RESET ROLE;

@@ -101,6 +101,8 @@ begin_concurrent_command(Node *statement, const char *source_text,
 	effects.source_text = source_text;
 	spread_effects(describe_effects(statement, &effects), add_relid,
 				   &command->relids);
+	wait_until_concurrent(command->name, CreateCommandTag(statement),
+						  command->relids);
 	command->invalid = invalid_indexes(command->relids);
 	command->pending = pending_partitions(command->relids);
 

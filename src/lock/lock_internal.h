@@ -126,6 +126,14 @@ extern Poller *copy_pollers(int *count);
 extern void raise_deadlock(List *blockers, const LockTarget *target);
 
 /*
+ * patience.c: wait until another command that excludes VACUUM is done with
+ * these relations.  Takes no lock.  A command with CONCURRENTLY that queued for
+ * it would do so with a snapshot, for which the other one waits in the end.
+ */
+extern void wait_until_concurrent(const char *command, CommandTag tag,
+								  List *relids);
+
+/*
  * queue_stay.c: take all locks, queueing for so many milliseconds together at
  * most.  Returns false, holding none of them, if that was not enough.
  */

@@ -45,7 +45,10 @@ typedef struct PatientWait
 	const LockTarget *refused;	/* the one that was not free */
 	List	   *blockers;		/* whose fault that is, in "context" */
 	MemoryContext context;		/* reset before each look */
-	CommandTag	command;
+	const char *command;		/* for messages */
+	CommandTag	tag;
+	int			limit;			/* ms, 0: none */
+	const char *limit_setting;	/* where that is set */
 	TimestampTz since;			/* 0: all locks were free so far */
 	TimestampTz deadline;		/* DT_NOEND: none */
 	TimestampTz users_deadline; /* the same by lock_timeout */
@@ -55,6 +58,9 @@ typedef struct PatientWait
 
 static int64 longest_wait = 0;
 
+static void wait_until_free(PatientWait *wait, List *relids,
+							LOCKMODE lockmode);
+static void set_command(PatientWait *wait, Node *statement);
 static bool take_all(PatientWait *wait);
 static const LockTarget *first_held(List *targets);
 static const LockTarget *take_all_free(List *targets);
@@ -86,7 +92,7 @@ take_locks_patiently(Node *statement, const EffectContext *context)
 	if (setting_mode == MODE_OFF || setting_mode == MODE_OBSERVE ||
 		IsA(statement, LockStmt) || context->nowait)
 		return false;
-	wait.command = CreateCommandTag(statement);
+	set_command(&wait, statement);
 	for (int round = 0; round < MAX_ROUNDS; round++)
 	{
 		EffectContext again = {0};
@@ -118,28 +124,60 @@ void
 wait_until_readable(Node *statement)
 {
 	PatientWait wait = {0};
-	ListCell   *cell;
 
 	if (setting_mode == MODE_OFF || setting_mode == MODE_OBSERVE ||
 		IsA(statement, LockStmt))
 		return;
-	foreach(cell, relations_named(statement))
-	{
-		LockTarget	target = {lfirst_oid(cell), AccessShareLock};
+	set_command(&wait, statement);
+	wait_until_free(&wait, relations_named(statement), AccessShareLock);
+}
 
-		if (lock_is_held(&target))
-			wait.targets = lappend(wait.targets,
-								   memcpy(palloc(sizeof(LockTarget)), &target,
-										  sizeof(LockTarget)));
+/*
+ * See lock_internal.h.
+ */
+void
+wait_until_concurrent(const char *command, CommandTag tag, List *relids)
+{
+	PatientWait wait = {0};
+
+	wait.command = command;
+	wait.tag = tag;
+	wait.limit = setting_concurrent_deadline;
+	wait.limit_setting = "safe_migrate.concurrent_deadline";
+	wait_until_free(&wait, relids, ShareUpdateExclusiveLock);
+}
+
+/* Wait until a lock could be had on each of them, and take none. */
+static void
+wait_until_free(PatientWait *wait, List *relids, LOCKMODE lockmode)
+{
+	ListCell   *cell;
+
+	foreach(cell, relids)
+	{
+		LockTarget *target = palloc(sizeof(LockTarget));
+
+		target->relid = lfirst_oid(cell);
+		target->lockmode = lockmode;
+		if (lock_is_held(target))
+			wait->targets = lappend(wait->targets, target);
 	}
-	if (wait.targets == NIL)
+	if (wait->targets == NIL)
 		return;
-	wait.command = CreateCommandTag(statement);
-	(void) take_all(&wait);
-	let_go_of_all(wait.targets);
+	(void) take_all(wait);
+	let_go_of_all(wait->targets);
 	AcceptInvalidationMessages();
-	if (wait.since != 0)
-		longest_wait = Max(longest_wait, GetCurrentTimestamp() - wait.since);
+	if (wait->since != 0)
+		longest_wait = Max(longest_wait, GetCurrentTimestamp() - wait->since);
+}
+
+static void
+set_command(PatientWait *wait, Node *statement)
+{
+	wait->tag = CreateCommandTag(statement);
+	wait->command = GetCommandTagName(wait->tag);
+	wait->limit = setting_lock_deadline;
+	wait->limit_setting = "safe_migrate.lock_deadline";
 }
 
 /*
@@ -242,8 +280,8 @@ begin_waiting(PatientWait *wait)
 	if (wait->since != 0)
 		return;
 	wait->since = GetCurrentTimestamp();
-	wait->deadline = setting_lock_deadline == 0 ? DT_NOEND :
-		TimestampTzPlusMilliseconds(wait->since, setting_lock_deadline);
+	wait->deadline = wait->limit == 0 ? DT_NOEND :
+		TimestampTzPlusMilliseconds(wait->since, wait->limit);
 	wait->users_deadline = LockTimeout == 0 ? DT_NOEND :
 		TimestampTzPlusMilliseconds(wait->since, LockTimeout);
 }
@@ -291,7 +329,7 @@ act_on_blockers(PatientWait *wait)
 	MemoryContext old = MemoryContextSwitchTo(wait->context);
 	TimestampTz now = GetCurrentTimestamp();
 
-	publish_poller(wait->refused, wait->command, wait->since, wait->deadline,
+	publish_poller(wait->refused, wait->tag, wait->since, wait->deadline,
 				   wait->blockers);
 	raise_deadlock(wait->blockers, wait->refused);
 	if (now >= wait->users_deadline &&
@@ -314,12 +352,12 @@ give_up(const PatientWait *wait)
 
 	ereport(ERROR,
 			(errcode(ERRCODE_SM_LOCK_DEADLINE),
-			 errmsg("lock_deadline: %s waited %s for %s on %s, which is held by %s; end that transaction, or raise safe_migrate.lock_deadline",
-					GetCommandTagName(wait->command),
+			 errmsg("lock_deadline: %s waited %s for %s on %s, which is held by %s; end that transaction, or raise %s",
+					wait->command,
 					wait_in_words(GetCurrentTimestamp() - wait->since),
 					GetLockmodeName(DEFAULT_LOCKMETHOD, wait->refused->lockmode),
 					relation_display_name(wait->refused->relid),
-					blockers_in_words(wait->blockers)),
+					blockers_in_words(wait->blockers), wait->limit_setting),
 			 queries[0] != '\0' ? errdetail("%s", queries) : 0,
 			 remedy != NULL ? errhint("%s", remedy) : 0));
 }
@@ -343,15 +381,17 @@ tell_user(PatientWait *wait)
 {
 	ereport(NOTICE,
 			(errmsg("%s waits for %s on %s, which is held by %s",
-					GetCommandTagName(wait->command),
+					wait->command,
 					GetLockmodeName(DEFAULT_LOCKMETHOD, wait->refused->lockmode),
 					relation_display_name(wait->refused->relid),
 					blockers_in_words(wait->blockers)),
 			 errdetail("Others do not have to wait behind it. %s",
 					   wait->deadline == DT_NOEND ?
-					   "It waits without a limit (safe_migrate.lock_deadline)." :
-					   psprintf("It gives up after %s (safe_migrate.lock_deadline).",
-								wait_in_words(wait->deadline - wait->since)))));
+					   psprintf("It waits without a limit (%s).",
+								wait->limit_setting) :
+					   psprintf("It gives up after %s (%s).",
+								wait_in_words(wait->deadline - wait->since),
+								wait->limit_setting))));
 	wait->told_user = true;
 }
 

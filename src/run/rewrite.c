@@ -316,8 +316,17 @@ run_quick_step(const char *text, ParamListInfo params,
 		wrapper->stmt_location = statement->raw->stmt_location;
 		wrapper->stmt_len = statement->raw->stmt_len;
 		mark_step(true);
-		ProcessUtility(wrapper, text, false, PROCESS_UTILITY_QUERY, params,
-					   query_env, None_Receiver, NULL);
+		PG_TRY();
+		{
+			ProcessUtility(wrapper, text, false, PROCESS_UTILITY_QUERY,
+						   params, query_env, None_Receiver, NULL);
+		}
+		PG_FINALLY();
+		{
+			/* if another hook has raised an error before ours was reached */
+			mark_step(false);
+		}
+		PG_END_TRY();
 		CommandCounterIncrement();
 	}
 }

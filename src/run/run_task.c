@@ -405,6 +405,11 @@ decide_failure(TaskRun *run, const ErrorData *error)
 	bool		was_undoing = task->state == TASK_UNDOING;
 	bool		is_left;
 
+	/* another session, with the same statement, has made it first */
+	if (error->sqlerrcode == ERRCODE_DUPLICATE_TABLE ||
+		error->sqlerrcode == ERRCODE_DUPLICATE_OBJECT)
+		run->was_there = true;
+
 	/* the abort has taken the lock away */
 	start_transaction(run);
 	(void) task_lock(task->id);
@@ -423,7 +428,7 @@ decide_failure(TaskRun *run, const ErrorData *error)
 		undo_steps(run);
 		return;
 	}
-	task->state = is_left ? TASK_FAILED : TASK_CANCELLED;
+	task->state = is_left || task->deferred ? TASK_FAILED : TASK_CANCELLED;
 	task_update(task, false);
 	commit_transaction(run);
 }
@@ -447,7 +452,7 @@ will_never_succeed(int sqlerrcode)
 	}
 }
 
-/* Only if it was not there before: then it is somebody else's. */
+/* Not what was there before, for that is somebody else's. */
 static bool
 last_step_left_something(TaskRun *run)
 {
