@@ -16,17 +16,21 @@ use IPC::Run;
 use Test::More;
 use Time::HiRes qw(usleep);
 
-# One of each kind; with SAFE_MIGRATE_KILL=all every case of PlanCases, which
-# takes an hour.
-my %chosen = map { $_ => 1 } (
-	'index', 'unique index with everything', 'drop indexes',
-	'reindex index', 'reindex table', 'refresh',
-	'check and new column', 'foreign key', 'not null of some',
-	'unique with everything', 'primary key of two', 'primary key replaced',
-	'two columns', 'volatile default, not null',
-	'partitioned index', 'partitioned unique', 'detach', 'detach a tree',
-	'partition beside a default', 'attach', 'drop table with keys',
-	'drop column with keys', 'type with a check', 'vacuum full');
+# One of each kind.  With SAFE_MIGRATE_KILL=few, those whose steps differ between
+# versions; with SAFE_MIGRATE_KILL=all every case of PlanCases, which takes an
+# hour.
+my @few = ('unique index with everything', 'reindex table',
+	'not null of some', 'primary key of two', 'partitioned unique', 'detach',
+	'vacuum full');
+my @others = (
+	'index', 'drop indexes', 'reindex index', 'refresh',
+	'check and new column', 'foreign key', 'unique with everything',
+	'primary key replaced', 'two columns', 'volatile default, not null',
+	'partitioned index', 'detach a tree', 'partition beside a default',
+	'attach', 'drop table with keys', 'drop column with keys',
+	'type with a check');
+my $which = $ENV{SAFE_MIGRATE_KILL} // '';
+my %chosen = map { $_ => 1 } @few, $which eq 'few' ? () : @others;
 
 # What the end is compared by: names, not numbers.
 my $fingerprint = q{
@@ -188,7 +192,7 @@ foreach my $case (plan_cases())
 	next if !defined $case->{plan} || $case->{fails};
 	next if $case->{from} && $major < $case->{from};
 	next if $case->{to} && $major > $case->{to};
-	next if !$chosen{$name} && ($ENV{SAFE_MIGRATE_KILL} // '') ne 'all';
+	next if !$chosen{$name} && $which ne 'all';
 
 
 	$expected = plain_end($setup, $statement);
