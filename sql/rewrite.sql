@@ -78,6 +78,14 @@ SELECT statement FROM rewritten WHERE statement ~ 'in_warn|in_observe|overridden
 -- the rule that refuses is heavier than the one that rewrites
 ALTER TABLE rewrite.big ADD CHECK (i < 30000), DROP COLUMN t;
 
+-- a table that leaves a view under its old name, if that is wanted
+ALTER TABLE rewrite.other RENAME TO another;
+SET safe_migrate.rename_with_view = on;
+ALTER TABLE rewrite.other RENAME TO another;
+SELECT relname, relkind FROM pg_class WHERE relname IN ('other', 'another') ORDER BY 1;
+SELECT count(*) FROM rewrite.other;
+RESET safe_migrate.rename_with_view;
+
 -- PostgreSQL's own errors and privileges, and nothing is left
 CREATE INDEX by_t ON rewrite.big (t);
 CREATE INDEX by_u ON rewrite.big (u);

@@ -225,10 +225,10 @@ const Rule	rule_registry[] =
 		"Running clients still use the old name of a schema, type, value or function."
 	},
 	{
-		"rename_table", RULE_CLIENTS, ACTION_REJECT,
+		"rename_table", RULE_CLIENTS, ACTION_REWRITE,
 		CAUSE_RENAME_TABLE, breaks_clients,
 		"RENAME",
-		"rename it and CREATE VIEW under the old name in one transaction, with a reason in safe_migrate.override", NULL,
+		"set safe_migrate.rename_with_view, or rename it and CREATE VIEW under the old name in one transaction, with a reason in safe_migrate.override", NULL,
 		"Running clients still use the old name of the table."
 	},
 	{
