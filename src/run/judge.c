@@ -72,7 +72,7 @@ static bool override_was_due = false;
 static void judge(Judgement *judgement);
 static void find_findings(Judgement *judgement);
 static void take_locks(Judgement *judgement);
-static Task *find_unfinished(Judgement *judgement);
+static void find_unfinished(Judgement *judgement);
 static void choose_task(Judgement *judgement,
 						Task *(*choose) (const RewriteSource *source,
 										 char **refusal));
@@ -113,9 +113,7 @@ judge_statement(PlannedStmt *pstmt, const char *query_string,
 	judgement.is_step = origin == ORIGIN_STEP;
 	judgement.in_transaction =
 		IsInTransactionBlock(origin == ORIGIN_TOP_LEVEL);
-	judgement.task = find_unfinished(&judgement);
-	if (judgement.task == NULL)
-		judge(&judgement);
+	judge(&judgement);
 	return judgement.task;
 }
 
@@ -211,20 +209,21 @@ take_locks(Judgement *judgement)
 		carry_out(judgement);
 }
 
-/* What is left of the same statement is gone on with, unless overridden. */
-static Task *
+/*
+ * What is left of the same statement is gone on with.  It is judged before all
+ * the same: what is refused now is not finished either.
+ */
+static void
 find_unfinished(Judgement *judgement)
 {
-	Task	   *task;
-
-	if (judgement->in_transaction || judgement->is_step || !is_enforced())
-		return NULL;
-	task = find_unfinished_rewrite(judgement->pstmt->utilityStmt,
-								   statement_source(judgement->pstmt,
-													judgement->query_string));
-	if (task != NULL)
-		find_override(judgement);
-	return judgement->override != NULL ? NULL : task;
+	if (judgement->describe != NULL || judgement->in_transaction ||
+		judgement->is_step || judgement->pstmt->utilityStmt == NULL ||
+		!is_enforced())
+		return;
+	judgement->task =
+		find_unfinished_rewrite(judgement->pstmt->utilityStmt,
+								statement_source(judgement->pstmt,
+												 judgement->query_string));
 }
 
 /*
@@ -267,7 +266,11 @@ carry_out(Judgement *judgement)
 		find_override(judgement);
 		if (judgement->action != ACTION_REJECT &&
 			judgement->override == NULL)
-			choose_task(judgement, choose_rewrite);
+		{
+			find_unfinished(judgement);
+			if (judgement->task == NULL)
+				choose_task(judgement, choose_rewrite);
+		}
 		if (judgement->task == NULL)
 			settle_actions(judgement->findings, false, false);
 		if (judgement->action != ACTION_REJECT)
@@ -283,7 +286,11 @@ carry_out(Judgement *judgement)
 
 	/* it was not refused: it runs as it is, unless that locks many tables */
 	if (judgement->task == NULL && !judgement->in_transaction)
-		choose_task(judgement, choose_careful_drop);
+	{
+		find_unfinished(judgement);
+		if (judgement->task == NULL)
+			choose_task(judgement, choose_careful_drop);
+	}
 }
 
 /*

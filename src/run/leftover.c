@@ -11,36 +11,37 @@
  */
 #include "postgres.h"
 
-#include "access/genam.h"
-#include "access/relation.h"
-#include "access/table.h"
+#include "access/htup_details.h"
 #include "catalog/index.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_index.h"
 #include "catalog/pg_inherits.h"
+#include "commands/defrem.h"
 #include "common/catalog.h"
 #include "common/script.h"
 #include "nodes/parsenodes.h"
 #include "run/leftover.h"
+#include "run/made.h"
 #include "run/step.h"
 #include "utils/lsyscache.h"
-#include "utils/rel.h"
 #include "utils/syscache.h"
 
-static void find_remains_of_index(IndexStmt *stmt, StepRemains *remains);
-static void find_remains_of_drop(DropStmt *stmt, StepRemains *remains);
-static void find_remains_of_reindex(ReindexStmt *stmt, StepRemains *remains);
-static void find_remains_in_table(Oid table, Oid only_index,
+static void find_remains_of_index(const Task *task, IndexStmt *stmt,
 								  StepRemains *remains);
-static bool is_name_of_copy(const char *name, const char *original);
+static void find_remains_of_drop(DropStmt *stmt, StepRemains *remains);
 static void find_remains_of_detach(AlterTableStmt *stmt,
 								   StepRemains *remains);
+static void find_invalid_made(const Task *task, StepRemains *remains);
+static char *predecessor_of(Oid index);
+static bool is_invalid_index(Oid relid);
 static void add_index_to_drop(StepRemains *remains, const char *name);
 
 /*
  * See leftover.h.
  */
 StepRemains *
-find_step_remains(const char *text)
+find_step_remains(const Task *task, const char *text)
 {
 	StepRemains *remains = palloc0(sizeof(StepRemains));
 	List	   *statements = parse_script(text, "step");
@@ -51,16 +52,14 @@ find_step_remains(const char *text)
 	statement = ((ScriptStatement *) linitial(statements))->raw->stmt;
 	if (!statement_needs_no_transaction(statement))
 		return remains;
+	find_invalid_made(task, remains);
 	switch (nodeTag(statement))
 	{
 		case T_IndexStmt:
-			find_remains_of_index((IndexStmt *) statement, remains);
+			find_remains_of_index(task, (IndexStmt *) statement, remains);
 			break;
 		case T_DropStmt:
 			find_remains_of_drop((DropStmt *) statement, remains);
-			break;
-		case T_ReindexStmt:
-			find_remains_of_reindex((ReindexStmt *) statement, remains);
 			break;
 		case T_AlterTableStmt:
 			find_remains_of_detach((AlterTableStmt *) statement, remains);
@@ -71,24 +70,18 @@ find_step_remains(const char *text)
 	return remains;
 }
 
+/* Done, but for saying so.  An index of that name that others made is not it. */
 static void
-find_remains_of_index(IndexStmt *stmt, StepRemains *remains)
+find_remains_of_index(const Task *task, IndexStmt *stmt, StepRemains *remains)
 {
-	char	   *leftover = find_invalid_index((Node *) stmt);
-	Oid			table;
+	Oid			table = RangeVarGetRelid(stmt->relation, NoLock, true);
 	Oid			index;
 
-	if (leftover != NULL)
-	{
-		add_index_to_drop(remains, leftover);
-		return;
-	}
-	table = RangeVarGetRelid(stmt->relation, NoLock, true);
 	if (!OidIsValid(table) || stmt->idxname == NULL)
 		return;
 	index = get_relname_relid(stmt->idxname, get_rel_namespace(table));
-	remains->is_done = OidIsValid(index) &&
-		IndexGetRelation(index, true) == table;
+	remains->is_done = OidIsValid(index) && get_index_isvalid(index) &&
+		task_has_made(task, RelationRelationId, index, 0);
 }
 
 static void
@@ -100,75 +93,68 @@ find_remains_of_drop(DropStmt *stmt, StepRemains *remains)
 }
 
 /*
- * The old or the new copy of an index, whichever is not valid, is in the way
- * of nobody but takes space, and its name.
+ * Indexes that the task has made and that are not valid; and the ones that
+ * those which are valid have replaced, if REINDEX was cut off before it dropped
+ * them.  What others are building at the moment has other numbers.
  */
 static void
-find_remains_of_reindex(ReindexStmt *stmt, StepRemains *remains)
+find_invalid_made(const Task *task, StepRemains *remains)
 {
-	Oid			relid;
-
-	if (stmt->relation == NULL)
-		return;
-	relid = RangeVarGetRelid(stmt->relation, NoLock, true);
-	if (!OidIsValid(relid))
-		return;
-	if (stmt->kind == REINDEX_OBJECT_TABLE)
-		find_remains_in_table(relid, InvalidOid, remains);
-	else
-		find_remains_in_table(IndexGetRelation(relid, true), relid, remains);
-}
-
-static void
-find_remains_in_table(Oid table, Oid only_index, StepRemains *remains)
-{
-	Relation	rel = OidIsValid(table) ?
-	try_relation_open(table, AccessShareLock) : NULL;
-	List	   *indexes;
 	ListCell   *cell;
 
-	if (rel == NULL)
-		return;
-	indexes = RelationGetIndexList(rel);
-	relation_close(rel, AccessShareLock);
-	foreach(cell, indexes)
+	foreach(cell, relations_made(task))
 	{
-		ListCell   *inner;
-		char	   *name = get_rel_name(lfirst_oid(cell));
+		Oid			relid = lfirst_oid(cell);
+		char	   *predecessor;
 
-		if (name == NULL || get_index_isvalid(lfirst_oid(cell)))
+		if (get_rel_relkind(relid) != RELKIND_INDEX)
 			continue;
-		foreach(inner, indexes)
+		if (is_invalid_index(relid))
 		{
-			char	   *original = get_rel_name(lfirst_oid(inner));
-
-			if (OidIsValid(only_index) && lfirst_oid(inner) != only_index)
-				continue;
-			if (original != NULL && is_name_of_copy(name, original))
-			{
-				add_index_to_drop(remains,
-								  relation_display_name(lfirst_oid(cell)));
-				break;
-			}
+			add_index_to_drop(remains, relation_display_name(relid));
+			continue;
 		}
+		predecessor = predecessor_of(relid);
+		if (predecessor != NULL)
+			add_index_to_drop(remains, predecessor);
 	}
 }
 
 /*
- * As ReindexRelationConcurrently() names them: name_ccnew and name_ccold, with
- * a number behind it if that is taken.  A long name is cut before.
+ * Qualified name of the index that REINDEX CONCURRENTLY has put another one in
+ * the place of, and has not dropped yet; NULL if there is none.  It is called
+ * name_ccold, with a number behind it if that was taken.
  */
-static bool
-is_name_of_copy(const char *name, const char *original)
+static char *
+predecessor_of(Oid index)
 {
-	const char *suffix = strstr(name, "_ccnew");
+	char	   *name = get_rel_name(index);
+	Oid			schema = get_rel_namespace(index);
 
-	if (suffix == NULL)
-		suffix = strstr(name, "_ccold");
-	return suffix != NULL && suffix > name &&
-		strspn(suffix + strlen("_ccnew"), "0123456789") ==
-		strlen(suffix + strlen("_ccnew")) &&
-		strncmp(name, original, suffix - name) == 0;
+	for (int i = 0; i < 10; i++)
+	{
+		char	   *old_name = makeObjectName(name, NULL, i == 0 ? "ccold" :
+											  psprintf("ccold%d", i));
+		Oid			old_index = get_relname_relid(old_name, schema);
+
+		if (OidIsValid(old_index) && is_invalid_index(old_index) &&
+			IndexGetRelation(old_index, true) == IndexGetRelation(index, true))
+			return relation_display_name(old_index);
+	}
+	return NULL;
+}
+
+static bool
+is_invalid_index(Oid relid)
+{
+	HeapTuple	tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(relid));
+	bool		invalid;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	invalid = !((Form_pg_index) GETSTRUCT(tuple))->indisvalid;
+	ReleaseSysCache(tuple);
+	return invalid;
 }
 
 /* In its second half, only FINALIZE can finish it. */
@@ -203,7 +189,6 @@ find_remains_of_detach(AlterTableStmt *stmt, StepRemains *remains)
 		remains->is_done = true;
 	}
 }
-
 
 static void
 add_index_to_drop(StepRemains *remains, const char *name)

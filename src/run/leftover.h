@@ -11,6 +11,7 @@
 #include "postgres.h"
 
 #include "nodes/pg_list.h"
+#include "task/task.h"
 
 typedef struct StepRemains
 {
@@ -20,11 +21,11 @@ typedef struct StepRemains
 } StepRemains;
 
 /*
- * Look in the catalog for what an earlier attempt at a step, one or several
- * statements, has left behind.  Of steps that are one transaction nothing can
- * be left.  Needs a transaction, takes no lock; the result is in the current
- * memory context.
+ * Look in the catalog for what an earlier attempt of the task at a step, one or
+ * several statements, has left behind.  Of steps that are one transaction
+ * nothing can be left.  Needs a transaction, takes no lock; the result is in
+ * the current memory context.
  */
-extern StepRemains *find_step_remains(const char *text);
+extern StepRemains *find_step_remains(const Task *task, const char *text);
 
 #endif							/* SAFE_MIGRATE_LEFTOVER_H */

@@ -10,12 +10,14 @@
 #include "access/xact.h"
 #include "common/compat.h"
 #include "common/script.h"
+#include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "nodes/parsenodes.h"
 #include "plan/alter_plan.h"
 #include "plan/plan.h"
 #include "policy/policy.h"
 #include "record/record.h"
+#include "run/made.h"
 #include "run/rewrite.h"
 #include "run/run_task.h"
 #include "tcop/utility.h"
@@ -27,10 +29,12 @@ static MemoryContext rewrite_context(void);
 static Task *make_task(const RewriteSource *source, const Finding *finding,
 					   SafePlan *plan);
 static bool drops_table_or_column(Node *statement);
+static Oid	main_relid(List *effects);
 static uint64 size_of_effects(List *effects);
-static void run_quick_steps(const Task *task, ParamListInfo params,
+static bool is_outdated(Task *task);
+static void run_quick_steps(Task *task, ParamListInfo params,
 							QueryEnvironment *query_env);
-static void run_quick_step(const char *text, ParamListInfo params,
+static void run_quick_step(Task *task, const char *text, ParamListInfo params,
 						   QueryEnvironment *query_env);
 
 /* Survives the commits of the task; the portal runs until they are done. */
@@ -96,9 +100,20 @@ make_task(const RewriteSource *source, const Finding *finding, SafePlan *plan)
 	task->command = GetCommandTagName(CreateCommandTag(source->statement));
 	task->rule = finding != NULL ? finding->rule->name : "foreign_keys";
 	task->relation = relation != NULL ? pstrdup(relation->name) : NULL;
+	task->relid = main_relid(source->effects);
 	task->steps = plan->steps;
 	task->size_bytes = size_of_effects(source->effects);
 	return task;
+}
+
+/* That of the relation which the statement is about. */
+static Oid
+main_relid(List *effects)
+{
+	const Effect *first = effects == NIL ? NULL : linitial(effects);
+
+	return first == NULL || first->relation == NULL ? InvalidOid :
+		first->relation->relid;
 }
 
 /* Of the largest relation that work is done on. */
@@ -194,6 +209,8 @@ find_unfinished_rewrite(Node *statement, const char *text)
 	context = rewrite_context();
 	MemoryContextSwitchTo(context);
 	task = task_find_unfinished(statement_text(text, 0, -1));
+	if (task != NULL && is_outdated(task))
+		task = NULL;
 	MemoryContextSwitchTo(caller);
 	if (task == NULL)
 		MemoryContextDelete(context);
@@ -207,6 +224,8 @@ void
 run_rewrite(Task *task, CommandTag tag, QueryCompletion *qc)
 {
 	MemoryContext caller = CurrentMemoryContext;
+
+	PreventCommandIfReadOnly(GetCommandTagName(tag));
 
 	/* nothing has been done in the transaction but to judge the statement */
 	while (ActiveSnapshotSet())
@@ -223,6 +242,28 @@ run_rewrite(Task *task, CommandTag tag, QueryCompletion *qc)
 	if (qc != NULL)
 		SetQueryCompletion(qc, tag, 0);
 	MemoryContextSwitchTo(caller);
+}
+
+/*
+ * Others have changed the table since the task stopped: then the statement is
+ * a new one, and what the task has left is for its user to see to.
+ */
+static bool
+is_outdated(Task *task)
+{
+	if (task->attempts == 0 || witness_holds(task) || !task_lock(task->id))
+		return false;
+	task->state = TASK_CANCELLED;
+	task->error = "the table was changed by others before the statement was sent again";
+	task->sqlstate = NULL;
+	task_update(task, false);
+	task_unlock();
+	ereport(WARNING,
+			(errmsg("task " INT64_FORMAT ", an unfinished run of the same statement, is given up, because %s has been changed since",
+					task->id, task->relation ? task->relation :
+					"the database"),
+			 errhint("SELECT * FROM migrate.verify() shows what it may have left.")));
+	return true;
 }
 
 /*
@@ -261,8 +302,10 @@ defer_rewrite(Task *task, CommandTag tag, ParamListInfo params,
 	SafePlan	plan = {0};
 	Decision	decision = {0};
 
+	PreventCommandIfReadOnly(GetCommandTagName(tag));
 	MemoryContextSwitchTo(GetMemoryChunkContext(task));
 	run_quick_steps(task, params, query_env);
+	task->witness = take_witness(task);
 	task_insert(task);
 	task_after_commit(task->id);
 
@@ -290,17 +333,18 @@ defer_rewrite(Task *task, CommandTag tag, ParamListInfo params,
 }
 
 static void
-run_quick_steps(const Task *task, ParamListInfo params,
+run_quick_steps(Task *task, ParamListInfo params,
 				QueryEnvironment *query_env)
 {
 	for (int i = 0; i < task->done; i++)
-		run_quick_step(((PlanStep *) list_nth(task->steps, i))->text,
+		run_quick_step(task,
+					   ((PlanStep *) list_nth(task->steps, i))->text,
 					   params, query_env);
 }
 
 /* As a part of the statement: one of a transaction, not at top level. */
 static void
-run_quick_step(const char *text, ParamListInfo params,
+run_quick_step(Task *task, const char *text, ParamListInfo params,
 			   QueryEnvironment *query_env)
 {
 	List	   *statements = parse_script(text, "step");
@@ -316,6 +360,7 @@ run_quick_step(const char *text, ParamListInfo params,
 		wrapper->stmt_location = statement->raw->stmt_location;
 		wrapper->stmt_len = statement->raw->stmt_len;
 		mark_step(true);
+		watch_made(task, false);
 		PG_TRY();
 		{
 			ProcessUtility(wrapper, text, false, PROCESS_UTILITY_QUERY,
@@ -325,6 +370,7 @@ run_quick_step(const char *text, ParamListInfo params,
 		{
 			/* if another hook has raised an error before ours was reached */
 			mark_step(false);
+			watch_made(NULL, false);
 		}
 		PG_END_TRY();
 		CommandCounterIncrement();

@@ -21,6 +21,7 @@
 #include "plan/plan.h"
 #include "record/record.h"
 #include "run/leftover.h"
+#include "run/made.h"
 #include "run/run_task.h"
 #include "run/step.h"
 #include "utils/backend_status.h"
@@ -35,7 +36,9 @@ typedef struct TaskRun
 	MemoryContext context;		/* outlives the transactions */
 	TimestampTz started_at;
 	bool		resumed;		/* the next step may have been tried before */
-	bool		was_there;		/* what the next step makes was there before */
+	bool		unchanged;		/* nobody else has changed the table since */
+	bool		kept;			/* so something was not taken back */
+	int			failed_step;	/* from 1 */
 	const char *text;			/* of the statement that runs, or NULL */
 } TaskRun;
 
@@ -51,12 +54,13 @@ static void run_statements(TaskRun *run, const char *text);
 static void reach_step(const char *place, int number);
 static void undo_steps(TaskRun *run);
 static void undo_step(TaskRun *run, const PlanStep *step);
+static void take_lock_again(Task *task);
 static bool is_gone(int sqlerrcode);
 static char *settle_failure(TaskRun *run, ErrorData *error);
 static void decide_failure(TaskRun *run, const ErrorData *error);
 static bool will_never_succeed(int sqlerrcode);
 static bool last_step_left_something(TaskRun *run);
-static char *failure_in_words(const TaskRun *run, int number);
+static char *failure_in_words(const TaskRun *run);
 static void record_run(const TaskRun *run, DecisionOutcome outcome,
 					   const char *message);
 static void start_transaction(TaskRun *run);
@@ -105,6 +109,7 @@ run_task(Task *task)
 	if (task->id == 0)
 	{
 		task->state = TASK_RUNNING;
+		task->witness = take_witness(task);
 		task_insert(task);
 		(void) task_lock(task->id);
 	}
@@ -116,9 +121,15 @@ run_task(Task *task)
 			task_unlock();
 			return;
 		}
+		run.resumed = task->attempts > 0;
+		if (run.resumed && !witness_holds(task))
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("%s has been changed since task " INT64_FORMAT " stopped; take it back with SELECT migrate.cancel(" INT64_FORMAT "), and do what is missing by hand",
+							task->relation ? task->relation : "the database",
+							task->id, task->id)));
 		task->state = TASK_RUNNING;
 		task_update(task, true);
-		run.resumed = true;
 	}
 	commit_transaction(&run);
 	reach_fault_point("task_claimed");
@@ -142,6 +153,7 @@ undo_task(Task *task)
 	}
 	task->state = TASK_UNDOING;
 	task_update(task, true);
+	run.unchanged = witness_holds(task);
 	commit_transaction(&run);
 	run_guarded(&run, undo_steps);
 }
@@ -179,6 +191,7 @@ run_guarded(TaskRun *run, void (*work) (TaskRun *run))
 
 		error_context_stack = callback.previous;
 		mark_step(false);
+		watch_made(NULL, false);
 		MemoryContextSwitchTo(run->context);
 		error = CopyErrorData();
 		FlushErrorState();
@@ -215,6 +228,7 @@ run_next_step(TaskRun *run)
 	reach_step("behind", number);
 
 	task->done = number;
+	task->witness = take_witness(task);
 	if (number == list_length(task->steps))
 	{
 		task->state = TASK_DONE;
@@ -233,13 +247,12 @@ run_next_step(TaskRun *run)
 static bool
 clear_way(TaskRun *run, const char *text)
 {
-	StepRemains *remains = find_step_remains(text);
+	StepRemains *remains;
 	ListCell   *cell;
 
-	run->was_there = !run->resumed &&
-		(remains->is_done || remains->cleanup != NIL);
 	if (!run->resumed)
 		return true;
+	remains = find_step_remains(run->task, text);
 	foreach(cell, remains->cleanup)
 	{
 		run_statements(run, lfirst(cell));
@@ -259,6 +272,8 @@ run_statements(TaskRun *run, const char *text)
 	ListCell   *cell;
 
 	run->text = text;
+	watch_made(run->task, list_length(statements) == 1 &&
+			   statement_needs_no_transaction(((ScriptStatement *) linitial(statements))->raw->stmt));
 	pgstat_report_activity(STATE_RUNNING, text);
 	if (list_length(statements) > 1)
 		BeginImplicitTransactionBlock();
@@ -269,6 +284,7 @@ run_statements(TaskRun *run, const char *text)
 	}
 	if (list_length(statements) > 1)
 		EndImplicitTransactionBlock();
+	watch_made(NULL, false);
 	run->text = NULL;
 }
 
@@ -321,6 +337,14 @@ undo_step(TaskRun *run, const PlanStep *step)
 {
 	if (step->undo == NULL)
 		return;
+	if (!undo_is_safe(run->task, step->undo, run->unchanged))
+	{
+		ereport(WARNING,
+				(errmsg("task " INT64_FORMAT " leaves what others have changed since, see migrate.verify(): %s",
+						run->task->id, step->undo)));
+		run->kept = true;
+		return;
+	}
 	PG_TRY();
 	{
 		run_statements(run, step->undo);
@@ -330,12 +354,30 @@ undo_step(TaskRun *run, const PlanStep *step)
 		if (!is_gone(geterrcode()))
 			PG_RE_THROW();
 		mark_step(false);
+		watch_made(NULL, false);
 		FlushErrorState();
 		AbortOutOfAnyTransaction();
 		start_transaction(run);
-		(void) task_lock(run->task->id);
+		take_lock_again(run->task);
 	}
 	PG_END_TRY();
+}
+
+/*
+ * An error releases the locks of the session.  Somebody else may have gone on
+ * with the task in that moment: then it is his.
+ */
+static void
+take_lock_again(Task *task)
+{
+	TaskState	state = task->state;
+
+	task_claim(task);
+	if (task->state != state)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_IN_USE),
+				 errmsg("task " INT64_FORMAT " is another session's now",
+						task->id)));
 }
 
 static bool
@@ -356,23 +398,21 @@ static char *
 settle_failure(TaskRun *run, ErrorData *error)
 {
 	Task	   *task = run->task;
-	int			number;
 	char	   *volatile outcome = NULL;
 
 	AbortOutOfAnyTransaction();
 	MemoryContextSwitchTo(run->context);
 	run->text = NULL;
 
-	/* the last step may have failed in its commit */
+	/* what was to be the last thing may have failed in its commit */
 	if (task->state == TASK_DONE)
-		task->done--;
-	number = task->done + 1;
-	task->error = error->message;
-	task->sqlstate = pstrdup(unpack_sql_state(error->sqlerrcode));
+		task->state = TASK_RUNNING;
+	else if (task->state == TASK_CANCELLED)
+		task->state = TASK_UNDOING;
 	PG_TRY();
 	{
 		decide_failure(run, error);
-		outcome = failure_in_words(run, number);
+		outcome = failure_in_words(run);
 		start_transaction(run);
 		record_run(run, DECISION_REWRITE_FAILED,
 				   psprintf("%s: %s", outcome, error->message));
@@ -383,6 +423,7 @@ settle_failure(TaskRun *run, ErrorData *error)
 		ErrorData  *second;
 
 		mark_step(false);
+		watch_made(NULL, false);
 		MemoryContextSwitchTo(run->context);
 		second = CopyErrorData();
 		FlushErrorState();
@@ -395,7 +436,7 @@ settle_failure(TaskRun *run, ErrorData *error)
 	}
 	PG_END_TRY();
 	task_unlock();
-	return outcome != NULL ? outcome : failure_in_words(run, number);
+	return outcome != NULL ? outcome : failure_in_words(run);
 }
 
 static void
@@ -405,14 +446,13 @@ decide_failure(TaskRun *run, const ErrorData *error)
 	bool		was_undoing = task->state == TASK_UNDOING;
 	bool		is_left;
 
-	/* another session, with the same statement, has made it first */
-	if (error->sqlerrcode == ERRCODE_DUPLICATE_TABLE ||
-		error->sqlerrcode == ERRCODE_DUPLICATE_OBJECT)
-		run->was_there = true;
-
 	/* the abort has taken the lock away */
 	start_transaction(run);
-	(void) task_lock(task->id);
+	take_lock_again(task);
+	task->error = error->message;
+	task->sqlstate = pstrdup(unpack_sql_state(error->sqlerrcode));
+	run->failed_step = task->done + 1;
+	run->unchanged = witness_holds(task);
 	is_left = task->done > 0 || last_step_left_something(run);
 
 	/*
@@ -452,30 +492,28 @@ will_never_succeed(int sqlerrcode)
 	}
 }
 
-/* Not what was there before, for that is somebody else's. */
 static bool
 last_step_left_something(TaskRun *run)
 {
 	const PlanStep *step = list_nth(run->task->steps, run->task->done);
-	StepRemains *remains;
+	StepRemains *remains = find_step_remains(run->task, step->text);
 
-	if (run->was_there)
-		return false;
-	remains = find_step_remains(step->text);
 	return remains->is_done || remains->cleanup != NIL;
 }
 
 static char *
-failure_in_words(const TaskRun *run, int number)
+failure_in_words(const TaskRun *run)
 {
 	const Task *task = run->task;
 	int			count = list_length(task->steps);
+	int			number = Max(run->failed_step, 1);
 
 	switch (task->state)
 	{
 		case TASK_CANCELLED:
-			return psprintf("step %d of %d failed, and nothing is left of the statement",
-							number, count);
+			return psprintf("step %d of %d failed, and %s is left of the statement",
+							number, count, run->kept ?
+							"what others have changed" : "nothing");
 		case TASK_UNDOING:
 			return psprintf("step %d of %d failed, and so did taking back what was done; SELECT migrate.cancel(" INT64_FORMAT ") tries that again",
 							number, count, task->id);

@@ -40,6 +40,9 @@ typedef struct Task
 	TaskState	state;
 	bool		deferred;		/* for the background */
 	bool		cancelled;		/* to be taken back */
+	Oid			relid;			/* of the table, or InvalidOid */
+	List	   *made;			/* of char *: what its steps have made, and */
+	List	   *witness;		/* how the table looked; see src/run/made.h */
 	List	   *settings;		/* of char *: names and values, alternating */
 	const char *role;			/* current_user when it was asked for */
 	const char *session_role;
@@ -68,6 +71,9 @@ extern void task_insert(Task *task);
  * process the one that runs it; "running" is a new attempt if begin is true.
  */
 extern void task_update(Task *task, bool begin);
+
+/* Write what it has made, alone. */
+extern void task_write_made(const Task *task);
 
 /* NULL if there is none with that number. */
 extern Task *task_read(int64 id);
@@ -126,7 +132,8 @@ extern bool may_control_task(const char *role);
 
 /*
  * Take the lock of a task, or throw if another process has it, and read anew
- * what may have changed meanwhile: state, done, attempts and error.
+ * what may have changed meanwhile: state, done, made, witness, attempts and
+ * error.
  */
 extern void task_claim(Task *task);
 

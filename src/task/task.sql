@@ -17,6 +17,9 @@ CREATE TABLE migrate.task_log (
 	deferred boolean NOT NULL,
 	cancelled boolean NOT NULL DEFAULT false,
 	settings text[] NOT NULL,
+	relid oid NOT NULL,
+	made text[] NOT NULL,
+	witness text[] NOT NULL,
 	role text NOT NULL,
 	session_role text NOT NULL,
 	client inet,
@@ -60,6 +63,11 @@ COMMENT ON COLUMN migrate.task_log.cancelled IS
 	'true if somebody wants what it has done to be taken back';
 COMMENT ON COLUMN migrate.task_log.settings IS
 	'names and values of the settings that its text depends on, alternating';
+COMMENT ON COLUMN migrate.task_log.relid IS 'the table, 0 for none';
+COMMENT ON COLUMN migrate.task_log.made IS
+	'what the steps have made: catalog, object and column, by their numbers';
+COMMENT ON COLUMN migrate.task_log.witness IS
+	'what the table looked like behind the last step';
 COMMENT ON COLUMN migrate.task_log.role IS 'role in force (current_user)';
 COMMENT ON COLUMN migrate.task_log.session_role IS
 	'role of the session (session_user)';

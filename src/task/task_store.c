@@ -53,10 +53,11 @@ static const char *const kept_settings[] = {
 #define TASK_QUERY \
 	"SELECT id, statement, command, rule, relation, steps, undos, done, " \
 	"state, deferred, settings, role, session_role, attempts, error, " \
-	"sqlstate, pid, cancelled FROM migrate.task_log "
+	"sqlstate, pid, cancelled, relid, made, witness FROM migrate.task_log "
 
 static void set_origin(Task *task);
 static void add_steps(OwnArguments *arguments, const Task *task);
+static void add_text_list(OwnArguments *arguments, List *texts);
 static void add_text_array(OwnArguments *arguments, char **texts, int count);
 static Task *task_of_row(OwnAccess *access, uint64 row);
 static TaskState state_of_name(const char *name);
@@ -71,15 +72,8 @@ task_insert(Task *task)
 {
 	OwnAccess	access;
 	OwnArguments arguments = {0};
-	char	  **settings;
-	int			count = 0;
-	ListCell   *cell;
 
 	set_origin(task);
-	settings = palloc(list_length(task->settings) * sizeof(char *));
-	foreach(cell, task->settings)
-		settings[count++] = lfirst(cell);
-
 	begin_own_access(&access);
 	add_own_text(&arguments, task->statement);
 	add_own_text(&arguments, task->command);
@@ -88,15 +82,19 @@ task_insert(Task *task)
 	add_steps(&arguments, task);
 	add_own_text(&arguments, task_state_names[task->state]);
 	add_own_argument(&arguments, BOOLOID, BoolGetDatum(task->deferred), false);
-	add_text_array(&arguments, settings, count);
+	add_text_list(&arguments, task->settings);
 	add_own_text(&arguments, task->role);
 	add_own_text(&arguments, task->session_role);
 	add_own_argument(&arguments, INT4OID, Int32GetDatum(task->done), false);
+	add_own_argument(&arguments, OIDOID, ObjectIdGetDatum(task->relid), false);
+	add_text_list(&arguments, task->made);
+	add_text_list(&arguments, task->witness);
 	run_own_query("INSERT INTO migrate.task_log (statement, command, rule, "
 				  "relation, steps, undos, state, deferred, settings, role, "
-				  "session_role, done, client, application, pid, attempts, "
-				  "created_at, started_at) "
+				  "session_role, done, relid, made, witness, client, application, "
+				  "pid, attempts, created_at, started_at) "
 				  "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, "
+				  "$13, $14, $15, "
 				  "pg_catalog.inet_client_addr(), "
 				  "pg_catalog.current_setting('application_name'), "
 				  "CASE WHEN $8 THEN NULL ELSE pg_catalog.pg_backend_pid() END, "
@@ -146,6 +144,17 @@ add_steps(OwnArguments *arguments, const Task *task)
 	add_text_array(arguments, undos, count);
 }
 
+static void
+add_text_list(OwnArguments *arguments, List *texts)
+{
+	char	  **array = palloc(Max(list_length(texts), 1) * sizeof(char *));
+	ListCell   *cell;
+
+	foreach(cell, texts)
+		array[foreach_current_index(cell)] = lfirst(cell);
+	add_text_array(arguments, array, list_length(texts));
+}
+
 /* Elements may be NULL. */
 static void
 add_text_array(OwnArguments *arguments, char **texts, int count)
@@ -184,6 +193,8 @@ task_update(Task *task, bool begin)
 	add_own_text(&arguments, task->sqlstate);
 	add_own_argument(&arguments, BOOLOID, BoolGetDatum(begin), false);
 	add_own_argument(&arguments, INT4OID, Int32GetDatum(task->attempts), false);
+	add_text_list(&arguments, task->made);
+	add_text_list(&arguments, task->witness);
 
 	/* who was told to stop by migrate.cancel() leaves the rest to others */
 	run_own_query("UPDATE migrate.task_log SET state = CASE "
@@ -191,6 +202,7 @@ task_update(Task *task, bool begin)
 				  "AND state OPERATOR(pg_catalog.=) 'running' "
 				  "THEN 'waiting' ELSE $2 END, done = $3, "
 				  "error = $4, sqlstate = $5, attempts = $7, "
+				  "made = $8, witness = $9, "
 				  "started_at = CASE WHEN $6 "
 				  "THEN pg_catalog.clock_timestamp() ELSE started_at END, "
 				  "finished_at = CASE WHEN $2 OPERATOR(pg_catalog.=) "
@@ -205,6 +217,24 @@ task_update(Task *task, bool begin)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("task " INT64_FORMAT " has vanished from migrate.task_log",
 						task->id)));
+	end_own_access(&access);
+}
+
+/*
+ * See task.h.
+ */
+void
+task_write_made(const Task *task)
+{
+	OwnAccess	access;
+	OwnArguments arguments = {0};
+
+	begin_own_access(&access);
+	add_own_argument(&arguments, INT8OID, Int64GetDatum(task->id), false);
+	add_text_list(&arguments, task->made);
+	run_own_query("UPDATE migrate.task_log SET made = $2 "
+				  "WHERE id OPERATOR(pg_catalog.=) $1",
+				  &arguments, SPI_OK_UPDATE);
 	end_own_access(&access);
 }
 
@@ -248,6 +278,8 @@ task_claim(Task *task)
 				 errmsg("there is no task " INT64_FORMAT, task->id)));
 	task->done = current->done;
 	task->state = current->state;
+	task->made = current->made;
+	task->witness = current->witness;
 	task->attempts = current->attempts;
 	task->error = current->error;
 	task->sqlstate = current->sqlstate;
@@ -375,6 +407,11 @@ task_of_row(OwnAccess *access, uint64 row)
 	task->cancelled = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[row],
 												 SPI_tuptable->tupdesc, 18,
 												 &isnull));
+	task->relid = DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[row],
+												 SPI_tuptable->tupdesc, 19,
+												 &isnull));
+	task->made = own_text_list(access, row, 20);
+	task->witness = own_text_list(access, row, 21);
 	MemoryContextSwitchTo(old);
 	return task;
 }

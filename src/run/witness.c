@@ -1,0 +1,155 @@
+/*-------------------------------------------------------------------------
+ *
+ * witness.c
+ *	  What the table of a task looked like when the task was last at it.
+ *
+ * Each line is a fact about the catalog.  Somebody may have added columns,
+ * constraints or indexes since: only what was there has to be there still.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/indexing.h"
+#include "catalog/pg_attribute.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_constraint.h"
+#include "catalog/pg_index.h"
+#include "catalog/pg_inherits.h"
+#include "common/catalog.h"
+#include "run/made.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+
+/* One line about a row of a catalog, or NULL. */
+typedef char *(*FactOfRow) (HeapTuple tuple);
+
+static List *facts_of(Oid catalog, Oid index, AttrNumber key, Oid relid,
+					  FactOfRow fact, List *facts);
+static char *column_fact(HeapTuple tuple);
+static char *constraint_fact(HeapTuple tuple);
+static char *index_fact(HeapTuple tuple);
+static char *child_fact(HeapTuple tuple);
+
+/*
+ * See made.h.
+ */
+List *
+take_witness(const Task *task)
+{
+	List	   *facts = NIL;
+	Oid			relid = task->relid;
+	ListCell   *cell;
+
+	if (OidIsValid(relid))
+	{
+		facts = lappend(facts, psprintf("table %u %s", relid,
+										relation_display_name(relid)));
+		facts = facts_of(AttributeRelationId, AttributeRelidNumIndexId,
+						 Anum_pg_attribute_attrelid, relid, column_fact,
+						 facts);
+		facts = facts_of(ConstraintRelationId, ConstraintRelidTypidNameIndexId,
+						 Anum_pg_constraint_conrelid, relid, constraint_fact,
+						 facts);
+		facts = facts_of(IndexRelationId, IndexIndrelidIndexId,
+						 Anum_pg_index_indrelid, relid, index_fact, facts);
+		facts = facts_of(InheritsRelationId, InheritsParentIndexId,
+						 Anum_pg_inherits_inhparent, relid, child_fact, facts);
+	}
+	foreach(cell, relations_made(task))
+	{
+		HeapTuple	tuple = SearchSysCache1(RELOID,
+											ObjectIdGetDatum(lfirst_oid(cell)));
+
+		if (!HeapTupleIsValid(tuple))
+			continue;
+		facts = lappend(facts,
+						psprintf("made %u %s%s", lfirst_oid(cell),
+								 relation_display_name(lfirst_oid(cell)),
+								 ((Form_pg_class) GETSTRUCT(tuple))->relispartition ?
+								 " partition" : ""));
+		ReleaseSysCache(tuple);
+	}
+	return facts;
+}
+
+/*
+ * See made.h.
+ */
+bool
+witness_holds(const Task *task)
+{
+	List	   *now = take_witness(task);
+	ListCell   *cell;
+
+	foreach(cell, task->witness)
+	{
+		if (!name_is_listed(now, lfirst(cell)))
+			return false;
+	}
+	return true;
+}
+
+/* Add a line for each row of a catalog that is about the relation. */
+static List *
+facts_of(Oid catalog, Oid index, AttrNumber key, Oid relid, FactOfRow fact,
+		 List *facts)
+{
+	Relation	rel = table_open(catalog, AccessShareLock);
+	ScanKeyData scan_key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	ScanKeyInit(&scan_key, key, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(relid));
+	scan = systable_beginscan(rel, index, true, NULL, 1, &scan_key);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		char	   *line = fact(tuple);
+
+		if (line != NULL)
+			facts = lappend(facts, line);
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return facts;
+}
+
+static char *
+column_fact(HeapTuple tuple)
+{
+	Form_pg_attribute form = (Form_pg_attribute) GETSTRUCT(tuple);
+
+	if (form->attnum <= 0 || form->attisdropped)
+		return NULL;
+	return psprintf("column %d %s %u %d%s", form->attnum,
+					NameStr(form->attname), form->atttypid, form->atttypmod,
+					form->attnotnull ? " not null" : "");
+}
+
+static char *
+constraint_fact(HeapTuple tuple)
+{
+	Form_pg_constraint form = (Form_pg_constraint) GETSTRUCT(tuple);
+
+	return psprintf("constraint %u %s", form->oid, NameStr(form->conname));
+}
+
+static char *
+index_fact(HeapTuple tuple)
+{
+	Form_pg_index form = (Form_pg_index) GETSTRUCT(tuple);
+
+	return psprintf("index %u %s", form->indexrelid,
+					get_rel_name(form->indexrelid));
+}
+
+static char *
+child_fact(HeapTuple tuple)
+{
+	return psprintf("child %u", ((Form_pg_inherits) GETSTRUCT(tuple))->inhrelid);
+}
