@@ -79,6 +79,7 @@ static void choose_task(Judgement *judgement,
 static bool is_enforced(void);
 static void carry_out(Judgement *judgement);
 static void find_effects(Judgement *judgement);
+static void check_step(Judgement *judgement);
 static List *find_design(Judgement *judgement);
 static void find_effects_in_subtransaction(Judgement *judgement);
 static void report_internal_error(ErrorData *error);
@@ -312,8 +313,9 @@ find_effects(Judgement *judgement)
 		else
 			(void) describe_effects(judgement->pstmt->utilityStmt,
 									&judgement->context);
-		if (!judgement->is_step)
-			judgement->findings = judge_effects(judgement->context.effects);
+		judgement->findings = judge_effects(judgement->context.effects);
+		if (judgement->is_step)
+			check_step(judgement);
 		if (judgement->describe == NULL && !judgement->is_step &&
 			design_rules_count())
 			judgement->findings = list_concat(judgement->findings,
@@ -336,6 +338,29 @@ find_effects(Judgement *judgement)
 				 errhint("Set safe_migrate.on_internal_error to \"pass\" to let such statements run unjudged.")));
 	}
 	PG_END_TRY();
+}
+
+/*
+ * A step is there to avoid long work under a strong lock.  If it would do such
+ * work, others have changed the table since the plan was made.
+ */
+static void
+check_step(Judgement *judgement)
+{
+	ListCell   *cell;
+
+	foreach(cell, judgement->findings)
+	{
+		const Finding *finding = lfirst(cell);
+
+		if (finding->rule->rule_class == RULE_WORK &&
+			finding->action > ACTION_WARN)
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("the table was changed while the safe way was run, so that a step is not safe any more: %s",
+							finding->message)));
+	}
+	judgement->findings = NIL;
 }
 
 static List *
