@@ -251,7 +251,7 @@ run_rewrite(Task *task, CommandTag tag, QueryCompletion *qc)
 static bool
 is_outdated(Task *task)
 {
-	if (task->attempts == 0 || witness_holds(task) || !task_lock(task->id))
+	if (witness_holds(task) || !task_lock(task->id))
 		return false;
 	task->state = TASK_CANCELLED;
 	task->error = "the table was changed by others before the statement was sent again";

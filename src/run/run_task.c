@@ -121,8 +121,8 @@ run_task(Task *task)
 			task_unlock();
 			return;
 		}
-		run.resumed = task->attempts > 0;
-		if (run.resumed && !witness_holds(task))
+		run.resumed = true;
+		if (!witness_holds(task))
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 					 errmsg("%s has been changed since task " INT64_FORMAT " stopped; take it back with SELECT migrate.cancel(" INT64_FORMAT "), and do what is missing by hand",
