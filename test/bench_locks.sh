@@ -16,6 +16,9 @@
 # the worst latency with a statement less the worst without, in a time of the
 # same length and in the same round.
 #
+# What the rest of the machine does cannot reach a third figure: the longest wait
+# for the lock of a relation, as the server logs it (from 1 ms on).
+#
 # One throw-away cluster.  It keeps the tables in memory and makes no checkpoint
 # of its own, the clients of pgbench do not wait for the disk when they commit
 # (synchronous_commit = off); the session that sends the statement does.
@@ -84,7 +87,7 @@ start_cluster()
 	sm_start locks "shared_buffers = '3GB'" "max_wal_size = '8GB'" \
 		"min_wal_size = '8GB'" "wal_buffers = '64MB'" \
 		"checkpoint_timeout = '1h'" "autovacuum = off" "fsync = on" \
-		"maintenance_work_mem = '512MB'"
+		"maintenance_work_mem = '512MB'" "log_line_prefix = '%n %a: '"
 	sm_psql -q -c 'CREATE EXTENSION safe_migrate'
 	queue_time=$(sm_psql -At -c "SELECT setting FROM pg_settings
 		WHERE name = 'safe_migrate.lock_queue_time'")
@@ -146,7 +149,7 @@ long_run()
 		[ "$1" != control ] || cp "$SM_WORK/$what" "$SM_WORK/$what.control"
 		echo "$(cut -d ' ' -f 1 "$SM_WORK/$what")" \
 			"$(cut -d ' ' -f 1 "$SM_WORK/$what.control")" \
-			"$(cut -d ' ' -f 2 "$SM_WORK/$what")" \
+			"$(cut -d ' ' -f 2,3 "$SM_WORK/$what")" \
 			>>"$SM_WORK/series/long-$1-$what"
 	done
 }
@@ -156,9 +159,10 @@ long_report()
 	for what in held-read held-write after-read after-write
 	do
 		added "long-$1-$what"
-		line '%-9s %-12s %9s %9s  %-28s %7s  %s' "$1" "$what" \
+		line '%-9s %-12s %9s %9s  %-28s %7s %9s  %s' "$1" "$what" \
 			"$(largest "long-$1-$what" 1)" "$(largest "long-$1-$what" 2)" \
-			"$numbers" "$(total "long-$1-$what" 3)" "$(long_verdict "$1" "$what")"
+			"$numbers" "$(total "long-$1-$what" 3)" \
+			"$(largest "long-$1-$what" 4)" "$(long_verdict "$1" "$what")"
 	done
 	failed_queries "$1, long reader" "$(total "long-$1" 3)"
 }
@@ -175,6 +179,15 @@ long_target()
 {
 	case $1 in
 		held-*) echo "$noise" ;;
+		after-*) echo "$stall_target" ;;
+	esac
+}
+
+# Nobody has to wait for a lock while the reader holds it.
+lock_target()
+{
+	case $1 in
+		held-*) echo 0 ;;
 		after-*) echo "$stall_target" ;;
 	esac
 }
@@ -212,8 +225,8 @@ bench_long()
 	note ''
 	line 'One ADD COLUMN behind a reader of %s s, %s rounds, %s readers and %s writers a second' \
 		"$HOLDER_SECONDS" "$ROUNDS" "$RATE" "$((RATE / 2))"
-	line '%-9s %-12s %9s %9s  %-28s %7s  %s' '' '' 'worst ms' 'control' \
-		'added ms' '>100 ms' target
+	line '%-9s %-12s %9s %9s  %-28s %7s %9s  %s' '' '' 'worst ms' 'control' \
+		'added ms' '>100 ms' 'lock ms' 'added'
 	for case in again off retry patient
 	do
 		long_report "$case"
@@ -227,6 +240,11 @@ bench_long()
 	do
 		added "long-patient-$what"
 		surely_below "patient, long reader, $what" "$(long_target "$what")"
+		cut -d ' ' -f 4 "$SM_WORK/series/long-patient-$what" \
+			>"$SM_WORK/series/long-locks"
+		analyse median long-locks
+		surely_below "patient, long reader, $what, wait for the lock" \
+			"$(lock_target "$what")"
 	done
 }
 
@@ -239,8 +257,8 @@ short_run()
 		"$PAIRS" >"$SM_WORK/output" || sm_die "short_holders.pl failed"
 	head -n 1 "$SM_WORK/output" >"$SM_WORK/series/short-$1"
 	sed 1d "$SM_WORK/output" | cut -d ' ' -f 1 >"$SM_WORK/series/short-$1-took"
-	sed 1d "$SM_WORK/output" | cut -d ' ' -f 2,3 >"$SM_WORK/series/short-$1-read"
-	sed 1d "$SM_WORK/output" | cut -d ' ' -f 4,5 >"$SM_WORK/series/short-$1-write"
+	sed 1d "$SM_WORK/output" | cut -d ' ' -f 2-5 >"$SM_WORK/series/short-$1-read"
+	sed 1d "$SM_WORK/output" | cut -d ' ' -f 6-9 >"$SM_WORK/series/short-$1-write"
 }
 
 bench_short()
@@ -248,7 +266,8 @@ bench_short()
 	note ''
 	line '%s times ADD COLUMN amid 8 clients, each in a transaction of %s ms at any time' \
 		"$PAIRS" "$(calculate "$KEEP_US / 1000")"
-	line '%-9s %-12s %9s %9s  %s' '' '' 'worst ms' 'control' 'added ms'
+	line '%-9s %-12s %9s %9s  %-28s %9s %9s' '' '' 'worst ms' 'control' 'added ms' \
+		'lock ms' 'control'
 	for case in off patient
 	do
 		sm_say "Short transactions, $case"
@@ -256,9 +275,11 @@ bench_short()
 		for what in read write
 		do
 			added "short-$case-$what"
-			line '%-9s %-12s %9s %9s  %s' "$case" "$what" \
+			line '%-9s %-12s %9s %9s  %-28s %9s %9s' "$case" "$what" \
 				"$(largest "short-$case-$what" 1)" \
-				"$(largest "short-$case-$what" 2)" "$numbers"
+				"$(largest "short-$case-$what" 2)" "$numbers" \
+				"$(largest "short-$case-$what" 3)" \
+				"$(largest "short-$case-$what" 4)"
 			[ "$case" = off ] ||
 				surely_below "patient, short transactions, $what" "$stall_target"
 		done
@@ -293,7 +314,7 @@ $2, $1: failed with $reason"
 			return
 			;;
 	esac
-	# milliseconds, failed clients, leftovers; then four numbers of both times
+	# milliseconds, failed clients, leftovers; then six numbers of both times
 	paste -s -d ' ' "$SM_WORK/output" >>"$SM_WORK/series/plan-$1"
 }
 
@@ -303,17 +324,18 @@ plan_report()
 	do
 		[ -e "$SM_WORK/series/plan-$side" ] || continue
 		analyse median "plan-$side"
-		seconds=$(calculate "$median / 1000")
-		line '%-26s %-5s %8s %9s %7s %9s %7s %9s %9s' "$1" "$side" "$seconds" \
-			"$(largest "plan-$side" 4)" "$(total "plan-$side" 5)" \
-			"$(largest "plan-$side" 6)" "$(total "plan-$side" 7)" \
-			"$(largest "plan-$side" 8)" "$(largest "plan-$side" 10)"
+		line '%-26s %-5s %7s %8s %8s %6s %8s %8s %8s %6s %8s' "$1" "$side" \
+			"$(calculate "$median / 1000")" \
+			"$(largest "plan-$side" 4)" "$(largest "plan-$side" 10)" \
+			"$(total "plan-$side" 5)" "$(largest "plan-$side" 6)" \
+			"$(largest "plan-$side" 7)" "$(largest "plan-$side" 13)" \
+			"$(total "plan-$side" 8)" "$(largest "plan-$side" 9)"
 		failed_queries "$1, $side" "$(total "plan-$side" 2)"
 		[ "$(total "plan-$side" 3)" -eq 0 ] || missed="$missed
 $1, $side: something is left that is not valid"
 	done
 	[ -e "$SM_WORK/series/plan-ours" ] || return 0
-	for column in 4 6
+	for column in 4 7
 	do
 		cut -d ' ' -f "$column" "$SM_WORK/series/plan-ours" \
 			>"$SM_WORK/series/plan-stall"
@@ -348,8 +370,8 @@ bench_plans()
 	note ''
 	line '%s rows, %s readers and %s writers a second, %s rounds; control is the worst of %s s before' \
 		"$ROWS" "$RATE" "$((RATE / 2))" "$PLAN_ROUNDS" "$CONTROL_SECONDS"
-	line '%-26s %-5s %8s %9s %7s %9s %7s %9s %9s' '' '' 'took s' 'read ms' \
-		'>100' 'write ms' '>100' 'control' 'control'
+	line '%-26s %-5s %7s %8s %8s %6s %8s %8s %8s %6s %8s' '' '' 'took s' \
+		'read ms' 'control' '>100' 'lock ms' 'write ms' 'control' '>100' 'lock ms'
 	perl "$BENCH/plans.pl" names >"$SM_WORK/names"
 	while read -r name
 	do
@@ -366,8 +388,8 @@ sm_packages
 sm_workdir
 mkdir "$SM_WORK/series" "$SM_WORK/traffic"
 sm_build
-export SM_BIN
 start_cluster
+export SM_BIN SM_LOG
 
 ! wanted long || bench_long
 ! wanted short || bench_short

@@ -6,9 +6,14 @@ use strict;
 use warnings;
 
 use File::Basename qw(dirname);
+use List::Util qw(max);
 use Time::HiRes qw(sleep time);
 
-use constant APPLICATION => 'bench_traffic';
+# Names of our sessions, and what these and the server log have to do with each
+# other: waits for locks are logged when they have lasted deadlock_timeout.
+use constant APPLICATION => 'bench_traffic_';
+use constant OPTIONS     => join ' ', map { "-c $_" }
+  qw(synchronous_commit=off log_lock_waits=on deadlock_timeout=1ms);
 
 # new Traffic(DIRECTORY, READERS, WRITERS): start it.  READERS and WRITERS are
 # hashes of
@@ -23,6 +28,7 @@ sub new
 	my ($class, $directory, %traffic) = @_;
 	my $self = bless { directory => $directory }, $class;
 	unlink glob "$directory/{read,write}.*";
+	$self->{log_size} = -s $ENV{SM_LOG};
 	$self->start($_, %{ $traffic{$_} }) for qw(read write);
 	return $self;
 }
@@ -42,10 +48,8 @@ sub start
 	my $pid = fork // die "fork: $!\n";
 	if ($pid == 0)
 	{
-		# the statement that is measured commits as ever; these do not wait for
-		# the disk, which it may keep busy
-		$ENV{PGAPPNAME}  = APPLICATION;
-		$ENV{PGOPTIONS}  = '-c synchronous_commit=off';
+		$ENV{PGAPPNAME}  = APPLICATION . $kind;
+		$ENV{PGOPTIONS}  = OPTIONS;
 		$ENV{PGDATABASE} = 'postgres';
 		open STDOUT, '>', '/dev/null' or die "/dev/null: $!\n";
 		open STDERR, '>', "$self->{directory}/$kind.errors" or die "$kind.errors: $!\n";
@@ -65,14 +69,15 @@ sub stop
 	# pgbench writes its log when it ends, not when it is killed; it ends with
 	# its last client
 	system(psql(), qw(-X -q -o /dev/null -c),
-		   "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = '"
+		   "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE '"
 		   . APPLICATION
-		   . "'") == 0 or die "psql failed\n";
+		   . "%'") == 0 or die "psql failed\n";
 	for my $kind (keys %{ $self->{pids} })
 	{
 		waitpid $self->{pids}{$kind}, 0;
 		$self->{$kind} = read_log($self->{directory}, $kind);
 	}
+	$self->read_server_log();
 	return $failed;
 }
 
@@ -107,21 +112,40 @@ sub read_log
 	return \@transactions;
 }
 
-# Of those that were under way in the window: the longest, in milliseconds, how
-# many took more than 100 ms, and how many there were.
+# Waits for the lock of a relation, from the lines that the server has logged
+# since the start: triples as above.  Such a line begins with the time and the
+# name of the application.
+sub read_server_log
+{
+	my ($self) = @_;
+	$self->{"$_ waits"} = [] for qw(read write);
+	open my $log, '<', $ENV{SM_LOG} or die "$ENV{SM_LOG}: $!\n";
+	seek $log, $self->{log_size}, 0 or die "$ENV{SM_LOG}: $!\n";
+	my $pattern = qr/^([0-9.]+) @{[APPLICATION]}(\w+): LOG:  process \d+ acquired \w+ /
+	  . qr/on relation \d+ of database \d+ after ([0-9.]+) ms/;
+	while (my $line = <$log>)
+	{
+		my ($end, $kind, $took) = $line =~ $pattern or next;
+		push @{ $self->{"$kind waits"} }, [ $end - $took / 1e3, $end, $took ];
+	}
+	return;
+}
+
+# Of the transactions that were under way in the window: the longest, in
+# milliseconds, how many took more than 100 ms, and the longest wait of one of
+# them for the lock of a relation; 0 if there was none of at least a millisecond.
 sub worst
 {
 	my ($self, $kind, $from, $to) = @_;
-	my ($worst, $over, $count) = (0, 0, 0);
-	for my $transaction (@{ $self->{$kind} })
-	{
-		my ($start, $end, $took) = @$transaction;
-		next if $end < $from || $start > $to;
-		$worst = $took if $took > $worst;
-		$over++        if $took > 100;
-		$count++;
-	}
-	return ($worst, $over, $count);
+	my @took = took($self->{$kind}, $from, $to);
+	my @waits = took($self->{"$kind waits"}, $from, $to);
+	return (max(0, @took), scalar(grep { $_ > 100 } @took), max(0, @waits));
+}
+
+sub took
+{
+	my ($transactions, $from, $to) = @_;
+	return map { $_->[2] } grep { $_->[1] >= $from && $_->[0] <= $to } @$transactions;
 }
 
 # Programs of the server under test.

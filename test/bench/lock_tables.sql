@@ -6,7 +6,7 @@ CREATE TABLE bench_branches (
 	filler text NOT NULL
 ) WITH (fillfactor = 80);
 INSERT INTO bench_branches
-SELECT n, 0, repeat('b', 80) FROM generate_series(1, :rows / 100) n;
+SELECT n, 0, repeat('b', 80) FROM generate_series(1, :rows / 20) n;
 ALTER TABLE bench_branches ADD PRIMARY KEY (id);
 
 -- No primary key yet: it is one of the statements.
@@ -19,7 +19,7 @@ CREATE TABLE bench_accounts (
 	filler text NOT NULL
 ) WITH (fillfactor = 80);
 INSERT INTO bench_accounts
-SELECT n, 1 + n % (:rows / 100), 0, n * 7,
+SELECT n, 1 + n % (:rows / 20), 0, n * 7,
 	   timestamptz '2024-01-01' + n * interval '1 second', repeat('a', 60)
 FROM generate_series(1, :rows) n;
 CREATE UNIQUE INDEX bench_accounts_id ON bench_accounts (id);

@@ -58,7 +58,7 @@ my $failed = $traffic->stop();
 printf "%.1f %d %d\n", ($done - $released) * 1000, $tries, $failed;
 for my $window ([ $sent, $released ], [ $released, $done + TAIL ])
 {
-	printf "%s %.3f %d %d\n", $_, $traffic->worst($_, @$window) for qw(read write);
+	printf "%s %.3f %d %.3f\n", $_, $traffic->worst($_, @$window) for qw(read write);
 }
 
 

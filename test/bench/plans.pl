@@ -10,8 +10,8 @@
 # CONTROL_SECONDS.  Prints "skip" and why, or "error" and the SQLSTATE, or three
 # lines: milliseconds that the statement took, how many clients failed, how many
 # things were left behind that are not valid; then of the statement, and of the
-# time before it, the worst latency of readers and how many of them took more
-# than 100 ms, and the same of writers.
+# time before it, the worst latency of readers, how many of them took more
+# than 100 ms and the longest wait for a lock, and the same of writers.
 
 use strict;
 use warnings;
@@ -87,7 +87,7 @@ sub measure
 	{
 		printf "%.1f %d %d\n", ($done - $sent) * 1000, $failed, leftovers();
 		report($traffic, $sent, $done + TAIL);
-		report($traffic, $still, $sent);
+		report($traffic, $still, $sent - TAIL);
 	}
 	unjudged($statement->{undo}) if $statement->{undo};
 	return;
@@ -124,14 +124,14 @@ sub traffic
 sub rows_of
 {
 	my ($table) = @_;
-	return $table =~ /^bench_(?:branches|view)$/ ? $rows / 100 : $rows;
+	return $table =~ /^bench_(?:branches|view)$/ ? $rows / 20 : $rows;
 }
 
 sub report
 {
 	my ($traffic, $from, $to) = @_;
-	my @numbers = map { ($traffic->worst($_, $from, $to))[ 0, 1 ] } qw(read write);
-	printf "%.3f %d %.3f %d\n", @numbers;
+	my @numbers = map { $traffic->worst($_, $from, $to) } qw(read write);
+	printf "%.3f %d %.3f %.3f %d %.3f\n", @numbers;
 	return;
 }
 

@@ -7,8 +7,9 @@
 #
 # Half a second with an ALTER and half a second without take turns.  Prints how
 # many clients and how many ALTERs failed, then a line a pair: milliseconds that
-# the ALTER took, and the worst latencies of readers with and without it, and of
-# writers, in milliseconds.
+# the ALTER took, the worst latencies of readers with and without it, their
+# longest waits for a lock with and without it, and the same of writers, all in
+# milliseconds.
 
 use strict;
 use warnings;
@@ -21,6 +22,7 @@ use Traffic;
 
 use constant LEAD => 2;
 use constant SLOT => 0.5;
+use constant GAP  => 0.1;     # a transaction shall not be in two slots
 
 my ($directory, $case, $keep, $rows, $pairs) = @ARGV;
 die "usage: short_holders.pl DIRECTORY off|patient KEEP_MICROSECONDS ROWS PAIRS\n"
@@ -47,8 +49,9 @@ for my $n (1 .. $pairs)
 	$refused++ if $session->sqlstate() ne '00000';
 	sleep SLOT;
 	my $length = time - $sent;
-	my $still  = time;
-	sleep $length;
+	sleep GAP;
+	my $still = time;
+	sleep $length + GAP;
 	push @slots, [ $took * 1000, $sent, $still, $length ];
 }
 $session->end();
@@ -61,11 +64,9 @@ for my $slot (@slots)
 	printf '%.3f', $took;
 	for my $kind (qw(read write))
 	{
-		for my $from ($sent, $still)
-		{
-			my ($worst) = $traffic->worst($kind, $from, $from + $length);
-			printf ' %.3f', $worst;
-		}
+		my @with    = $traffic->worst($kind, $sent,  $sent + $length);
+		my @without = $traffic->worst($kind, $still, $still + $length);
+		printf ' %.3f %.3f %.3f %.3f', $with[0], $without[0], $with[2], $without[2];
 	}
 	print "\n";
 }
