@@ -48,6 +48,7 @@ sub read_list
 	while (my $paragraph = <$file>)
 	{
 		next if $paragraph =~ /^#/;
+		$paragraph =~ s/:rows/$arguments[4] || 0/ge;
 		push @list, { $paragraph =~ /^(\w+): *(.*)$/mg };
 	}
 	return @list;
@@ -72,7 +73,7 @@ sub measure
 	my $still = time;
 	sleep $control;
 	my $sent = time;
-	$session->ask("$statement->{statement};");
+	$session->ask(($side eq 'ours' && $statement->{ours} || $statement->{statement}) . ';');
 	my $done = time;
 	my $sqlstate = $session->sqlstate();
 	sleep TAIL * 2;
@@ -82,13 +83,14 @@ sub measure
 	if ($sqlstate ne '00000')
 	{
 		print "error $sqlstate\n";
+
+		# nobody knows how far it got
+		eval { unjudged($statement->{undo}) if $statement->{undo} };
+		return;
 	}
-	else
-	{
-		printf "%.1f %d %d\n", ($done - $sent) * 1000, $failed, leftovers();
-		report($traffic, $sent, $done + TAIL);
-		report($traffic, $still, $sent - TAIL);
-	}
+	printf "%.1f %d %d\n", ($done - $sent) * 1000, $failed, leftovers();
+	report($traffic, $sent,  $done + TAIL);
+	report($traffic, $still, $sent - TAIL);
 	unjudged($statement->{undo}) if $statement->{undo};
 	return;
 }
@@ -159,7 +161,6 @@ sub answer
 sub unjudged
 {
 	my ($sql) = @_;
-	$sql =~ s/:rows/$rows/g;
 	local $ENV{PGOPTIONS} = '-c safe_migrate.mode=off -c client_min_messages=warning';
 	system(Traffic::psql(), qw(-X -q -o /dev/null -c), $sql) == 0
 	  or die "psql failed\n";
