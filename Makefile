@@ -7,13 +7,14 @@
 #     make demo                   the main job, on a throw-away server
 #     make check                  all tests, on a throw-away server
 #     make bench                  what it costs
+#     make bench-locks            how long others wait for a schema change
 #     make rules                  the page of all rules, rules.md
 #     make format                 indent the C code as PostgreSQL does
 #     make lint                   what a reviewer should not have to say
 
 PG_CONFIG ?= pg_config
 
-HOUSE_GOALS = demo check bench rules format lint
+HOUSE_GOALS = demo check bench bench-locks rules format lint
 
 # These need neither pg_config nor a build, and PGXS has a "check" of its own
 # that only says that it cannot: leave PGXS out when nothing else is asked for.
@@ -29,6 +30,9 @@ check:
 
 bench:
 	sh test/bench.sh
+
+bench-locks:
+	sh test/bench_locks.sh
 
 rules:
 	sh test/rules.sh

@@ -30,8 +30,9 @@ set -eu
 
 # shellcheck source=test/lib.sh
 . "$(dirname -- "$0")/lib.sh"
+# shellcheck source=test/bench/report.sh
+. "$(dirname -- "$0")/bench/report.sh"
 
-BENCH=$SM_TOP/test/bench
 PAIRS=${BENCH_PAIRS:-31}
 TRANSACTIONS=${BENCH_TRANSACTIONS:-25000}
 ROUNDS=${BENCH_ROUNDS:-7}
@@ -97,16 +98,6 @@ start_clusters()
 	port_with=$PGPORT
 }
 
-# What is prepared is not to be judged.
-unjudged()
-{
-	(
-		PGOPTIONS='-c safe_migrate.mode=off -c client_min_messages=warning'
-		export PGOPTIONS
-		"$@"
-	)
-}
-
 # on with|without COMMAND...: with that cluster as the one to talk to.
 on()
 {
@@ -155,15 +146,6 @@ restart()
 # ---- results
 
 table=
-notes=
-missed=
-
-# analyse median|ratio|difference SERIES: what stats.pl says of it.
-analyse()
-{
-	perl "$BENCH/stats.pl" "$1" <"$SM_WORK/series/$2" >"$SM_WORK/numbers"
-	read -r median low high count first second <"$SM_WORK/numbers"
-}
 
 # ratio LABEL SERIES UNIT DIVISOR PAIRS [TARGET [A B]]: report the ratio of both
 # columns of a series, with/without or A/B, the medians of which are told in
@@ -185,25 +167,6 @@ row()
 "
 }
 
-note()
-{
-	sm_say "$1"
-	notes="$notes$1
-"
-}
-
-# Three significant digits, without an exponent.
-calculate()
-{
-	perl -e 'my $x = eval shift; my $digits = $x >= 100 ? 0 : $x >= 10 ? 1 : $x >= 1 ? 2 : 3;
-		printf "%.${digits}f", $x' "$1"
-}
-
-is_true()
-{
-	perl -e 'exit !eval shift' "$1"
-}
-
 # The median decides.
 verdict()
 {
@@ -214,12 +177,6 @@ verdict()
 	else
 		echo "<= $1: NO"
 	fi
-}
-
-surely_below()
-{
-	! is_true "$low > $2" || missed="$missed
-$1"
 }
 
 
@@ -688,8 +645,4 @@ printf '\n==== %s, %s processors%s\n' "$SM_VERSION" "$(nproc)" \
 printf '%-31s %9s %9s %-3s %-22s %3s  %s\n' '' 'with|ours' other '' \
 	'ratio and interval' n target
 printf '%s\n%s' "$table" "$notes"
-if [ -n "$missed" ]
-then
-	printf 'Missed for sure:%s\n' "$missed"
-	exit 1
-fi
+end_of_report
