@@ -38,8 +38,11 @@ extern void lock_request_shared_memory(void);
  * while it waits, and another one taken: to be called before anything is read
  * through it.
  *
+ * While it waits it has none of them: when DDL of others has added relations
+ * meanwhile, it lets go of the rest and begins again with all.
+ *
  * Throws ERRCODE_SM_LOCK_DEADLINE after safe_migrate.lock_deadline, naming who
- * is in the way; ERRCODE_LOCK_NOT_AVAILABLE after the user's lock_timeout;
+ * is in the way, or when others keep adding relations; ERRCODE_LOCK_NOT_AVAILABLE after the user's lock_timeout;
  * ERRCODE_T_R_DEADLOCK_DETECTED; and what ends any wait, such as a cancel.
  */
 extern bool take_locks_patiently(Node *statement,
