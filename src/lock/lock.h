@@ -89,7 +89,8 @@ extern void end_concurrent_command(ConcurrentCommand *command);
  * In a PG_CATCH block around it: never returns, but throws the error on, with
  * what the command has left behind and how to remove it, and
  * ERRCODE_SM_LOCK_DEADLINE instead of a lock timeout.  Rolls back and begins a
- * new transaction, for the catalog cannot be read before.  Takes NULL.
+ * new transaction, for the catalog cannot be read before; if that fails, the
+ * error is thrown on as it is.  Takes NULL.
  */
 extern void fail_concurrent_command(ConcurrentCommand *command);
 

@@ -64,8 +64,8 @@ plan_create_index(IndexStmt *stmt, List *effects, const char *source_text)
 									   name);
 
 	/*
-	 * Without IF NOT EXISTS: an index that somebody else makes meanwhile is an
-	 * error, and not one of ours that is dropped when a later step fails.
+	 * Without IF NOT EXISTS: an index that somebody else makes meanwhile is
+	 * an error, and not one of ours that is dropped when a later step fails.
 	 */
 	add_step(plan, name_is_taken(names, name, true) ? NULL :
 			 psprintf("DROP INDEX CONCURRENTLY IF EXISTS %s", index),
