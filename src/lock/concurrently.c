@@ -18,6 +18,7 @@
 #include "common/catalog.h"
 #include "common/compat.h"
 #include "common/errors.h"
+#include "common/fault.h"
 #include "common/settings.h"
 #include "lib/stringinfo.h"
 #include "lock/lock_internal.h"
@@ -62,6 +63,8 @@ static List *transactions_in_the_way(const ConcurrentCommand *command,
 static List *pids_with_snapshots(void);
 static List *invalid_indexes(List *relids);
 static List *pending_partitions(List *relids);
+static void explain_failure(const ConcurrentCommand *command,
+							ErrorData *error);
 static void explain_timeout(const ConcurrentCommand *command,
 							ErrorData *error, const char *blockers);
 static void explain_leftovers(const ConcurrentCommand *command,
@@ -354,20 +357,41 @@ void
 fail_concurrent_command(ConcurrentCommand *command)
 {
 	ErrorData  *error;
-	char	   *blockers = NULL;
+	ErrorData	original;
 
 	if (command == NULL)
 		PG_RE_THROW();
 	LockTimeout = command->lock_timeout;
 	MemoryContextSwitchTo(command->context);
 	error = CopyErrorData();
+	original = *error;
 	FlushErrorState();
 
 	/* as ROLLBACK in a procedure does */
 	AbortCurrentTransaction();
-	StartTransactionCommand();
-	MemoryContextSwitchTo(command->context);
+	PG_TRY();
+	{
+		StartTransactionCommand();
+		MemoryContextSwitchTo(command->context);
+		explain_failure(command, error);
+	}
+	PG_CATCH();
+	{
+		/* a cancel, say: what has happened before is what the user must know */
+		FlushErrorState();
+		*error = original;
+	}
+	PG_END_TRY();
+	ReThrowError(error);
+}
 
+/* By what the catalog and the locks tell now. */
+static void
+explain_failure(const ConcurrentCommand *command, ErrorData *error)
+{
+	char	   *blockers = NULL;
+
+	reach_fault_point("concurrent_failure");
 	if (error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE)
 		blockers = blockers_in_words(transactions_in_the_way(command,
 															 setting_concurrent_deadline *
@@ -376,7 +400,6 @@ fail_concurrent_command(ConcurrentCommand *command)
 		explain_timeout(command, error, blockers);
 	if (!command->is_cleaned_up)
 		explain_leftovers(command, error);
-	ReThrowError(error);
 }
 
 static void

@@ -38,8 +38,11 @@ extern void lock_request_shared_memory(void);
  * while it waits, and another one taken: to be called before anything is read
  * through it.
  *
+ * While it waits it has none of them: when DDL of others has added relations
+ * meanwhile, it lets go of the rest and begins again with all.
+ *
  * Throws ERRCODE_SM_LOCK_DEADLINE after safe_migrate.lock_deadline, naming who
- * is in the way; ERRCODE_LOCK_NOT_AVAILABLE after the user's lock_timeout;
+ * is in the way, or when others keep adding relations; ERRCODE_LOCK_NOT_AVAILABLE after the user's lock_timeout;
  * ERRCODE_T_R_DEADLOCK_DETECTED; and what ends any wait, such as a cancel.
  */
 extern bool take_locks_patiently(Node *statement,
@@ -86,7 +89,8 @@ extern void end_concurrent_command(ConcurrentCommand *command);
  * In a PG_CATCH block around it: never returns, but throws the error on, with
  * what the command has left behind and how to remove it, and
  * ERRCODE_SM_LOCK_DEADLINE instead of a lock timeout.  Rolls back and begins a
- * new transaction, for the catalog cannot be read before.  Takes NULL.
+ * new transaction, for the catalog cannot be read before; if that fails, the
+ * error is thrown on as it is.  Takes NULL.
  */
 extern void fail_concurrent_command(ConcurrentCommand *command);
 

@@ -59,6 +59,9 @@ typedef struct Poller
 /* targets.c: the locks that effects mean and that we do not have, by OID. */
 extern List *find_lock_targets(List *effects);
 
+/* Of these targets, those on relations that the effects do not lock. */
+extern List *find_needless_targets(List *targets, List *effects);
+
 /*
  * named.c: the relations that a statement names, and what is below them.  Takes
  * no lock.

@@ -61,12 +61,15 @@ static int64 longest_wait = 0;
 static void wait_until_free(PatientWait *wait, List *relids,
 							LOCKMODE lockmode);
 static void set_command(PatientWait *wait, Node *statement);
-static bool take_all(PatientWait *wait);
+static bool has_all(PatientWait *wait, List *effects);
+static bool take_at_once(List *targets);
+static void raise_no_end(const PatientWait *wait);
+static void wait_for_all(PatientWait *wait);
 static const LockTarget *first_held(List *targets);
 static const LockTarget *take_all_free(List *targets);
 static void let_go_of_all(List *targets);
 static void begin_waiting(PatientWait *wait);
-static void wait_for_all(PatientWait *wait);
+static void poll_until_taken(PatientWait *wait);
 static bool look_and_take(PatientWait *wait);
 static void act_on_blockers(PatientWait *wait);
 static void give_up(const PatientWait *wait);
@@ -86,23 +89,23 @@ bool
 take_locks_patiently(Node *statement, const EffectContext *context)
 {
 	PatientWait wait = {0};
-	List	   *taken = NIL;
 	List	   *effects = context->effects;
 
 	if (setting_mode == MODE_OFF || setting_mode == MODE_OBSERVE ||
 		IsA(statement, LockStmt) || context->nowait)
 		return false;
 	set_command(&wait, statement);
-	for (int round = 0; round < MAX_ROUNDS; round++)
+	for (int round = 0; !has_all(&wait, effects); round++)
 	{
 		EffectContext again = {0};
 
+		if (round == MAX_ROUNDS)
+			raise_no_end(&wait);
+
+		/* nobody is to wait for those that we have while we wait for others */
+		let_go_of_all(wait.targets);
 		wait.targets = find_lock_targets(effects);
-		if (wait.targets == NIL)
-			break;
-		taken = list_concat(taken, wait.targets);
-		if (take_all(&wait))
-			break;
+		wait_for_all(&wait);
 
 		/* others may have changed meanwhile what the statement concerns */
 		AcceptInvalidationMessages();
@@ -113,7 +116,7 @@ take_locks_patiently(Node *statement, const EffectContext *context)
 		longest_wait = Max(longest_wait,
 						   GetCurrentTimestamp() - wait.since);
 	if (setting_observation)
-		let_go_of_all(taken);
+		let_go_of_all(wait.targets);
 	return wait.since != 0;
 }
 
@@ -164,7 +167,8 @@ wait_until_free(PatientWait *wait, List *relids, LOCKMODE lockmode)
 	}
 	if (wait->targets == NIL)
 		return;
-	(void) take_all(wait);
+	if (!take_at_once(wait->targets))
+		wait_for_all(wait);
 	let_go_of_all(wait->targets);
 	AcceptInvalidationMessages();
 	if (wait->since != 0)
@@ -198,20 +202,53 @@ longest_lock_wait_us(void)
 	return longest_wait;
 }
 
-/* True if all locks were free, false if it had to wait for them. */
+/*
+ * True if we have, without a wait, what the statement needs by its effects as
+ * they are now.  What they no longer need is let go of.
+ */
 static bool
-take_all(PatientWait *wait)
+has_all(PatientWait *wait, List *effects)
+{
+	List	   *missing = find_lock_targets(effects);
+	List	   *needless = find_needless_targets(wait->targets, effects);
+
+	let_go_of_all(needless);
+	wait->targets = list_difference_ptr(wait->targets, needless);
+	if (!take_at_once(missing))
+		return false;
+	wait->targets = list_concat(wait->targets, missing);
+	return true;
+}
+
+/* All of them, if they are free, or none. */
+static bool
+take_at_once(List *targets)
+{
+	return first_held(targets) == NULL && take_all_free(targets) == NULL;
+}
+
+/* What DDL of others adds each time cannot be waited for. */
+static void
+raise_no_end(const PatientWait *wait)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_SM_LOCK_DEADLINE),
+			 errmsg("lock_deadline: %s waited %s for its locks, and each time others had changed meanwhile what it has to lock; repeat it when they have finished",
+					wait->command,
+					wait_in_words(GetCurrentTimestamp() - wait->since))));
+}
+
+/* Wait until all locks are taken. */
+static void
+wait_for_all(PatientWait *wait)
 {
 	bool		had_snapshot;
 
-	if (first_held(wait->targets) == NULL &&
-		take_all_free(wait->targets) == NULL)
-		return true;
 	begin_waiting(wait);
 	had_snapshot = drop_portal_snapshot();
 	PG_TRY();
 	{
-		wait_for_all(wait);
+		poll_until_taken(wait);
 	}
 	PG_FINALLY();
 	{
@@ -221,7 +258,6 @@ take_all(PatientWait *wait)
 	MemoryContextDelete(wait->context);
 	if (had_snapshot)
 		restore_portal_snapshot();
-	return false;
 }
 
 /*
@@ -287,7 +323,7 @@ begin_waiting(PatientWait *wait)
 }
 
 static void
-wait_for_all(PatientWait *wait)
+poll_until_taken(PatientWait *wait)
 {
 	int			pause = FIRST_PAUSE;
 

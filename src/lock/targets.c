@@ -15,6 +15,7 @@
 /* The weakest for which writers wait. */
 #define WEAKEST_TARGET		ShareLock
 
+static List *targets_of(List *effects);
 static void add_target(const Effect *effect, Oid relid, LOCKMODE lockmode,
 					   void *arg);
 static int	compare_targets(const ListCell *a, const ListCell *b);
@@ -26,6 +27,45 @@ static bool holds_lock(const LockTarget *target);
  */
 List *
 find_lock_targets(List *effects)
+{
+	List	   *targets = targets_of(effects);
+	ListCell   *cell;
+
+	foreach(cell, targets)
+	{
+		if (holds_lock(lfirst(cell)))
+			targets = foreach_delete_current(targets, cell);
+	}
+	return targets;
+}
+
+/*
+ * See lock_internal.h.
+ */
+List *
+find_needless_targets(List *targets, List *effects)
+{
+	List	   *needed = targets_of(effects);
+	List	   *needless = NIL;
+	ListCell   *cell;
+	ListCell   *inner;
+
+	foreach(cell, targets)
+	{
+		const LockTarget *target = lfirst(cell);
+		bool		found = false;
+
+		foreach(inner, needed)
+			found |= ((const LockTarget *) lfirst(inner))->relid == target->relid;
+		if (!found)
+			needless = lappend(needless, lfirst(cell));
+	}
+	return needless;
+}
+
+/* In the order of their OIDs, one for each relation. */
+static List *
+targets_of(List *effects)
 {
 	List	   *all = NIL;
 	List	   *targets = NIL;
@@ -42,11 +82,6 @@ find_lock_targets(List *effects)
 			last->lockmode = Max(last->lockmode, target->lockmode);
 		else
 			targets = lappend(targets, target);
-	}
-	foreach(cell, targets)
-	{
-		if (holds_lock(lfirst(cell)))
-			targets = foreach_delete_current(targets, cell);
 	}
 	return targets;
 }

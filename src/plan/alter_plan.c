@@ -34,6 +34,9 @@ static void note_changes(AlterPlan *plan);
 static bool plan_subcommands(AlterPlan *plan);
 static bool plan_subcommand(AlterPlan *plan, int subcommand);
 static bool plan_harmless(AlterPlan *plan, int subcommand);
+static bool steps_before_may_name(const AlterPlan *plan, int subcommand,
+								  const char *column);
+static bool may_name(const char *piece, const char *name);
 static bool adds_primary_key(AlterTableStmt *stmt);
 static void plan_default(AlterPlan *plan, AlterTableCmd *command,
 						 const char *piece);
@@ -245,7 +248,10 @@ plan_harmless(AlterPlan *plan, int subcommand)
 											castNode(Constraint, command->def),
 											piece);
 		case AT_AlterColumnType:
-			plan->early = lappend(plan->early, piece);
+			/* it cannot be taken back, but the others may build on it */
+			if (steps_before_may_name(plan, subcommand, command->name))
+				return false;
+			plan->late = lappend(plan->late, piece);
 			return true;
 		case AT_ColumnDefault:
 			plan_default(plan, command, piece);
@@ -266,6 +272,57 @@ plan_harmless(AlterPlan *plan, int subcommand)
 			plan->late = lappend(plan->late, piece);
 			return true;
 	}
+}
+
+/*
+ * True if what comes before a late sub-command may be about the column, or
+ * about the row as a whole.
+ */
+static bool
+steps_before_may_name(const AlterPlan *plan, int subcommand,
+					  const char *column)
+{
+	for (int i = 0; i < list_length(plan->stmt->cmds); i++)
+	{
+		AlterTableCmd *other = list_nth_node(AlterTableCmd, plan->stmt->cmds,
+											 i);
+		const char *piece = list_nth(plan->pieces, i);
+
+		if (i == subcommand ||
+			(problem_of(plan, i) == NULL && other->subtype != AT_AddColumn &&
+			 other->subtype != AT_ColumnDefault))
+			continue;
+
+		/* what names no column at all */
+		if (other->subtype == AT_ValidateConstraint ||
+			(other->subtype == AT_AddConstraint &&
+			 castNode(Constraint, other->def)->indexname != NULL))
+			return true;
+		if (may_name(piece, column) || may_name(piece, plan->names->relname))
+			return true;
+	}
+	return false;
+}
+
+/* By tokens: it may be so in an expression that nobody has analyzed yet. */
+static bool
+may_name(const char *piece, const char *name)
+{
+	SqlTokens  *tokens = scan_sql(piece);
+
+	for (int i = 0; i < tokens->count; i++)
+	{
+		const SqlToken *token = &tokens->tokens[i];
+		char	   *text = pnstrdup(piece + token->location, token->length);
+
+		/* U&"..." may be any name */
+		if (strcmp(text, quote_identifier(name)) == 0 ||
+			pg_strcasecmp(text, name) == 0 ||
+			strcmp(text, psprintf("\"%s\"", name)) == 0 ||
+			pg_strncasecmp(text, "u&\"", 3) == 0)
+			return true;
+	}
+	return false;
 }
 
 static bool

@@ -43,6 +43,7 @@ typedef struct NewColumn
 	List	   *ends;			/* where elements behind the type begin */
 } NewColumn;
 
+static char *without_if_not_exists(const char *piece);
 static bool split_column(NewColumn *column);
 static bool plan_element(NewColumn *column, Constraint *constraint);
 static char *element_text(const NewColumn *column, int location);
@@ -74,11 +75,23 @@ plan_add_column(AlterPlan *plan, int subcommand)
 	column.definition = castNode(ColumnDef, command->def);
 	name = column.definition->colname;
 
-	/* IF NOT EXISTS: nothing of it counts */
+	/*
+	 * What IF NOT EXISTS skips now is not to be added later, when nothing
+	 * would take it back.  Where it counts, the words are left out: a column
+	 * that somebody else adds meanwhile is an error, and not one of ours that
+	 * is dropped again.
+	 */
 	if (get_attnum(plan->relation->relid, name) > 0)
 	{
-		plan->early = lappend(plan->early, pstrdup(column.piece));
+		if (!command->missing_ok)
+			plan->early = lappend(plan->early, pstrdup(column.piece));
 		return true;
+	}
+	if (command->missing_ok)
+	{
+		column.piece = without_if_not_exists(column.piece);
+		command = parse_piece(column.piece, &column.offset);
+		column.definition = castNode(ColumnDef, command->def);
 	}
 	plan->early_undo = lcons(psprintf("DROP COLUMN IF EXISTS %s",
 									  quote_identifier(name)),
@@ -92,6 +105,19 @@ plan_add_column(AlterPlan *plan, int subcommand)
 	if (column.rewrites && !can_be_filled(&column))
 		return false;
 	return split_column(&column);
+}
+
+/* ADD [COLUMN] IF NOT EXISTS name ...: the words stand before any other IF. */
+static char *
+without_if_not_exists(const char *piece)
+{
+	SqlTokens  *tokens = scan_sql(piece);
+	int			i = 0;
+
+	while (i + 3 < tokens->count && !token_is(tokens, i, "if"))
+		i++;
+	return psprintf("%s%s", pnstrdup(piece, tokens->tokens[i].location),
+					piece + tokens->tokens[i + 3].location);
 }
 
 static bool

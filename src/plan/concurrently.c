@@ -47,6 +47,11 @@ plan_create_index(IndexStmt *stmt, List *effects, const char *source_text)
 	if (stmt->concurrent || relation == NULL || !OidIsValid(relation->relid))
 		return NULL;
 	names = names_of_table(relation);
+
+	/* IF NOT EXISTS: it does nothing but say so */
+	if (stmt->if_not_exists && !is_changed_by_script(relation) &&
+		name_is_taken(names, name, true))
+		return NULL;
 	if (name == NULL)
 		name = choose_index_name(names,
 								 name_of_columns(index_column_names(stmt->indexParams,
@@ -57,11 +62,15 @@ plan_create_index(IndexStmt *stmt, List *effects, const char *source_text)
 	plan = palloc0(sizeof(SafePlan));
 	index = quote_qualified_identifier(get_namespace_name(names->namespace_oid),
 									   name);
+
+	/*
+	 * Without IF NOT EXISTS: an index that somebody else makes meanwhile is
+	 * an error, and not one of ours that is dropped when a later step fails.
+	 */
 	add_step(plan, name_is_taken(names, name, true) ? NULL :
 			 psprintf("DROP INDEX CONCURRENTLY IF EXISTS %s", index),
-			 "CREATE %sINDEX CONCURRENTLY %s%s ON %s %s",
+			 "CREATE %sINDEX CONCURRENTLY %s ON %s %s",
 			 stmt->unique ? "UNIQUE " : "",
-			 stmt->if_not_exists ? "IF NOT EXISTS " : "",
 			 quote_identifier(name), relation->name,
 			 text_behind_name(source_text, stmt->relation->location));
 

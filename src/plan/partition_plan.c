@@ -83,7 +83,13 @@ plan_detach(const RelationFacts *relation, AlterTableCmd *command,
 	return plan;
 }
 
-/* The name of that CHECK; NULL if another constraint makes it needless. */
+/*
+ * The name of that CHECK, as PostgreSQL will choose it: the first one that is
+ * free now.  A constraint that gets the same name between this and DETACH, in
+ * the moments until the step runs, would be taken for it; the steps are
+ * statements, which cannot tell the two apart.  NULL if another constraint
+ * makes it needless.
+ */
 static char *
 constraint_of_detached(Oid partition)
 {

@@ -54,17 +54,19 @@
 typedef struct FilledTable
 {
 	Oid			relid;
-	char	   *name;			/* qualified and quoted */
+	AttrNumber	attnum;			/* of the column there */
+	bool		is_root;		/* the one that the caller has named */
 	BlockNumber pages;			/* when it was looked at last */
 } FilledTable;
 
 static void fill_column(int nargs, const ProcedureArgument *args);
 static List *tables_to_fill(const char *name, const char *column);
-static FilledTable *table_to_fill(Oid relid);
+static FilledTable *table_to_fill(Oid relid, AttrNumber attnum, bool is_root);
 static void measure_tables(List *tables);
 static uint64 fill_table(const FilledTable *table, const char *column);
 static uint64 fill_pages(const FilledTable *table, const char *column,
 						 BlockNumber first, BlockNumber end);
+static bool lock_table(const FilledTable *table, const char *column);
 static void next_transaction(MemoryContext context);
 
 /*
@@ -134,19 +136,22 @@ tables_to_fill(const char *name, const char *column)
 					 errmsg("column \"%s\" of relation \"%s\" does not exist",
 							column, get_rel_name(relid))));
 		if (get_rel_relkind(relid) == RELKIND_RELATION)
-			tables = lappend(tables, table_to_fill(relid));
+			tables = lappend(tables,
+							 table_to_fill(relid, get_attnum(relid, column),
+										   relid == root));
 	}
 	return tables;
 }
 
 static FilledTable *
-table_to_fill(Oid relid)
+table_to_fill(Oid relid, AttrNumber attnum, bool is_root)
 {
 	FilledTable *table = palloc(sizeof(FilledTable));
 	Relation	rel = relation_open(relid, NoLock);
 
 	table->relid = relid;
-	table->name = relation_display_name(relid);
+	table->attnum = attnum;
+	table->is_root = is_root;
 	table->pages = RelationGetNumberOfBlocks(rel);
 	relation_close(rel, NoLock);
 	return table;
@@ -206,12 +211,16 @@ fill_pages(const FilledTable *table, const char *column, BlockNumber first,
 		   BlockNumber end)
 {
 	const char *quoted = quote_identifier(column);
-	int			nest_level = NewGUCNestLevel();
+	int			nest_level;
 	char	   *update;
 	bool		isnull;
 	uint64		filled;
 
+	if (!lock_table(table, column))
+		return 0;
+
 	/* the rule is about what users change */
+	nest_level = NewGUCNestLevel();
 	(void) set_config_option("safe_migrate.row_limit", "0", PGC_SUSET,
 							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 	update = psprintf("WITH filled AS (UPDATE ONLY %s SET %s = DEFAULT "
@@ -219,17 +228,48 @@ fill_pages(const FilledTable *table, const char *column, BlockNumber first,
 					  "AND ctid OPERATOR(pg_catalog.<) '(%u,0)'::pg_catalog.tid "
 					  "AND %s IS NULL RETURNING %s) "
 					  "SELECT pg_catalog.count(%s) FROM filled",
-					  table->name, quoted, first, end, quoted, quoted, quoted);
+					  relation_display_name(table->relid), quoted, first, end, quoted, quoted, quoted);
 	PushActiveSnapshot(GetTransactionSnapshot());
 	SPI_connect();
 	if (SPI_execute(update, false, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not fill column %s of %s", quoted, table->name);
+		elog(ERROR, "could not fill column %s of %s", quoted,
+			 relation_display_name(table->relid));
 	filled = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0],
 										 SPI_tuptable->tupdesc, 1, &isnull));
 	SPI_finish();
 	PopActiveSnapshot();
 	AtEOXact_GUC(true, nest_level);
 	return filled;
+}
+
+/*
+ * Between two transactions others may have changed the table.  Under another
+ * name it is filled further, and not the one that has its name now.  False if
+ * it is gone with what inherits from the caller's.  The lock stays until the
+ * transaction ends.
+ */
+static bool
+lock_table(const FilledTable *table, const char *column)
+{
+	Relation	rel = try_relation_open(table->relid, RowExclusiveLock);
+	char	   *name;
+
+	if (rel == NULL && !table->is_root)
+		return false;
+	if (rel == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("the table was dropped while migrate.fill_column() filled its column \"%s\"",
+						column)));
+	relation_close(rel, NoLock);
+	name = get_attname(table->relid, table->attnum, true);
+	if (name == NULL || strcmp(name, column) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("column \"%s\" of %s was dropped or renamed while migrate.fill_column() filled it",
+						column, relation_display_name(table->relid)),
+				 errhint("What is filled stays so. To fill the rest, call migrate.fill_column() again with the new name.")));
+	return true;
 }
 
 static void

@@ -10,4 +10,4 @@ CREATE PROCEDURE migrate.fill_column(table_name text, column_name text)
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'migrate_top_level_only';
 COMMENT ON PROCEDURE migrate.fill_column(text, text) IS
-'sets a column of a table, and of all that inherit from it, to its default wherever it is null, in many short transactions: a step of migrate.run(); send the CALL alone, outside a transaction block';
+'sets a column of a table, and of all that inherit from it, to its default wherever it is null, also where clients write a null meanwhile, in many short transactions: a step of migrate.run(); send the CALL alone, outside a transaction block';

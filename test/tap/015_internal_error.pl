@@ -53,5 +53,28 @@ cmp_ok(
 		"SELECT value FROM migrate.counters() WHERE name = 'internal_errors'"),
 	'>=', 4, 'each failure is counted');
 
+# What a command with CONCURRENTLY has failed for is not lost with the look at
+# what it has left behind.
+$node->safe_psql('postgres',
+	'CREATE TABLE twice (id int); INSERT INTO twice VALUES (1), (1)');
+foreach my $fault ('concurrent_failure', '')
+{
+	($status, $out, $error) = $node->psql('postgres',
+		"SET safe_migrate.fault_point = '$fault'; CREATE UNIQUE INDEX CONCURRENTLY twice_id$fault ON twice (id)"
+		  =~ s/; /;\n/r);
+	like(
+		$error,
+		$fault eq '' ?
+		  qr/could not create unique index "twice_id"; the index public\.twice_id is left behind, invalid/ :
+		  qr/could not create unique index "twice_idconcurrent_failure"\n/,
+		"the first error is raised, fault point \"$fault\"");
+	unlike($error, qr/fault point|WARNING/, 'and no other');
+	is( $node->safe_psql('postgres',
+			"SELECT indisvalid FROM pg_index WHERE indexrelid = 'twice_id$fault'::regclass"
+		),
+		'f',
+		'the index is there');
+}
+
 $node->stop;
 done_testing();

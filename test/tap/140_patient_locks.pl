@@ -308,6 +308,55 @@ $holder->query('COMMIT');
 is_deeply([ $ddl->answers ], [ 'done ALTER TABLE', 'idle' ],
 	'a partition came meanwhile');
 
+# One that is not free: nothing else is held while it waits for that.
+my $second = session();
+$node->safe_psql('postgres',
+	'CREATE TABLE part_4 (LIKE parted INCLUDING ALL)');
+$holder->query('BEGIN; SELECT count(*) FROM part_2');
+start($ddl, 'ALTER TABLE parted ADD e int');
+wait_until_polls($ddl);
+$node->safe_psql('postgres',
+	'ALTER TABLE parted ATTACH PARTITION part_4 FOR VALUES FROM (300) TO (400)'
+);
+$second->query('BEGIN; SELECT count(*) FROM part_4');
+$holder->query('COMMIT');
+ok( $node->poll_query_until(
+		'postgres',
+		q{SELECT relation = 'public.part_4' FROM migrate.lock_waits}),
+	'a partition that came meanwhile is in the way');
+foreach my $name (qw(part_1 part_2 part_3))
+{
+	is_deeply(
+		[ $reader->query("SET lock_timeout = '1s'; SELECT 1 FROM $name WHERE false") ],
+		[ 'done SET', 'done SELECT 0', 'idle' ],
+		"and $name is free");
+}
+$second->query('COMMIT');
+is_deeply([ $ddl->answers ], [ 'done ALTER TABLE', 'idle' ], 'done in the end');
+
+# One that goes is not kept locked.
+$node->safe_psql('postgres', 'ALTER TABLE parted DETACH PARTITION part_4');
+$node->safe_psql('postgres',
+	'ALTER TABLE parted ATTACH PARTITION part_4 FOR VALUES FROM (300) TO (400)'
+);
+$ddl->query('BEGIN');
+$holder->query('BEGIN; SELECT count(*) FROM part_2');
+start($ddl, 'ALTER TABLE parted ADD f int');
+wait_until_polls($ddl);
+$second->query('BEGIN');
+$second->query('ALTER TABLE parted DETACH PARTITION part_4');
+$second->query('COMMIT');
+$holder->query('COMMIT');
+is_deeply(
+	[ $ddl->answers ],
+	[ 'done ALTER TABLE', 'in transaction' ],
+	'a partition went meanwhile');
+is_deeply(
+	[ $reader->query("SET lock_timeout = '1s'; SELECT 1 FROM part_4 WHERE false") ],
+	[ 'done SET', 'done SELECT 0', 'idle' ],
+	'and is not locked');
+$ddl->query('COMMIT');
+
 $holder->query('BEGIN; SELECT count(*) FROM u; DROP TABLE u; CREATE TABLE u (other int)');
 start($ddl, 'ALTER TABLE u ADD id int');
 usleep(200_000);

@@ -4,9 +4,12 @@
 use strict;
 use warnings;
 
+use File::Basename;
+use lib dirname(__FILE__);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use WireSession;
 
 my $node = PostgreSQL::Test::Cluster->new('fill');
 
@@ -71,6 +74,64 @@ $node->safe_psql('postgres', 'CREATE TABLE before AS SELECT id, n FROM k WHERE n
 $node->safe_psql('postgres', "CALL migrate.fill_column('k', 'n')");
 is($node->safe_psql('postgres', 'SELECT count(*) = count(n), count(*) = count(DISTINCT n) FROM k'), 't|t', 'the next call fills the rest');
 is($node->safe_psql('postgres', 'SELECT count(*) FROM before JOIN k USING (id) WHERE before.n <> k.n'), '0', 'and changes nothing that was filled');
+
+# changed in the middle: each row waits for a lock, so that the change stands in
+# the queue behind the first transaction
+sub change_while_filling
+{
+	my ($table, $change) = @_;
+	my $gate = WireSession->new($node, 'postgres');
+	my $filler = WireSession->new($node, 'postgres');
+	my $changer = WireSession->new($node, 'postgres');
+
+	$gate->query('SELECT pg_advisory_lock(1)');
+	$filler->send(WireSession::message('Q', "CALL migrate.fill_column('$table', 'n')\0"));
+	$node->poll_query_until('postgres',
+		q{SELECT count(*) = 1 FROM pg_locks WHERE NOT granted AND locktype = 'advisory'})
+	  or die 'the first row is not reached';
+	$changer->query('SET safe_migrate.mode = off');
+	$changer->send(WireSession::message('Q', "$change\0"));
+	$node->poll_query_until('postgres',
+		q{SELECT count(*) = 1 FROM pg_locks WHERE NOT granted AND locktype = 'relation'})
+	  or die 'the change does not wait';
+	$gate->query('SELECT pg_advisory_unlock(1)');
+	ok(!grep({ /error/ } $changer->answers), "$table: it is changed");
+	return ($filler, $filler->answers);
+}
+
+$node->safe_psql('postgres', q{
+CREATE FUNCTION gated() RETURNS bigint LANGUAGE sql VOLATILE
+AS 'SELECT pg_advisory_xact_lock_shared(1); SELECT 5::bigint';
+CREATE TABLE renamed (id int, c text);
+INSERT INTO renamed SELECT g, repeat('x', 1000) FROM generate_series(1, 2000) g;
+ALTER TABLE renamed ADD n bigint, ALTER n SET DEFAULT gated();
+CREATE TABLE other_column (LIKE renamed INCLUDING ALL);
+INSERT INTO other_column SELECT id, c FROM renamed;
+UPDATE other_column SET n = NULL;
+CREATE TABLE dropped (LIKE renamed INCLUDING ALL);
+INSERT INTO dropped SELECT id, c, NULL FROM renamed;
+CREATE TABLE parent (LIKE renamed INCLUDING ALL);
+CREATE TABLE gone () INHERITS (parent);
+INSERT INTO gone SELECT id, c, NULL FROM renamed;
+CREATE TABLE left_over () INHERITS (parent);
+INSERT INTO left_over SELECT id, c, NULL FROM renamed;
+});
+my ($filler, @answers) = change_while_filling('renamed',
+	'BEGIN; ALTER TABLE renamed RENAME TO old_one; CREATE TABLE renamed AS SELECT id, c, n FROM old_one WHERE n IS NULL; ALTER TABLE renamed ALTER n SET DEFAULT 7; COMMIT');
+is_deeply(\@answers, [ 'done CALL', 'idle' ], 'a table under another name');
+is($node->safe_psql('postgres', 'SELECT count(*), count(n) FROM old_one'), '2000|2000', 'is filled');
+is($node->safe_psql('postgres', 'SELECT count(*) > 0, count(n) FROM renamed'), 't|0', 'the one with its name is not');
+($filler, @answers) = change_while_filling('other_column',
+	'BEGIN; ALTER TABLE other_column RENAME n TO m; ALTER TABLE other_column ADD n bigint; COMMIT');
+is_deeply(\@answers, [ 'error 42703', 'idle' ], 'another column');
+is($filler->error('M'), 'column "n" of public.other_column was dropped or renamed while migrate.fill_column() filled it',
+	'is said so');
+is($node->safe_psql('postgres', 'SELECT count(n), count(m) BETWEEN 1 AND 1999 FROM other_column'), '0|t', 'and not filled');
+($filler, @answers) = change_while_filling('dropped', 'DROP TABLE dropped');
+is_deeply(\@answers, [ 'error 42P01', 'idle' ], 'a table that is gone');
+($filler, @answers) = change_while_filling('parent', 'DROP TABLE gone');
+is_deeply(\@answers, [ 'done CALL', 'idle' ], 'a child that is gone');
+is($node->safe_psql('postgres', 'SELECT count(*), count(n) FROM parent'), '2000|2000', 'the other is filled');
 $node->stop;
 
 done_testing();

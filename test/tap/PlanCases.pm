@@ -54,7 +54,7 @@ my @indexes = (
 	[ 'index with a comment', "/* why */ CREATE INDEX /* not */ by_a ON t (a) -- after" ],
 	[ 'unnamed index of expressions', q{CREATE INDEX ON t (lower(c), (a + 1), (b || ',') COLLATE "C", (coalesce(a, b /* , */)))} ],
 	[ 'unique index with everything', q{CREATE UNIQUE INDEX ON t USING btree (a, id) INCLUDE (b, c) WITH (fillfactor = 70) WHERE b > 1} ],
-	[ 'index of only', 'CREATE INDEX IF NOT EXISTS by_a ON ONLY t (a)' ],
+	[ 'index of only', 'CREATE INDEX IF NOT EXISTS by_a ON ONLY t (a)', undef, plan => 'CONCURRENTLY by_a' ],
 	[ 'brin index', 'CREATE INDEX by_a ON t USING brin (a) WITH (pages_per_range = 2)' ],
 	[ 'nulls not distinct', 'CREATE UNIQUE INDEX ON t (a) NULLS NOT DISTINCT' ],
 	[ 'index in a tablespace', 'CREATE INDEX ON t (a) TABLESPACE elsewhere' ],
@@ -76,7 +76,10 @@ my @alters = (
 	[ 'unnamed check replaced', 'DROP CONSTRAINT t_a_check, ADD CHECK (a > -5)', 'ALTER TABLE t ADD CHECK (a > 0);' ],
 	[ 'check and drop', 'DROP CONSTRAINT good, ADD CHECK (b >= 0)', 'ALTER TABLE t ADD CONSTRAINT good CHECK (a > 0);' ],
 	[ 'check of the whole row', 'ADD CHECK (t IS NOT NULL OR id > 0), ADD CHECK (t.a > 0), ADD CHECK (s_check(a))', 'CREATE FUNCTION s_check(int) RETURNS bool LANGUAGE sql IMMUTABLE AS $$SELECT $1 > 0$$;' ],
-	[ 'check after a harmless type', 'ALTER c TYPE varchar, ADD CHECK (length(c) < 100)' ],
+	[ 'check after a harmless type', 'ALTER c TYPE varchar, ADD CHECK (length(c) < 100)', undef, plan => undef ],
+	[ 'check of the row after a harmless type', 'ALTER c TYPE varchar, ADD CHECK (t IS NOT NULL OR id > 0)', undef, plan => undef ],
+	[ 'validation after a harmless type', 'ALTER c TYPE varchar, VALIDATE CONSTRAINT short', 'ALTER TABLE t ADD CONSTRAINT short CHECK (length(c) < 100) NOT VALID;', plan => undef ],
+	[ 'check beside a harmless type', 'ALTER c TYPE varchar, ADD CHECK (a > 0), ALTER c SET STORAGE EXTERNAL, ALTER b SET DEFAULT 3', undef, plan => 'VALIDATE.* TYPE varchar' ],
 	[ 'check and what cannot be taken back', 'ADD CHECK (a > 0), SET (fillfactor = 90), ALTER a SET (n_distinct = 5), ALTER b DROP NOT NULL, REPLICA IDENTITY FULL, OWNER TO CURRENT_USER', 'ALTER TABLE t ALTER a SET NOT NULL;' ],
 	[ 'checks named and not valid', 'ADD CHECK (a > 0), ADD CHECK (a > 5) NOT VALID, ADD CONSTRAINT t_a_check2 CHECK (a < 1000) NOT VALID' ],
 	# foreign keys
@@ -113,6 +116,7 @@ my @alters = (
 	[ 'unique column', q{ADD COLUMN "N n" text COLLATE "C" UNIQUE WITH (fillfactor = 50) DEFERRABLE INITIALLY DEFERRED CHECK ("N n" <> ',')} ],
 	[ 'two columns', q{ADD COLUMN n int DEFAULT 5 CHECK (n > 0), ADD m int DEFAULT (1 + 2) CHECK (m > 0)} ],
 	[ 'column there already', q{ADD COLUMN IF NOT EXISTS a int DEFAULT 5, ADD CHECK (a > 0)} ],
+	[ 'column not there yet', q{ADD COLUMN /* IF NOT */ IF NOT EXISTS "if" int DEFAULT 5 CHECK ("if" > 0) REFERENCES other, ADD IF NOT EXISTS m int}, undef, plan => '^(?!.*not exists "if")(?!.*(?i:exists) m).*VALIDATE' ],
 );
 
 # [name, statement, setup, pattern of the plan, more]
@@ -202,6 +206,7 @@ my @failures = (
 	[ 'default restored', 'ALTER TABLE t ALTER c SET DEFAULT lower($$A, b$$), ALTER a DROP DEFAULT, ADD CHECK (a < 100)', "$t ALTER TABLE t ALTER a SET DEFAULT 1 + 2, ALTER c SET DEFAULT 'x'::text || ','; ", 'VALIDATE' ],
 	[ 'not null', 'ALTER TABLE t ALTER a SET NOT NULL, ALTER b SET NOT NULL', "$t INSERT INTO t VALUES (1000, NULL, 1);", 'VALIDATE' ],
 	[ 'foreign key', 'ALTER TABLE t ADD FOREIGN KEY (id) REFERENCES other', "$t INSERT INTO t VALUES (1000, NULL, 1);", 'VALIDATE' ],
+	[ 'harmless type', 'ALTER TABLE t ALTER c TYPE varchar, ALTER c SET STORAGE EXTERNAL, ADD CHECK (a > 100)', $t, 'VALIDATE' ],
 	[ 'unique index', 'CREATE UNIQUE INDEX ON t (b)', $t, 'CONCURRENTLY' ],
 	[ 'unique', 'ALTER TABLE t ADD CHECK (a > 0), ADD UNIQUE (a), ADD CONSTRAINT "No" UNIQUE (b)', $t, 'CONCURRENTLY' ],
 	[ 'primary key', 'ALTER TABLE t ADD PRIMARY KEY (b), ADD n int DEFAULT 5 CHECK (n = 5)', $t, 'CONCURRENTLY' ],
@@ -222,8 +227,10 @@ sub plan_cases
 {
 	my @cases;
 
-	push @cases, map { { name => $_->[0], statement => $_->[1],
-		setup => $t . ($_->[2] // ''), plan => 'CONCURRENTLY' } } @indexes;
+	push @cases, map {
+		my ($name, $statement, $setup, @more) = @$_;
+		{ name => $name, statement => $statement, setup => $t . ($setup // ''), plan => 'CONCURRENTLY', @more }
+	} @indexes;
 	push @cases, map {
 		my ($name, $actions, $setup, @more) = @$_;
 		{ name => $name, statement => "ALTER TABLE t $actions", setup => $t . ($setup // ''),
