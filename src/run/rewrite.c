@@ -264,7 +264,7 @@ defer_rewrite(Task *task, CommandTag tag, ParamListInfo params,
 	MemoryContextSwitchTo(GetMemoryChunkContext(task));
 	run_quick_steps(task, params, query_env);
 	task_insert(task);
-	task_after_commit(task->id);
+	task_after_commit();
 
 	plan.steps = task->steps;
 	decision.outcome = DECISION_DEFERRED;
