@@ -328,8 +328,8 @@ query(
 	q{
 GRANT CREATE ON SCHEMA public TO asker;
 SET ROLE asker;
-CREATE TABLE checked (a int);
-INSERT INTO checked SELECT generate_series(1, 20000);
+CREATE TABLE checked (a int, t text);
+INSERT INTO checked SELECT g, repeat('x', 80) FROM generate_series(1, 20000) g;
 CREATE FUNCTION harmless(int) RETURNS boolean LANGUAGE plpgsql AS 'BEGIN RETURN true; END';
 });
 query(
