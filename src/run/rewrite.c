@@ -307,7 +307,7 @@ defer_rewrite(Task *task, CommandTag tag, ParamListInfo params,
 	run_quick_steps(task, params, query_env);
 	task->witness = take_witness(task);
 	task_insert(task);
-	task_after_commit(task->id);
+	task_after_commit();
 
 	plan.steps = task->steps;
 	decision.outcome = DECISION_DEFERRED;

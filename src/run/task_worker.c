@@ -3,8 +3,8 @@
  * task_worker.c
  *	  The worker that runs one task in the background.
  *
- * It is connected as the role of the session that asked, with the role and
- * the settings that were in force there.  Whatever ends it leaves a row that
+ * It is connected as the role that asked (see task_role.c), with the settings
+ * that were in force there.  Whatever ends it leaves a row that
  * tells how far it got, and the launcher of src/task does the rest.
  *
  *-------------------------------------------------------------------------
@@ -32,7 +32,7 @@ static ErrorData *carry_out(int64 id, MemoryContext context);
 static Task *take_task(int64 id);
 static void become_asker(const Task *task);
 static ErrorData *leave_transaction(MemoryContext context);
-static bool settle_failure(int64 id, const ErrorData *error, bool first);
+static bool record_failure(int64 id, const ErrorData *error, bool first);
 
 /*
  * A worker: run a task, or take it back, and leave.
@@ -60,11 +60,11 @@ safe_migrate_task_main(Datum main_arg)
 	error = carry_out(assignment.task, context);
 
 	/* it may have been cancelled, to be taken back */
-	if (error != NULL && settle_failure(assignment.task, error, true))
+	if (error != NULL && record_failure(assignment.task, error, true))
 	{
 		error = carry_out(assignment.task, context);
 		if (error != NULL)
-			(void) settle_failure(assignment.task, error, false);
+			(void) record_failure(assignment.task, error, false);
 	}
 	proc_exit(0);
 }
@@ -156,13 +156,19 @@ take_task(int64 id)
 static void
 become_asker(const Task *task)
 {
-	if (strcmp(task->session_role,
-			   GetUserNameFromId(GetSessionUserId(), false)) != 0)
+	TaskStatus *status = task_status(task->id);
+	Oid			connect_as;
+	char	   *reason;
+
+	if (status == NULL || !task_can_be_served(status, &connect_as, &reason) ||
+		connect_as != GetSessionUserId())
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("role \"%s\" was renamed or dropped",
-						task->session_role)));
-	if (strcmp(task->role, task->session_role) != 0)
+				 errmsg("role \"%s\" of task " INT64_FORMAT " was changed while the task was being started",
+						task->role, task->id)));
+
+	/* a setting of the role may have made it another one */
+	if (status->role_oid != GetUserId())
 		SetConfigOption("role", task->role, PGC_USERSET, PGC_S_SESSION);
 	for (int i = 0; i + 1 < list_length(task->settings); i += 2)
 	{
@@ -197,7 +203,7 @@ leave_transaction(MemoryContext context)
  * is to be taken back, which was not tried yet.
  */
 static bool
-settle_failure(int64 id, const ErrorData *error, bool first)
+record_failure(int64 id, const ErrorData *error, bool first)
 {
 	Task	   *task = NULL;
 	bool		again = false;

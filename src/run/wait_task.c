@@ -124,11 +124,12 @@ task_has_ended(const TaskStatus *status, int64 id)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("task " INT64_FORMAT " does not exist", id)));
-	if (!may_control_task(status->role))
+	if (!may_wait_for_task(status))
 		ereport(ERROR,
 				(errcode(ERRCODE_SM_NOT_PERMITTED),
 				 errmsg("task " INT64_FORMAT " belongs to role \"%s\"", id,
 						status->role)));
+	require_task_from_here(status);
 	if (strcmp(status->state, "done") == 0)
 		return true;
 	if (!will_go_on(status))

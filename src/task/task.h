@@ -66,7 +66,7 @@ typedef struct Task
 extern void task_insert(Task *task);
 
 /*
- * Write state, done and error; "failed" becomes "waiting" if the task was
+ * Write state, done and error, which a task that is done has none of; "failed" becomes "waiting" if the task was
  * cancelled while it ran, for what it did to be taken back.  A state other than "waiting" makes this
  * process the one that runs it; "running" is a new attempt if begin is true.
  */
@@ -80,7 +80,7 @@ extern Task *task_read(int64 id);
 
 /*
  * The task that the current role has not finished for that very statement,
- * under the same search_path, the latest; or NULL.
+ * under the same search_path, in this database, the latest; or NULL.
  */
 extern Task *task_find_unfinished(const char *statement);
 
@@ -103,7 +103,8 @@ extern void task_mark_cancelled(int64 id);
 typedef struct TaskStatus
 {
 	int64		id;
-	const char *state;			/* as there: may be "interrupted" */
+	const char *state;			/* as there: may be "interrupted", or
+								 * "elsewhere" */
 	const char *relation;		/* or NULL */
 	int			done;
 	int			steps;
@@ -114,6 +115,8 @@ typedef struct TaskStatus
 	bool		deferred;
 	const char *role;
 	const char *session_role;
+	Oid			role_oid;		/* of these two; invalid when they were */
+	Oid			session_role_oid;	/* dropped or renamed since */
 	int			runner;			/* process that holds its lock, or 0 */
 } TaskStatus;
 
@@ -125,10 +128,10 @@ extern TaskStatus *task_status(int64 id);
 extern List *tasks_for_background(void);
 
 /*
- * True if the current user may say what becomes of the task: a member of its
- * role, or of that of the owner of the extension.
+ * Throw if an unfinished task was asked for in another database, of which this
+ * one is a copy.
  */
-extern bool may_control_task(const char *role);
+extern void require_task_from_here(const TaskStatus *status);
 
 /*
  * Take the lock of a task, or throw if another process has it, and read anew
@@ -148,22 +151,38 @@ extern void task_unlock(void);
 /*
  * task_commit.c.  Tell the launcher when the transaction has committed that a
  * task waits in this database; forgotten when the transaction or the current
- * subtransaction is rolled back.  A prepared transaction tells nobody: the
- * task is found within minutes of its commit.
+ * subtransaction is rolled back.  PREPARE TRANSACTION tells nobody but its
+ * client, by a NOTICE: the task is found within minutes of its commit.
  */
-extern void task_after_commit(int64 id);
+extern void task_after_commit(void);
 extern void register_task_callbacks(void);
 
 /*
- * task_role.c.  True if a background worker can run what the current user
- * wants to leave to it: the role of the session can be connected as, and the
- * current one is one that the former can SET ROLE to.  Else *reason is the
- * rest of a sentence, palloc'd.  Needs a transaction.
+ * task_role.c.  All need a transaction.
+ *
+ * True if a background worker can run what the current user wants to leave to
+ * it.  Else *reason is the rest of a sentence, palloc'd.
  */
 extern bool task_role_can_be_served(char **reason);
 
-/* The same for given roles. */
-extern bool roles_can_be_served(Oid session_role, Oid role, char **reason);
+/*
+ * The same for a task, and the role that its worker is to connect as: that of
+ * the task, or that of the session, from which it is to SET ROLE.
+ */
+extern bool task_can_be_served(const TaskStatus *status, Oid *connect_as,
+							   char **reason);
+
+/*
+ * True if the current user may know of the task and wait for it: a member of
+ * its role, or of that of the owner of the extension.
+ */
+extern bool may_wait_for_task(const TaskStatus *status);
+
+/*
+ * True if he may say what becomes of it.  To have the worker connect as the
+ * role of the session takes a member of that as well.
+ */
+extern bool may_control_task(const TaskStatus *status);
 
 /*
  * task_queue.c.  To be called from _PG_init while shared_preload_libraries is

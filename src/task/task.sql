@@ -1,3 +1,9 @@
+CREATE FUNCTION migrate.origin() RETURNS text
+LANGUAGE c STABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'migrate_origin';
+COMMENT ON FUNCTION migrate.origin() IS
+	'this database, as no copy of it calls itself: the system identifier of the server and the OID of the database';
+
 /*
  * Tasks: statements that are carried out in several transactions, at once or
  * after the commit of the transaction that sent them.  The row is written
@@ -22,6 +28,9 @@ CREATE TABLE migrate.task_log (
 	witness text[] NOT NULL DEFAULT '{}',
 	role text NOT NULL,
 	session_role text NOT NULL,
+	role_oid oid NOT NULL,
+	session_role_oid oid NOT NULL,
+	origin text COLLATE "C" NOT NULL,
 	client inet,
 	application text,
 	pid int,
@@ -39,7 +48,8 @@ CREATE INDEX task_log_unfinished_idx ON migrate.task_log (id)
 	WHERE state OPERATOR(pg_catalog.<>) ALL (ARRAY['done', 'cancelled']);
 REVOKE ALL ON migrate.task_log FROM PUBLIC;
 REVOKE ALL ON SEQUENCE migrate.task_log_id_seq FROM PUBLIC;
-SELECT pg_catalog.pg_extension_config_dump('migrate.task_log', '');
+SELECT pg_catalog.pg_extension_config_dump('migrate.task_log',
+	'WHERE state OPERATOR(pg_catalog.=) ANY (ARRAY[''done'', ''cancelled''])');
 SELECT pg_catalog.pg_extension_config_dump('migrate.task_log_id_seq', '');
 
 COMMENT ON TABLE migrate.task_log IS
@@ -71,6 +81,12 @@ COMMENT ON COLUMN migrate.task_log.witness IS
 COMMENT ON COLUMN migrate.task_log.role IS 'role in force (current_user)';
 COMMENT ON COLUMN migrate.task_log.session_role IS
 	'role of the session (session_user)';
+COMMENT ON COLUMN migrate.task_log.role_oid IS
+	'OID of that role: one that gets its name later is another one';
+COMMENT ON COLUMN migrate.task_log.session_role_oid IS
+	'OID of the role of the session';
+COMMENT ON COLUMN migrate.task_log.origin IS
+	'database in which it was asked for, see migrate.origin(): it is run nowhere else';
 COMMENT ON COLUMN migrate.task_log.client IS
 	'address of the client, null for a local socket';
 COMMENT ON COLUMN migrate.task_log.application IS
@@ -160,6 +176,10 @@ SELECT t.id,
 FROM migrate.task_log t
 CROSS JOIN LATERAL (
 	SELECT CASE
+		WHEN t.state OPERATOR(pg_catalog.=) ANY (ARRAY['done', 'cancelled'])
+			THEN t.state
+		WHEN t.origin OPERATOR(pg_catalog.<>) migrate.origin()
+			THEN 'elsewhere'
 		WHEN t.state OPERATOR(pg_catalog.=) 'waiting' AND t.cancelled
 			THEN 'undoing'
 		WHEN t.state OPERATOR(pg_catalog.=) ANY (ARRAY['running', 'undoing'])
@@ -178,8 +198,11 @@ CROSS JOIN LATERAL (
 		ELSE t.state
 		END) s (state)
 WHERE pg_catalog.pg_has_role('pg_read_all_data', 'USAGE')
-	OR pg_catalog.pg_has_role(pg_catalog.to_regrole(
-			pg_catalog.quote_ident(t.role))::pg_catalog.oid, 'MEMBER')
+	OR (SELECT pg_catalog.pg_has_role(r.oid, 'MEMBER')
+		FROM pg_catalog.pg_roles r
+		WHERE r.rolname OPERATOR(pg_catalog.=) t.role
+			AND (r.oid OPERATOR(pg_catalog.=) t.role_oid
+				OR t.origin OPERATOR(pg_catalog.<>) migrate.origin()))
 	OR (SELECT pg_catalog.pg_has_role(c.relowner, 'MEMBER')
 		FROM pg_catalog.pg_class c
 		WHERE c.oid OPERATOR(pg_catalog.=)
@@ -193,7 +216,7 @@ COMMENT ON COLUMN migrate.tasks.statement IS 'what was asked';
 COMMENT ON COLUMN migrate.tasks.command IS 'its command tag';
 COMMENT ON COLUMN migrate.tasks.relation IS 'relation concerned';
 COMMENT ON COLUMN migrate.tasks.state IS
-	'waiting (for a background worker), running, interrupted (the process ended), failed (see error), undoing, done, or cancelled (what it had done was taken back)';
+	'waiting (for a background worker), running, interrupted (the process ended), failed (see error), undoing, done, cancelled (what it had done was taken back), or elsewhere (this database is a copy of the one in which it was asked for, and it was not finished when that was copied: it is never run here)';
 COMMENT ON COLUMN migrate.tasks.deferred IS
 	'true if it is for the background, after the commit';
 COMMENT ON COLUMN migrate.tasks.steps_done IS 'number of steps that are committed';
@@ -222,27 +245,29 @@ CREATE FUNCTION migrate.retry(task bigint) RETURNS text
 LANGUAGE c VOLATILE STRICT
 AS 'MODULE_PATHNAME', 'migrate_retry';
 COMMENT ON FUNCTION migrate.retry(bigint) IS
-	'has a task that failed or was interrupted go on in the background, after the commit, and returns its new state; for members of the role that it runs as';
+	'has a task that failed or was interrupted go on in the background, after the commit, and returns its new state; for members of the role that it runs as, and, where only the role of the session can be connected as, of that as well';
 
 CREATE FUNCTION migrate.cancel(task bigint) RETURNS text
 LANGUAGE c VOLATILE STRICT
 AS 'MODULE_PATHNAME', 'migrate_cancel';
 COMMENT ON FUNCTION migrate.cancel(bigint) IS
-	'stops a task, has what it did taken back in the background, and returns its new state: cancelled if there was nothing to take back, or undoing; for members of the role that it runs as';
+	'stops a task, has what it did taken back in the background, and returns its new state: cancelled if there was nothing to take back, or undoing; for the same roles as migrate.retry()';
 
 CREATE FUNCTION migrate.forget_tasks(before timestamptz) RETURNS bigint
 LANGUAGE SQL VOLATILE STRICT
 BEGIN ATOMIC
 	WITH forgotten AS (
 		DELETE FROM migrate.task_log t
-		WHERE t.state OPERATOR(pg_catalog.=) ANY (ARRAY['done', 'cancelled'])
-			AND t.finished_at OPERATOR(pg_catalog.<) forget_tasks.before
+		WHERE (t.state OPERATOR(pg_catalog.=) ANY (ARRAY['done', 'cancelled'])
+				AND t.finished_at OPERATOR(pg_catalog.<) forget_tasks.before)
+			OR (t.origin OPERATOR(pg_catalog.<>) migrate.origin()
+				AND t.created_at OPERATOR(pg_catalog.<) forget_tasks.before)
 		RETURNING t.id)
 	SELECT pg_catalog.count(*) FROM forgotten;
 END;
 REVOKE ALL ON FUNCTION migrate.forget_tasks(timestamptz) FROM PUBLIC;
 COMMENT ON FUNCTION migrate.forget_tasks(timestamptz) IS
-	'deletes the tasks that were done or cancelled before a point in time and returns their number; needs DELETE on migrate.task_log';
+	'deletes the tasks that were done or cancelled before a point in time, or were asked for elsewhere before it, and returns their number; needs DELETE on migrate.task_log';
 
 CREATE PROCEDURE migrate.wait(task bigint, timeout interval DEFAULT NULL)
 LANGUAGE c

@@ -31,10 +31,10 @@ register_task_callbacks(void)
 }
 
 /*
- * See task.h.  Which task it is does not matter: the finder reads the table.
+ * See task.h.
  */
 void
-task_after_commit(int64 id)
+task_after_commit(void)
 {
 	MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
 
@@ -50,7 +50,12 @@ end_transaction(XactEvent event, void *arg)
 	{
 		case XACT_EVENT_PRE_COMMIT:
 		case XACT_EVENT_PARALLEL_PRE_COMMIT:
+			return;
 		case XACT_EVENT_PRE_PREPARE:
+			/* another session will commit it, or roll it back */
+			if (pending != NIL)
+				ereport(NOTICE,
+						(errmsg("what a prepared transaction leaves to the background is found by safe_migrate within five minutes after COMMIT PREPARED")));
 			return;
 		case XACT_EVENT_COMMIT:
 			if (pending != NIL)

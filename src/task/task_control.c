@@ -25,7 +25,7 @@
 PG_FUNCTION_INFO_V1(migrate_retry);
 PG_FUNCTION_INFO_V1(migrate_cancel);
 
-static Task *controlled_task(int64 id, const char *function);
+static void require_control(int64 id, const char *function);
 static bool lock_stopped_task(int64 id);
 static void refuse_finished(const Task *task);
 static const char *cancel_stopped(const Task *task);
@@ -40,7 +40,7 @@ migrate_retry(PG_FUNCTION_ARGS)
 {
 	int64		id = PG_GETARG_INT64(0);
 
-	(void) controlled_task(id, "migrate.retry()");
+	require_control(id, "migrate.retry()");
 	if (!lock_stopped_task(id))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_IN_USE),
@@ -56,7 +56,7 @@ migrate_retry(PG_FUNCTION_ARGS)
 		task_unlock();
 	}
 	PG_END_TRY();
-	task_after_commit(id);
+	task_after_commit();
 	PG_RETURN_TEXT_P(cstring_to_text("waiting"));
 }
 
@@ -69,7 +69,7 @@ migrate_cancel(PG_FUNCTION_ARGS)
 	int64		id = PG_GETARG_INT64(0);
 	const char *volatile state = NULL;
 
-	(void) controlled_task(id, "migrate.cancel()");
+	require_control(id, "migrate.cancel()");
 	if (lock_stopped_task(id))
 	{
 		PG_TRY();
@@ -88,31 +88,38 @@ migrate_cancel(PG_FUNCTION_ARGS)
 	}
 	else
 		state = cancel_running(id);
-	task_after_commit(id);
+	task_after_commit();
 	PG_RETURN_TEXT_P(cstring_to_text(state));
 }
 
-/* The task, if there is one and the current user may do that with it. */
-static Task *
-controlled_task(int64 id, const char *function)
+/* Throw unless there is such a task and the current user may do that with it. */
+static void
+require_control(int64 id, const char *function)
 {
-	Task	   *task;
+	TaskStatus *status;
 
 	require_preloaded();
 	PreventCommandIfReadOnly(function);
 	PreventCommandIfParallelMode(function);
-	task = task_read(id);
-	if (task == NULL)
+	status = task_status(id);
+	if (status == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("task " INT64_FORMAT " does not exist", id)));
-	if (!may_control_task(task->role))
+	if (!may_wait_for_task(status))
 		ereport(ERROR,
 				(errcode(ERRCODE_SM_NOT_PERMITTED),
 				 errmsg("task " INT64_FORMAT " belongs to role \"%s\"", id,
-						task->role),
+						status->role),
 				 errdetail("Members of that role and the owner of the extension decide what becomes of it.")));
-	return task;
+	if (!may_control_task(status))
+		ereport(ERROR,
+				(errcode(ERRCODE_SM_NOT_PERMITTED),
+				 errmsg("task " INT64_FORMAT " needs a session of role \"%s\"",
+						id, status->session_role),
+				 errdetail("A background worker cannot connect as role \"%s\" itself, so only members of both roles and the owner of the extension decide what becomes of it.",
+						   status->role)));
+	require_task_from_here(status);
 }
 
 /*

@@ -45,7 +45,6 @@ static bool is_given_up(const TaskStatus *status);
 static void look_again(FinderAnswer *answer, long delay);
 static bool can_be_served(const TaskStatus *status, const FinderOrder *order,
 						  Oid *role);
-static char *why_not_served(const TaskStatus *status, Oid *role);
 static void note_error(int64 id, TaskState state, const char *sqlstate,
 					   const char *message);
 
@@ -245,9 +244,9 @@ look_again(FinderAnswer *answer, long delay)
 static bool
 can_be_served(const TaskStatus *status, const FinderOrder *order, Oid *role)
 {
-	char	   *reason = why_not_served(status, role);
+	char	   *reason;
 
-	if (reason != NULL)
+	if (!task_can_be_served(status, role, &reason))
 	{
 		note_error(status->id, TASK_FAILED, "42501", reason);
 		return false;
@@ -258,31 +257,10 @@ can_be_served(const TaskStatus *status, const FinderOrder *order, Oid *role)
 
 		note_error(status->id, enough ? TASK_FAILED : TASK_WAITING, "08006",
 				   psprintf("no background worker could connect as role \"%s\": see the server log",
-							status->session_role));
+							GetUserNameFromId(*role, false)));
 		return !enough;
 	}
 	return true;
-}
-
-/*
- * NULL, and the role to connect as; or the reason.  Whoever owns the table
- * can write what he likes into it, but not on behalf of others.
- */
-static char *
-why_not_served(const TaskStatus *status, Oid *role)
-{
-	Oid			current = get_role_oid(status->role, true);
-	char	   *reason;
-
-	*role = get_role_oid(status->session_role, true);
-	if (!OidIsValid(*role) || !OidIsValid(current))
-		return psprintf("role \"%s\" does not exist any more",
-						OidIsValid(*role) ? status->role :
-						status->session_role);
-	if (!is_member_of_role(migrate_extension_owner(), *role))
-		return psprintf("the owner of safe_migrate is neither a superuser nor a member of role \"%s\"",
-						status->session_role);
-	return roles_can_be_served(*role, current, &reason) ? NULL : reason;
 }
 
 static void

@@ -1,3 +1,14 @@
+/*-------------------------------------------------------------------------
+ *
+ * task_lock.c
+ *	  The lock of a task, which says that somebody runs it.
+ *
+ * It is a lock on an object of migrate.task_log, with the number of the task:
+ * so it is seen in pg_locks, is gone with the process that has it, and belongs
+ * to one database.
+ *
+ *-------------------------------------------------------------------------
+ */
 #include "postgres.h"
 
 #include "access/xact.h"

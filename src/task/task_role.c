@@ -1,11 +1,16 @@
 /*-------------------------------------------------------------------------
  *
  * task_role.c
- *	  For whom a background worker can run a task.
+ *	  For whom a background worker can run a task, and who may have it run.
  *
- * It connects as the role of the session that asked, and sets the role that
- * was in force there.  It cannot become that role otherwise: what has to run
- * outside of a transaction block cannot run under a changed security context.
+ * The worker connects as the role of the task.  What it runs may call code
+ * that members of this role own, and that can RESET ROLE: were it connected
+ * as the role of the session, it would hand that one's rights to them.  It is
+ * so only where the worker cannot connect otherwise, which is for a role that
+ * may not log in before PostgreSQL 17, and never as a superuser.
+ *
+ * It cannot become another role in any other way: what has to run outside of
+ * a transaction block cannot run under a changed security context.
  *
  *-------------------------------------------------------------------------
  */
@@ -20,6 +25,10 @@
 #include "utils/acl.h"
 #include "utils/syscache.h"
 
+static bool roles_can_be_served(Oid session_role, Oid role, Oid *connect_as,
+								char **reason);
+static char *why_not_as(Oid role);
+static char *why_not_from(Oid session_role, Oid role);
 static bool can_log_in(Oid role);
 
 /*
@@ -28,30 +37,83 @@ static bool can_log_in(Oid role);
 bool
 task_role_can_be_served(char **reason)
 {
-	return roles_can_be_served(GetSessionUserId(), GetUserId(), reason);
+	Oid			connect_as;
+
+	return roles_can_be_served(GetSessionUserId(), GetUserId(), &connect_as,
+							   reason);
 }
 
 /*
  * See task.h.
  */
 bool
-roles_can_be_served(Oid session_role, Oid role, char **reason)
+task_can_be_served(const TaskStatus *status, Oid *connect_as, char **reason)
 {
-	char	   *session_name = GetUserNameFromId(session_role, false);
+	if (!OidIsValid(status->role_oid))
+	{
+		*reason = psprintf("role \"%s\" does not exist any more", status->role);
+		return false;
+	}
+	return roles_can_be_served(status->session_role_oid, status->role_oid,
+							   connect_as, reason);
+}
+
+/* The role of the session is invalid if it is not there any more. */
+static bool
+roles_can_be_served(Oid session_role, Oid role, Oid *connect_as,
+					char **reason)
+{
+	char	   *instead;
+
+	*connect_as = role;
+	*reason = why_not_as(role);
+	if (*reason == NULL)
+		return true;
+	if (session_role == role || !OidIsValid(session_role))
+		return false;
+
+	*connect_as = session_role;
+	instead = why_not_from(session_role, role);
+	if (instead == NULL)
+		return true;
+	*reason = psprintf("%s, and %s", *reason, instead);
+	return false;
+}
+
+/*
+ * NULL if a worker can connect as that role.  Whoever owns the table of tasks
+ * can write what he likes into it, but not on behalf of others.
+ */
+static char *
+why_not_as(Oid role)
+{
 	char	   *name = GetUserNameFromId(role, false);
 
-	if (!COMPAT_WORKER_BYPASSES_LOGIN && !can_log_in(session_role))
-		*reason = psprintf("before PostgreSQL 17 a background worker cannot run as \"%s\", which is not permitted to log in",
-						   session_name);
-	else if (!compat_may_connect(MyDatabaseId, session_role))
-		*reason = psprintf("role \"%s\" is not permitted to connect to this database",
-						   session_name);
-	else if (session_role != role && !compat_can_set_role(session_role, role))
-		*reason = psprintf("role \"%s\" of the session is not permitted to SET ROLE \"%s\"",
-						   session_name, name);
-	else
-		return true;
-	return false;
+	if (!COMPAT_WORKER_BYPASSES_LOGIN && !can_log_in(role))
+		return psprintf("before PostgreSQL 17 a background worker cannot run as \"%s\", which is not permitted to log in",
+						name);
+	if (!compat_may_connect(MyDatabaseId, role))
+		return psprintf("role \"%s\" is not permitted to connect to this database",
+						name);
+	if (!is_member_of_role(migrate_extension_owner(), role))
+		return psprintf("the owner of safe_migrate is neither a superuser nor a member of role \"%s\"",
+						name);
+	return NULL;
+}
+
+/* NULL if one can connect as the first role and SET ROLE to the other one. */
+static char *
+why_not_from(Oid session_role, Oid role)
+{
+	char	   *name = GetUserNameFromId(session_role, false);
+
+	if (superuser_arg(session_role))
+		return psprintf("it must not connect as superuser \"%s\" of the session instead",
+						name);
+	if (!compat_can_set_role(session_role, role))
+		return psprintf("role \"%s\" of the session is not permitted to SET ROLE \"%s\"",
+						name, GetUserNameFromId(role, false));
+	return why_not_as(session_role);
 }
 
 static bool
@@ -72,10 +134,28 @@ can_log_in(Oid role)
  * See task.h.
  */
 bool
-may_control_task(const char *role)
+may_wait_for_task(const TaskStatus *status)
 {
-	Oid			oid = get_role_oid(role, true);
-
-	return (OidIsValid(oid) && is_member_of_role(GetUserId(), oid)) ||
+	return (OidIsValid(status->role_oid) &&
+			is_member_of_role(GetUserId(), status->role_oid)) ||
 		is_member_of_role(GetUserId(), migrate_extension_owner());
+}
+
+/*
+ * See task.h.
+ */
+bool
+may_control_task(const TaskStatus *status)
+{
+	Oid			connect_as;
+	char	   *reason;
+
+	if (is_member_of_role(GetUserId(), migrate_extension_owner()))
+		return true;
+	if (!may_wait_for_task(status))
+		return false;
+
+	/* what nobody can run can do no harm */
+	return !task_can_be_served(status, &connect_as, &reason) ||
+		is_member_of_role(GetUserId(), connect_as);
 }

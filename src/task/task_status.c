@@ -7,10 +7,15 @@
  */
 #include "postgres.h"
 
+#include "access/xlog.h"
 #include "catalog/pg_type.h"
 #include "common/own_tables.h"
 #include "executor/spi.h"
+#include "fmgr.h"
+#include "miscadmin.h"
 #include "task/task.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
 #include "utils/timestamp.h"
 
 /* The holder of the lock is looked for in the way that the view does it. */
@@ -26,9 +31,14 @@
 	"AND k.database OPERATOR(pg_catalog.=) (SELECT d.oid " \
 	"FROM pg_catalog.pg_database d WHERE d.datname " \
 	"OPERATOR(pg_catalog.=) pg_catalog.current_database()) " \
-	"AND k.granted LIMIT 1) FROM migrate.tasks t "
+	"AND k.granted LIMIT 1), l.role_oid, l.session_role_oid " \
+	"FROM migrate.tasks t JOIN migrate.task_log l " \
+	"ON l.id OPERATOR(pg_catalog.=) t.id "
+
+PG_FUNCTION_INFO_V1(migrate_origin);
 
 static TaskStatus *status_of_row(OwnAccess *access, uint64 row);
+static Oid	same_role(const char *name, uint64 row, int column);
 
 /*
  * See task.h.
@@ -63,7 +73,7 @@ tasks_for_background(void)
 	begin_own_access(&access);
 	run_own_query(STATUS_QUERY "WHERE t.deferred "
 				  "AND t.state OPERATOR(pg_catalog.<>) "
-				  "ALL (ARRAY['done', 'cancelled']) ORDER BY t.id",
+				  "ALL (ARRAY['done', 'cancelled', 'elsewhere']) ORDER BY t.id",
 				  &none, SPI_OK_SELECT);
 	for (uint64 row = 0; row < SPI_processed; row++)
 	{
@@ -102,5 +112,45 @@ status_of_row(OwnAccess *access, uint64 row)
 	status->role = own_text_column(access, row, 11);
 	status->session_role = own_text_column(access, row, 12);
 	status->runner = own_int_column(row, 13);
+	status->role_oid = same_role(status->role, row, 14);
+	status->session_role_oid = same_role(status->session_role, row, 15);
 	return status;
+}
+
+/* The role with that name, if it is still the one with that OID. */
+static Oid
+same_role(const char *name, uint64 row, int column)
+{
+	bool		isnull;
+	Oid			oid = DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[row],
+													 SPI_tuptable->tupdesc,
+													 column, &isnull));
+
+	return get_role_oid(name, true) == oid ? oid : InvalidOid;
+}
+
+/*
+ * See task.h.
+ */
+void
+require_task_from_here(const TaskStatus *status)
+{
+	if (strcmp(status->state, "elsewhere") == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("task " INT64_FORMAT " was asked for in another database",
+						status->id),
+				 errdetail("This database is a copy, in which the task is never run, resumed or taken back."),
+				 errhint("Send the statement again, or see migrate.verify() for what was left half-done.")));
+}
+
+/*
+ * See the comment on the SQL function.
+ */
+Datum
+migrate_origin(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_TEXT_P(cstring_to_text(psprintf(UINT64_FORMAT ".%u",
+											  GetSystemIdentifier(),
+											  MyDatabaseId)));
 }

@@ -72,6 +72,7 @@ task_insert(Task *task)
 {
 	OwnAccess	access;
 	OwnArguments arguments = {0};
+	Oid			role = GetUserId();
 
 	set_origin(task);
 	begin_own_access(&access);
@@ -89,12 +90,16 @@ task_insert(Task *task)
 	add_own_argument(&arguments, OIDOID, ObjectIdGetDatum(task->relid), false);
 	add_text_list(&arguments, task->made);
 	add_text_list(&arguments, task->witness);
+	add_own_argument(&arguments, OIDOID, ObjectIdGetDatum(role), false);
+	add_own_argument(&arguments, OIDOID,
+					 ObjectIdGetDatum(GetSessionUserId()), false);
 	run_own_query("INSERT INTO migrate.task_log (statement, command, rule, "
 				  "relation, steps, undos, state, deferred, settings, role, "
-				  "session_role, done, relid, made, witness, client, application, "
-				  "pid, attempts, created_at, started_at) "
+				  "session_role, done, relid, made, witness, role_oid, "
+				  "session_role_oid, origin, client, application, pid, "
+				  "attempts, created_at, started_at) "
 				  "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, "
-				  "$13, $14, $15, "
+				  "$13, $14, $15, $16, $17, migrate.origin(), "
 				  "pg_catalog.inet_client_addr(), "
 				  "pg_catalog.current_setting('application_name'), "
 				  "CASE WHEN $8 THEN NULL ELSE pg_catalog.pg_backend_pid() END, "
@@ -185,6 +190,8 @@ task_update(Task *task, bool begin)
 
 	if (begin)
 		task->attempts++;
+	if (task->state == TASK_DONE)
+		task->error = task->sqlstate = NULL;
 	begin_own_access(&access);
 	add_own_argument(&arguments, INT8OID, Int64GetDatum(task->id), false);
 	add_own_text(&arguments, task_state_names[task->state]);
@@ -294,17 +301,18 @@ task_find_unfinished(const char *statement)
 	OwnAccess	access;
 	OwnArguments arguments = {0};
 	Task	   *task = NULL;
-	char	   *role = GetUserNameFromId(GetUserId(), false);
+	Oid			role = GetUserId();
 
 	begin_own_access(&access);
 	add_own_text(&arguments, statement);
-	add_own_text(&arguments, role);
+	add_own_argument(&arguments, OIDOID, ObjectIdGetDatum(role), false);
 	add_own_text(&arguments, namespace_search_path);
 	run_own_query(TASK_QUERY
 				  "WHERE state OPERATOR(pg_catalog.<>) "
 				  "ALL (ARRAY['done', 'cancelled']) "
 				  "AND statement OPERATOR(pg_catalog.=) $1 "
-				  "AND role OPERATOR(pg_catalog.=) $2 "
+				  "AND role_oid OPERATOR(pg_catalog.=) $2 "
+				  "AND origin OPERATOR(pg_catalog.=) migrate.origin() "
 				  "AND NOT cancelled "
 				  "AND settings[1] OPERATOR(pg_catalog.=) 'search_path' "
 				  "AND settings[2] OPERATOR(pg_catalog.=) $3 "

@@ -123,6 +123,13 @@ query('source', q{SELECT migrate.register('2', 'two', 'CREATE TABLE two (id int)
 query('source',
 	q{INSERT INTO migrate.policy (rule, table_name, action, note) VALUES ('drop_table', 'big', 'reject', 'precious'), (NULL, 'tmp', 'allow', E'tab\there')}
 );
+query(
+	'source', q{
+INSERT INTO migrate.task_log (statement, command, rule, steps, undos, done, state, deferred, settings,
+	role, session_role, role_oid, session_role_oid, origin, attempts, created_at)
+SELECT 'statement', 'ALTER TABLE', 'a_rule', '{SELECT 1}', '{NULL}', 0, state, false, '{}',
+	current_user, session_user, 10, 10, migrate.origin(), 1, now()
+FROM unnest('{failed, done, running, cancelled}'::text[]) state});
 $node->psql('source', 'DROP TABLE big');
 $node->psql('source', 'ALTER TABLE big ADD CHECK (id > 0)');
 $node->poll_query_until('source',
@@ -182,6 +189,9 @@ is( query(
 	),
 	'1 applied, 2 pending',
 	'the ledger knows what is applied');
+is( query($restored, 'SELECT string_agg(state, $$ $$ ORDER BY id) FROM migrate.tasks'),
+	'done cancelled',
+	'of the tasks, those that are finished came along');
 is(query($restored, 'SELECT migrate.apply()'), 1, 'the rest can be applied');
 is( query(
 		$restored,

@@ -52,6 +52,13 @@ sub array
 	return 'ARRAY[' . join(', ', map { literal($_) } @_) . ']::text[]';
 }
 
+sub oid_of
+{
+	my ($role) = @_;
+
+	return "coalesce((SELECT oid FROM pg_roles WHERE rolname = '$role'), 1)";
+}
+
 # A task that waits to be retried; its number.
 sub add_task
 {
@@ -61,7 +68,8 @@ sub add_task
 
 	return query(
 		'INSERT INTO migrate.task_log (statement, command, rule, relation, steps, undos,'
-		  . ' done, state, deferred, settings, role, session_role, attempts, created_at)'
+		  . ' done, state, deferred, settings, role, session_role, attempts,'
+		  . ' role_oid, session_role_oid, origin, created_at)'
 		  . ' VALUES ('
 		  . join(', ',
 			literal($task{statement} // 'the statement'),
@@ -76,6 +84,9 @@ sub add_task
 			literal($task{role} // 'asker'),
 			literal($task{session_role} // $task{role} // 'asker'),
 			$task{attempts} // 0,
+			oid_of($task{role} // 'asker'),
+			oid_of($task{session_role} // $task{role} // 'asker'),
+			$task{origin} // 'migrate.origin()',
 			'now()')
 		  . ') RETURNING id', $task{database});
 }
@@ -175,6 +186,8 @@ CREATE ROLE stranger LOGIN;
 CREATE ROLE group_only NOLOGIN;
 GRANT group_only TO asker;
 CREATE ROLE colleague LOGIN IN ROLE asker;
+CREATE ROLE other_member LOGIN IN ROLE group_only;
+CREATE ROLE definer NOLOGIN;
 });
 create_database('main');
 
@@ -192,12 +205,17 @@ is(query("SELECT state, steps_done, steps, attempts, error IS NULL, finished_at 
 query('DELETE FROM log');
 $id = start_task(
 	steps => [ logged('as group'), 'CREATE INDEX CONCURRENTLY t_v_idx ON t (v)' ],
-	role => 'group_only', session_role => 'postgres', relation => 'public.t');
+	role => 'group_only', session_role => 'asker', relation => 'public.t');
 wait_for($id);
 like(query("SELECT error FROM migrate.tasks WHERE id = $id"),
 	qr/must be owner of table t/, 'SET ROLE: the rights are those of the role');
 is(query('SELECT note, who, session FROM log'),
-	'as group|group_only|postgres', 'the session is that of the other one');
+	'as group|group_only|' . ($version >= 170000 ? 'group_only' : 'asker'),
+	'the session is that of the role itself, wherever that is possible');
+like((as('other_member', "SELECT migrate.retry($id)"))[2],
+	$version >= 170000 ? qr/^$/ : qr/task $id needs a session of role "asker"/,
+	'where it is not, members of the role alone must not have it run again');
+wait_for($id);
 query("SELECT migrate.cancel($id)");
 until_state($id, 'cancelled');
 
@@ -231,9 +249,21 @@ else
 		'a role that cannot log in');
 	is(query(q{SELECT count(*) FROM log WHERE note = 'nologin'}), 0, 'is not served');
 }
-$id = start_task(steps => [ logged('x') ], role => 'worker', session_role => 'stranger');
-like((wait_for($id))[2], qr/role "stranger" of the session is not permitted to SET ROLE "worker"/,
-	'SET ROLE is not permitted');
+if ($version < 170000)
+{
+	$id = start_task(steps => [ logged('x') ], role => 'worker', session_role => 'stranger');
+	like((wait_for($id))[2], qr/"worker", which is not permitted to log in, and role "stranger" of the session is not permitted to SET ROLE "worker"/,
+		'SET ROLE is not permitted');
+	$id = start_task(steps => [ logged('x') ], role => 'worker', session_role => 'postgres');
+	like((wait_for($id))[2], qr/"worker", which is not permitted to log in, and it must not connect as superuser "postgres" of the session instead/,
+		'nobody is served by a superuser');
+}
+query('CREATE ROLE again LOGIN', 'postgres');
+$id = add_task(steps => [ logged('x') ], role => 'again');
+query('DROP ROLE again; CREATE ROLE again LOGIN', 'postgres');
+query("SELECT migrate.retry($id)");
+like((wait_for($id))[2], qr/role "again" does not exist any more/, 'a role of the same name is another one');
+is((as('again', "SELECT count(*) FROM migrate.tasks"))[1], 0, 'and sees nothing of it');
 $id = start_task(steps => [ logged('x') ], role => 'nobody');
 like((wait_for($id))[2], qr/role "nobody" does not exist any more/, 'a role that was dropped');
 query('REVOKE CONNECT ON DATABASE main FROM PUBLIC');
@@ -276,6 +306,7 @@ like(query("SELECT string_agg(kind || ': ' || object || ': ' || detail || ': ' |
 query("INSERT INTO missing_row DEFAULT VALUES; SELECT migrate.retry($id)");
 is((wait_for($id))[0], 0, 'once the reason is gone, it can go on');
 is(notes(), 'after', 'from where it was');
+is(query("SELECT error IS NULL AND sqlstate IS NULL FROM migrate.tasks WHERE id = $id"), 't', 'and its error is forgotten');
 like(error_of("SELECT migrate.retry($id)"), qr/task $id is done already/, 'but not again');
 like(error_of("SELECT migrate.cancel($id)"), qr/task $id is done already/, 'nor be cancelled');
 like(error_of('SELECT migrate.retry(999)'), qr/task 999 does not exist/, 'there is no such task');
@@ -289,6 +320,55 @@ is(query("SELECT migrate.cancel($id)"), 'undoing', 'a failed task is cancelled')
 until_state($id, 'cancelled');
 is(query(q{SELECT to_regclass('made') IS NULL}), 't', 'what it did was taken back');
 like((wait_for($id))[2], qr/ERROR:  task $id was cancelled/, 'who waits for it, is told');
+
+#
+# Code that others own, run in the background, gains nothing by RESET ROLE
+#
+query(
+	q{
+GRANT CREATE ON SCHEMA public TO asker;
+SET ROLE asker;
+CREATE TABLE checked (a int, t text);
+INSERT INTO checked SELECT g, repeat('x', 80) FROM generate_series(1, 20000) g;
+CREATE FUNCTION harmless(int) RETURNS boolean LANGUAGE plpgsql AS 'BEGIN RETURN true; END';
+});
+query(
+	q{SET safe_migrate.in_transaction = defer; SET ROLE asker; BEGIN;
+ALTER TABLE checked ADD CHECK (harmless(a));
+CREATE OR REPLACE FUNCTION harmless(int) RETURNS boolean LANGUAGE plpgsql AS
+'BEGIN RESET ROLE; ALTER ROLE asker SUPERUSER; RETURN true; END';
+COMMIT});
+$id = query('SELECT max(id) FROM migrate.tasks');
+is(query("SELECT role, session_role, deferred FROM migrate.tasks WHERE id = $id"),
+	'asker|postgres|t', 'a superuser leaves something to the background, as another role');
+like((wait_for($id))[2], qr/permission denied|must be superuser/, 'which does not have the rights of the superuser there');
+is(query(q{SELECT rolsuper FROM pg_roles WHERE rolname = 'asker'}), 'f', 'nor gets them');
+query("SELECT migrate.cancel($id)");
+until_state($id, 'cancelled');
+
+# a role that comes from a SECURITY DEFINER function
+query(
+	q{
+SET ROLE definer;
+CREATE TABLE theirs (id int, t text);
+INSERT INTO theirs SELECT g, repeat('x', 80) FROM generate_series(1, 20000) g;
+CREATE FUNCTION define() RETURNS void LANGUAGE sql SECURITY DEFINER AS 'CREATE INDEX theirs_id ON public.theirs (id)';
+});
+my ($defined, undef, $messages) = $node->psql('main',
+	'SET safe_migrate.in_transaction = defer; SET SESSION AUTHORIZATION stranger; SELECT define()');
+if ($version >= 170000)
+{
+	is($defined, 0, 'SECURITY DEFINER: deferred');
+	$id = query('SELECT max(id) FROM migrate.tasks');
+	is((wait_for($id))[0], 0, 'and run');
+	is(query("SELECT role, session_role FROM migrate.tasks WHERE id = $id"), 'definer|stranger', 'as that role');
+	is(query(q{SELECT indisvalid FROM pg_index WHERE indexrelid = 'theirs_id'::regclass}), 't', 'indeed');
+}
+else
+{
+	like($messages, qr/cannot be left for after the commit: before PostgreSQL 17 a background worker cannot run as "definer", which is not permitted to log in, and role "stranger" of the session is not permitted to SET ROLE "definer"/,
+		'SECURITY DEFINER: nobody can become that role in the background');
+}
 
 #
 # Who may
@@ -403,7 +483,9 @@ like(query("SELECT state || error FROM migrate.tasks WHERE id = $id"), qr/failed
 # Prepared transactions
 #
 $id = add_task(steps => [ logged('prepared') ]);
-query("BEGIN; SELECT migrate.retry($id); PREPARE TRANSACTION 'p'");
+like(($node->psql('main', "BEGIN; SELECT migrate.retry($id); PREPARE TRANSACTION 'p'"))[2],
+	qr/NOTICE:  what a prepared transaction leaves to the background is found by safe_migrate within five minutes after COMMIT PREPARED/,
+	'a prepared transaction says when its tasks are found');
 query("COMMIT PREPARED 'p'");
 is(state_of($id), 'waiting', 'nobody is told of a task that was prepared');
 $second = start_task(steps => [ logged('z') ]);
@@ -483,6 +565,31 @@ $holder->query_safe('COMMIT');
 $holder->quit;
 is((wait_for($id))[0], 0, 'the task that has one is run');
 is(($node->psql('second', "CALL migrate.wait($second, '60 s')"))[0], 0, 'and then the other');
+
+#
+# A copy of the database
+#
+$id = add_task(steps => [ logged('copied') ]);
+query("UPDATE migrate.task_log SET sqlstate = '55P03', attempts = 1, finished_at = now() + interval '5 s' WHERE id = $id");
+query('CREATE DATABASE copy TEMPLATE main', 'postgres');
+query("SELECT migrate.cancel($id)");
+is(query("SELECT state, next_attempt_at IS NULL FROM migrate.tasks WHERE id = $id", 'copy'),
+	'elsewhere|t', 'a task is not to be run in a copy of its database');
+foreach my $call ("SELECT migrate.retry($id)", "SELECT migrate.cancel($id)", "CALL migrate.wait($id)")
+{
+	like(($node->psql('copy', $call))[2], qr/ERROR:  task $id was asked for in another database/, "nor: $call");
+}
+my $made = add_task(database => 'copy', steps => [ logged('made there') ]);
+query("SELECT migrate.retry($made)", 'copy');
+is(($node->psql('copy', "CALL migrate.wait($made, '60 s')"))[0], 0, 'others are run there');
+query("UPDATE migrate.task_log SET finished_at = now() - interval '1 hour' WHERE id = $id", 'copy');
+$made = add_task(database => 'copy', steps => [ logged('made later') ]);
+query("SELECT migrate.retry($made)", 'copy');
+is(($node->psql('copy', "CALL migrate.wait($made, '60 s')"))[0], 0, 'even when its next attempt would be due');
+is(query(q{SELECT string_agg(note, ',' ORDER BY n) FROM log WHERE note IN ('copied', 'made there', 'made later')}, 'copy'),
+	'made there,made later', 'it is not run');
+query('SELECT migrate.forget_tasks(now())', 'copy');
+is(query("SELECT count(*) FROM migrate.tasks WHERE state = 'elsewhere'", 'copy'), 0, 'it can be forgotten');
 
 #
 # DROP DATABASE
