@@ -56,6 +56,7 @@ typedef struct PatientWait
 	bool		told_user;
 } PatientWait;
 
+static const char *const lock_deadline_name = "safe_migrate.lock_deadline";
 static int64 longest_wait = 0;
 
 static void wait_until_free(PatientWait *wait, List *relids,
@@ -181,7 +182,7 @@ set_command(PatientWait *wait, Node *statement)
 	wait->tag = CreateCommandTag(statement);
 	wait->command = GetCommandTagName(wait->tag);
 	wait->limit = setting_lock_deadline;
-	wait->limit_setting = "safe_migrate.lock_deadline";
+	wait->limit_setting = lock_deadline_name;
 }
 
 /*
@@ -385,16 +386,20 @@ give_up(const PatientWait *wait)
 {
 	char	   *queries = queries_of_blockers(wait->blockers);
 	char	   *remedy = remedy_for_blockers(wait->blockers);
+	int64		waited = GetCurrentTimestamp() - wait->since;
 
 	ereport(ERROR,
 			(errcode(ERRCODE_SM_LOCK_DEADLINE),
 			 errmsg("lock_deadline: %s waited %s for %s on %s, which is held by %s; end that transaction, or raise %s",
 					wait->command,
-					wait_in_words(GetCurrentTimestamp() - wait->since),
+					wait_in_words(waited),
 					GetLockmodeName(DEFAULT_LOCKMETHOD, wait->refused->lockmode),
 					relation_display_name(wait->refused->relid),
 					blockers_in_words(wait->blockers), wait->limit_setting),
 			 queries[0] != '\0' ? errdetail("%s", queries) : 0,
+			 wait->limit_setting == lock_deadline_name &&
+			 oldest_transaction(wait->blockers) < waited ?
+			 errhint("Short transactions follow each other there: a longer safe_migrate.lock_queue_time lets the statement stand in line behind them.") :
 			 remedy != NULL ? errhint("%s", remedy) : 0));
 }
 
