@@ -12,8 +12,8 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
-#include "commands/defrem.h"
 #include "common/catalog.h"
+#include "common/concurrent.h"
 #include "effects/describe.h"
 #include "effects/overlay.h"
 #include "nodes/makefuncs.h"
@@ -36,7 +36,6 @@ static bool has_nothing_to_rebuild(Oid relid, void *parts);
 static bool has_nothing_to_rebuild_concurrently(Oid relid, void *parts);
 static bool table_has_indexes(Oid relid, bool concurrent);
 static bool has_indexes(RelationFacts *relation, bool concurrent);
-static bool reindex_is_concurrent(ReindexStmt *stmt);
 
 /* CREATE INDEX reads the whole table; writers wait unless CONCURRENTLY. */
 void
@@ -320,19 +319,4 @@ table_has_indexes(Oid relid, bool concurrent)
 	}
 	relation_close(rel, AccessShareLock);
 	return found;
-}
-
-static bool
-reindex_is_concurrent(ReindexStmt *stmt)
-{
-	ListCell   *cell;
-
-	foreach(cell, stmt->params)
-	{
-		DefElem    *option = lfirst_node(DefElem, cell);
-
-		if (strcmp(option->defname, "concurrently") == 0)
-			return defGetBoolean(option);
-	}
-	return false;
 }

@@ -14,9 +14,9 @@
 #include "catalog/partition.h"
 #include "catalog/pg_index.h"
 #include "catalog/pg_inherits.h"
-#include "commands/defrem.h"
 #include "common/catalog.h"
 #include "common/compat.h"
+#include "common/concurrent.h"
 #include "common/errors.h"
 #include "common/fault.h"
 #include "common/settings.h"
@@ -51,8 +51,6 @@ struct ConcurrentCommand
 };
 
 static bool is_concurrent(Node *statement);
-static bool reindex_is_concurrent(ReindexStmt *stmt);
-static bool detaches_concurrently(AlterTableStmt *stmt);
 static void add_relid(const Effect *effect, Oid relid, LOCKMODE lockmode,
 					  void *arg);
 static void refuse_advisory_deadlock(const ConcurrentCommand *command);
@@ -137,36 +135,6 @@ is_concurrent(Node *statement)
 		default:
 			return false;
 	}
-}
-
-static bool
-reindex_is_concurrent(ReindexStmt *stmt)
-{
-	ListCell   *cell;
-
-	foreach(cell, stmt->params)
-	{
-		DefElem    *option = lfirst_node(DefElem, cell);
-
-		if (strcmp(option->defname, "concurrently") == 0)
-			return defGetBoolean(option);
-	}
-	return false;
-}
-
-static bool
-detaches_concurrently(AlterTableStmt *stmt)
-{
-	ListCell   *cell;
-
-	foreach(cell, stmt->cmds)
-	{
-		AlterTableCmd *subcommand = lfirst_node(AlterTableCmd, cell);
-
-		if (subcommand->subtype == AT_DetachPartition)
-			return castNode(PartitionCmd, subcommand->def)->concurrent;
-	}
-	return false;
 }
 
 static void

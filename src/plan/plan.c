@@ -9,8 +9,8 @@
 
 #include "access/relation.h"
 #include "catalog/pg_class.h"
-#include "commands/defrem.h"
 #include "common/compat.h"
+#include "common/concurrent.h"
 #include "common/script.h"
 #include "common/settings.h"
 #include "lib/stringinfo.h"
@@ -25,7 +25,7 @@
 #include "utils/rel.h"
 
 static bool *concurrent_flag(Node *statement);
-static bool drop_reindex_option(ReindexStmt *stmt, bool remove);
+static void leave_out_reindex_option(ReindexStmt *stmt);
 
 /*
  * See plan.h.
@@ -165,7 +165,7 @@ concurrently_is_needless(Node *statement)
 	ListCell   *cell;
 
 	if (flag == NULL ? !(IsA(statement, ReindexStmt) &&
-						 drop_reindex_option((ReindexStmt *) statement, false))
+						 reindex_is_concurrent((ReindexStmt *) statement))
 		: !*flag)
 		return false;
 
@@ -201,24 +201,16 @@ concurrent_flag(Node *statement)
 	return NULL;
 }
 
-/* True if REINDEX has the option; takes it out when asked to. */
-static bool
-drop_reindex_option(ReindexStmt *stmt, bool remove)
+static void
+leave_out_reindex_option(ReindexStmt *stmt)
 {
 	ListCell   *cell;
 
 	foreach(cell, stmt->params)
 	{
-		DefElem    *option = lfirst_node(DefElem, cell);
-
-		if (strcmp(option->defname, "concurrently") != 0 ||
-			!defGetBoolean(option))
-			continue;
-		if (remove)
-			stmt->params = list_delete_ptr(stmt->params, option);
-		return true;
+		if (strcmp(lfirst_node(DefElem, cell)->defname, "concurrently") == 0)
+			stmt->params = foreach_delete_current(stmt->params, cell);
 	}
-	return false;
 }
 
 /*
@@ -233,7 +225,7 @@ remove_concurrently(Node *statement, const char *text)
 	if (flag != NULL)
 		*flag = false;
 	else
-		(void) drop_reindex_option(castNode(ReindexStmt, statement), true);
+		leave_out_reindex_option(castNode(ReindexStmt, statement));
 
 	for (int i = 1; i < tokens->count; i++)
 	{

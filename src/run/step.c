@@ -14,6 +14,7 @@
 #include "commands/defrem.h"
 #include "common/catalog.h"
 #include "common/compat.h"
+#include "common/concurrent.h"
 #include "executor/spi.h"
 #include "nodes/parsenodes.h"
 #include "parser/analyze.h"
@@ -38,7 +39,6 @@ typedef struct Savepoint
 static bool relation_is_partitioned(RangeVar *relation);
 static bool option_is(List *options, const char *name, bool value);
 static bool reindex_needs_no_transaction(ReindexStmt *stmt);
-static bool alter_table_needs_no_transaction(AlterTableStmt *stmt);
 static bool create_subscription_needs_no_transaction(CreateSubscriptionStmt *stmt);
 static bool alter_subscription_needs_no_transaction(AlterSubscriptionStmt *stmt);
 static List *plan_text(const char *text, CommandTag *tag);
@@ -106,7 +106,7 @@ statement_needs_no_transaction(Node *statement)
 		case T_ReindexStmt:
 			return reindex_needs_no_transaction((ReindexStmt *) statement);
 		case T_AlterTableStmt:
-			return alter_table_needs_no_transaction((AlterTableStmt *) statement);
+			return detaches_concurrently((AlterTableStmt *) statement);
 		case T_VacuumStmt:
 			/* ANALYZE is one of these too */
 			return ((VacuumStmt *) statement)->is_vacuumcmd;
@@ -171,28 +171,12 @@ option_is(List *options, const char *name, bool value)
 static bool
 reindex_needs_no_transaction(ReindexStmt *stmt)
 {
-	if (option_is(stmt->params, "concurrently", true))
+	if (reindex_is_concurrent(stmt))
 		return true;
 	/* a schema, the system catalogs or a database */
 	if (stmt->relation == NULL)
 		return true;
 	return relation_is_partitioned(stmt->relation);
-}
-
-static bool
-alter_table_needs_no_transaction(AlterTableStmt *stmt)
-{
-	ListCell   *cell;
-
-	foreach(cell, stmt->cmds)
-	{
-		AlterTableCmd *command = lfirst_node(AlterTableCmd, cell);
-
-		if (command->subtype == AT_DetachPartition &&
-			castNode(PartitionCmd, command->def)->concurrent)
-			return true;
-	}
-	return false;
 }
 
 /* It is the replication slot that cannot be made in a transaction. */
