@@ -61,6 +61,8 @@ static int64 longest_wait = 0;
 
 static void wait_until_free(PatientWait *wait, List *relids,
 							LOCKMODE lockmode);
+static void wait_for_concurrent_commands(const PatientWait *wait,
+										 List *effects);
 static void set_command(PatientWait *wait, Node *statement);
 static bool has_all(PatientWait *wait, List *effects);
 static bool take_at_once(List *targets);
@@ -96,6 +98,7 @@ take_locks_patiently(Node *statement, const EffectContext *context)
 		IsA(statement, LockStmt) || context->nowait)
 		return false;
 	set_command(&wait, statement);
+	wait_for_concurrent_commands(&wait, effects);
 	for (int round = 0; !has_all(&wait, effects); round++)
 	{
 		EffectContext again = {0};
@@ -174,6 +177,30 @@ wait_until_free(PatientWait *wait, List *relids, LOCKMODE lockmode)
 	AcceptInvalidationMessages();
 	if (wait->since != 0)
 		longest_wait = Max(longest_wait, GetCurrentTimestamp() - wait->since);
+}
+
+/*
+ * A statement that excludes no reader and no writer, such as VALIDATE, may as
+ * well wait in the queue; but not with its snapshot, for which a command with
+ * CONCURRENTLY that has the lock would wait in turn.
+ */
+static void
+wait_for_concurrent_commands(const PatientWait *wait, List *effects)
+{
+	List	   *relids = NIL;
+	ListCell   *cell;
+
+	foreach(cell, effects)
+	{
+		const Effect *effect = lfirst(cell);
+
+		if (effect->lockmode == ShareUpdateExclusiveLock &&
+			effect->relation != NULL && OidIsValid(effect->relation->relid))
+			relids = list_append_unique_oid(relids,
+											effect->relation->relid);
+	}
+	if (relids != NIL)
+		wait_until_concurrent(wait->command, wait->tag, relids);
 }
 
 static void

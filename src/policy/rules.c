@@ -171,7 +171,8 @@ const Rule	rule_registry[] =
 		"drop_index", RULE_LOCK, ACTION_REWRITE,
 		CAUSE_DROP_INDEX, stops_everybody,
 		"DROP INDEX",
-		"use DROP INDEX CONCURRENTLY, outside a transaction block", NULL,
+		"use DROP INDEX CONCURRENTLY, outside a transaction block",
+		"PostgreSQL has no other way for an index of a partitioned table",
 		"A plain DROP INDEX stops every query on the table for a moment."
 	},
 	{

@@ -21,6 +21,7 @@
 #include "run/rewrite.h"
 #include "run/run_task.h"
 #include "tcop/utility.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/portal.h"
 #include "utils/snapmgr.h"
@@ -32,6 +33,7 @@ static bool drops_table_or_column(Node *statement);
 static Oid	main_relid(List *effects);
 static uint64 size_of_effects(List *effects);
 static bool is_outdated(Task *task);
+static bool all_made_is_there(const Task *task);
 static void run_quick_steps(Task *task, ParamListInfo params,
 							QueryEnvironment *query_env);
 static void run_quick_step(Task *task, const char *text, ParamListInfo params,
@@ -251,7 +253,8 @@ run_rewrite(Task *task, CommandTag tag, QueryCompletion *qc)
 static bool
 is_outdated(Task *task)
 {
-	if (witness_holds(task) || !task_lock(task->id))
+	if ((witness_holds(task) && all_made_is_there(task)) ||
+		!task_lock(task->id))
 		return false;
 	task->state = TASK_CANCELLED;
 	task->error = "the table was changed by others before the statement was sent again";
@@ -263,6 +266,19 @@ is_outdated(Task *task)
 					task->id, task->relation ? task->relation :
 					"the database"),
 			 errhint("SELECT * FROM migrate.verify() shows what it may have left.")));
+	return true;
+}
+
+static bool
+all_made_is_there(const Task *task)
+{
+	ListCell   *cell;
+
+	foreach(cell, relations_made(task))
+	{
+		if (get_rel_name(lfirst_oid(cell)) == NULL)
+			return false;
+	}
 	return true;
 }
 
