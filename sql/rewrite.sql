@@ -88,7 +88,9 @@ RESET safe_migrate.rename_with_view;
 
 -- PostgreSQL's own errors and privileges, and nothing is left
 CREATE INDEX by_t ON rewrite.big (t);
+\set VERBOSITY sqlstate
 CREATE INDEX by_u ON rewrite.big (u);
+\set VERBOSITY terse
 CREATE ROLE safe_migrate_rewriter;
 GRANT USAGE ON SCHEMA rewrite TO safe_migrate_rewriter;
 SET ROLE safe_migrate_rewriter;

@@ -31,6 +31,7 @@ typedef char *(*FactOfRow) (HeapTuple tuple);
 static List *facts_of(Oid catalog, Oid index, AttrNumber key, Oid relid,
 					  FactOfRow fact, List *facts);
 static char *column_fact(HeapTuple tuple);
+static char *not_null_fact(HeapTuple tuple);
 static char *constraint_fact(HeapTuple tuple);
 static char *index_fact(HeapTuple tuple);
 static char *child_fact(HeapTuple tuple);
@@ -51,6 +52,9 @@ take_witness(const Task *task)
 										relation_display_name(relid)));
 		facts = facts_of(AttributeRelationId, AttributeRelidNumIndexId,
 						 Anum_pg_attribute_attrelid, relid, column_fact,
+						 facts);
+		facts = facts_of(AttributeRelationId, AttributeRelidNumIndexId,
+						 Anum_pg_attribute_attrelid, relid, not_null_fact,
 						 facts);
 		facts = facts_of(ConstraintRelationId, ConstraintRelidTypidNameIndexId,
 						 Anum_pg_constraint_conrelid, relid, constraint_fact,
@@ -119,6 +123,7 @@ facts_of(Oid catalog, Oid index, AttrNumber key, Oid relid, FactOfRow fact,
 	return facts;
 }
 
+/* A type may change, for what is made of a column changes with it. */
 static char *
 column_fact(HeapTuple tuple)
 {
@@ -126,9 +131,18 @@ column_fact(HeapTuple tuple)
 
 	if (form->attnum <= 0 || form->attisdropped)
 		return NULL;
-	return psprintf("column %d %s %u %d%s", form->attnum,
-					NameStr(form->attname), form->atttypid, form->atttypmod,
-					form->attnotnull ? " not null" : "");
+	return psprintf("column %d %s", form->attnum, NameStr(form->attname));
+}
+
+/* A fact of its own: that it is added later does no harm. */
+static char *
+not_null_fact(HeapTuple tuple)
+{
+	Form_pg_attribute form = (Form_pg_attribute) GETSTRUCT(tuple);
+
+	if (form->attnum <= 0 || form->attisdropped || !form->attnotnull)
+		return NULL;
+	return psprintf("not null %d", form->attnum);
 }
 
 static char *
