@@ -21,7 +21,6 @@
 #include "run/comment_rule.h"
 #include "run/fill_column.h"
 #include "run/judge.h"
-#include "run/made.h"
 #include "run/run.h"
 #include "task/task.h"
 
@@ -58,6 +57,5 @@ _PG_init(void)
 	register_fill_column();
 	register_ledger_procedures();
 	install_utility_hook();
-	install_made_hook();
 	install_executor_hooks();
 }

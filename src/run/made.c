@@ -22,6 +22,7 @@
 #include "utils/relcache.h"
 
 static object_access_hook_type next_object_access = NULL;
+static bool is_hooked = false;
 
 /* The task whose step runs, or NULL. */
 static Task *watched = NULL;
@@ -36,21 +37,23 @@ static bool alter_is_safe(const Task *task, AlterTableStmt *stmt,
 						  bool unchanged);
 
 /*
- * See made.h.
- */
-void
-install_made_hook(void)
-{
-	next_object_access = object_access_hook;
-	object_access_hook = note_made;
-}
-
-/*
- * See made.h.
+ * See made.h.  The hook is there only meanwhile: PostgreSQL calls it for every
+ * function and schema that any query uses.
  */
 void
 watch_made(Task *task, bool at_once)
 {
+	if (task != NULL && !is_hooked)
+	{
+		next_object_access = object_access_hook;
+		object_access_hook = note_made;
+		is_hooked = true;
+	}
+	else if (task == NULL && is_hooked && object_access_hook == note_made)
+	{
+		object_access_hook = next_object_access;
+		is_hooked = false;
+	}
 	watched = task;
 	is_written_at_once = at_once;
 }

@@ -15,9 +15,6 @@
 
 #include "task/task.h"
 
-/* Called once, from _PG_init. */
-extern void install_made_hook(void);
-
 /*
  * From now on, until the next call with NULL, what is made is added to
  * task->made; where the statement that makes it commits by itself, to the row

@@ -20,6 +20,7 @@
 #include "run/made.h"
 #include "run/rewrite.h"
 #include "run/run_task.h"
+#include "run/take_over.h"
 #include "tcop/utility.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -235,14 +236,7 @@ run_rewrite(Task *task, CommandTag tag, QueryCompletion *qc)
 	MemoryContextSwitchTo(GetMemoryChunkContext(task));
 	run_task(task);
 
-	/*
-	 * Later messages of a pipeline must not join the transaction that was
-	 * left open.  Each start of a transaction resets the flags, so this comes
-	 * last.
-	 */
-	MyXactFlags |= XACT_FLAGS_NEEDIMMEDIATECOMMIT;
-	if (qc != NULL)
-		SetQueryCompletion(qc, tag, 0);
+	end_own_transactions(tag, qc);
 	MemoryContextSwitchTo(caller);
 }
 

@@ -82,15 +82,19 @@ take_over_call(CallStmt *call, ParamListInfo params, QueryCompletion *qc)
 
 	procedure(count, arguments);
 
-	/*
-	 * Later messages of a pipeline must not join the transaction that was
-	 * left open.  Each start of a transaction resets the flags, so this comes
-	 * last.
-	 */
+	end_own_transactions(CMDTAG_CALL, qc);
+	return true;
+}
+
+/*
+ * See take_over.h.  Each start of a transaction resets the flags.
+ */
+void
+end_own_transactions(CommandTag tag, QueryCompletion *qc)
+{
 	MyXactFlags |= XACT_FLAGS_NEEDIMMEDIATECOMMIT;
 	if (qc != NULL)
-		SetQueryCompletion(qc, CMDTAG_CALL, 0);
-	return true;
+		SetQueryCompletion(qc, tag, 0);
 }
 
 /* By name, if it is in our schema and our extension is created. */

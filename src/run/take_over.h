@@ -13,6 +13,13 @@
 #include "tcop/cmdtag.h"
 
 /*
+ * To be called last by what has committed in place of one statement: later
+ * messages of a pipeline must not join the transaction that it leaves open.
+ * Completes *qc, which may be NULL.
+ */
+extern void end_own_transactions(CommandTag tag, QueryCompletion *qc);
+
+/*
  * Run a CALL of one of the registered procedures.  Returns false if it is
  * another one, or if it is inside a transaction block; then PostgreSQL runs
  * it, and the procedure's body tells that it must be called at top level.

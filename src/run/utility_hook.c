@@ -162,6 +162,13 @@ run_statement(PlannedStmt *pstmt, const char *query_string,
 		command = begin_concurrent_command(pstmt->utilityStmt, query_string,
 										   task_is_running());
 	start_heavy_work(work);
+	if (command == NULL)
+	{
+		next_process_utility(pstmt, query_string, read_only_tree, context,
+							 params, query_env, dest, qc);
+		learn_from_heavy_work(work);
+		return;
+	}
 	PG_TRY();
 	{
 		next_process_utility(pstmt, query_string, read_only_tree, context,

@@ -17,8 +17,7 @@ use Test::More;
 use Time::HiRes qw(usleep);
 
 # One of each kind.  With SAFE_MIGRATE_KILL=few, those whose steps differ between
-# versions; with SAFE_MIGRATE_KILL=all every case of PlanCases, which takes an
-# hour.
+# versions; with SAFE_MIGRATE_KILL=all every case of PlanCases, which takes long.
 my @few = ('unique index with everything', 'reindex table',
 	'not null of some', 'primary key of two', 'partitioned unique', 'detach',
 	'vacuum full');
