@@ -231,6 +231,9 @@
 #define compat_restrict_search_path() RestrictSearchPath()
 #endif
 
+/* 19: ALTER DOMAIN VALIDATE of a valid constraint does nothing */
+#define COMPAT_DOMAIN_VALIDATES_ONCE (PG_VERSION_NUM >= 190000)
+
 /* 19: SET EXPRESSION of a virtual column makes again what depends on it */
 #define COMPAT_VIRTUAL_REBUILDS (PG_VERSION_NUM >= 190000)
 

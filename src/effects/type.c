@@ -12,7 +12,9 @@
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_constraint.h"
 #include "catalog/pg_type.h"
+#include "common/compat.h"
 #include "effects/describe.h"
 #include "effects/overlay.h"
 #include "nodes/makefuncs.h"
@@ -23,6 +25,7 @@
 
 static bool domain_reads_tables(AlterDomainStmt *stmt);
 static bool domain_has_it_already(AlterDomainStmt *stmt, Oid domain);
+static bool domain_constraint_is_valid(Oid domain, const char *name);
 static void describe_dropped_attribute(AlterTableCmd *command, Oid relid,
 									   EffectContext *context);
 static void describe_attribute(AlterTableCmd *command, RelationFacts *table,
@@ -79,8 +82,8 @@ domain_reads_tables(AlterDomainStmt *stmt)
 }
 
 /*
- * NOT NULL that is there already is nothing but a look; VALIDATE reads the
- * tables again though the constraint is valid (15-19).
+ * NOT NULL that is there already is nothing but a look; before 19, VALIDATE
+ * reads the tables again though the constraint is valid.
  */
 static bool
 domain_has_it_already(AlterDomainStmt *stmt, Oid domain)
@@ -92,10 +95,28 @@ domain_has_it_already(AlterDomainStmt *stmt, Oid domain)
 		return true;
 	not_null = ((Form_pg_type) GETSTRUCT(tuple))->typnotnull;
 	ReleaseSysCache(tuple);
+	if (stmt->subtype == 'V')
+		return COMPAT_DOMAIN_VALIDATES_ONCE &&
+			domain_constraint_is_valid(domain, stmt->name);
 	return not_null &&
 		(stmt->subtype == 'O' ||
 		 (stmt->subtype == 'C' &&
 		  ((Constraint *) stmt->def)->contype == CONSTR_NOTNULL));
+}
+
+static bool
+domain_constraint_is_valid(Oid domain, const char *name)
+{
+	Oid			constraint = get_domain_constraint_oid(domain, name, true);
+	HeapTuple	tuple = SearchSysCache1(CONSTROID,
+										ObjectIdGetDatum(constraint));
+	bool		valid;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	valid = ((Form_pg_constraint) GETSTRUCT(tuple))->convalidated;
+	ReleaseSysCache(tuple);
+	return valid;
 }
 
 /* ALTER TYPE ... RENAME VALUE: clients that send the old label fail. */
