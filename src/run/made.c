@@ -118,7 +118,7 @@ relations_made(const Task *task)
 
 		if (sscanf(lfirst(cell), "%u.%u.%d", &classid, &objid, &subid) == 3 &&
 			classid == RelationRelationId && subid == 0)
-			relids = list_append_unique_oid(relids, objid);
+			relids = lappend_oid(relids, objid);
 	}
 	return relids;
 }

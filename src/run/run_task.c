@@ -34,6 +34,7 @@ typedef struct TaskRun
 {
 	Task	   *task;
 	MemoryContext context;		/* outlives the transactions */
+	MemoryContext witness_context;	/* reset with each step */
 	TimestampTz started_at;
 	bool		resumed;		/* the next step may have been tried before */
 	bool		unchanged;		/* nobody else has changed the table since */
@@ -163,6 +164,9 @@ begin_run(TaskRun *run, Task *task)
 {
 	run->task = task;
 	run->context = CurrentMemoryContext;
+	run->witness_context = AllocSetContextCreate(CurrentMemoryContext,
+												 "safe_migrate witness",
+												 ALLOCSET_SMALL_SIZES);
 	run->started_at = GetCurrentTimestamp();
 	reset_longest_lock_wait();
 }
@@ -228,7 +232,10 @@ run_next_step(TaskRun *run)
 	reach_step("behind", number);
 
 	task->done = number;
+	MemoryContextReset(run->witness_context);
+	MemoryContextSwitchTo(run->witness_context);
 	task->witness = take_witness(task);
+	MemoryContextSwitchTo(run->context);
 	if (number == list_length(task->steps))
 	{
 		task->state = TASK_DONE;

@@ -23,7 +23,6 @@
 #include "run/made.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
-#include "utils/syscache.h"
 
 /* One line about a row of a catalog, or NULL. */
 typedef char *(*FactOfRow) (HeapTuple tuple);
@@ -64,19 +63,18 @@ take_witness(const Task *task)
 		facts = facts_of(InheritsRelationId, InheritsParentIndexId,
 						 Anum_pg_inherits_inhparent, relid, child_fact, facts);
 	}
+
+	/* of the indexes, which may be thousands, the numbers are enough */
 	foreach(cell, relations_made(task))
 	{
-		HeapTuple	tuple = SearchSysCache1(RELOID,
-											ObjectIdGetDatum(lfirst_oid(cell)));
+		Oid			made = lfirst_oid(cell);
+		char		relkind = get_rel_relkind(made);
 
-		if (!HeapTupleIsValid(tuple))
-			continue;
-		facts = lappend(facts,
-						psprintf("made %u %s%s", lfirst_oid(cell),
-								 relation_display_name(lfirst_oid(cell)),
-								 ((Form_pg_class) GETSTRUCT(tuple))->relispartition ?
-								 " partition" : ""));
-		ReleaseSysCache(tuple);
+		if (relkind == RELKIND_RELATION || relkind == RELKIND_PARTITIONED_TABLE)
+			facts = lappend(facts, psprintf("made %u %s%s", made,
+											relation_display_name(made),
+											get_rel_relispartition(made) ?
+											" partition" : ""));
 	}
 	return facts;
 }
