@@ -13,6 +13,7 @@
 #include "common/own_tables.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -92,6 +93,24 @@ add_own_text(OwnArguments *arguments, const char *value)
  * See own_tables.h.
  */
 void
+add_own_text_list(OwnArguments *arguments, List *values)
+{
+	Datum	   *elements = palloc(list_length(values) * sizeof(Datum));
+	ArrayType  *array;
+	ListCell   *cell;
+
+	foreach(cell, values)
+		elements[foreach_current_index(cell)] =
+		CStringGetTextDatum(lfirst(cell));
+	array = construct_array(elements, list_length(values), TEXTOID, -1, false,
+							TYPALIGN_INT);
+	add_own_argument(arguments, TEXTARRAYOID, PointerGetDatum(array), false);
+}
+
+/*
+ * See own_tables.h.
+ */
+void
 run_own_query(const char *query, OwnArguments *arguments, int expected)
 {
 	int			result;
@@ -148,6 +167,42 @@ own_text_column(OwnAccess *access, uint64 row, int column)
 	copy = MemoryContextStrdup(access->caller, value);
 	pfree(value);
 	return copy;
+}
+
+/*
+ * See own_tables.h.
+ */
+List *
+own_text_list_column(OwnAccess *access, uint64 row, int column)
+{
+	bool		isnull;
+	Datum		value = SPI_getbinval(SPI_tuptable->vals[row],
+									  SPI_tuptable->tupdesc, column, &isnull);
+	MemoryContext old = MemoryContextSwitchTo(access->caller);
+	List	   *list = NIL;
+	Datum	   *elements;
+	int			count = 0;
+
+	if (!isnull)
+		deconstruct_array(DatumGetArrayTypeP(value), TEXTOID, -1, false,
+						  TYPALIGN_INT, &elements, NULL, &count);
+	for (int i = 0; i < count; i++)
+		list = lappend(list, TextDatumGetCString(elements[i]));
+	MemoryContextSwitchTo(old);
+	return list;
+}
+
+/*
+ * See own_tables.h.
+ */
+bool
+own_bool_column(uint64 row, int column)
+{
+	bool		isnull;
+	Datum		value = SPI_getbinval(SPI_tuptable->vals[row],
+									  SPI_tuptable->tupdesc, column, &isnull);
+
+	return !isnull && DatumGetBool(value);
 }
 
 /*

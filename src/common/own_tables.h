@@ -13,6 +13,8 @@
 
 #include "postgres.h"
 
+#include "nodes/pg_list.h"
+
 /* What is to be put back after our tables have been used. */
 typedef struct OwnAccess
 {
@@ -26,9 +28,9 @@ typedef struct OwnAccess
 typedef struct OwnArguments
 {
 	int			count;
-	Oid			types[20];
-	Datum		values[20];
-	char		nulls[20];
+	Oid			types[30];
+	Datum		values[30];
+	char		nulls[30];
 } OwnArguments;
 
 /*
@@ -54,8 +56,17 @@ extern void add_own_argument(OwnArguments *arguments, Oid type, Datum value,
 /* NULL is allowed. */
 extern void add_own_text(OwnArguments *arguments, const char *value);
 
+/* A text[] of a list of char *; NIL is the empty array. */
+extern void add_own_text_list(OwnArguments *arguments, List *values);
+
 /* A column of a row of the result: a copy in the caller's memory context. */
 extern char *own_text_column(OwnAccess *access, uint64 row, int column);
+
+/* Of a text[], as a list of char *; NIL for NULL. */
+extern List *own_text_list_column(OwnAccess *access, uint64 row, int column);
+
+/* false for NULL */
+extern bool own_bool_column(uint64 row, int column);
 
 /* 0 for NULL */
 extern int	own_int_column(uint64 row, int column);

@@ -22,7 +22,11 @@ typedef struct MigrationText
 	const char *format;			/* a MigrationFormat, or "sql" */
 	const char *body;			/* normalized */
 	const char *down_body;		/* normalized, or NULL */
+	const char *tool_checksum;	/* as the tool of the format has it, or NULL */
+	List	   *requires;		/* of char *, versions */
+	int			listed_at;		/* place in a list; 0: ordered by version */
 	bool		in_transaction; /* false: every statement by itself */
+	bool		repeatable;		/* run again when its text has changed */
 	const char *origin;			/* names the text in messages */
 } MigrationText;
 
@@ -44,8 +48,11 @@ typedef struct LedgerEntry
 	char	   *checksum;
 	char	   *body;			/* NULL until ledger_read_body() */
 	char	   *attempted_body; /* likewise: what the last attempt ran */
+	List	   *requires;		/* of char *, versions */
 	bool		in_transaction;
-	bool		applied;		/* run or marked by migrate.baseline() */
+	bool		repeatable;		/* run again when its text has changed */
+	bool		missing;		/* its file is gone */
+	bool		applied;		/* run, or marked as applied */
 	bool		edited;			/* applied, but with another text */
 
 	/* the last attempt at a migration that is not applied */
@@ -60,14 +67,29 @@ typedef enum AttemptState
 	ATTEMPT_RUNNING,
 	ATTEMPT_APPLIED,
 	ATTEMPT_FAILED,
-	ATTEMPT_BASELINE
+	/* marked as applied without running it: */
+	ATTEMPT_BASELINE,
+	ATTEMPT_ADOPTED,
+	ATTEMPT_REPAIRED,
+	/* was one of those before: */
+	ATTEMPT_REVERTED,
+	ATTEMPT_SUPERSEDED,
+	/* had failed half way, and is to begin anew */
+	ATTEMPT_RESTARTED
 } AttemptState;
+
+typedef enum AttemptKind
+{
+	ATTEMPT_APPLY,
+	ATTEMPT_REVERT
+} AttemptKind;
 
 /* An attempt to apply a migration. */
 typedef struct Attempt
 {
 	const LedgerEntry *entry;
 	int64		id;				/* 0 until it is written */
+	AttemptKind kind;
 	AttemptState state;
 	const char *role;
 	TimestampTz started_at;
@@ -77,6 +99,8 @@ typedef struct Attempt
 	const char *sqlstate;
 	int			error_statement;	/* counted from 1; 0: not in a statement */
 	int			error_line;
+	const char *tool;			/* that had applied it, or NULL */
+	const char *fingerprint;	/* of the schema after it, or NULL */
 } Attempt;
 
 /* version.c */
@@ -106,6 +130,13 @@ extern void ledger_update_migration(const MigrationText *migration,
 									const char *checksum);
 extern void ledger_write_attempt(Attempt *attempt);
 extern void ledger_end_interrupted(const LedgerEntry *entry);
+
+/*
+ * The schema whose history all of the above read and write; empty, as at
+ * first, for that of the database.  Whoever sets it puts it back.
+ */
+extern void ledger_set_target_schema(const char *schema);
+extern const char *ledger_target_schema(void);
 
 /*
  * pending.c: the migrations that are to be run, with their bodies, in order.

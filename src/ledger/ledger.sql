@@ -13,13 +13,22 @@ COMMENT ON FUNCTION migrate.version_key(text) IS
 CREATE TABLE migrate.migrations (
 	version text COLLATE "C" NOT NULL,
 	version_key text COLLATE "C" NOT NULL
-		GENERATED ALWAYS AS (migrate.version_key(version)) STORED,
+		GENERATED ALWAYS AS (CASE
+			WHEN listed_at IS NULL THEN migrate.version_key(version)
+			ELSE migrate.version_key(listed_at::pg_catalog.text)
+				OPERATOR(pg_catalog.||) ' ' OPERATOR(pg_catalog.||) version
+			END) STORED,
+	listed_at int,
+	repeatable boolean NOT NULL DEFAULT false,
+	requires text[] NOT NULL DEFAULT '{}',
 	name text NOT NULL,
 	format text NOT NULL,
 	body text NOT NULL,
 	down_body text,
 	checksum text NOT NULL,
+	tool_checksum text,
 	in_transaction boolean NOT NULL,
+	missing_since timestamptz,
 	registered_at timestamptz NOT NULL,
 	registered_by text NOT NULL,
 	CONSTRAINT migrations_pkey PRIMARY KEY (version),
@@ -32,7 +41,13 @@ COMMENT ON TABLE migrate.migrations IS
 	'migrations as registered by migrate.register() and migrate.load()';
 COMMENT ON COLUMN migrate.migrations.version IS 'version as the files have it';
 COMMENT ON COLUMN migrate.migrations.version_key IS
-	'version in a form that sorts by value';
+	'version in a form that sorts by value, or the place in the list of its format';
+COMMENT ON COLUMN migrate.migrations.listed_at IS
+	'its place, counted from 1, where a list says in which order to run, and not the version';
+COMMENT ON COLUMN migrate.migrations.repeatable IS
+	'true: runs after all others, and again whenever its text has changed';
+COMMENT ON COLUMN migrate.migrations.requires IS
+	'versions that have to be applied before it';
 COMMENT ON COLUMN migrate.migrations.name IS 'what follows the version';
 COMMENT ON COLUMN migrate.migrations.format IS
 	'layout that the text was loaded from, sql when it was given to a function';
@@ -42,8 +57,12 @@ COMMENT ON COLUMN migrate.migrations.down_body IS
 	'text that reverts it, if there is one';
 COMMENT ON COLUMN migrate.migrations.checksum IS
 	'SHA-256 of body in UTF-8, in hexadecimal';
+COMMENT ON COLUMN migrate.migrations.tool_checksum IS
+	'checksum of the file as the tool of that format computes it, if it does';
 COMMENT ON COLUMN migrate.migrations.in_transaction IS
 	'false: the metadata of the file ask for every statement by itself';
+COMMENT ON COLUMN migrate.migrations.missing_since IS
+	'time of the load that did not find its file any more, null if the last one did';
 COMMENT ON COLUMN migrate.migrations.registered_at IS
 	'time at which this text was registered';
 COMMENT ON COLUMN migrate.migrations.registered_by IS
@@ -59,11 +78,17 @@ COMMENT ON CONSTRAINT migrations_version_key_key ON migrate.migrations IS
  */
 CREATE TABLE migrate.attempts (
 	id bigint GENERATED ALWAYS AS IDENTITY,
+	target_schema text COLLATE "C" NOT NULL DEFAULT '',
 	version text COLLATE "C" NOT NULL,
 	name text NOT NULL,
 	checksum text NOT NULL,
 	body text NOT NULL,
+	kind text COLLATE "C" NOT NULL DEFAULT 'apply',
 	state text COLLATE "C" NOT NULL,
+	in_effect boolean NOT NULL GENERATED ALWAYS AS (
+		kind OPERATOR(pg_catalog.=) 'apply' AND state OPERATOR(pg_catalog.=) ANY
+		(ARRAY['applied', 'baseline', 'adopted', 'repaired'])) STORED,
+	tool text,
 	transactional boolean NOT NULL,
 	role text NOT NULL,
 	session_role text NOT NULL,
@@ -78,13 +103,18 @@ CREATE TABLE migrate.attempts (
 	error_statement int,
 	error_line int,
 	sqlstate text,
+	fingerprint text,
 	CONSTRAINT attempts_pkey PRIMARY KEY (id),
+	CONSTRAINT attempts_kind_check CHECK (kind OPERATOR(pg_catalog.=) ANY
+		(ARRAY['apply', 'revert'])),
 	CONSTRAINT attempts_state_check CHECK (state OPERATOR(pg_catalog.=) ANY
-		(ARRAY['running', 'applied', 'failed', 'baseline']))
+		(ARRAY['running', 'applied', 'failed', 'baseline', 'adopted', 'repaired',
+			'reverted', 'superseded', 'restarted']))
 );
-CREATE UNIQUE INDEX attempts_applied_once ON migrate.attempts (version)
-	WHERE state OPERATOR(pg_catalog.=) ANY (ARRAY['applied', 'baseline']);
-CREATE INDEX attempts_version_idx ON migrate.attempts (version, id);
+CREATE UNIQUE INDEX attempts_applied_once
+	ON migrate.attempts (target_schema, version) WHERE in_effect;
+CREATE INDEX attempts_version_idx
+	ON migrate.attempts (target_schema, version, id);
 REVOKE ALL ON migrate.attempts FROM PUBLIC;
 REVOKE ALL ON SEQUENCE migrate.attempts_id_seq FROM PUBLIC;
 SELECT pg_catalog.pg_extension_config_dump('migrate.attempts', '');
@@ -94,12 +124,20 @@ COMMENT ON TABLE migrate.attempts IS
 	'every attempt to apply a migration, with the text that was run';
 COMMENT ON SEQUENCE migrate.attempts_id_seq IS 'numbers the attempts';
 COMMENT ON COLUMN migrate.attempts.id IS 'number, in the order of their start';
+COMMENT ON COLUMN migrate.attempts.target_schema IS
+	'schema that it was applied to, empty for the database as a whole';
 COMMENT ON COLUMN migrate.attempts.version IS 'version of the migration';
 COMMENT ON COLUMN migrate.attempts.name IS 'name of the migration at that time';
 COMMENT ON COLUMN migrate.attempts.checksum IS 'checksum of body';
 COMMENT ON COLUMN migrate.attempts.body IS 'the text that was run';
+COMMENT ON COLUMN migrate.attempts.kind IS
+	'apply, or revert: its down script';
 COMMENT ON COLUMN migrate.attempts.state IS
-	'running, applied, failed, or baseline: marked as applied without running it';
+	'running, applied, failed; baseline, adopted, repaired: marked as applied without running it; reverted: it was applied before; superseded: a later row stands in its place; restarted: what had failed is to begin anew';
+COMMENT ON COLUMN migrate.attempts.in_effect IS
+	'true: by this row the migration counts as applied';
+COMMENT ON COLUMN migrate.attempts.tool IS
+	'tool that had applied it, if its record was adopted from there';
 COMMENT ON COLUMN migrate.attempts.transactional IS
 	'true if all that was done of it is in one transaction';
 COMMENT ON COLUMN migrate.attempts.role IS 'role in force (current_user)';
@@ -123,6 +161,10 @@ COMMENT ON COLUMN migrate.attempts.error_statement IS
 COMMENT ON COLUMN migrate.attempts.error_line IS
 	'line of body with that statement';
 COMMENT ON COLUMN migrate.attempts.sqlstate IS 'SQLSTATE of the error';
+COMMENT ON COLUMN migrate.attempts.fingerprint IS
+	'fingerprint of the schema after it';
+COMMENT ON CONSTRAINT attempts_kind_check ON migrate.attempts IS
+	'the kinds there are';
 COMMENT ON CONSTRAINT attempts_pkey ON migrate.attempts IS
 	'one row an attempt';
 COMMENT ON CONSTRAINT attempts_state_check ON migrate.attempts IS
@@ -156,13 +198,14 @@ SELECT m.version,
 					WHERE d.datname OPERATOR(pg_catalog.=)
 						pg_catalog.current_database())
 				AND k.granted) THEN 'running'
-		WHEN m.version_key OPERATOR(pg_catalog.<) (
+		WHEN NOT m.repeatable AND m.version_key OPERATOR(pg_catalog.<) (
 			SELECT pg_catalog.max(h.version_key)
 			FROM migrate.migrations h
 			JOIN migrate.attempts t
 				ON t.version OPERATOR(pg_catalog.=) h.version
-			WHERE t.state OPERATOR(pg_catalog.=)
-				ANY (ARRAY['applied', 'baseline'])) THEN 'out of order'
+			WHERE t.in_effect
+				AND t.target_schema OPERATOR(pg_catalog.=) ''
+				AND NOT h.repeatable) THEN 'out of order'
 		WHEN l.state IS NOT NULL THEN 'failed'
 		ELSE 'pending'
 	END AS state,
@@ -174,21 +217,24 @@ SELECT m.version,
 FROM migrate.migrations m
 LEFT JOIN migrate.attempts a
 	ON a.version OPERATOR(pg_catalog.=) m.version
-	AND a.state OPERATOR(pg_catalog.=) ANY (ARRAY['applied', 'baseline'])
+	AND a.target_schema OPERATOR(pg_catalog.=) ''
+	AND a.in_effect
 LEFT JOIN LATERAL (
 	SELECT t.state, t.role, t.duration_ms, t.statements, t.error
 	FROM migrate.attempts t
 	WHERE a.id IS NULL
+		AND t.target_schema OPERATOR(pg_catalog.=) ''
+		AND t.kind OPERATOR(pg_catalog.=) 'apply'
 		AND t.version OPERATOR(pg_catalog.=) m.version
 	ORDER BY t.id DESC
 	LIMIT 1) l ON true
-ORDER BY m.version_key;
+ORDER BY m.repeatable, m.version_key;
 REVOKE ALL ON migrate.status FROM PUBLIC;
 COMMENT ON VIEW migrate.status IS 'every registered migration and its state, in order';
 COMMENT ON COLUMN migrate.status.version IS 'version as the files have it';
 COMMENT ON COLUMN migrate.status.name IS 'what follows the version';
 COMMENT ON COLUMN migrate.status.state IS
-	'pending, running, applied, baseline, failed, edited (not the text that was applied) or out of order (before one that is applied)';
+	'pending, running, applied, baseline, adopted, repaired, failed, edited (not the text that was applied) or out of order (before one that is applied)';
 COMMENT ON COLUMN migrate.status.applied_at IS
 	'time at which it was applied or marked as applied';
 COMMENT ON COLUMN migrate.status.role IS 'role that applied it, or tried last';
@@ -200,9 +246,9 @@ COMMENT ON COLUMN migrate.status.error IS
 	'message of the last error, while it is not applied';
 
 CREATE VIEW migrate.history AS
-SELECT id, version, name, state, transactional, role, session_role, client,
+SELECT id, target_schema, version, name, kind, state, tool, transactional, role, session_role, client,
 	application, started_at, finished_at, duration_ms, statements, error,
-	error_statement, error_line, sqlstate, checksum
+	error_statement, error_line, sqlstate, checksum, fingerprint
 FROM migrate.attempts
 ORDER BY id;
 REVOKE ALL ON migrate.history FROM PUBLIC;
@@ -210,12 +256,18 @@ COMMENT ON VIEW migrate.history IS
 	'every attempt to apply a migration: migrate.attempts without the text';
 COMMENT ON COLUMN migrate.history.id IS
 	'number, in the order of their start';
+COMMENT ON COLUMN migrate.history.target_schema IS
+	'schema that it was applied to, empty for the database as a whole';
 COMMENT ON COLUMN migrate.history.version IS
 	'version of the migration';
 COMMENT ON COLUMN migrate.history.name IS
 	'name of the migration at that time';
+COMMENT ON COLUMN migrate.history.kind IS
+	'apply, or revert: its down script';
 COMMENT ON COLUMN migrate.history.state IS
-	'running, applied, failed, or baseline: marked as applied without running it';
+	'running, applied, failed; baseline, adopted, repaired: marked as applied without running it; reverted: it was applied before; superseded: a later row stands in its place; restarted: what had failed is to begin anew';
+COMMENT ON COLUMN migrate.history.tool IS
+	'tool that had applied it, if its record was adopted from there';
 COMMENT ON COLUMN migrate.history.transactional IS
 	'true if all that was done of it is in one transaction';
 COMMENT ON COLUMN migrate.history.role IS
@@ -244,6 +296,8 @@ COMMENT ON COLUMN migrate.history.sqlstate IS
 	'SQLSTATE of the error';
 COMMENT ON COLUMN migrate.history.checksum IS
 	'checksum of the text';
+COMMENT ON COLUMN migrate.history.fingerprint IS
+	'fingerprint of the schema after it';
 
 CREATE FUNCTION migrate.register(version text, name text, sql text, down text DEFAULT NULL)
 RETURNS text

@@ -20,24 +20,42 @@ static const char *const attempt_state_names[] = {
 	[ATTEMPT_RUNNING] = "running",
 	[ATTEMPT_APPLIED] = "applied",
 	[ATTEMPT_FAILED] = "failed",
-	[ATTEMPT_BASELINE] = "baseline"
+	[ATTEMPT_BASELINE] = "baseline",
+	[ATTEMPT_ADOPTED] = "adopted",
+	[ATTEMPT_REPAIRED] = "repaired",
+	[ATTEMPT_REVERTED] = "reverted",
+	[ATTEMPT_SUPERSEDED] = "superseded",
+	[ATTEMPT_RESTARTED] = "restarted"
 };
 
+static const char *const attempt_kind_names[] = {
+	[ATTEMPT_APPLY] = "apply",
+	[ATTEMPT_REVERT] = "revert"
+};
+
+/* The schema whose history is meant; empty: that of the database. */
+static char *target_schema = "";
+
 /*
- * Of one that is not applied, the last attempt tells how far it got, because
- * an attempt that resumes another starts with what that one had done.
+ * What is known of a migration, for the target schema $1.  Of one that is not
+ * applied, the last attempt tells how far it got, because an attempt that
+ * resumes another starts with what that one had done.
  */
 #define ENTRY_QUERY \
 	"SELECT m.version, m.name, m.checksum, m.in_transaction, " \
 	"a.checksum, l.id, l.state OPERATOR(pg_catalog.=) 'running', " \
-	"l.statements, l.done_bytes " \
+	"l.statements, l.done_bytes, m.repeatable, m.requires, " \
+	"m.missing_since IS NOT NULL " \
 	"FROM migrate.migrations m " \
 	"LEFT JOIN migrate.attempts a " \
 	"ON a.version OPERATOR(pg_catalog.=) m.version " \
-	"AND a.state OPERATOR(pg_catalog.=) ANY (ARRAY['applied', 'baseline']) " \
+	"AND a.target_schema OPERATOR(pg_catalog.=) $1 AND a.in_effect " \
 	"LEFT JOIN LATERAL (SELECT t.id, t.state, t.statements, t.done_bytes " \
 	"FROM migrate.attempts t " \
 	"WHERE a.id IS NULL AND t.version OPERATOR(pg_catalog.=) m.version " \
+	"AND t.target_schema OPERATOR(pg_catalog.=) $1 " \
+	"AND t.kind OPERATOR(pg_catalog.=) 'apply' " \
+	"AND t.state OPERATOR(pg_catalog.<>) 'restarted' " \
 	"ORDER BY t.id DESC LIMIT 1) l ON true "
 
 static LedgerEntry *entry_of_row(OwnAccess *access, uint64 row);
@@ -72,6 +90,11 @@ entry_of_row(OwnAccess *access, uint64 row)
 	entry->applied = applied_checksum != NULL;
 	entry->edited = entry->applied &&
 		strcmp(applied_checksum, entry->checksum) != 0;
+	entry->repeatable = own_bool_column(row, 10);
+	entry->requires = own_text_list_column(access, row, 11);
+	entry->missing = own_bool_column(row, 12);
+	if (entry->repeatable && entry->edited)
+		entry->applied = entry->edited = false;
 
 	value = SPI_getbinval(tuple, tupdesc, 6, &isnull);
 	if (!isnull)
@@ -87,17 +110,38 @@ entry_of_row(OwnAccess *access, uint64 row)
 }
 
 /*
+ * See ledger.h.
+ */
+void
+ledger_set_target_schema(const char *schema)
+{
+	char	   *before = target_schema;
+
+	target_schema = MemoryContextStrdup(TopMemoryContext, schema);
+	if (before[0] != '\0')
+		pfree(before);
+}
+
+const char *
+ledger_target_schema(void)
+{
+	return target_schema;
+}
+
+/*
  * All migrations in order.
  */
 List *
 ledger_read(void)
 {
 	OwnAccess	access;
-	OwnArguments none = {0};
+	OwnArguments arguments = {0};
 	List	   *entries = NIL;
 
 	begin_own_access(&access);
-	run_own_query(ENTRY_QUERY "ORDER BY m.version_key", &none, SPI_OK_SELECT);
+	add_own_text(&arguments, target_schema);
+	run_own_query(ENTRY_QUERY "ORDER BY m.repeatable, m.version_key",
+				  &arguments, SPI_OK_SELECT);
 	for (uint64 row = 0; row < SPI_processed; row++)
 	{
 		LedgerEntry *entry = entry_of_row(&access, row);
@@ -122,9 +166,10 @@ ledger_read_version(const char *version)
 	LedgerEntry *entry = NULL;
 
 	begin_own_access(&access);
+	add_own_text(&arguments, target_schema);
 	add_own_text(&arguments, version);
 	run_own_query(ENTRY_QUERY
-				  "WHERE m.version OPERATOR(pg_catalog.=) $1 FOR UPDATE OF m",
+				  "WHERE m.version OPERATOR(pg_catalog.=) $2 FOR UPDATE OF m",
 				  &arguments, SPI_OK_SELECT);
 	if (SPI_processed > 0)
 		entry = entry_of_row(&access, 0);
@@ -191,6 +236,12 @@ add_migration_arguments(OwnArguments *arguments,
 	add_own_text(arguments, checksum);
 	add_own_argument(arguments, BOOLOID, BoolGetDatum(migration->in_transaction),
 					 false);
+	add_own_text(arguments, migration->tool_checksum);
+	add_own_text_list(arguments, migration->requires);
+	add_own_argument(arguments, INT4OID, Int32GetDatum(migration->listed_at),
+					 migration->listed_at == 0);
+	add_own_argument(arguments, BOOLOID, BoolGetDatum(migration->repeatable),
+					 false);
 }
 
 /*
@@ -213,7 +264,12 @@ ledger_is_same(const MigrationText *migration, const char *checksum)
 				  "AND body OPERATOR(pg_catalog.=) $4 "
 				  "AND (down_body IS NULL) OPERATOR(pg_catalog.=) ($5 IS NULL) "
 				  "AND COALESCE(down_body OPERATOR(pg_catalog.=) $5, true) "
-				  "AND in_transaction OPERATOR(pg_catalog.=) $7",
+				  "AND in_transaction OPERATOR(pg_catalog.=) $7 "
+				  "AND NOT (tool_checksum IS DISTINCT FROM $8) "
+				  "AND requires OPERATOR(pg_catalog.=) $9 "
+				  "AND NOT (listed_at IS DISTINCT FROM $10) "
+				  "AND repeatable OPERATOR(pg_catalog.=) $11 "
+				  "AND missing_since IS NULL",
 				  &arguments, SPI_OK_SELECT);
 	same = SPI_processed > 0;
 	end_own_access(&access);
@@ -236,9 +292,10 @@ ledger_insert_migration(const MigrationText *migration, const char *checksum)
 	add_migration_arguments(&arguments, migration, checksum);
 	add_own_text(&arguments, role);
 	run_own_query("INSERT INTO migrate.migrations (version, name, format, body, "
-				  "down_body, checksum, in_transaction, registered_at, "
-				  "registered_by) VALUES ($1, $2, $3, $4, $5, $6, $7, "
-				  "pg_catalog.clock_timestamp(), $8) ON CONFLICT DO NOTHING",
+				  "down_body, checksum, in_transaction, tool_checksum, requires, "
+				  "listed_at, repeatable, registered_at, registered_by) "
+				  "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, "
+				  "pg_catalog.clock_timestamp(), $12) ON CONFLICT DO NOTHING",
 				  &arguments, SPI_OK_INSERT);
 	inserted = SPI_processed > 0;
 	end_own_access(&access);
@@ -281,9 +338,10 @@ ledger_update_migration(const MigrationText *migration, const char *checksum)
 	add_own_text(&arguments, role);
 	run_own_query("UPDATE migrate.migrations SET name = $2, format = $3, "
 				  "body = $4, down_body = $5, checksum = $6, "
-				  "in_transaction = $7, "
+				  "in_transaction = $7, tool_checksum = $8, requires = $9, "
+				  "listed_at = $10, repeatable = $11, missing_since = NULL, "
 				  "registered_at = pg_catalog.clock_timestamp(), "
-				  "registered_by = $8 WHERE version OPERATOR(pg_catalog.=) $1",
+				  "registered_by = $12 WHERE version OPERATOR(pg_catalog.=) $1",
 				  &arguments, SPI_OK_UPDATE);
 	end_own_access(&access);
 }
@@ -307,8 +365,8 @@ ledger_write_attempt(Attempt *attempt)
 		run_own_query("UPDATE migrate.attempts SET state = $1, "
 					  "finished_at = $2, duration_ms = $3, statements = $4, "
 					  "done_bytes = $5, error = $6, sqlstate = $7, "
-					  "error_statement = $8, error_line = $9 "
-					  "WHERE id OPERATOR(pg_catalog.=) $10",
+					  "error_statement = $8, error_line = $9, fingerprint = $10 "
+					  "WHERE id OPERATOR(pg_catalog.=) $11",
 					  &arguments, SPI_OK_UPDATE);
 	}
 	end_own_access(&access);
@@ -332,6 +390,7 @@ add_attempt_arguments(OwnArguments *arguments, const Attempt *attempt)
 					 attempt->error_statement == 0);
 	add_own_argument(arguments, INT4OID, Int32GetDatum(attempt->error_line),
 					 attempt->error_line == 0);
+	add_own_text(arguments, attempt->fingerprint);
 }
 
 static void
@@ -352,12 +411,16 @@ insert_attempt(Attempt *attempt, OwnArguments *arguments)
 	add_own_text(arguments, attempt->entry->name);
 	add_own_text(arguments, attempt->entry->checksum);
 	add_own_text(arguments, attempt->entry->body);
+	add_own_text(arguments, target_schema);
+	add_own_text(arguments, attempt_kind_names[attempt->kind]);
+	add_own_text(arguments, attempt->tool);
 	run_own_query("INSERT INTO migrate.attempts (state, finished_at, duration_ms, "
 				  "statements, done_bytes, error, sqlstate, error_statement, "
-				  "error_line, version, role, started_at, transactional, name, "
-				  "checksum, body, session_role, client, application) "
+				  "error_line, fingerprint, version, role, started_at, "
+				  "transactional, name, checksum, body, target_schema, kind, "
+				  "tool, session_role, client, application) "
 				  "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, "
-				  "$13, $14, $15, $16, SESSION_USER, "
+				  "$13, $14, $15, $16, $17, $18, $19, $20, SESSION_USER, "
 				  "pg_catalog.inet_client_addr(), "
 				  "pg_catalog.current_setting('application_name')) "
 				  "RETURNING id",
