@@ -1,0 +1,116 @@
+/*-------------------------------------------------------------------------
+ *
+ * script_in_function.c
+ *	  The text of a migration, up or down, run in the caller's transaction.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "common/catalog.h"
+#include "ledger/ledger.h"
+#include "ledger/script_in_function.h"
+#include "miscadmin.h"
+#include "record/record.h"
+#include "run/step.h"
+#include "tcop/utility.h"
+#include "utils/guc.h"
+
+static void run_statement(const ScriptStatement *statement, List **savepoints);
+
+/*
+ * See script_in_function.h.
+ */
+void
+begin_ledger_script(const char *function, const char *instead)
+{
+	require_preloaded();
+	PreventCommandIfReadOnly(function);
+	if (IsolationUsesXactSnapshot())
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TRANSACTION_STATE),
+				 errmsg("%s cannot run in a transaction that is REPEATABLE READ or SERIALIZABLE: use READ COMMITTED%s%s",
+						function, instead ? ", or " : "", instead ? instead : "")));
+	lock_ledger_for_transaction();
+}
+
+/*
+ * See script_in_function.h.  Settings of a script end with it.
+ */
+void
+run_script_in_function(const MigrationScript *script,
+		   const ScriptStatement *volatile *current)
+{
+	int			level = NewGUCNestLevel();
+	List	   *savepoints = NIL;
+	ListCell   *cell;
+
+	foreach(cell, script->statements)
+	{
+		const ScriptStatement *statement = lfirst(cell);
+
+		if (statement_is_done(script->entry, statement))
+			continue;
+		*current = statement;
+		CHECK_FOR_INTERRUPTS();
+		run_statement(statement, &savepoints);
+	}
+	release_all_savepoints(savepoints);
+	AtEOXact_GUC(false, level);
+	*current = NULL;
+}
+
+static void
+run_statement(const ScriptStatement *statement, List **savepoints)
+{
+	Node	   *node = statement->raw->stmt;
+	int			level;
+
+	switch (statement_role(node))
+	{
+		case STATEMENT_BEGIN:
+			return;
+		case STATEMENT_COMMIT:
+			release_all_savepoints(*savepoints);
+			*savepoints = NIL;
+			return;
+		case STATEMENT_SAVEPOINT:
+		case STATEMENT_RELEASE:
+		case STATEMENT_ROLLBACK_TO:
+			*savepoints = run_savepoint_statement(*savepoints,
+												  (TransactionStmt *) node);
+			return;
+		case STATEMENT_ROLLBACK:
+		case STATEMENT_PREPARE:
+		case STATEMENT_SET_TRANSACTION:
+			elog(ERROR, "statement that was not refused before");
+			break;
+		case STATEMENT_ORDINARY:
+			level = NewGUCNestLevel();
+			set_override(statement, GUC_ACTION_SAVE);
+			run_statement_in_function(statement->text);
+			AtEOXact_GUC(true, level);
+			break;
+	}
+}
+
+/*
+ * See script_in_function.h.
+ */
+void
+record_failed_script(const ErrorData *error, const ScriptStatement *statement)
+{
+	Decision	decision = {0};
+
+	decision.outcome = DECISION_MIGRATION_FAILED;
+	decision.message = error->message;
+	if (statement != NULL)
+	{
+		decision.statement = statement->text +
+			first_token_offset(statement->text);
+		decision.command =
+			GetCommandTagName(CreateCommandTag(statement->raw->stmt));
+	}
+	record_decision(&decision);
+}
