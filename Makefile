@@ -83,8 +83,8 @@ SQL_PARTS = \
 	src/run/run.sql \
 	src/check/check.sql \
 	src/check/indexes.sql \
-	src/check/verify.sql \
-	src/ledger/ledger.sql
+	src/ledger/ledger.sql \
+	src/check/verify.sql
 
 DATA_built = $(EXTENSION)--$(EXTVERSION).sql
 

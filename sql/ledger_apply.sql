@@ -118,6 +118,10 @@ EXCEPTION WHEN division_by_zero THEN
 	RAISE WARNING 'caught %: %', SQLSTATE, SQLERRM;
 END $$;
 SELECT version, state FROM migrate.status WHERE version >= '6';
+-- inside of a savepoint, which ends with the migration
+SELECT migrate.register('7', 'savepoints', E'BEGIN; SAVEPOINT a; SAVEPOINT b;\nSELECT 1/0; COMMIT');
+SELECT migrate.apply();
+SELECT migrate.register('7', 'fails', E'CREATE TABLE never (i int);\n\nSELECT 1/0;');
 SELECT outcome, command, statement, message FROM migrate.decisions WHERE outcome = 'migration_failed' AND message LIKE 'migration 7_fails%';
 SELECT migrate.register('7', 'position', E'-- a comment\nSELECT nope FROM t');
 \set VERBOSITY default

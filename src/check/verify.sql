@@ -25,6 +25,56 @@ RETURN EXISTS (
 COMMENT ON FUNCTION migrate.index_is_being_built(oid, oid) IS
 	'true if somebody is building, rebuilding or dropping an index; of the table given besides it';
 
+/*
+ * The rows that keep a constraint from being validated.
+ */
+CREATE FUNCTION migrate.violations_query(con oid)
+RETURNS text
+LANGUAGE sql STABLE
+RETURN (
+	SELECT CASE o.contype
+		WHEN 'c' THEN pg_catalog.format('SELECT * FROM %s%I.%I WHERE NOT (%s);',
+			CASE WHEN o.connoinherit THEN 'ONLY ' END, n.nspname, c.relname,
+			pg_catalog.pg_get_expr(o.conbin, o.conrelid))
+		WHEN 'n' THEN pg_catalog.format('SELECT * FROM %s%I.%I WHERE %s;',
+			CASE WHEN o.connoinherit THEN 'ONLY ' END, n.nspname, c.relname,
+			k.nulls)
+		WHEN 'f' THEN pg_catalog.format(
+			'SELECT * FROM %I.%I c WHERE (%s) AND NOT EXISTS (SELECT FROM %I.%I r WHERE %s);',
+			n.nspname, c.relname,
+			CASE o.confmatchtype WHEN 'f' THEN k.any_value ELSE k.all_values END,
+			rn.nspname, r.relname, k.matches)
+		END
+	FROM pg_catalog.pg_constraint o
+	JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) o.conrelid
+	JOIN pg_catalog.pg_namespace n
+		ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
+	LEFT JOIN pg_catalog.pg_class r
+		ON r.oid OPERATOR(pg_catalog.=) o.confrelid
+	LEFT JOIN pg_catalog.pg_namespace rn
+		ON rn.oid OPERATOR(pg_catalog.=) r.relnamespace
+	CROSS JOIN LATERAL (
+		SELECT pg_catalog.string_agg(pg_catalog.format('%I IS NULL',
+				ca.attname), ' OR ' ORDER BY u.place) AS nulls,
+			pg_catalog.string_agg(pg_catalog.format('c.%I IS NOT NULL',
+				ca.attname), ' AND ' ORDER BY u.place) AS all_values,
+			pg_catalog.string_agg(pg_catalog.format('c.%I IS NOT NULL',
+				ca.attname), ' OR ' ORDER BY u.place) AS any_value,
+			pg_catalog.string_agg(pg_catalog.format('r.%I = c.%I',
+				ra.attname, ca.attname), ' AND ' ORDER BY u.place) AS matches
+		FROM ROWS FROM (pg_catalog.unnest(o.conkey),
+			pg_catalog.unnest(o.confkey)) WITH ORDINALITY
+			u (attnum, refnum, place)
+		JOIN pg_catalog.pg_attribute ca
+			ON ca.attrelid OPERATOR(pg_catalog.=) o.conrelid
+			AND ca.attnum OPERATOR(pg_catalog.=) u.attnum
+		LEFT JOIN pg_catalog.pg_attribute ra
+			ON ra.attrelid OPERATOR(pg_catalog.=) o.confrelid
+			AND ra.attnum OPERATOR(pg_catalog.=) u.refnum) k
+	WHERE o.oid OPERATOR(pg_catalog.=) con);
+COMMENT ON FUNCTION migrate.violations_query(oid) IS
+	'the query that finds the rows that violate a CHECK, NOT NULL or FOREIGN KEY constraint of a table, by the OID of the constraint';
+
 CREATE VIEW migrate.unfinished_objects AS
 SELECT CASE i.indislive WHEN true THEN 'invalid index'
 		ELSE 'half-dropped index' END AS kind,
@@ -49,7 +99,9 @@ SELECT CASE i.indislive WHEN true THEN 'invalid index'
 			'DROP INDEX CONCURRENTLY %1$I.%2$I; or REINDEX INDEX CONCURRENTLY %1$I.%2$I;',
 			n.nspname, c.relname)
 	END AS remedy,
-	i.indrelid AS relation
+	i.indrelid AS relation,
+	pg_catalog.format('%s.%s.0', 'pg_catalog.pg_class'::pg_catalog.regclass::oid,
+		i.indexrelid) AS made
 FROM pg_catalog.pg_index i
 JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) i.indexrelid
 JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
@@ -64,10 +116,14 @@ SELECT CASE o.contype
 		WHEN 'n' THEN 'NOT NULL constraint NOT VALID'
 		ELSE 'check constraint NOT VALID' END,
 	pg_catalog.format('%I on %I.%I', o.conname, n.nspname, c.relname),
-	'new rows are checked, those before it were not',
+	pg_catalog.format(
+		'new rows are checked, those before it were not; those that violate it: %s',
+		migrate.violations_query(o.oid)),
 	pg_catalog.format('ALTER TABLE %I.%I VALIDATE CONSTRAINT %I;',
 		n.nspname, c.relname, o.conname),
-	c.oid
+	c.oid,
+	pg_catalog.format('%s.%s.0',
+		'pg_catalog.pg_constraint'::pg_catalog.regclass::oid, o.oid)
 FROM pg_catalog.pg_constraint o
 JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) o.conrelid
 JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
@@ -85,6 +141,7 @@ SELECT 'domain constraint NOT VALID',
 	'new values are checked, those before it were not',
 	pg_catalog.format('ALTER DOMAIN %I.%I VALIDATE CONSTRAINT %I;',
 		n.nspname, t.typname, o.conname),
+	NULL,
 	NULL
 FROM pg_catalog.pg_constraint o
 JOIN pg_catalog.pg_type t ON t.oid OPERATOR(pg_catalog.=) o.contypid
@@ -98,7 +155,8 @@ SELECT 'partition half-detached',
 		pn.nspname, p.relname),
 	pg_catalog.format('ALTER TABLE %I.%I DETACH PARTITION %I.%I FINALIZE;',
 		pn.nspname, p.relname, n.nspname, c.relname),
-	p.oid
+	p.oid,
+	NULL
 FROM pg_catalog.pg_inherits h
 JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) h.inhrelid
 JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
@@ -117,11 +175,32 @@ COMMENT ON COLUMN migrate.unfinished_objects.remedy IS
 	'the statements that finish it or take it away';
 COMMENT ON COLUMN migrate.unfinished_objects.relation IS
 	'the table concerned, null if none is';
+COMMENT ON COLUMN migrate.unfinished_objects.made IS
+	'its numbers, as migrate.task_log.made has them';
+
+/*
+ * Which task has made something that is not finished, if one has.
+ */
+CREATE VIEW migrate.task_objects WITH (security_barrier) AS
+SELECT t.id AS task, m.made
+FROM migrate.task_log t
+CROSS JOIN LATERAL pg_catalog.unnest(t.made) m (made)
+WHERE t.state OPERATOR(pg_catalog.<>) ALL (ARRAY['done', 'cancelled'])
+	AND t.origin OPERATOR(pg_catalog.=) migrate.origin();
+GRANT SELECT ON migrate.task_objects TO PUBLIC;
+COMMENT ON VIEW migrate.task_objects IS
+	'what tasks that are not finished have made so far';
+COMMENT ON COLUMN migrate.task_objects.task IS 'number of the task';
+COMMENT ON COLUMN migrate.task_objects.made IS
+	'catalog, object and column, by their numbers';
 
 CREATE FUNCTION migrate.verify()
 RETURNS TABLE (kind text, object text, detail text, remedy text)
 LANGUAGE sql STABLE
 BEGIN ATOMIC
+	SELECT m.kind, m.object, m.detail, m.remedy
+	FROM migrate.unfinished_migrations m
+	UNION ALL
 	SELECT CASE t.state WHEN 'failed' THEN 'failed task'
 			ELSE 'interrupted task' END,
 		pg_catalog.format('task %s', t.id),
@@ -137,18 +216,29 @@ BEGIN ATOMIC
 	UNION ALL
 	SELECT u.kind,
 		u.object,
-		u.detail,
-		/* a task may be about to do it */
-		COALESCE((
-			SELECT pg_catalog.format('CALL migrate.wait(%s);', t.id)
-			FROM migrate.tasks t
-			WHERE t.state OPERATOR(pg_catalog.=) ANY
-					(ARRAY['waiting', 'running', 'undoing'])
-				AND pg_catalog.to_regclass(t.relation)::pg_catalog.oid
-					OPERATOR(pg_catalog.=) u.relation
-			ORDER BY t.id DESC
-			LIMIT 1), u.remedy)
-	FROM migrate.unfinished_objects u;
+		CASE WHEN t.state OPERATOR(pg_catalog.=) 'failed'
+				THEN pg_catalog.format('%s; task %s failed: %s', u.detail, t.id,
+					t.error)
+			ELSE u.detail END,
+		CASE
+			WHEN t.id IS NULL THEN u.remedy
+			WHEN t.next_attempt_at IS NULL AND t.state OPERATOR(pg_catalog.=)
+				ANY (ARRAY['failed', 'interrupted']) THEN pg_catalog.format(
+				'%sSELECT migrate.retry(%s); or SELECT migrate.cancel(%2$s);',
+				/* it would fail again, and so would VALIDATE */
+				CASE WHEN pg_catalog.left(t.sqlstate, 2)
+					OPERATOR(pg_catalog.=) '23' THEN 'mend the rows, then ' END,
+				t.id)
+			ELSE pg_catalog.format('CALL migrate.wait(%s);', t.id)
+		END
+	FROM migrate.unfinished_objects u
+	LEFT JOIN LATERAL (
+		SELECT s.id, s.state, s.error, s.sqlstate, s.next_attempt_at
+		FROM migrate.task_objects o
+		JOIN migrate.tasks s ON s.id OPERATOR(pg_catalog.=) o.task
+		WHERE o.made OPERATOR(pg_catalog.=) u.made
+		ORDER BY s.id DESC
+		LIMIT 1) t ON true;
 END;
 COMMENT ON FUNCTION migrate.verify() IS
-	'what was left half-done in this database, and how to finish it: tasks that failed or were interrupted (those that the current role sees), invalid indexes, constraints that are NOT VALID, partitions half-detached; leaves out what somebody is working on just now';
+	'what was left half-done in this database, and how to finish it: migrations that failed, were interrupted, edited, are missing or out of order (for those who may read migrate.status), tasks that failed or were interrupted (those that the current role sees), invalid indexes, constraints that are NOT VALID, partitions half-detached; leaves out what somebody is working on just now';

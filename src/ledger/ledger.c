@@ -40,7 +40,6 @@ static bool insert_new(const MigrationText *migration, const char *checksum);
 static RegisterResult compare_with_applied(const LedgerEntry *before,
 										   const MigrationText *migration,
 										   RegisterResult result);
-static void mark_as_applied(LedgerEntry *entry);
 
 PG_FUNCTION_INFO_V1(migrate_register);
 PG_FUNCTION_INFO_V1(migrate_baseline);
@@ -295,7 +294,7 @@ migrate_baseline(PG_FUNCTION_ARGS)
 							entry->label)));
 		if (!entry->applied)
 		{
-			mark_as_applied(entry);
+			mark_as_applied(entry, ATTEMPT_BASELINE);
 			marked++;
 		}
 		if (entry == last)
@@ -328,15 +327,19 @@ migrate_unregister(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-static void
-mark_as_applied(LedgerEntry *entry)
+/*
+ * See ledger.h.
+ */
+void
+mark_as_applied(LedgerEntry *entry, AttemptState state)
 {
 	Attempt		attempt = {entry};
 
 	if (entry->interrupted)
 		ledger_end_interrupted(entry);
+	(void) ledger_end_effect(entry, ATTEMPT_SUPERSEDED);
 	ledger_read_body(entry);
-	attempt.state = ATTEMPT_BASELINE;
+	attempt.state = state;
 	attempt.role = GetUserNameFromId(GetUserId(), false);
 	attempt.started_at = GetCurrentTimestamp();
 	ledger_write_attempt(&attempt);

@@ -54,6 +54,7 @@ typedef struct LedgerEntry
 	bool		missing;		/* its file is gone */
 	bool		applied;		/* run, or marked as applied */
 	bool		edited;			/* applied, but with another text */
+	bool		repeat;			/* repeatable, and its text has changed since */
 
 	/* the last attempt at a migration that is not applied */
 	int64		attempt;		/* 0: there was none */
@@ -113,6 +114,13 @@ extern RegisterResult register_migration(MigrationText *migration);
 extern const char *register_result_name(RegisterResult result);
 
 /*
+ * Write that the registered text of a migration counts as applied from now on,
+ * or, with ATTEMPT_RESTARTED, that nothing of it does; whatever counted before
+ * does so no longer.  Only to be called while holding the lock of the ledger.
+ */
+extern void mark_as_applied(LedgerEntry *entry, AttemptState state);
+
+/*
  * ledger_store.c: all SQL that touches the tables.  It runs with the rights of
  * the extension's owner, because nobody else may write them.  Needs a
  * transaction.  Results are in the current memory context.
@@ -130,6 +138,12 @@ extern void ledger_update_migration(const MigrationText *migration,
 									const char *checksum);
 extern void ledger_write_attempt(Attempt *attempt);
 extern void ledger_end_interrupted(const LedgerEntry *entry);
+extern const char *attempt_state_name(AttemptState state);
+
+/* ledger_change.c: likewise, for what changes the record of what has run */
+extern bool ledger_end_effect(const LedgerEntry *entry, AttemptState state);
+extern void ledger_forget_migration(const LedgerEntry *entry);
+extern char *ledger_read_down_body(const LedgerEntry *entry);
 
 /*
  * The schema whose history all of the above read and write; empty, as at

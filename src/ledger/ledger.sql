@@ -175,29 +175,88 @@ COMMENT ON INDEX migrate.attempts_version_idx IS
 	'the last attempt at a migration';
 
 /*
- * "running" means that a deploy is at it now; a row left behind by a crash
- * says so too, but then nobody holds the lock of ledger_lock.c.
+ * True while a deploy or apply runs in this database: see ledger_lock.c.
+ */
+CREATE FUNCTION migrate.ledger_is_locked()
+RETURNS boolean
+LANGUAGE sql STABLE
+RETURN EXISTS (
+	SELECT FROM pg_catalog.pg_locks k
+	WHERE k.locktype OPERATOR(pg_catalog.=) 'object'
+		AND k.classid OPERATOR(pg_catalog.=)
+			'pg_catalog.pg_extension'::pg_catalog.regclass
+		AND k.objid OPERATOR(pg_catalog.=) (
+			SELECT e.oid FROM pg_catalog.pg_extension e
+			WHERE e.extname OPERATOR(pg_catalog.=) 'safe_migrate')
+		AND k.objsubid OPERATOR(pg_catalog.=) 1
+		AND k.database OPERATOR(pg_catalog.=) (
+			SELECT d.oid FROM pg_catalog.pg_database d
+			WHERE d.datname OPERATOR(pg_catalog.=)
+				pg_catalog.current_database())
+		AND k.granted);
+COMMENT ON FUNCTION migrate.ledger_is_locked() IS
+	'true while a deploy or apply runs in this database, or something else has the lock of its ledger';
+
+/*
+ * Where each registered migration stands.  "running" means that a deploy is at
+ * it now; a row left behind by a crash says so too, but then nobody holds the
+ * lock.  The last attempt counts where none is in effect, and what is pending
+ * again, because it was reverted or is to begin anew, has done nothing.
  */
 CREATE VIEW migrate.status AS
 SELECT m.version,
 	m.name,
-	CASE
-		WHEN a.checksum OPERATOR(pg_catalog.<>) m.checksum THEN 'edited'
+	s.state,
+	a.finished_at AS applied_at,
+	COALESCE(a.role, l.role) AS role,
+	COALESCE(a.duration_ms, l.duration_ms) AS duration_ms,
+	COALESCE(a.statements, CASE WHEN l.is_open THEN l.statements END, 0) AS statements,
+	CASE WHEN l.is_open THEN l.error END AS error,
+	CASE s.state
+		WHEN 'pending' THEN CASE l.state
+			WHEN 'reverted' THEN 'it was reverted; CALL migrate.deploy();'
+			WHEN 'restarted' THEN 'it begins anew; CALL migrate.deploy();'
+			ELSE 'CALL migrate.deploy();' END
+		WHEN 'repeat' THEN 'CALL migrate.deploy();'
+		WHEN 'failed' THEN CASE
+			WHEN l.statements OPERATOR(pg_catalog.=) 0 THEN
+				'mend its file or the data and load it again, then CALL migrate.deploy();'
+			ELSE pg_catalog.format(
+				'mend what has not run yet and load it again, then CALL migrate.deploy(); or take back what has run, and SELECT migrate.repair(%L);',
+				m.version) END
+		WHEN 'edited' THEN pg_catalog.format(
+			'restore the text that ran and load it again (SELECT body FROM migrate.attempts WHERE version = %1$L AND in_effect;), or accept the new one: SELECT migrate.repair(%1$L);',
+			m.version)
+		WHEN 'missing' THEN pg_catalog.format(
+			'restore its file and load it again, or forget it: SELECT migrate.repair(%L);',
+			m.version)
+		WHEN 'out of order' THEN pg_catalog.format(
+			'give it a later version and SELECT migrate.unregister(%1$L); or, if its changes are there, SELECT migrate.baseline(%1$L);',
+			m.version)
+	END AS next_step
+FROM migrate.migrations m
+LEFT JOIN migrate.attempts a
+	ON a.version OPERATOR(pg_catalog.=) m.version
+	AND a.target_schema OPERATOR(pg_catalog.=) ''
+	AND a.in_effect
+LEFT JOIN LATERAL (
+	SELECT t.state, t.role, t.duration_ms, t.statements, t.error,
+		t.state OPERATOR(pg_catalog.=) ANY (ARRAY['running', 'failed']) AS is_open
+	FROM migrate.attempts t
+	WHERE a.id IS NULL
+		AND t.target_schema OPERATOR(pg_catalog.=) ''
+		AND t.kind OPERATOR(pg_catalog.=) 'apply'
+		AND t.version OPERATOR(pg_catalog.=) m.version
+	ORDER BY t.id DESC
+	LIMIT 1) l ON true
+CROSS JOIN LATERAL (
+	SELECT CASE
+		WHEN l.state OPERATOR(pg_catalog.=) 'running'
+			AND (SELECT migrate.ledger_is_locked()) THEN 'running'
+		WHEN m.missing_since IS NOT NULL THEN 'missing'
+		WHEN a.checksum OPERATOR(pg_catalog.<>) m.checksum THEN
+			CASE WHEN m.repeatable THEN 'repeat' ELSE 'edited' END
 		WHEN a.state IS NOT NULL THEN a.state
-		WHEN l.state OPERATOR(pg_catalog.=) 'running' AND EXISTS (
-			SELECT FROM pg_catalog.pg_locks k
-			WHERE k.locktype OPERATOR(pg_catalog.=) 'object'
-				AND k.classid OPERATOR(pg_catalog.=)
-					'pg_catalog.pg_extension'::pg_catalog.regclass
-				AND k.objid OPERATOR(pg_catalog.=) (
-					SELECT e.oid FROM pg_catalog.pg_extension e
-					WHERE e.extname OPERATOR(pg_catalog.=) 'safe_migrate')
-				AND k.objsubid OPERATOR(pg_catalog.=) 1
-				AND k.database OPERATOR(pg_catalog.=) (
-					SELECT d.oid FROM pg_catalog.pg_database d
-					WHERE d.datname OPERATOR(pg_catalog.=)
-						pg_catalog.current_database())
-				AND k.granted) THEN 'running'
 		WHEN NOT m.repeatable AND m.version_key OPERATOR(pg_catalog.<) (
 			SELECT pg_catalog.max(h.version_key)
 			FROM migrate.migrations h
@@ -206,35 +265,16 @@ SELECT m.version,
 			WHERE t.in_effect
 				AND t.target_schema OPERATOR(pg_catalog.=) ''
 				AND NOT h.repeatable) THEN 'out of order'
-		WHEN l.state IS NOT NULL THEN 'failed'
+		WHEN l.is_open THEN 'failed'
 		ELSE 'pending'
-	END AS state,
-	a.finished_at AS applied_at,
-	COALESCE(a.role, l.role) AS role,
-	COALESCE(a.duration_ms, l.duration_ms) AS duration_ms,
-	COALESCE(a.statements, l.statements, 0) AS statements,
-	l.error
-FROM migrate.migrations m
-LEFT JOIN migrate.attempts a
-	ON a.version OPERATOR(pg_catalog.=) m.version
-	AND a.target_schema OPERATOR(pg_catalog.=) ''
-	AND a.in_effect
-LEFT JOIN LATERAL (
-	SELECT t.state, t.role, t.duration_ms, t.statements, t.error
-	FROM migrate.attempts t
-	WHERE a.id IS NULL
-		AND t.target_schema OPERATOR(pg_catalog.=) ''
-		AND t.kind OPERATOR(pg_catalog.=) 'apply'
-		AND t.version OPERATOR(pg_catalog.=) m.version
-	ORDER BY t.id DESC
-	LIMIT 1) l ON true
+	END) s (state)
 ORDER BY m.repeatable, m.version_key;
 REVOKE ALL ON migrate.status FROM PUBLIC;
 COMMENT ON VIEW migrate.status IS 'every registered migration and its state, in order';
 COMMENT ON COLUMN migrate.status.version IS 'version as the files have it';
 COMMENT ON COLUMN migrate.status.name IS 'what follows the version';
 COMMENT ON COLUMN migrate.status.state IS
-	'pending, running, applied, baseline, adopted, repaired, failed, edited (not the text that was applied) or out of order (before one that is applied)';
+	'pending, running, failed; applied; baseline, adopted, repaired: marked as applied; repeat (repeatable, its text has changed), edited (not the text that was applied), missing (its file is gone) or out of order (before one that is applied)';
 COMMENT ON COLUMN migrate.status.applied_at IS
 	'time at which it was applied or marked as applied';
 COMMENT ON COLUMN migrate.status.role IS 'role that applied it, or tried last';
@@ -244,6 +284,89 @@ COMMENT ON COLUMN migrate.status.statements IS
 	'number of its statements that are committed';
 COMMENT ON COLUMN migrate.status.error IS
 	'message of the last error, while it is not applied';
+COMMENT ON COLUMN migrate.status.next_step IS
+	'what to do about it, null if there is nothing to be done';
+
+/*
+ * What migrate.verify() tells of the ledger, to those who may read it.
+ */
+CREATE VIEW migrate.unfinished_migrations WITH (security_barrier) AS
+SELECT CASE
+		WHEN u.is_changed THEN 'half-done migration changed'
+		WHEN s.state OPERATOR(pg_catalog.=) 'failed'
+			AND l.state OPERATOR(pg_catalog.=) 'running'
+			THEN 'interrupted migration'
+		WHEN s.state OPERATOR(pg_catalog.=) 'missing' AND s.applied_at IS NULL
+			THEN 'missing pending migration'
+		WHEN s.state OPERATOR(pg_catalog.=) 'out of order'
+			THEN 'migration out of order'
+		ELSE s.state OPERATOR(pg_catalog.||) ' migration'
+	END AS kind,
+	/* as migration_label() has it */
+	CASE WHEN s.name OPERATOR(pg_catalog.=) ''
+			OR pg_catalog.right(s.version,
+				pg_catalog.length(s.name) OPERATOR(pg_catalog.+) 1)
+				OPERATOR(pg_catalog.=) ('_' OPERATOR(pg_catalog.||) s.name)
+			THEN s.version
+		ELSE pg_catalog.format('%s_%s', s.version, s.name)
+	END AS object,
+	CASE
+		WHEN u.is_changed THEN pg_catalog.format(
+			'%s statements of it have run, and their text is another one now: nothing will run',
+			l.statements)
+		WHEN s.state OPERATOR(pg_catalog.=) 'failed' THEN pg_catalog.format(
+			'%s statements are committed; %s', s.statements,
+			COALESCE('line ' OPERATOR(pg_catalog.||) l.error_line::text
+				OPERATOR(pg_catalog.||) ': ', '')
+			OPERATOR(pg_catalog.||)
+			COALESCE(l.error, 'the session ended before the migration did'))
+		WHEN s.state OPERATOR(pg_catalog.=) 'missing' THEN pg_catalog.format(
+			'its file was not there at %s', m.missing_since)
+		WHEN s.state OPERATOR(pg_catalog.=) 'edited' THEN pg_catalog.format(
+			'registered at %s by %s with another text than was applied: nothing will run',
+			m.registered_at, m.registered_by)
+		WHEN s.state OPERATOR(pg_catalog.=) 'out of order' THEN
+			'not applied, but a later one is: nothing will run'
+	END AS detail,
+	CASE WHEN u.is_changed THEN pg_catalog.format(
+			'restore the part that ran and load it again (SELECT body FROM migrate.attempts WHERE id = %1$s;), or take that part back and SELECT migrate.repair(%2$L); or finish it by hand and SELECT migrate.baseline(%2$L);',
+			l.id, s.version)
+		WHEN l.state OPERATOR(pg_catalog.=) 'running' THEN
+			'CALL migrate.deploy(); goes on where it stopped'
+		ELSE s.next_step
+	END AS remedy
+FROM migrate.status s
+JOIN migrate.migrations m ON m.version OPERATOR(pg_catalog.=) s.version
+LEFT JOIN LATERAL (
+	SELECT t.id, t.state, t.statements, t.done_bytes, t.error, t.error_line,
+		t.body
+	FROM migrate.attempts t
+	WHERE s.applied_at IS NULL
+		AND t.target_schema OPERATOR(pg_catalog.=) ''
+		AND t.kind OPERATOR(pg_catalog.=) 'apply'
+		AND t.version OPERATOR(pg_catalog.=) s.version
+	ORDER BY t.id DESC
+	LIMIT 1) l
+	ON l.state OPERATOR(pg_catalog.=) ANY (ARRAY['running', 'failed'])
+CROSS JOIN LATERAL (
+	SELECT COALESCE(l.done_bytes OPERATOR(pg_catalog.>) 0
+		AND pg_catalog.substr(pg_catalog.convert_to(m.body,
+				pg_catalog.getdatabaseencoding()), 1, l.done_bytes)
+			OPERATOR(pg_catalog.<>)
+			pg_catalog.substr(pg_catalog.convert_to(l.body,
+				pg_catalog.getdatabaseencoding()), 1, l.done_bytes), false)
+	) u (is_changed)
+WHERE s.state OPERATOR(pg_catalog.=) ANY
+		(ARRAY['failed', 'edited', 'missing', 'out of order'])
+	AND (SELECT pg_catalog.has_table_privilege('migrate.status', 'SELECT'))
+ORDER BY m.repeatable, m.version_key;
+GRANT SELECT ON migrate.unfinished_migrations TO PUBLIC;
+COMMENT ON VIEW migrate.unfinished_migrations IS
+	'what migrate.verify() tells of the ledger, to those who may read migrate.status';
+COMMENT ON COLUMN migrate.unfinished_migrations.kind IS 'what it is';
+COMMENT ON COLUMN migrate.unfinished_migrations.object IS 'its version and name';
+COMMENT ON COLUMN migrate.unfinished_migrations.detail IS 'what is wrong with it';
+COMMENT ON COLUMN migrate.unfinished_migrations.remedy IS 'what to do about it';
 
 CREATE VIEW migrate.history AS
 SELECT id, target_schema, version, name, kind, state, tool, transactional, role, session_role, client,
@@ -339,6 +462,22 @@ AS 'MODULE_PATHNAME', 'migrate_baseline';
 REVOKE ALL ON FUNCTION migrate.baseline(text) FROM PUBLIC;
 COMMENT ON FUNCTION migrate.baseline(text) IS
 	'marks the migrations up to a version as applied without running them; returns how many';
+
+CREATE FUNCTION migrate.repair(version text)
+RETURNS text
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'migrate_repair';
+REVOKE ALL ON FUNCTION migrate.repair(text) FROM PUBLIC;
+COMMENT ON FUNCTION migrate.repair(text) IS
+	'has the ledger follow what was done by hand, and returns what that is: accepted (an edited migration: its text now counts as what was applied), restarted (one that has run in part begins anew) or forgotten (one whose file is gone is no longer registered); what was recorded before stays in migrate.history';
+
+CREATE FUNCTION migrate.revert(version text)
+RETURNS int
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'migrate_revert';
+REVOKE ALL ON FUNCTION migrate.revert(text) FROM PUBLIC;
+COMMENT ON FUNCTION migrate.revert(text) IS
+	'runs the down script of the migration that was applied last, in the caller''s transaction, after which it is pending again; returns how many statements that were';
 
 CREATE FUNCTION migrate.apply(target text DEFAULT NULL)
 RETURNS int

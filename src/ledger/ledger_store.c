@@ -95,7 +95,10 @@ entry_of_row(OwnAccess *access, uint64 row)
 	entry->requires = own_text_list_column(access, row, 11);
 	entry->missing = own_bool_column(row, 12);
 	if (entry->repeatable && entry->edited)
+	{
 		entry->applied = entry->edited = false;
+		entry->repeat = true;
+	}
 
 	value = SPI_getbinval(tuple, tupdesc, 6, &isnull);
 	if (!isnull)
@@ -304,7 +307,7 @@ ledger_insert_migration(const MigrationText *migration, const char *checksum)
 }
 
 /*
- * Forget a migration of which nothing has run.  Returns false if there is none.
+ * Forget a migration of which nothing is there.  Returns false if there is none.
  */
 bool
 ledger_delete_migration(const char *version)
@@ -319,8 +322,17 @@ ledger_delete_migration(const char *version)
 				  "WHERE m.version OPERATOR(pg_catalog.=) $1 AND NOT EXISTS ("
 				  "SELECT FROM migrate.attempts a "
 				  "WHERE a.version OPERATOR(pg_catalog.=) m.version "
-				  "AND (a.state OPERATOR(pg_catalog.<>) 'failed' "
-				  "OR a.statements OPERATOR(pg_catalog.>) 0))",
+				  "AND a.kind OPERATOR(pg_catalog.=) 'apply' "
+				  "AND (a.in_effect OR a.state OPERATOR(pg_catalog.=) 'running' "
+				  "OR (a.state OPERATOR(pg_catalog.=) 'failed' "
+				  "AND a.statements OPERATOR(pg_catalog.>) 0)) "
+				  "AND NOT EXISTS (SELECT FROM migrate.attempts b "
+				  "WHERE b.version OPERATOR(pg_catalog.=) a.version "
+				  "AND b.target_schema OPERATOR(pg_catalog.=) a.target_schema "
+				  "AND b.kind OPERATOR(pg_catalog.=) 'apply' "
+				  "AND b.state OPERATOR(pg_catalog.=) ANY "
+				  "(ARRAY['reverted', 'restarted']) "
+				  "AND b.id OPERATOR(pg_catalog.>) a.id))",
 				  &arguments, SPI_OK_DELETE);
 	deleted = SPI_processed > 0;
 	end_own_access(&access);
@@ -345,6 +357,15 @@ ledger_update_migration(const MigrationText *migration, const char *checksum)
 				  "registered_by = $12 WHERE version OPERATOR(pg_catalog.=) $1",
 				  &arguments, SPI_OK_UPDATE);
 	end_own_access(&access);
+}
+
+/*
+ * As the ledger has it.
+ */
+const char *
+attempt_state_name(AttemptState state)
+{
+	return attempt_state_names[state];
 }
 
 /*

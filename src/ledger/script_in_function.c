@@ -16,7 +16,11 @@
 #include "run/step.h"
 #include "tcop/utility.h"
 #include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
 
+static void run_statements(const MigrationScript *script,
+						   const ScriptStatement *volatile *current);
 static void run_statement(const ScriptStatement *statement, List **savepoints);
 
 /*
@@ -40,7 +44,38 @@ begin_ledger_script(const char *function, const char *instead)
  */
 void
 run_script_in_function(const MigrationScript *script,
-		   const ScriptStatement *volatile *current)
+					   const ScriptStatement *volatile *current)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	int			nesting = GetCurrentTransactionNestLevel();
+
+	PG_TRY();
+	{
+		run_statements(script, current);
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		FlushErrorState();
+
+		/* nobody else would end the savepoints of the script */
+		while (GetCurrentTransactionNestLevel() > nesting)
+			RollbackAndReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(context);
+		CurrentResourceOwner = owner;
+		ReThrowError(error);
+	}
+	PG_END_TRY();
+	*current = NULL;
+}
+
+static void
+run_statements(const MigrationScript *script,
+			   const ScriptStatement *volatile *current)
 {
 	int			level = NewGUCNestLevel();
 	List	   *savepoints = NIL;
@@ -58,7 +93,6 @@ run_script_in_function(const MigrationScript *script,
 	}
 	release_all_savepoints(savepoints);
 	AtEOXact_GUC(false, level);
-	*current = NULL;
 }
 
 static void

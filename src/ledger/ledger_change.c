@@ -1,0 +1,76 @@
+/*-------------------------------------------------------------------------
+ *
+ * ledger_change.c
+ *	  SQL that changes the record of what has run.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "common/own_tables.h"
+#include "executor/spi.h"
+#include "ledger/ledger.h"
+
+/*
+ * The attempt by which a migration counts as applied does so no longer.
+ * Returns false if there is none.  Only to be called while holding the lock of
+ * the ledger.
+ */
+bool
+ledger_end_effect(const LedgerEntry *entry, AttemptState state)
+{
+	OwnAccess	access;
+	OwnArguments arguments = {0};
+	bool		changed;
+
+	begin_own_access(&access);
+	add_own_text(&arguments, entry->version);
+	add_own_text(&arguments, ledger_target_schema());
+	add_own_text(&arguments, attempt_state_name(state));
+	run_own_query("UPDATE migrate.attempts SET state = $3 "
+				  "WHERE version OPERATOR(pg_catalog.=) $1 "
+				  "AND target_schema OPERATOR(pg_catalog.=) $2 "
+				  "AND in_effect",
+				  &arguments, SPI_OK_UPDATE);
+	changed = SPI_processed > 0;
+	end_own_access(&access);
+	return changed;
+}
+
+/*
+ * Forget a migration, whatever has run of it; its attempts stay.
+ */
+void
+ledger_forget_migration(const LedgerEntry *entry)
+{
+	OwnAccess	access;
+	OwnArguments arguments = {0};
+
+	begin_own_access(&access);
+	add_own_text(&arguments, entry->version);
+	run_own_query("DELETE FROM migrate.migrations "
+				  "WHERE version OPERATOR(pg_catalog.=) $1",
+				  &arguments, SPI_OK_DELETE);
+	end_own_access(&access);
+}
+
+/*
+ * The text that reverts a migration, or NULL; in the current memory context.
+ */
+char *
+ledger_read_down_body(const LedgerEntry *entry)
+{
+	OwnAccess	access;
+	OwnArguments arguments = {0};
+	char	   *body = NULL;
+
+	begin_own_access(&access);
+	add_own_text(&arguments, entry->version);
+	run_own_query("SELECT down_body FROM migrate.migrations "
+				  "WHERE version OPERATOR(pg_catalog.=) $1",
+				  &arguments, SPI_OK_SELECT);
+	if (SPI_processed > 0)
+		body = own_text_column(&access, 0, 1);
+	end_own_access(&access);
+	return body;
+}

@@ -1,0 +1,83 @@
+/*-------------------------------------------------------------------------
+ *
+ * repair.c
+ *	  migrate.repair(): the ledger follows what somebody did by hand.
+ *
+ * Nothing that has been written is taken away: another row says what counts
+ * from now on, and who said so.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "common/errors.h"
+#include "fmgr.h"
+#include "ledger/ledger.h"
+#include "ledger/script_in_function.h"
+#include "utils/builtins.h"
+
+static const char *repair_migration(LedgerEntry *entry);
+static void nothing_to_repair(const LedgerEntry *entry);
+
+PG_FUNCTION_INFO_V1(migrate_repair);
+
+/*
+ * migrate.repair(version text) returns text
+ */
+Datum
+migrate_repair(PG_FUNCTION_ARGS)
+{
+	LedgerEntry *entry;
+
+	begin_ledger_script("migrate.repair()", NULL);
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_SM_BAD_MIGRATION),
+				 errmsg("migrate.repair() needs the version of a migration, not NULL")));
+	entry = find_migration(ledger_read(), text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	PG_RETURN_TEXT_P(cstring_to_text(repair_migration(entry)));
+}
+
+/*
+ * Returns in a word what was done.
+ */
+static const char *
+repair_migration(LedgerEntry *entry)
+{
+	bool		half_done = !entry->applied && entry->done_bytes > 0;
+
+	if (entry->edited && !entry->missing)
+	{
+		mark_as_applied(entry, ATTEMPT_REPAIRED);
+		return "accepted";
+	}
+	if (half_done)
+		mark_as_applied(entry, ATTEMPT_RESTARTED);
+	if (entry->missing)
+	{
+		ledger_forget_migration(entry);
+		return "forgotten";
+	}
+	if (!half_done)
+		nothing_to_repair(entry);
+	return "restarted";
+}
+
+static void
+nothing_to_repair(const LedgerEntry *entry)
+{
+	const char *state;
+
+	if (entry->applied)
+		state = "is applied with the text that is registered";
+	else if (entry->attempt != 0)
+		state = "has failed and nothing of it has stayed: mend its file, load it and deploy it again";
+	else if (entry->repeat)
+		state = "is repeatable, and its text has changed: the next deploy runs it again";
+	else
+		state = "is pending: the next deploy runs it";
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("there is nothing to repair, migration %s %s",
+					entry->label, state)));
+}

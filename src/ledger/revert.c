@@ -1,0 +1,274 @@
+/*-------------------------------------------------------------------------
+ *
+ * revert.c
+ *	  migrate.revert(): the down script of a migration, in the caller's
+ *	  transaction.
+ *
+ * It runs as migrate.apply() runs an up script: judged by the rules, all or
+ * nothing.  After it the migration is pending.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "common/errors.h"
+#include "fmgr.h"
+#include "ledger/ledger.h"
+#include "ledger/script_in_function.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "run/step.h"
+#include "tcop/utility.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+static LedgerEntry *migration_to_revert(const char *version);
+static void refuse_not_applied(const LedgerEntry *entry);
+static void refuse_later_ones(List *entries, const LedgerEntry *entry);
+static bool depends_on(const LedgerEntry *later, bool is_later,
+					   const LedgerEntry *entry);
+static LedgerEntry *down_script_of(const LedgerEntry *entry);
+static int	run_down_script(const LedgerEntry *down);
+static void refuse_without_transaction(const MigrationScript *script);
+static const char *reason_to_refuse(Node *statement);
+static void refuse_statement(const LedgerEntry *down,
+							 const ScriptStatement *statement,
+							 const char *reason);
+static void name_down_script(ErrorData *error);
+
+PG_FUNCTION_INFO_V1(migrate_revert);
+
+/*
+ * migrate.revert(version text) returns int
+ */
+Datum
+migrate_revert(PG_FUNCTION_ARGS)
+{
+	LedgerEntry *entry;
+	LedgerEntry *down;
+	Attempt		attempt = {0};
+
+	begin_ledger_script("migrate.revert()", NULL);
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_SM_BAD_MIGRATION),
+				 errmsg("migrate.revert() needs the version of a migration, not NULL")));
+	entry = migration_to_revert(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	down = down_script_of(entry);
+
+	attempt.entry = down;
+	attempt.kind = ATTEMPT_REVERT;
+	attempt.role = GetUserNameFromId(GetUserId(), false);
+	attempt.started_at = GetCurrentTimestamp();
+	attempt.statements = run_down_script(down);
+	attempt.done_bytes = strlen(down->body);
+	attempt.state = ATTEMPT_APPLIED;
+	(void) ledger_end_effect(entry, ATTEMPT_REVERTED);
+	ledger_write_attempt(&attempt);
+	PG_RETURN_INT32(attempt.statements);
+}
+
+static LedgerEntry *
+migration_to_revert(const char *version)
+{
+	List	   *entries = ledger_read();
+	LedgerEntry *entry = find_migration(entries, version);
+
+	refuse_not_applied(entry);
+	refuse_later_ones(entries, entry);
+	return entry;
+}
+
+/*
+ * The down script of a text that was edited is that of another migration.
+ */
+static void
+refuse_not_applied(const LedgerEntry *entry)
+{
+	if (entry->edited)
+		ereport(ERROR,
+				(errcode(ERRCODE_SM_MIGRATION_EDITED),
+				 errmsg("migration %s was changed after it had been applied, and its down script may not fit: restore its file, or accept the change with SELECT migrate.repair(%s)",
+						entry->label, quote_literal_cstr(entry->version))));
+	if (entry->applied || entry->repeat)
+		return;
+	if (entry->done_bytes > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("migration %s has run in part (%d statements): let CALL migrate.deploy() finish it before you revert it, or take that part back by hand and SELECT migrate.repair(%s)",
+						entry->label, entry->statements,
+						quote_literal_cstr(entry->version))));
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("migration %s is not applied: there is nothing to revert",
+					entry->label)));
+}
+
+/*
+ * What was applied later may stand on it.
+ */
+static void
+refuse_later_ones(List *entries, const LedgerEntry *entry)
+{
+	StringInfoData labels;
+	const LedgerEntry *last = NULL;
+	bool		is_later = false;
+	ListCell   *cell;
+
+	initStringInfo(&labels);
+	foreach(cell, entries)
+	{
+		const LedgerEntry *other = lfirst(cell);
+
+		if (other != entry && depends_on(other, is_later, entry))
+		{
+			last = other;
+			appendStringInfo(&labels, "%s%s", labels.len ? ", " : "",
+							 other->label);
+		}
+		is_later |= other == entry;
+	}
+	if (last != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_SM_OUT_OF_ORDER),
+				 errmsg("migration %s cannot be reverted while later ones are applied (%s): revert them first, from the last one: SELECT migrate.revert(%s)",
+						entry->label, labels.data,
+						quote_literal_cstr(last->version))));
+}
+
+/*
+ * Repeatable migrations come after all others, and are made to be run again.
+ */
+static bool
+depends_on(const LedgerEntry *later, bool is_later, const LedgerEntry *entry)
+{
+	ListCell   *cell;
+
+	if (!later->applied)
+		return false;
+	foreach(cell, later->requires)
+	{
+		if (strcmp(lfirst(cell), entry->version) == 0)
+			return true;
+	}
+	return is_later && !later->repeatable && !entry->repeatable;
+}
+
+/*
+ * The down script as if it were a migration.
+ */
+static LedgerEntry *
+down_script_of(const LedgerEntry *entry)
+{
+	LedgerEntry *down = palloc0(sizeof(LedgerEntry));
+
+	down->version = entry->version;
+	down->name = entry->name;
+	down->label = entry->label;
+	down->body = ledger_read_down_body(entry);
+	if (down->body == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_SM_BAD_MIGRATION),
+				 errmsg("migration %s has no down script: load it again with one, or write a new migration that takes its changes back",
+						entry->label)));
+	down->checksum = text_checksum(down->body);
+	down->in_transaction = true;
+	return down;
+}
+
+/*
+ * Returns how many statements it has.
+ */
+static int
+run_down_script(const LedgerEntry *down)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	const ScriptStatement *volatile statement = NULL;
+	volatile int statements = 0;
+
+	set_migration_running(true);
+	PG_TRY();
+	{
+		MigrationScript *script = read_migration_script(down);
+
+		refuse_without_transaction(script);
+		run_script_in_function(script, &statement);
+		statements = list_length(script->statements);
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(caller);
+		error = CopyErrorData();
+		FlushErrorState();
+		set_migration_running(false);
+		if (statement != NULL)
+			locate_error(error, down, statement);
+		name_down_script(error);
+		record_failed_script(error, statement);
+		ReThrowError(error);
+	}
+	PG_END_TRY();
+	set_migration_running(false);
+	return statements;
+}
+
+/*
+ * Nothing commits on the way, so it is all there or all gone.
+ */
+static void
+refuse_without_transaction(const MigrationScript *script)
+{
+	ListCell   *cell;
+
+	if (script->commits_inside != NULL)
+		refuse_statement(script->entry, script->commits_inside,
+						 "ends a transaction by itself");
+	foreach(cell, script->statements)
+	{
+		const ScriptStatement *statement = lfirst(cell);
+		const char *reason = reason_to_refuse(statement->raw->stmt);
+
+		if (reason != NULL)
+			refuse_statement(script->entry, statement, reason);
+	}
+}
+
+static const char *
+reason_to_refuse(Node *statement)
+{
+	StatementRole role = statement_role(statement);
+
+	if (role == STATEMENT_SET_TRANSACTION ||
+		(role == STATEMENT_BEGIN &&
+		 ((TransactionStmt *) statement)->options != NIL))
+		return "sets the characteristics of its transaction";
+	if (role == STATEMENT_ORDINARY && statement_must_run_alone(statement))
+		return psprintf("has %s%s, which cannot run inside a transaction",
+						GetCommandTagName(CreateCommandTag(statement)),
+						IsA(statement, IndexStmt) || IsA(statement, DropStmt) ?
+						" CONCURRENTLY" : "");
+	return NULL;
+}
+
+static void
+refuse_statement(const LedgerEntry *down, const ScriptStatement *statement,
+				 const char *reason)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+			 errmsg("migration %s, line %d, %s, but all of it is run in one transaction: change the down script and load it again, or revert in a new migration",
+					down->label, statement->line, reason)));
+}
+
+/*
+ * Whatever is said of a migration is said of its down script here.
+ */
+static void
+name_down_script(ErrorData *error)
+{
+	if (strncmp(error->message, "migration ", strlen("migration ")) == 0)
+		error->message = psprintf("down script of %s", error->message);
+}
