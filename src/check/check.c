@@ -38,7 +38,7 @@ typedef void (*CheckStep) (StatementCheck *check);
 
 PG_FUNCTION_INFO_V1(migrate_check);
 
-static void check_statement(StatementCheck *check);
+static ErrorData *apply_unless_failed(StatementCheck *check, ErrorData *error);
 static void look_at_statement(StatementCheck *check);
 static void apply_statement(StatementCheck *check);
 static ErrorData *run_step(CheckStep step, StatementCheck *check, bool keep);
@@ -70,20 +70,19 @@ migrate_check(PG_FUNCTION_ARGS)
 				 errmsg("script contains no statement")));
 
 	InitMaterializedSRF(fcinfo, 0);
-	script_begin(&state, script);
+	script_begin(&state);
+	script_next_text(&state, script, NULL);
 	context = AllocSetContextCreate(caller, "safe_migrate check",
 									ALLOCSET_DEFAULT_SIZES);
 	foreach(cell, statements)
 	{
-		StatementCheck check = {0};
+		ScriptStatement *statement = lfirst(cell);
 
 		CHECK_FOR_INTERRUPTS();
-		check.state = &state;
-		check.statement = lfirst(cell);
 		MemoryContextSwitchTo(context);
-		check_statement(&check);
 		put_rows(result, foreach_current_index(cell) + 1,
-				 check.statement->raw->stmt, check.rows);
+				 statement->raw->stmt,
+				 check_script_statement(&state, statement));
 		MemoryContextSwitchTo(caller);
 		MemoryContextReset(context);
 	}
@@ -92,27 +91,46 @@ migrate_check(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
-/* Fill in the rows of a statement, in the current memory context. */
-static void
-check_statement(StatementCheck *check)
+/*
+ * See check.h.
+ */
+List *
+check_script_statement(ScriptState *state, ScriptStatement *statement)
+{
+	StatementCheck check = {state, statement};
+	bool		runs_alone;
+	ErrorData  *error = run_step(look_at_statement, &check, false);
+
+	/* what runs alone does not have the locks of those before it */
+	runs_alone = error == NULL && state->runs_alone;
+	if (runs_alone)
+	{
+		script_advance(state, state->implicit_commit);
+		error = run_step(look_at_statement, &check, false);
+	}
+	error = apply_unless_failed(&check, error);
+	if (error != NULL)
+		check.rows = list_make1(check_error_row(state, statement, error));
+	if (state->implicit_begin != NULL && !state->in_transaction)
+		script_advance(state, state->implicit_begin);
+	return check.rows;
+}
+
+/* Returns the error, or the one that this throws. */
+static ErrorData *
+apply_unless_failed(StatementCheck *check, ErrorData *error)
 {
 	/* a setting is to stay until the check ends */
 	bool		keep = IsA(check->statement->raw->stmt, VariableSetStmt) ||
 	IsA(check->statement->raw->stmt, SelectStmt);
-	ErrorData  *error = run_step(look_at_statement, check, false);
+	ErrorData  *second;
 
-	if (error == NULL || error_may_be_opaque(check->state, error))
-	{
-		ErrorData  *second = run_step(apply_statement, check, keep);
-
-		if (second == NULL)
-			script_advance(check->state, check->statement);
-		if (error == NULL)
-			error = second;
-	}
-	if (error != NULL)
-		check->rows = list_make1(check_error_row(check->state,
-												 check->statement, error));
+	if (error != NULL && !error_may_be_opaque(check->state, error))
+		return error;
+	second = run_step(apply_statement, check, keep);
+	if (second == NULL)
+		script_advance(check->state, check->statement);
+	return error != NULL ? error : second;
 }
 
 static void
@@ -182,30 +200,39 @@ must_be_rethrown(const ErrorData *error)
 static void
 put_rows(ReturnSetInfo *result, int number, Node *statement, List *rows)
 {
-	const char *command = GetCommandTagName(CreateCommandTag(statement));
 	ListCell   *cell;
 
 	foreach(cell, rows)
 	{
-		const CheckRow *row = lfirst(cell);
-		Datum		values[11];
-		bool		nulls[11] = {0};
+		Datum		values[1 + CHECK_ROW_COLUMNS];
+		bool		nulls[1 + CHECK_ROW_COLUMNS] = {0};
 
 		values[0] = Int32GetDatum(number);
-		put_text(values, nulls, 1, command);
-		put_text(values, nulls, 2, row->relation);
-		put_text(values, nulls, 3, row->lock_mode);
-		put_text(values, nulls, 4, row->work);
-		values[5] = Int64GetDatum((int64) row->size_bytes);
-		nulls[5] = !row->has_size;
-		put_text(values, nulls, 6, row->risk);
-		put_text(values, nulls, 7, row->rule);
-		put_text(values, nulls, 8, row->action);
-		put_text(values, nulls, 9, row->message);
-		put_text(values, nulls, 10, row->safe_sql);
+		check_row_columns(lfirst(cell), statement, values + 1, nulls + 1);
 		tuplestore_putvalues(result->setResult, result->setDesc, values,
 							 nulls);
 	}
+}
+
+/*
+ * See check.h.
+ */
+void
+check_row_columns(const CheckRow *row, Node *statement, Datum *values,
+				  bool *nulls)
+{
+	put_text(values, nulls, 0, statement == NULL ? NULL :
+			 GetCommandTagName(CreateCommandTag(statement)));
+	put_text(values, nulls, 1, row->relation);
+	put_text(values, nulls, 2, row->lock_mode);
+	put_text(values, nulls, 3, row->work);
+	values[4] = Int64GetDatum((int64) row->size_bytes);
+	nulls[4] = !row->has_size;
+	put_text(values, nulls, 5, row->risk);
+	put_text(values, nulls, 6, row->rule);
+	put_text(values, nulls, 7, row->action);
+	put_text(values, nulls, 8, row->message);
+	put_text(values, nulls, 9, row->safe_sql);
 }
 
 static void

@@ -27,22 +27,64 @@ typedef struct CheckRow
 	const char *action;
 	const char *message;
 	const char *safe_sql;
+	double		seconds;		/* that the work will take; 0: not known */
 } CheckRow;
+
+/* How many of its columns check_row_columns() fills in. */
+#define CHECK_ROW_COLUMNS	10
+
+/* One of several texts that are checked as one script. */
+typedef struct ScriptText
+{
+	const char *label;			/* NULL: it is the only one */
+	int			first;			/* index in applied of its first statement */
+	int			line_base;		/* lines of the texts before it */
+} ScriptText;
 
 /* What the statements read so far would have left behind. */
 typedef struct ScriptState
 {
 	MemoryContext context;		/* in which this is kept */
-	const char *text;			/* the whole script */
+	const char *text;			/* that is looked at now */
+	List	   *texts;			/* of ScriptText, that one is the last */
+	int			line_base;		/* lines of those before it */
 	bool		many_lines;		/* messages tell the line */
 	Overlay    *overlay;
 	List	   *applied;		/* ScriptStatement: what would have run, and
 								 * was not rolled back */
-	bool		in_transaction; /* between the script's own BEGIN and COMMIT */
+	bool		in_transaction; /* between BEGIN and COMMIT */
+
+	/*
+	 * A text that is run in transactions of its runner: what is outside of
+	 * the text's own BEGIN and COMMIT shares one, which ends before a
+	 * statement that has to run alone.
+	 */
+	ScriptStatement *implicit_begin;	/* NULL: it is not run so */
+	ScriptStatement *implicit_commit;
+	bool		divisible;		/* in such a transaction now */
+	bool		runs_alone;		/* the statement looked at ends it */
 	int			begin;			/* index of that BEGIN in applied */
 	int			script_level;	/* GUC nest levels: of the script, and */
 	int			block_level;	/* of its transaction */
 } ScriptState;
+
+/* check.c */
+
+/*
+ * The rows of a statement, as a list of CheckRow in the current memory context;
+ * the state is that behind it from now on.  Each step is a subtransaction that
+ * is rolled back, so an error makes a row of its own.  Throws what is not about
+ * the statement, such as a cancel.
+ */
+extern List *check_script_statement(ScriptState *state,
+									ScriptStatement *statement);
+
+/*
+ * Fill in the columns from the command on, as migrate.check() has them; without
+ * a statement, there is no command.
+ */
+extern void check_row_columns(const CheckRow *row, Node *statement,
+							  Datum *values, bool *nulls);
 
 /* check_rows.c */
 
@@ -73,8 +115,34 @@ extern bool error_may_be_opaque(const ScriptState *state,
  * Begin: the caller's settings stay as they are until script_end(), or until
  * the end of the (sub)transaction.
  */
-extern void script_begin(ScriptState *state, const char *text);
+extern void script_begin(ScriptState *state);
 extern void script_end(ScriptState *state);
+
+/*
+ * Begin the only text, with a NULL label, or the next of several; the settings
+ * of the one before it end with it.  Messages about another text have its
+ * label.
+ */
+extern void script_next_text(ScriptState *state, const char *text,
+							 const char *label);
+
+/*
+ * Between the two, what is outside of the text's own BEGIN and COMMIT is run
+ * in transactions of the runner.
+ */
+extern void script_begin_implicit(ScriptState *state);
+extern void script_end_implicit(ScriptState *state);
+
+/*
+ * A statement that has run already: its settings went with its session, and
+ * are made once more.  Throws for a value that a setting does not take.
+ */
+extern void script_apply_settings(ScriptState *state,
+								  ScriptStatement *statement);
+
+/* Line of the last opaque statement, in words, and its command. */
+extern char *script_opaque_place(const ScriptState *state,
+								 const char **command);
 
 /*
  * What a statement would change in the catalog goes to the overlay, and

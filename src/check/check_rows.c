@@ -22,6 +22,7 @@
 #include "policy/design.h"
 #include "policy/opt_in.h"
 #include "policy/policy.h"
+#include "rates/rates.h"
 #include "run/step.h"
 #include "storage/lock.h"
 #include "tcop/utility.h"
@@ -53,6 +54,8 @@ static const Effect *heaviest_effect(List *effects);
 static char *message_of(List *findings);
 static void forbid_in_transaction(ScriptState *state, Node *statement,
 								  List *effects, List *rows);
+static bool is_confined(const ScriptState *state);
+static bool has_to_run_alone(Node *statement, List *effects, List *rows);
 static bool concurrently_can_go(Node *statement, List *effects);
 static void apply_override(const ScriptStatement *statement, List *rows);
 static char *with_line(const ScriptState *state,
@@ -82,7 +85,7 @@ check_rows(ScriptState *state, const ScriptStatement *statement)
 		SafePlan   *plan = plan_in_script(node, effects, statement->text);
 
 		safe_sql = plan_as_script(plan);
-		settle_actions(findings, plan != NULL && !state->in_transaction,
+		settle_actions(findings, plan != NULL && !is_confined(state),
 					   plan != NULL && plan->quick_steps >= 0);
 	}
 	if (node != NULL && design_rules_count())
@@ -96,6 +99,8 @@ check_rows(ScriptState *state, const ScriptStatement *statement)
 	if (state->in_transaction && node != NULL)
 		forbid_in_transaction(state, node, effects, rows);
 	apply_override(statement, rows);
+	state->runs_alone = state->divisible && node != NULL &&
+		has_to_run_alone(node, effects, rows);
 
 	foreach(cell, rows)
 	{
@@ -278,6 +283,7 @@ make_row(const RelationRows *group, List *effects, List *findings)
 	CheckRow   *row = palloc0(sizeof(CheckRow));
 	const Effect *heaviest = heaviest_effect(effects);
 	EffectRisk	risk = RISK_NONE;
+	bool		is_rewritten = false;
 	ListCell   *cell;
 
 	foreach(cell, effects)
@@ -304,6 +310,7 @@ make_row(const RelationRows *group, List *effects, List *findings)
 		row->rule = finding->rule->name;
 		row->action = action_name(finding->action);
 		row->message = message_of(findings);
+		is_rewritten = finding->action == ACTION_REWRITE;
 	}
 	else if (heaviest->cause == CAUSE_OPAQUE)
 	{
@@ -313,6 +320,7 @@ make_row(const RelationRows *group, List *effects, List *findings)
 		row->action = action_name(ACTION_NOTE);
 		row->message = heaviest->reason;
 	}
+	row->seconds = work_seconds(heaviest, is_rewritten);
 	return row;
 }
 
@@ -401,11 +409,36 @@ forbid_in_transaction(ScriptState *state, Node *statement, List *effects,
 		first->action = action_name(ACTION_NOTE);
 		return;
 	}
+	if (state->divisible)
+		return;
 	first->action = "error";
 	first->message = psprintf("%s%s cannot run inside a transaction block",
 							  command,
 							  IsA(statement, IndexStmt) ||
 							  IsA(statement, DropStmt) ? " CONCURRENTLY" : "");
+}
+
+/* In a transaction that nothing can end before this statement? */
+static bool
+is_confined(const ScriptState *state)
+{
+	return state->in_transaction && !state->divisible;
+}
+
+/* Does a transaction that can be divided end before it? */
+static bool
+has_to_run_alone(Node *statement, List *effects, List *rows)
+{
+	ListCell   *cell;
+
+	foreach(cell, rows)
+	{
+		if (strcmp(((CheckRow *) lfirst(cell))->action,
+				   action_name(ACTION_REWRITE)) == 0)
+			return true;
+	}
+	return statement_needs_no_transaction(statement) &&
+		!concurrently_can_go(statement, effects);
 }
 
 /* As concurrently_is_needless() has it, for relations of the script too. */
@@ -473,11 +506,11 @@ check_error_row(ScriptState *state, const ScriptStatement *statement,
 	if (error_may_be_opaque(state, error))
 	{
 		const char *command;
-		int			line = overlay_opaque_line(state->overlay, &command);
+		char	   *place = script_opaque_place(state, &command);
 
 		row->action = action_name(ACTION_WARN);
-		message = psprintf("%s, but %s on line %d may change that",
-						   error->message, command, line);
+		message = psprintf("%s, but %s on %s may change that",
+						   error->message, command, place);
 	}
 	row->message = with_line(state, statement, message);
 	return row;

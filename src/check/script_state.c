@@ -25,7 +25,10 @@
 static void start_over(ScriptState *state);
 static void begin_block(ScriptState *state, int begin);
 static void end_block(ScriptState *state);
+static void renew_settings(ScriptState *state);
+static ScriptStatement *transaction_statement(TransactionStmtKind kind);
 static void roll_back(ScriptState *state, int length);
+static void begin_text_again(ScriptState *state, int index);
 static int	find_savepoint(const ScriptState *state, const char *name);
 static void apply_settings(ScriptState *state, Node *statement, bool lasting);
 static void apply_set(VariableSetStmt *stmt);
@@ -59,13 +62,81 @@ static const char *const design_settings[] = {
  * See check.h.
  */
 void
-script_begin(ScriptState *state, const char *text)
+script_begin(ScriptState *state)
 {
 	memset(state, 0, sizeof(ScriptState));
-	state->text = text;
-	state->many_lines = strchr(text, '\n') != NULL;
 	state->context = CurrentMemoryContext;
 	start_over(state);
+}
+
+/*
+ * See check.h.
+ */
+void
+script_next_text(ScriptState *state, const char *text, const char *label)
+{
+	MemoryContext old_context = MemoryContextSwitchTo(state->context);
+	ScriptText *next = palloc(sizeof(ScriptText));
+
+	if (state->texts != NIL)
+	{
+		state->line_base += line_of_offset(state->text, strlen(state->text));
+		renew_settings(state);
+	}
+	next->label = label;
+	next->first = list_length(state->applied);
+	next->line_base = state->line_base;
+	state->texts = lappend(state->texts, next);
+	state->text = text;
+
+	/* where there are several, the line is told apart from the message */
+	state->many_lines = label == NULL && strchr(text, '\n') != NULL;
+	MemoryContextSwitchTo(old_context);
+}
+
+static void
+renew_settings(ScriptState *state)
+{
+	AtEOXact_GUC(false, state->script_level);
+	state->script_level = NewGUCNestLevel();
+}
+
+/*
+ * See check.h.
+ */
+void
+script_begin_implicit(ScriptState *state)
+{
+	MemoryContext old_context = MemoryContextSwitchTo(state->context);
+
+	state->implicit_begin = transaction_statement(TRANS_STMT_BEGIN);
+	state->implicit_commit = transaction_statement(TRANS_STMT_COMMIT);
+	MemoryContextSwitchTo(old_context);
+	script_advance(state, state->implicit_begin);
+}
+
+/* As if the text had it. */
+static ScriptStatement *
+transaction_statement(TransactionStmtKind kind)
+{
+	ScriptStatement *statement = palloc0(sizeof(ScriptStatement));
+	TransactionStmt *node = makeNode(TransactionStmt);
+
+	node->kind = kind;
+	statement->raw = makeNode(RawStmt);
+	statement->raw->stmt = (Node *) node;
+	statement->text = "";
+	return statement;
+}
+
+/*
+ * See check.h.
+ */
+void
+script_end_implicit(ScriptState *state)
+{
+	script_advance(state, state->implicit_commit);
+	state->implicit_begin = NULL;
 }
 
 static void
@@ -76,6 +147,7 @@ start_over(ScriptState *state)
 	state->overlay = overlay_create();
 	MemoryContextSwitchTo(old_context);
 	state->in_transaction = false;
+	state->divisible = false;
 	state->script_level = NewGUCNestLevel();
 }
 
@@ -101,7 +173,43 @@ script_apply(ScriptState *state, const ScriptStatement *statement)
 
 	if (IsA(node, VariableSetStmt) || IsA(node, SelectStmt))
 		apply_settings(state, node, false);
-	overlay_apply(state->overlay, node, statement->line);
+	overlay_apply(state->overlay, node, statement->line + state->line_base);
+}
+
+/*
+ * See check.h.  That it is done once more after a ROLLBACK is for SET alone:
+ * nobody knows what else a SELECT has done.
+ */
+void
+script_apply_settings(ScriptState *state, ScriptStatement *statement)
+{
+	apply_settings(state, statement->raw->stmt, true);
+	if (IsA(statement->raw->stmt, VariableSetStmt))
+		script_advance(state, statement);
+}
+
+/*
+ * See check.h.
+ */
+char *
+script_opaque_place(const ScriptState *state, const char **command)
+{
+	int			line = overlay_opaque_line(state->overlay, command);
+	const ScriptText *text = llast(state->texts);
+	ListCell   *cell;
+
+	if (line > text->line_base)
+		return psprintf("line %d", line - text->line_base);
+	foreach(cell, state->texts)
+	{
+		const ScriptText *other = lfirst(cell);
+
+		if (other->line_base >= line)
+			break;
+		text = other;
+	}
+	return psprintf("line %d of migration %s", line - text->line_base,
+					text->label);
 }
 
 /*
@@ -121,6 +229,7 @@ script_advance(ScriptState *state, ScriptStatement *statement)
 		case STATEMENT_BEGIN:
 			if (!state->in_transaction)
 				begin_block(state, list_length(state->applied) - 1);
+			state->divisible = statement == state->implicit_begin;
 			break;
 		case STATEMENT_COMMIT:
 		case STATEMENT_PREPARE:
@@ -164,6 +273,7 @@ static void
 end_block(ScriptState *state)
 {
 	state->in_transaction = false;
+	state->divisible = false;
 	overlay_release_locks(state->overlay);
 	AtEOXact_GUC(false, state->block_level);
 	for (int i = state->begin; i < list_length(state->applied); i++)
@@ -193,10 +303,29 @@ roll_back(ScriptState *state, int length)
 	foreach(cell, applied)
 	{
 		CHECK_FOR_INTERRUPTS();
+		begin_text_again(state, foreach_current_index(cell));
 		script_apply(state, lfirst(cell));
 		script_advance(state, lfirst(cell));
 	}
+	begin_text_again(state, length);
 	list_free(applied);
+}
+
+/* If a text begins with that statement: as script_next_text() does. */
+static void
+begin_text_again(ScriptState *state, int index)
+{
+	ListCell   *cell;
+
+	foreach(cell, state->texts)
+	{
+		const ScriptText *text = lfirst(cell);
+
+		if (text->first != index)
+			continue;
+		renew_settings(state);
+		state->line_base = text->line_base;
+	}
 }
 
 /* How many statements stay; all if there is no such savepoint. */

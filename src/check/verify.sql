@@ -60,8 +60,9 @@ RETURN (
 				ca.attname), ' AND ' ORDER BY u.place) AS all_values,
 			pg_catalog.string_agg(pg_catalog.format('c.%I IS NOT NULL',
 				ca.attname), ' OR ' ORDER BY u.place) AS any_value,
-			pg_catalog.string_agg(pg_catalog.format('r.%I = c.%I',
-				ra.attname, ca.attname), ' AND ' ORDER BY u.place) AS matches
+			pg_catalog.string_agg(CASE WHEN ra.attname IS NOT NULL
+				THEN pg_catalog.format('r.%I = c.%I', ra.attname, ca.attname)
+				END, ' AND ' ORDER BY u.place) AS matches
 		FROM ROWS FROM (pg_catalog.unnest(o.conkey),
 			pg_catalog.unnest(o.confkey)) WITH ORDINALITY
 			u (attnum, refnum, place)

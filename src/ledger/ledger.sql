@@ -463,6 +463,17 @@ REVOKE ALL ON FUNCTION migrate.baseline(text) FROM PUBLIC;
 COMMENT ON FUNCTION migrate.baseline(text) IS
 	'marks the migrations up to a version as applied without running them; returns how many';
 
+CREATE FUNCTION migrate.plan(target text DEFAULT NULL)
+RETURNS TABLE (version text, name text, state text, statement int, line int,
+	command text, relation text, lock_mode text, work text, size_bytes bigint,
+	risk text, rule text, action text, message text, safe_sql text,
+	estimated_ms bigint)
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'migrate_plan';
+REVOKE ALL ON FUNCTION migrate.plan(text) FROM PUBLIC;
+COMMENT ON FUNCTION migrate.plan(text) IS
+	'what CALL migrate.deploy() would run, in its order, and what becomes of each statement, as migrate.check() tells it; runs nothing and keeps no locks; state: pending, resume (what has run already is left out) or repeat (repeatable, its text has changed); estimated_ms: time of the work, null if this server has not done enough of its kind; raises what would keep deploy from running anything';
+
 CREATE FUNCTION migrate.repair(version text)
 RETURNS text
 LANGUAGE C VOLATILE

@@ -143,25 +143,36 @@ learn_from_heavy_work(HeavyWork *work)
 }
 
 /*
- * See rates.h.  Where indexes were always built CONCURRENTLY, their rate is
- * what there is: it promises too long rather than too short a time.
+ * See rates.h.
  */
 char *
 work_time_in_words(const Effect *effect)
 {
+	double		seconds = work_seconds(effect, false);
+
+	return seconds < 1 ? NULL : duration_in_words(seconds);
+}
+
+/*
+ * See rates.h.  Where indexes were always built CONCURRENTLY, their rate is
+ * what there is: it promises too long rather than too short a time.
+ */
+double
+work_seconds(const Effect *effect, bool concurrently)
+{
 	RateKind	kind;
-	double		seconds;
+	RateKind	slower;
+	double		seconds = 0;
 
 	if (!rate_kind_of(effect, &kind) || effect->relation == NULL)
-		return NULL;
-	seconds = seconds_for_work(kind, effect->size_bytes);
-	if (seconds == 0 && kind == RATE_INDEX_BUILD)
-		seconds = seconds_for_work(RATE_INDEX_BUILD_CONCURRENTLY,
-								   effect->size_bytes);
-	if (seconds == 0 && kind == RATE_INDEX_REBUILD)
-		seconds = seconds_for_work(RATE_INDEX_REBUILD_CONCURRENTLY,
-								   effect->size_bytes);
-	return seconds < 1 ? NULL : duration_in_words(seconds);
+		return 0;
+	slower = kind == RATE_INDEX_BUILD ? RATE_INDEX_BUILD_CONCURRENTLY :
+		kind == RATE_INDEX_REBUILD ? RATE_INDEX_REBUILD_CONCURRENTLY : kind;
+	if (!concurrently)
+		seconds = seconds_for_work(kind, effect->size_bytes);
+	if (seconds == 0)
+		seconds = seconds_for_work(slower, effect->size_bytes);
+	return seconds;
 }
 
 /*

@@ -74,6 +74,12 @@ extern void learn_from_heavy_work(HeavyWork *work);
 extern char *work_time_in_words(const Effect *effect);
 
 /*
+ * The same in seconds, 0 when it is not known; concurrently: for an index that
+ * will be built so instead.
+ */
+extern double work_seconds(const Effect *effect, bool concurrently);
+
+/*
  * For the launcher, which keeps the rates in their file: write them if they
  * have changed since this process did so, and not more often than every few
  * seconds unless at_once.  Takes LWLocks; problems with the file are logged.
