@@ -62,6 +62,19 @@ ROLLBACK;
 DELETE FROM migrate.attempts;
 DELETE FROM migrate.migrations;
 
+-- a repeatable one that fails when it is run again
+SELECT migrate.register('6', 'again', 'SELECT 6');
+UPDATE migrate.migrations SET repeatable = true WHERE version = '6';
+SELECT migrate.baseline('6') > 0 AS marked;
+UPDATE migrate.migrations SET body = 'SELECT 6 / 0', checksum = 'x' WHERE version = '6';
+SELECT version, state FROM migrate.status WHERE version = '6';
+INSERT INTO migrate.attempts (version, name, checksum, body, state, transactional, role, session_role, started_at, statements, done_bytes, error)
+VALUES ('6', 'again', 'x', 'SELECT 6 / 0', 'failed', true, 'x', 'x', now(), 0, 0, 'division by zero');
+SELECT version, state, error, applied_at IS NOT NULL AS was_applied FROM migrate.status WHERE version = '6';
+SELECT kind, object, detail FROM migrate.verify() WHERE kind ~ 'migration' AND object ~ '^6';
+DELETE FROM migrate.attempts;
+DELETE FROM migrate.migrations;
+
 -- constraints: which rows, and which task
 CREATE TABLE parent (a int, "B b" int, PRIMARY KEY (a, "B b"));
 CREATE TABLE child (a int, "B b" int, c int);
@@ -74,7 +87,7 @@ ALTER TABLE child ADD CONSTRAINT simple FOREIGN KEY (a, "B b") REFERENCES parent
 ALTER TABLE child ADD CONSTRAINT full_match FOREIGN KEY (a, "B b") REFERENCES parent MATCH FULL NOT VALID;
 ALTER TABLE ONLY child ADD CONSTRAINT only_here CHECK (c < 3) NO INHERIT NOT VALID;
 RESET safe_migrate.mode;
-SELECT kind, object, detail, remedy FROM migrate.verify() WHERE object ~ 'verify';
+SELECT kind, object, detail, remedy FROM migrate.verify() WHERE object ~ 'verify' ORDER BY object;
 -- the queries find them
 SELECT substring(detail FROM 'SELECT.*') AS query FROM migrate.verify() WHERE object ~ 'verify' ORDER BY object \gexec
 
@@ -93,11 +106,11 @@ SELECT max(id) AS task FROM migrate.tasks \gset
 \set VERBOSITY sqlstate
 CALL migrate.wait(:task);
 \set VERBOSITY terse
-SELECT kind, object, replace(detail, :'task', 'N') AS detail, replace(remedy, :'task', 'N') AS remedy FROM migrate.verify() WHERE object ~ 'several';
+SELECT kind, object, replace(detail, 'task ' || :'task', 'task N') AS detail, replace(remedy, '(' || :'task' || ')', '(N)') AS remedy FROM migrate.verify() WHERE object ~ 'several' ORDER BY object;
 DELETE FROM several WHERE b <= 10;
 SELECT migrate.retry(:task);
 CALL migrate.wait(:task);
-SELECT kind, object, detail, remedy FROM migrate.verify() WHERE object ~ 'several';
+SELECT kind, object, detail, remedy FROM migrate.verify() WHERE object ~ 'several' ORDER BY object;
 RESET safe_migrate.small_table;
 RESET safe_migrate.in_transaction;
 

@@ -200,8 +200,9 @@ COMMENT ON FUNCTION migrate.ledger_is_locked() IS
 /*
  * Where each registered migration stands.  "running" means that a deploy is at
  * it now; a row left behind by a crash says so too, but then nobody holds the
- * lock.  The last attempt counts where none is in effect, and what is pending
- * again, because it was reverted or is to begin anew, has done nothing.
+ * lock.  The last attempt counts where none is in effect, and that at a
+ * repeatable one since it was applied; what is pending again, because it was
+ * reverted or is to begin anew, has done nothing.
  */
 CREATE VIEW migrate.status AS
 SELECT m.version,
@@ -210,7 +211,8 @@ SELECT m.version,
 	a.finished_at AS applied_at,
 	COALESCE(a.role, l.role) AS role,
 	COALESCE(a.duration_ms, l.duration_ms) AS duration_ms,
-	COALESCE(a.statements, CASE WHEN l.is_open THEN l.statements END, 0) AS statements,
+	COALESCE(CASE WHEN l.is_open THEN l.statements END, a.statements, 0)
+		AS statements,
 	CASE WHEN l.is_open THEN l.error END AS error,
 	CASE s.state
 		WHEN 'pending' THEN CASE l.state
@@ -243,7 +245,8 @@ LEFT JOIN LATERAL (
 	SELECT t.state, t.role, t.duration_ms, t.statements, t.error,
 		t.state OPERATOR(pg_catalog.=) ANY (ARRAY['running', 'failed']) AS is_open
 	FROM migrate.attempts t
-	WHERE a.id IS NULL
+	WHERE (a.id IS NULL OR m.repeatable)
+		AND t.id OPERATOR(pg_catalog.>) COALESCE(a.id, 0)
 		AND t.target_schema OPERATOR(pg_catalog.=) ''
 		AND t.kind OPERATOR(pg_catalog.=) 'apply'
 		AND t.version OPERATOR(pg_catalog.=) m.version
@@ -254,6 +257,10 @@ CROSS JOIN LATERAL (
 		WHEN l.state OPERATOR(pg_catalog.=) 'running'
 			AND (SELECT migrate.ledger_is_locked()) THEN 'running'
 		WHEN m.missing_since IS NOT NULL THEN 'missing'
+		/* tried again since it was applied */
+		WHEN a.id IS NOT NULL AND l.is_open
+			AND (a.checksum OPERATOR(pg_catalog.<>) m.checksum
+				OR l.statements OPERATOR(pg_catalog.>) 0) THEN 'failed'
 		WHEN a.checksum OPERATOR(pg_catalog.<>) m.checksum THEN
 			CASE WHEN m.repeatable THEN 'repeat' ELSE 'edited' END
 		WHEN a.state IS NOT NULL THEN a.state
@@ -341,8 +348,7 @@ LEFT JOIN LATERAL (
 	SELECT t.id, t.state, t.statements, t.done_bytes, t.error, t.error_line,
 		t.body
 	FROM migrate.attempts t
-	WHERE s.applied_at IS NULL
-		AND t.target_schema OPERATOR(pg_catalog.=) ''
+	WHERE t.target_schema OPERATOR(pg_catalog.=) ''
 		AND t.kind OPERATOR(pg_catalog.=) 'apply'
 		AND t.version OPERATOR(pg_catalog.=) s.version
 	ORDER BY t.id DESC
