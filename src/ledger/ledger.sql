@@ -179,9 +179,14 @@ COMMENT ON INDEX migrate.attempts_version_idx IS
  * says so too, but then nobody holds the lock of ledger_lock.c.
  */
 CREATE VIEW migrate.status AS
+WITH h AS MATERIALIZED (SELECT * FROM migrate.tool_history())
+SELECT s.version, s.name, s.state, s.applied_at, s.role, s.duration_ms,
+	s.statements, s.error
+FROM (
 SELECT m.version,
 	m.name,
 	CASE
+		WHEN h.state IS NOT NULL THEN h.state
 		WHEN a.checksum OPERATOR(pg_catalog.<>) m.checksum THEN 'edited'
 		WHEN a.state IS NOT NULL THEN a.state
 		WHEN l.state OPERATOR(pg_catalog.=) 'running' AND EXISTS (
@@ -209,12 +214,17 @@ SELECT m.version,
 		WHEN l.state IS NOT NULL THEN 'failed'
 		ELSE 'pending'
 	END AS state,
-	a.finished_at AS applied_at,
-	COALESCE(a.role, l.role) AS role,
-	COALESCE(a.duration_ms, l.duration_ms) AS duration_ms,
+	COALESCE(h.applied_at, a.finished_at) AS applied_at,
+	COALESCE(h.role, a.role, l.role) AS role,
+	COALESCE(h.duration_ms, a.duration_ms, l.duration_ms) AS duration_ms,
 	COALESCE(a.statements, l.statements, 0) AS statements,
-	l.error
+	l.error,
+	m.repeatable,
+	m.version_key
 FROM migrate.migrations m
+LEFT JOIN h
+	ON h.version OPERATOR(pg_catalog.=) m.version
+	AND h.registered
 LEFT JOIN migrate.attempts a
 	ON a.version OPERATOR(pg_catalog.=) m.version
 	AND a.target_schema OPERATOR(pg_catalog.=) ''
@@ -228,13 +238,18 @@ LEFT JOIN LATERAL (
 		AND t.version OPERATOR(pg_catalog.=) m.version
 	ORDER BY t.id DESC
 	LIMIT 1) l ON true
-ORDER BY m.repeatable, m.version_key;
+UNION ALL
+SELECT h.version, h.name, h.state, h.applied_at, h.role, h.duration_ms, 0, NULL,
+	false, h.version
+FROM h
+WHERE NOT h.registered) s
+ORDER BY s.repeatable, s.version_key COLLATE "C";
 REVOKE ALL ON migrate.status FROM PUBLIC;
 COMMENT ON VIEW migrate.status IS 'every registered migration and its state, in order';
 COMMENT ON COLUMN migrate.status.version IS 'version as the files have it';
 COMMENT ON COLUMN migrate.status.name IS 'what follows the version';
 COMMENT ON COLUMN migrate.status.state IS
-	'pending, running, applied, baseline, adopted, repaired, failed, edited (not the text that was applied) or out of order (before one that is applied)';
+	'pending, running, applied, baseline, adopted, repaired, failed, edited (not the text that was applied), out of order (before one that is applied), or what a tool whose ledger was adopted says of it: applied by or failed in that tool';
 COMMENT ON COLUMN migrate.status.applied_at IS
 	'time at which it was applied or marked as applied';
 COMMENT ON COLUMN migrate.status.role IS 'role that applied it, or tried last';
