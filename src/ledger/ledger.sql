@@ -240,7 +240,7 @@ LEFT JOIN LATERAL (
 	LIMIT 1) l ON true
 UNION ALL
 SELECT h.version, h.name, h.state, h.applied_at, h.role, h.duration_ms, 0, NULL,
-	false, h.version
+	false, h.place
 FROM h
 WHERE NOT h.registered) s
 ORDER BY s.repeatable, s.version_key COLLATE "C";

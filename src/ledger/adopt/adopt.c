@@ -30,6 +30,8 @@
 static void put_result(ReturnSetInfo *result, const ForeignLedger *ledger,
 					   const AdoptResult *adopted);
 static void adopt_news(const ForeignLedger *ledger);
+static void tell_news(const ForeignLedger *ledger, const AdoptResult *result,
+					  int *adopted);
 
 PG_FUNCTION_INFO_V1(migrate_adopt);
 PG_FUNCTION_INFO_V1(migrate_forget_ledger);
@@ -59,7 +61,8 @@ migrate_adopt(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	lock_ledger_for_transaction();
 	ledger = choose_foreign_ledger(tool, relid);
-	store_remember_ledger(ledger);
+	if (OidIsValid(ledger->relid))
+		store_remember_ledger(ledger);
 	foreach(cell, adopt_ledger(ledger, accept_edited))
 		put_result(result, ledger, lfirst(cell));
 	return (Datum) 0;
@@ -97,7 +100,7 @@ migrate_forget_ledger(PG_FUNCTION_ARGS)
 	if (!store_forget_ledger(name))
 		ereport(ERROR,
 				(errcode(ERRCODE_SM_BAD_MIGRATION),
-				 errmsg("ledger \"%s\" is not adopted: migrate.adopted_ledgers has those that are",
+				 errmsg("ledger \"%s\" is not adopted: migrate.adopted_ledgers has those that are followed",
 						name)));
 	PG_RETURN_VOID();
 }
@@ -120,8 +123,15 @@ ledger_adopt_new_rows(void)
 static void
 adopt_news(const ForeignLedger *ledger)
 {
+	int			adopted = 0;
 	ListCell   *cell;
 
+	if (ledger->changed)
+		ereport(ERROR,
+				(errcode(ERRCODE_SM_BAD_MIGRATION),
+				 errmsg("%s, in which %s says what it has applied, has other columns now: if it is no longer its ledger, let go of it with SELECT migrate.forget_ledger(%s)",
+						ledger->name, ledger->tool->tool,
+						quote_literal_cstr(ledger->name))));
 	if (OidIsValid(ledger->relid) && !ledger->readable)
 		ereport(ERROR,
 				(errcode(ERRCODE_SM_NOT_PERMITTED),
@@ -129,11 +139,25 @@ adopt_news(const ForeignLedger *ledger)
 						GetUserNameFromId(GetUserId(), false), ledger->name,
 						ledger->tool->tool, quote_literal_cstr(ledger->name))));
 	foreach(cell, adopt_ledger_news(ledger))
-	{
-		const AdoptResult *adopted = lfirst(cell);
-
+		tell_news(ledger, lfirst(cell), &adopted);
+	if (adopted > 0)
 		ereport(NOTICE,
-				(errmsg("%s: migration %s is %s: %s", ledger->tool->tool,
-						adopted->version, adopted->state, adopted->message)));
-	}
+				(errmsg_plural("%d migration that %s has applied since is taken over from %s",
+							   "%d migrations that %s has applied since are taken over from %s",
+							   adopted, adopted, ledger->tool->tool,
+							   ledger->name)));
+}
+
+/*
+ * What was adopted is counted, the rest needs somebody's attention.
+ */
+static void
+tell_news(const ForeignLedger *ledger, const AdoptResult *result, int *adopted)
+{
+	if (strcmp(result->state, "adopted") == 0)
+		(*adopted)++;
+	else
+		ereport(NOTICE,
+				(errmsg("%s has migration %s: %s, %s", ledger->name,
+						result->version, result->state, result->message)));
 }

@@ -19,7 +19,8 @@
 typedef struct ForeignLedger
 {
 	const ForeignTool *tool;
-	Oid			relid;			/* InvalidOid if it is gone */
+	Oid			relid;			/* InvalidOid: it is gone, or not followed */
+	bool		changed;		/* the table is there, but is no ledger now */
 	char	   *name;			/* qualified and quoted */
 	bool		readable;		/* for the current role */
 } ForeignLedger;
@@ -46,8 +47,8 @@ typedef struct ForeignRow
 	char	   *checksum;		/* or NULL */
 	char	   *body;			/* or NULL */
 	ForeignState state;
-	char	   *version;		/* registered migration that it was found to be,
-								 * of rows that are in the archive */
+	char	   *version;		/* registered migration that it was found to
+								 * be, of rows that are in the archive */
 	bool		in_archive;		/* as it is now */
 	int			rank;			/* place in its ledger, from 0 */
 } ForeignRow;
@@ -95,6 +96,15 @@ extern void refuse_unsettled_ledger(const ForeignLedger *ledger, List *rows);
 extern List *match_foreign_rows(const ForeignTool *tool, List *rows);
 
 /*
+ * The sort key of what somebody else may have written as a version, or NULL:
+ * never throws, unlike version_sort_key().
+ */
+extern char *foreign_sort_key(const char *version);
+
+/* Those of some versions that are after the mark of a tool that counts. */
+extern List *versions_after_mark(const ForeignRow *row, List *versions);
+
+/*
  * store.c: the extension's own tables of adopted ledgers.  Each function is a
  * query with the rights of the extension's owner.
  */
@@ -113,6 +123,7 @@ extern void store_migration_text(const char *version, char **tool_checksum,
 								 char **body);
 extern void store_forget_row(const ForeignLedger *ledger,
 							 const ForeignRow *row);
+extern List *store_versions_in_effect(const ForeignLedger *ledger);
 extern bool store_forget_ledger(const char *ledger);
 
 #endif							/* SAFE_MIGRATE_ADOPT_H */

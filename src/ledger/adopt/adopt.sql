@@ -17,6 +17,7 @@ CREATE TABLE migrate.adopted_ledgers (
 	table_name text COLLATE "C" NOT NULL,
 	adopted_at timestamptz NOT NULL,
 	adopted_by text NOT NULL,
+	followed boolean NOT NULL DEFAULT true,
 	CONSTRAINT adopted_ledgers_pkey PRIMARY KEY (ledger)
 );
 REVOKE ALL ON migrate.adopted_ledgers FROM PUBLIC;
@@ -34,6 +35,8 @@ COMMENT ON COLUMN migrate.adopted_ledgers.adopted_at IS
 	'time at which it was adopted first';
 COMMENT ON COLUMN migrate.adopted_ledgers.adopted_by IS
 	'role that adopted it';
+COMMENT ON COLUMN migrate.adopted_ledgers.followed IS
+	'false: it is not looked at any more, since migrate.forget_ledger()';
 COMMENT ON CONSTRAINT adopted_ledgers_pkey ON migrate.adopted_ledgers IS
 	'a ledger is adopted once';
 
@@ -103,12 +106,13 @@ LANGUAGE C VOLATILE
 AS 'MODULE_PATHNAME', 'migrate_forget_ledger';
 REVOKE ALL ON FUNCTION migrate.forget_ledger(text) FROM PUBLIC;
 COMMENT ON FUNCTION migrate.forget_ledger(text) IS
-	'looks no more at an adopted ledger, named as in migrate.adopted_ledgers; what was adopted stays so';
+	'looks no more at an adopted ledger, named as in migrate.adopted_ledgers; what it had said stays known';
 
 /* For everybody, because the readers of migrate.status call it; see there. */
 CREATE FUNCTION migrate.tool_history()
 RETURNS TABLE (tool text, version text, name text, state text,
-	applied_at timestamptz, role text, duration_ms bigint, registered boolean)
+	applied_at timestamptz, role text, duration_ms bigint, registered boolean,
+	place text)
 LANGUAGE C VOLATILE
 AS 'MODULE_PATHNAME', 'migrate_tool_history';
 COMMENT ON FUNCTION migrate.tool_history() IS

@@ -14,6 +14,7 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 
+static List *ledgers_of_the_past(const char *tool);
 static void refuse_unknown_tool(const char *tool);
 static void refuse_nothing_found(const char *tool, Oid relid);
 static void refuse_unreadable(const ForeignLedger *ledger);
@@ -39,6 +40,8 @@ choose_foreign_ledger(const char *tool, Oid relid)
 		if (ledger->readable)
 			readable = lappend(readable, ledger);
 	}
+	if (ledgers == NIL && !OidIsValid(relid))
+		readable = ledgers = ledgers_of_the_past(tool);
 	if (ledgers == NIL)
 		refuse_nothing_found(tool, relid);
 	if (readable == NIL)
@@ -46,6 +49,26 @@ choose_foreign_ledger(const char *tool, Oid relid)
 	if (list_length(readable) > 1)
 		refuse_several_found(readable);
 	return linitial(readable);
+}
+
+/*
+ * Ledgers that were adopted before and are gone: what they had said is known.
+ */
+static List *
+ledgers_of_the_past(const char *tool)
+{
+	List	   *ledgers = NIL;
+	ListCell   *cell;
+
+	foreach(cell, store_adopted_ledgers())
+	{
+		ForeignLedger *ledger = lfirst(cell);
+
+		if (!OidIsValid(ledger->relid) &&
+			(tool == NULL || strcmp(ledger->tool->tool, tool) == 0))
+			ledgers = lappend(ledgers, ledger);
+	}
+	return ledgers;
 }
 
 static void
@@ -78,7 +101,10 @@ refuse_nothing_found(const char *tool, Oid relid)
 						tool ? tool : "a tool that is known")));
 	initStringInfo(&looked_for);
 	for (int i = 0; i < foreign_tool_count; i++)
-		if (tool == NULL || strcmp(foreign_tools[i].tool, tool) == 0)
+		if ((tool == NULL || strcmp(foreign_tools[i].tool, tool) == 0) &&
+			(i == 0 || strcmp(foreign_tools[i].relname,
+							  foreign_tools[i - 1].relname) != 0 ||
+			 strcmp(foreign_tools[i].tool, foreign_tools[i - 1].tool) != 0))
 			appendStringInfo(&looked_for, "%s%s%s%s (%s)",
 							 looked_for.len ? ", " : "",
 							 foreign_tools[i].nspname ?

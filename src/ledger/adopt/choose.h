@@ -12,7 +12,8 @@
 
 /*
  * The only ledger of a tool, or of any (NULL), or the one that is named; it is
- * readable.  Throws SM008 if there is none, or several, and SM009 if the
+ * readable.  If there is none, one that was adopted before and is gone since.
+ * Throws SM008 if there is none, or several, and SM009 if the
  * current role may not read it.
  */
 extern ForeignLedger *choose_foreign_ledger(const char *tool, Oid relid);

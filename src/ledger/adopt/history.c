@@ -10,6 +10,7 @@
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "common/catalog.h"
+#include "common/errors.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "ledger/adopt/settle.h"
@@ -22,7 +23,7 @@
 #include "utils/timestamp.h"
 #include "utils/tuplestore.h"
 
-#define HISTORY_COLUMNS 8
+#define HISTORY_COLUMNS 9
 #define STATUS_VIEW "status"
 
 static void check_access(void);
@@ -39,7 +40,7 @@ PG_FUNCTION_INFO_V1(migrate_tool_history);
  * migrate.tool_history()
  *	  returns table (tool text, version text, name text, state text,
  *					 applied_at timestamptz, role text, duration_ms bigint,
- *					 registered boolean)
+ *					 registered boolean, place text)
  *
  * Writes nothing, and whatever is wrong with a ledger is only warned of.
  */
@@ -100,6 +101,11 @@ read_or_warn(const ForeignLedger *ledger)
 	ResourceOwner owner = CurrentResourceOwner;
 	List	   *volatile rows = NIL;
 
+	if (ledger->changed)
+		ereport(WARNING,
+				(errcode(ERRCODE_SM_BAD_MIGRATION),
+				 errmsg("what %s has applied since it was adopted is not shown, because %s has other columns now",
+						ledger->tool->tool, ledger->name)));
 	if (!OidIsValid(ledger->relid))
 		return NIL;
 	BeginInternalSubTransaction(NULL);
@@ -141,6 +147,7 @@ put_adoption(ReturnSetInfo *result, const ForeignLedger *ledger,
 	Datum		values[HISTORY_COLUMNS];
 	bool		nulls[HISTORY_COLUMNS] = {false};
 	const char *name = entry ? entry->name : row->name;
+	char	   *place = foreign_sort_key(linitial(row->ids));
 
 	if (state == NULL)
 		return;
@@ -156,6 +163,8 @@ put_adoption(ReturnSetInfo *result, const ForeignLedger *ledger,
 	values[6] = Int64GetDatum(row->duration_ms);
 	nulls[6] = !row->has_duration;
 	values[7] = BoolGetDatum(entry != NULL);
+	values[8] = CStringGetTextDatum(place ? place :
+									(char *) linitial(row->ids));
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }
 

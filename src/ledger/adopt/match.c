@@ -45,7 +45,6 @@ static MigrationIndex *build_index(List *entries);
 static void add_key(MigrationIndex *index, int entry, char kind,
 					const char *name);
 static int	compare_keys(const void *a, const void *b);
-static char *safe_sort_key(const char *version);
 static int	find_entry(MigrationIndex *index, char kind, const char *name);
 static int	entry_of_row(MigrationIndex *index, const ForeignTool *tool,
 						 const ForeignRow *row);
@@ -54,8 +53,10 @@ static bool has_letter(const char *text);
 static Adoption *make_adoption(const ForeignRow *row, LedgerEntry *entry,
 							   ChecksumVerdict verdict);
 static bool needs_a_look(const ForeignRow *row, const LedgerEntry *entry);
+static bool is_up_to_mark(const ForeignRow *row, int mark,
+						  const LedgerEntry *entry, int at);
 static List *add_up_to_mark(List *adoptions, MigrationIndex *index,
-							const ForeignRow *row, int entry);
+							const ForeignRow *row, int mark);
 static ChecksumVerdict compare_checksum(const ForeignTool *tool,
 										const ForeignRow *row,
 										const LedgerEntry *entry);
@@ -125,7 +126,7 @@ build_index(List *entries)
 
 		add_key(index, at, BY_VERSION, entry->version);
 		add_key(index, at, BY_LABEL, entry->label);
-		add_key(index, at, BY_SORT_KEY, safe_sort_key(entry->version));
+		add_key(index, at, BY_SORT_KEY, foreign_sort_key(entry->version));
 		add_key(index, at, BY_NAME, entry->name);
 	}
 	qsort(index->keys, index->key_count, sizeof(IndexKey), compare_keys);
@@ -150,10 +151,10 @@ compare_keys(const void *a, const void *b)
 }
 
 /*
- * The sort key of what somebody else may have written; NULL if there is none.
+ * See adopt.h.
  */
-static char *
-safe_sort_key(const char *version)
+char *
+foreign_sort_key(const char *version)
 {
 	int			digits = 0;
 
@@ -224,7 +225,7 @@ entry_of_ids(MigrationIndex *index, List *ids)
 		if (entry < 0)
 			entry = find_entry(index, BY_LABEL, id);
 		if (entry < 0)
-			entry = find_entry(index, BY_SORT_KEY, safe_sort_key(id));
+			entry = find_entry(index, BY_SORT_KEY, foreign_sort_key(id));
 		if (entry < 0 && has_letter(id))
 			entry = find_entry(index, BY_NAME, id);
 		if (entry >= 0)
@@ -268,34 +269,70 @@ needs_a_look(const ForeignRow *row, const LedgerEntry *entry)
 }
 
 /*
- * The mark of a tool that counts: everything up to it is applied.  If there is
- * no file of that very version, its place in the order tells.
+ * Is a migration, at that place, not after the mark of a tool that counts?  If
+ * there is no file of that very version (mark is -1), the value of its version
+ * tells; an identifier that is no number has none.
+ */
+static bool
+is_up_to_mark(const ForeignRow *row, int mark, const LedgerEntry *entry, int at)
+{
+	const char *id = linitial(row->ids);
+	char	   *key = has_letter(id) ? NULL : foreign_sort_key(id);
+
+	if (mark >= 0)
+		return at <= mark;
+	return key != NULL && strcmp(version_sort_key(entry->version), key) <= 0;
+}
+
+/*
+ * Everything up to a mark is applied.  What the mark itself is about has an
+ * Adoption of its own while the archive does not have it.
  */
 static List *
 add_up_to_mark(List *adoptions, MigrationIndex *index, const ForeignRow *row,
-			   int entry)
+			   int mark)
 {
-	char	   *key = safe_sort_key(linitial(row->ids));
 	ListCell   *cell;
 
 	foreach(cell, index->entries)
 	{
-		LedgerEntry *other = lfirst(cell);
+		LedgerEntry *entry = lfirst(cell);
 		int			at = foreach_current_index(cell);
 
-		/* the entry of the mark itself has an Adoption of its own */
-		if (entry >= 0 && at >= entry && !row->in_archive)
-			break;
-		if (entry >= 0 && at > entry)
-			break;
-		if (entry < 0 && (has_letter(linitial(row->ids)) || key == NULL ||
-						  strcmp(version_sort_key(other->version), key) > 0))
+		if (entry->repeatable || entry->applied ||
+			(at == mark && !row->in_archive) ||
+			(at != mark && index->claimed[at]))
 			continue;
-		if (!other->repeatable && !other->applied && !index->claimed[at])
+		if (is_up_to_mark(row, mark, entry, at))
 			adoptions = lappend(adoptions,
-								make_adoption(row, other, CHECKSUM_NONE));
+								make_adoption(row, entry, CHECKSUM_NONE));
 	}
 	return adoptions;
+}
+
+/*
+ * See adopt.h.
+ */
+List *
+versions_after_mark(const ForeignRow *row, List *versions)
+{
+	MigrationIndex *index = build_index(ledger_read());
+	int			mark = entry_of_ids(index, row->ids);
+	List	   *after = NIL;
+	ListCell   *cell;
+
+	/* nobody knows where that is */
+	if (mark < 0 && has_letter(linitial(row->ids)))
+		return NIL;
+	foreach(cell, versions)
+	{
+		int			at = find_entry(index, BY_VERSION, lfirst(cell));
+
+		if (at >= 0 &&
+			!is_up_to_mark(row, mark, list_nth(index->entries, at), at))
+			after = lappend(after, lfirst(cell));
+	}
+	return after;
 }
 
 static ChecksumVerdict

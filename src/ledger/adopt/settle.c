@@ -7,12 +7,14 @@
  */
 #include "postgres.h"
 
+#include "common/catalog.h"
 #include "common/errors.h"
 #include "ledger/adopt/settle.h"
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
 
 static int	compare_row_keys(const void *a, const void *b);
+static List *read_settled_ledger(const ForeignLedger *ledger);
 static bool is_as_archived(const ForeignRow *row, const ForeignRow *archived);
 static bool same_or_null(const char *a, const char *b);
 static void refuse_edited(const ForeignLedger *ledger, List *adoptions);
@@ -23,8 +25,8 @@ static AdoptResult *settle(const ForeignLedger *ledger,
 						   const Adoption *adoption, bool accept_edited);
 static AdoptResult *settle_rolled_back(const ForeignLedger *ledger,
 									   const Adoption *adoption);
-static AdoptResult *settle_different(const ForeignLedger *ledger,
-									 const Adoption *adoption);
+static AdoptResult *settle_changed(const ForeignLedger *ledger,
+								   const Adoption *adoption);
 static AdoptResult *settle_applied(const ForeignLedger *ledger,
 								   const Adoption *adoption);
 static const char *how_verified(const ForeignLedger *ledger,
@@ -32,8 +34,11 @@ static const char *how_verified(const ForeignLedger *ledger,
 static void archive(const ForeignLedger *ledger, const Adoption *adoption);
 static AdoptResult *make_result(const Adoption *adoption, const char *state,
 								const char *message);
-static List *revert_vanished(const ForeignLedger *ledger, List *vanished);
-static void tell_vanished(const ForeignLedger *ledger, List *vanished);
+static List *vanished_versions(const ForeignLedger *ledger, List *live,
+							   List *vanished);
+static List *revert_vanished(const ForeignLedger *ledger, List *vanished,
+							 List *versions);
+static void tell_vanished(const ForeignLedger *ledger, List *versions);
 
 /*
  * See settle.h.
@@ -109,18 +114,17 @@ same_or_null(const char *a, const char *b)
 List *
 adopt_ledger(const ForeignLedger *ledger, bool accept_edited)
 {
-	List	   *live = read_foreign_ledger(ledger);
+	List	   *live = read_settled_ledger(ledger);
 	List	   *vanished;
-	List	   *rows;
-	List	   *adoptions;
+	List	   *rows = join_with_archive(ledger, live, &vanished);
+	List	   *adoptions = match_foreign_rows(ledger->tool, rows);
+	List	   *results;
 
-	refuse_unsettled_ledger(ledger, live);
-	rows = join_with_archive(ledger, live, &vanished);
-	adoptions = match_foreign_rows(ledger->tool, rows);
 	if (!accept_edited)
 		refuse_edited(ledger, adoptions);
-	return list_concat(revert_vanished(ledger, vanished),
-					   settle_all(ledger, adoptions, accept_edited));
+	results = revert_vanished(ledger, vanished,
+							  vanished_versions(ledger, live, vanished));
+	return list_concat(results, settle_all(ledger, adoptions, accept_edited));
 }
 
 /*
@@ -129,18 +133,27 @@ adopt_ledger(const ForeignLedger *ledger, bool accept_edited)
 List *
 adopt_ledger_news(const ForeignLedger *ledger)
 {
-	List	   *live = NIL;
+	List	   *live = read_settled_ledger(ledger);
 	List	   *vanished;
-	List	   *rows;
+	List	   *rows = join_with_archive(ledger, live, &vanished);
+	List	   *adoptions = match_foreign_rows(ledger->tool, rows);
 
-	if (OidIsValid(ledger->relid))
-	{
-		live = read_foreign_ledger(ledger);
-		refuse_unsettled_ledger(ledger, live);
-	}
-	rows = join_with_archive(ledger, live, &vanished);
-	tell_vanished(ledger, vanished);
-	return settle_all(ledger, match_foreign_rows(ledger->tool, rows), false);
+	refuse_edited(ledger, adoptions);
+	tell_vanished(ledger, vanished_versions(ledger, live, vanished));
+	return settle_all(ledger, adoptions, false);
+}
+
+/* NIL if the ledger is gone. */
+static List *
+read_settled_ledger(const ForeignLedger *ledger)
+{
+	List	   *live;
+
+	if (!OidIsValid(ledger->relid))
+		return NIL;
+	live = read_foreign_ledger(ledger);
+	refuse_unsettled_ledger(ledger, live);
+	return live;
 }
 
 static void
@@ -163,14 +176,17 @@ refuse_edited(const ForeignLedger *ledger, List *adoptions)
 		appendStringInfo(&checksums, "%s%s has %s", checksums.len ? ", " : "",
 						 adoption->entry->label,
 						 adoption->row->checksum ? adoption->row->checksum :
-						 "its text");
+						 "another text");
 	}
 	if (labels.len > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_SM_MIGRATION_EDITED),
-				 errmsg("nothing was adopted from %s, because files are not what %s has applied: %s; restore them and load again, or take them as they are with migrate.adopt(%s, accept_edited := true)",
-						ledger->name, ledger->tool->tool, labels.data,
-						quote_literal_cstr(ledger->tool->tool)),
+				 errmsg("files are not what %s has applied: %s; restore them and load again, or take them as they are with SELECT * FROM migrate.adopt(%s%s%s, accept_edited := true)",
+						ledger->tool->tool, labels.data,
+						quote_literal_cstr(ledger->tool->tool),
+						OidIsValid(ledger->relid) ? ", " : "",
+						OidIsValid(ledger->relid) ?
+						quote_literal_cstr(ledger->name) : ""),
 				 errdetail("In %s, %s.", ledger->name, checksums.data)));
 }
 
@@ -226,11 +242,13 @@ settle(const ForeignLedger *ledger, const Adoption *adoption,
 		if (row->in_archive && row->version != NULL)
 			return NULL;
 		archive(ledger, adoption);
+		if (row->state == FOREIGN_MARK)
+			return NULL;
 		return make_result(adoption, "known",
 						   "it counted as applied before");
 	}
 	if (adoption->verdict == CHECKSUM_DIFFERENT && !accept_edited)
-		return settle_different(ledger, adoption);
+		return settle_changed(ledger, adoption);
 	return settle_applied(ledger, adoption);
 }
 
@@ -238,7 +256,7 @@ static AdoptResult *
 settle_rolled_back(const ForeignLedger *ledger, const Adoption *adoption)
 {
 	bool		reverted = adoption->entry != NULL &&
-		store_revert_attempt(ledger, adoption->entry->version);
+	store_revert_attempt(ledger, adoption->entry->version);
 
 	archive(ledger, adoption);
 	return make_result(adoption, "rolled back",
@@ -247,24 +265,19 @@ settle_rolled_back(const ForeignLedger *ledger, const Adoption *adoption)
 }
 
 /*
- * The row of an attempt with the checksum of the tool in the place of ours,
- * which no text has: a migration with such a row counts as edited.
+ * A repeatable migration whose file was changed since: its last run gets the
+ * checksum of the tool in the place of ours, which no text has.
  */
 static AdoptResult *
-settle_different(const ForeignLedger *ledger, const Adoption *adoption)
+settle_changed(const ForeignLedger *ledger, const Adoption *adoption)
 {
-	const ForeignRow *row = adoption->row;
-
 	store_adopted_attempt(ledger, adoption,
 						  psprintf("%s:%s", ledger->tool->tool,
-								   row->checksum ? row->checksum : "text"),
-						  row->body ? row->body : "");
+								   adoption->row->checksum ?
+								   adoption->row->checksum : "text"), "");
 	archive(ledger, adoption);
-	if (adoption->entry->repeatable)
-		return make_result(adoption, "pending",
-						   "its file was changed since its tool ran it: it runs again");
-	return make_result(adoption, "edited",
-					   "its file is not what its tool has applied: nothing runs until it is restored");
+	return make_result(adoption, "pending",
+					   "its file was changed since its tool ran it: it runs again");
 }
 
 static AdoptResult *
@@ -309,7 +322,7 @@ archive(const ForeignLedger *ledger, const Adoption *adoption)
 {
 	const ForeignRow *row = adoption->row;
 	bool		has_version = adoption->entry != NULL &&
-		row->state != FOREIGN_MARK;
+	row->state != FOREIGN_MARK;
 
 	store_archive_row(ledger, row,
 					  has_version ? adoption->entry->version : NULL);
@@ -330,27 +343,46 @@ make_result(const Adoption *adoption, const char *state, const char *message)
 }
 
 /*
- * Rows that are in the ledger no more: most tools delete the row of what they
- * roll back.  Only who adopts again says that it is so.
+ * The versions that were adopted from a ledger which does not have them any
+ * more: most tools delete the row of what they roll back, and those that have
+ * nothing but a mark set it back.
  */
 static List *
-revert_vanished(const ForeignLedger *ledger, List *vanished)
+vanished_versions(const ForeignLedger *ledger, List *live, List *vanished)
+{
+	List	   *in_effect = store_versions_in_effect(ledger);
+	List	   *versions = NIL;
+	ListCell   *cell;
+
+	if (ledger->tool->single_row != NULL && live != NIL)
+		return versions_after_mark(linitial(live), in_effect);
+	foreach(cell, vanished)
+	{
+		const ForeignRow *row = lfirst(cell);
+
+		if (row->version != NULL && name_is_listed(in_effect, row->version))
+			versions = lappend(versions, row->version);
+	}
+	return versions;
+}
+
+/*
+ * Only who adopts again says that what has vanished was rolled back.
+ */
+static List *
+revert_vanished(const ForeignLedger *ledger, List *vanished, List *versions)
 {
 	List	   *results = NIL;
 	ListCell   *cell;
 
 	foreach(cell, vanished)
+		store_forget_row(ledger, lfirst(cell));
+	foreach(cell, versions)
 	{
-		ForeignRow *row = lfirst(cell);
-		AdoptResult *result;
+		AdoptResult *result = palloc0(sizeof(AdoptResult));
 
-		store_forget_row(ledger, row);
-		if (row->version == NULL ||
-			!store_revert_attempt(ledger, row->version))
-			continue;
-		result = palloc(sizeof(AdoptResult));
-		result->version = row->version;
-		result->name = row->name;
+		(void) store_revert_attempt(ledger, lfirst(cell));
+		result->version = lfirst(cell);
 		result->state = "rolled back";
 		result->message = "its tool does not list it any more: it is to run again";
 		results = lappend(results, result);
@@ -359,23 +391,20 @@ revert_vanished(const ForeignLedger *ledger, List *vanished)
 }
 
 static void
-tell_vanished(const ForeignLedger *ledger, List *vanished)
+tell_vanished(const ForeignLedger *ledger, List *versions)
 {
-	StringInfoData versions;
+	StringInfoData list;
 	ListCell   *cell;
 
-	initStringInfo(&versions);
-	foreach(cell, vanished)
-	{
-		const ForeignRow *row = lfirst(cell);
-
-		if (row->version != NULL)
-			appendStringInfo(&versions, "%s%s", versions.len ? ", " : "",
-							 row->version);
-	}
-	if (versions.len > 0)
-		ereport(WARNING,
-				(errmsg("%s does not list any more what was adopted from there: %s; it counts as applied until you say that it was rolled back, with SELECT * FROM migrate.adopt(%s)",
-						ledger->name, versions.data,
-						quote_literal_cstr(ledger->tool->tool))));
+	if (versions == NIL)
+		return;
+	initStringInfo(&list);
+	foreach(cell, versions)
+		appendStringInfo(&list, "%s%s", list.len ? ", " : "",
+						 (char *) lfirst(cell));
+	ereport(WARNING,
+			(errmsg("%s does not list any more what was adopted from there: %s; that counts as applied until you say that it was rolled back, with SELECT * FROM migrate.adopt(%s, %s)",
+					ledger->name, list.data,
+					quote_literal_cstr(ledger->tool->tool),
+					quote_literal_cstr(ledger->name))));
 }

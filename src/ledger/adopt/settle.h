@@ -28,16 +28,15 @@ extern List *join_with_archive(const ForeignLedger *ledger, List *live,
 
 /*
  * Take over what a ledger says, as a list of AdoptResult of what is new; the
- * lock of the ledger is held.  Throws SM003, with nothing written, if a file
+ * lock of the ledger is held.  Throws, with nothing written, SM003 if a file
  * is not what its tool has applied, unless the files are to be accepted as
- * they are; SM008 if the tool is at work or has left something half done.
+ * they are, and SM008 if the tool is at work or has left something half done.
  */
 extern List *adopt_ledger(const ForeignLedger *ledger, bool accept_edited);
 
 /*
- * The same for a ledger that was adopted before, when something is about to
- * run: a file that differs is written down as edited.  A ledger that is gone
- * says nothing new.
+ * The same when something is about to run, of a ledger that was adopted: what
+ * it does not list any more is only warned of.
  */
 extern List *adopt_ledger_news(const ForeignLedger *ledger);
 

@@ -51,7 +51,7 @@ store_adopted_ledgers(void)
 				  "ON n.nspname" EQUALS "l.schema_name "
 				  "LEFT JOIN pg_catalog.pg_class c "
 				  "ON c.relnamespace" EQUALS "n.oid "
-				  "AND c.relname" EQUALS "l.table_name "
+				  "AND c.relname" EQUALS "l.table_name AND l.followed "
 				  "ORDER BY l.ledger",
 				  &arguments, SPI_OK_SELECT);
 	count = SPI_processed;
@@ -99,6 +99,7 @@ remembered_ledger(const char *tool, char *name, Oid relid)
 		ledger = palloc0(sizeof(ForeignLedger));
 		ledger->tool = &foreign_tools[i];
 		ledger->name = name;
+		ledger->changed = OidIsValid(relid);
 		return ledger;
 	}
 	return NULL;
@@ -124,13 +125,13 @@ store_remember_ledger(const ForeignLedger *ledger)
 	run_own_query("INSERT INTO migrate.adopted_ledgers "
 				  "(ledger, tool, schema_name, table_name, adopted_at, adopted_by) "
 				  "VALUES ($1, $2, $3, $4, pg_catalog.clock_timestamp(), $5) "
-				  "ON CONFLICT DO NOTHING",
+				  "ON CONFLICT (ledger) DO UPDATE SET tool = $2, followed = true",
 				  &arguments, SPI_OK_INSERT);
 	end_own_access(&access);
 }
 
 /*
- * Look at a ledger no more.  Returns false if it was not adopted.
+ * Look at a ledger no more.  Returns false if none was looked at.
  */
 bool
 store_forget_ledger(const char *ledger)
@@ -141,9 +142,9 @@ store_forget_ledger(const char *ledger)
 
 	begin_own_access(&access);
 	add_own_text(&arguments, ledger);
-	run_own_query("DELETE FROM migrate.adopted_ledgers "
-				  "WHERE ledger" EQUALS "$1",
-				  &arguments, SPI_OK_DELETE);
+	run_own_query("UPDATE migrate.adopted_ledgers SET followed = false "
+				  "WHERE ledger" EQUALS "$1 AND followed",
+				  &arguments, SPI_OK_UPDATE);
 	forgotten = SPI_processed > 0;
 	end_own_access(&access);
 	return forgotten;
@@ -340,6 +341,35 @@ store_revert_attempt(const ForeignLedger *ledger, const char *version)
 	reverted = SPI_processed > 0;
 	end_own_access(&access);
 	return reverted;
+}
+
+/*
+ * The migrations that count as applied because they were adopted from a tool.
+ */
+List *
+store_versions_in_effect(const ForeignLedger *ledger)
+{
+	OwnAccess	access;
+	OwnArguments arguments = {0};
+	List	   *versions = NIL;
+
+	begin_own_access(&access);
+	add_own_text(&arguments, ledger_target_schema());
+	add_own_text(&arguments, ledger->tool->tool);
+	run_own_query("SELECT version FROM migrate.attempts "
+				  "WHERE target_schema" EQUALS "$1 AND tool" EQUALS "$2 "
+				  "AND in_effect ORDER BY id",
+				  &arguments, SPI_OK_SELECT);
+	for (uint64 row = 0; row < SPI_processed; row++)
+	{
+		char	   *version = own_text_column(&access, row, 1);
+		MemoryContext old = MemoryContextSwitchTo(access.caller);
+
+		versions = lappend(versions, version);
+		MemoryContextSwitchTo(old);
+	}
+	end_own_access(&access);
+	return versions;
 }
 
 /*

@@ -283,7 +283,8 @@ const ForeignTool foreign_tools[] = {
 		{"executed_at", "timestamptz"}, {"execution_time", "int8"},
 		{"error", "text|varchar"}, {"hash", "text|varchar"}},
 		.rows = "SELECT version, ARRAY[version], description, executed_at, NULL, "
-		MILLISECONDS("execution_time") ", hash, NULL, "
+		MILLISECONDS("execution_time") ", CASE WHEN pg_catalog.length(hash) "
+		"OPERATOR(pg_catalog.>) 0 THEN hash END, NULL, "
 		"CASE WHEN pg_catalog.length(COALESCE(error, '')) "
 		"OPERATOR(pg_catalog.>) 0 THEN 'failed' "
 		"WHEN applied OPERATOR(pg_catalog.<) total THEN 'failed' "

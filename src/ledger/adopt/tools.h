@@ -32,7 +32,8 @@ typedef struct ForeignLock
 typedef struct ForeignTool
 {
 	const char *tool;
-	const char *relname;		/* of its ledger, unless it is set up otherwise */
+	const char *relname;		/* of its ledger, unless it is set up
+								 * otherwise */
 	const char *nspname;		/* only in this schema; NULL: in any */
 	ForeignColumn columns[TOOL_MAX_COLUMNS];
 	bool		only_these;		/* columns are all there are */
@@ -43,7 +44,8 @@ typedef struct ForeignTool
 	 * What the ledger %1$s says, one row a migration, in the tool's order:
 	 * key, ids, name, applied_at, role, duration_ms, checksum, body, state.
 	 * ids are the names by which a registered migration may go, the likeliest
-	 * first; state is a ForeignState.  Names are qualified, and operators too.
+	 * first; state is a ForeignState.  Names are qualified, and operators
+	 * too.
 	 */
 	const char *rows;
 	const char *single_row;		/* remedy if there are several rows */
