@@ -26,12 +26,14 @@ SELECT migrate.tool_checksum('flyway', t.file) FROM (VALUES
 	(E'CREATE TABLE t(i int);\n SELECT 1;'),
 	('')) t (file);
 
--- Liquibase: a changeset's own text, without white space
+-- Liquibase: a changeset's own text, without white space; the first and the
+-- last are as Liquibase 4.28.0 writes them
 SELECT migrate.tool_checksum('liquibase', '--liquibase formatted sql', t.section)
 FROM (VALUES
 	(E'CREATE TABLE t(i int);\r\nSELECT 1;\n'),
 	(E'CREATE TABLE t ( i int ) ; SELECT\t1;'),
-	(E'CREATE TABLE t ( i int ) ; SELECT\t2;')) t (section);
+	(E'CREATE TABLE t ( i int ) ; SELECT\t2;'),
+	(E'-- a note\nSELECT ''a b'';')) t (section);
 
 -- graphile-migrate: a chain, and the headers are no part of the text
 SELECT migrate.tool_checksum('graphile-migrate', t.file) FROM (VALUES
