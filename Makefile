@@ -83,6 +83,7 @@ SQL_PARTS = \
 	src/run/run.sql \
 	src/check/check.sql \
 	src/check/indexes.sql \
+	src/ledger/adopt/adopt.sql \
 	src/ledger/ledger.sql \
 	src/check/verify.sql
 

@@ -150,9 +150,11 @@ deploy(int nargs, const ProcedureArgument *args)
 static List *
 plan_deployment(const char *target)
 {
-	List	   *pending = pending_migrations(target);
+	List	   *pending;
 	ListCell   *cell;
 
+	ledger_adopt_new_rows();
+	pending = pending_migrations(target);
 	check_migrations(pending);
 
 	/* Nobody runs them, since we have the lock. */

@@ -205,12 +205,14 @@ COMMENT ON FUNCTION migrate.ledger_is_locked() IS
  * reverted or is to begin anew, has done nothing.
  */
 CREATE VIEW migrate.status AS
+WITH tools AS MATERIALIZED (SELECT * FROM migrate.tool_history()),
+registered AS (
 SELECT m.version,
 	m.name,
 	s.state,
-	a.finished_at AS applied_at,
-	COALESCE(a.role, l.role) AS role,
-	COALESCE(a.duration_ms, l.duration_ms) AS duration_ms,
+	COALESCE(h.applied_at, a.finished_at) AS applied_at,
+	COALESCE(h.role, a.role, l.role) AS role,
+	COALESCE(h.duration_ms, a.duration_ms, l.duration_ms) AS duration_ms,
 	COALESCE(CASE WHEN l.is_open THEN l.statements END, a.statements, 0)
 		AS statements,
 	CASE WHEN l.is_open THEN l.error END AS error,
@@ -235,8 +237,13 @@ SELECT m.version,
 		WHEN 'out of order' THEN pg_catalog.format(
 			'give it a later version and SELECT migrate.unregister(%1$L); or, if its changes are there, SELECT migrate.baseline(%1$L);',
 			m.version)
-	END AS next_step
+	END AS next_step,
+	m.repeatable,
+	m.version_key
 FROM migrate.migrations m
+LEFT JOIN tools h
+	ON h.version OPERATOR(pg_catalog.=) m.version
+	AND h.registered
 LEFT JOIN migrate.attempts a
 	ON a.version OPERATOR(pg_catalog.=) m.version
 	AND a.target_schema OPERATOR(pg_catalog.=) ''
@@ -254,6 +261,7 @@ LEFT JOIN LATERAL (
 	LIMIT 1) l ON true
 CROSS JOIN LATERAL (
 	SELECT CASE
+		WHEN h.state IS NOT NULL THEN h.state
 		WHEN l.state OPERATOR(pg_catalog.=) 'running'
 			AND (SELECT migrate.ledger_is_locked()) THEN 'running'
 		WHEN m.missing_since IS NOT NULL THEN 'missing'
@@ -265,23 +273,33 @@ CROSS JOIN LATERAL (
 			CASE WHEN m.repeatable THEN 'repeat' ELSE 'edited' END
 		WHEN a.state IS NOT NULL THEN a.state
 		WHEN NOT m.repeatable AND m.version_key OPERATOR(pg_catalog.<) (
-			SELECT pg_catalog.max(h.version_key)
-			FROM migrate.migrations h
+			SELECT pg_catalog.max(o.version_key)
+			FROM migrate.migrations o
 			JOIN migrate.attempts t
-				ON t.version OPERATOR(pg_catalog.=) h.version
+				ON t.version OPERATOR(pg_catalog.=) o.version
 			WHERE t.in_effect
 				AND t.target_schema OPERATOR(pg_catalog.=) ''
-				AND NOT h.repeatable) THEN 'out of order'
+				AND NOT o.repeatable) THEN 'out of order'
 		WHEN l.is_open THEN 'failed'
 		ELSE 'pending'
 	END) s (state)
-ORDER BY m.repeatable, m.version_key;
+)
+SELECT s.version, s.name, s.state, s.applied_at, s.role, s.duration_ms,
+	s.statements, s.error, s.next_step
+FROM (
+	SELECT r.* FROM registered r
+	UNION ALL
+	SELECT h.version, h.name, h.state, h.applied_at, h.role, h.duration_ms, 0,
+		NULL, NULL, false, h.place
+	FROM tools h
+	WHERE NOT h.registered) s
+ORDER BY s.repeatable, s.version_key COLLATE "C";
 REVOKE ALL ON migrate.status FROM PUBLIC;
 COMMENT ON VIEW migrate.status IS 'every registered migration and its state, in order';
 COMMENT ON COLUMN migrate.status.version IS 'version as the files have it';
 COMMENT ON COLUMN migrate.status.name IS 'what follows the version';
 COMMENT ON COLUMN migrate.status.state IS
-	'pending, running, failed; applied; baseline, adopted, repaired: marked as applied; repeat (repeatable, its text has changed), edited (not the text that was applied), missing (its file is gone) or out of order (before one that is applied)';
+	'pending, running, failed; applied; baseline, adopted, repaired: marked as applied; repeat (repeatable, its text has changed), edited (not the text that was applied), missing (its file is gone), out of order (before one that is applied), or what a tool whose ledger was adopted says of it: applied by or failed in that tool';
 COMMENT ON COLUMN migrate.status.applied_at IS
 	'time at which it was applied or marked as applied';
 COMMENT ON COLUMN migrate.status.role IS 'role that applied it, or tried last';
