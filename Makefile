@@ -84,7 +84,7 @@ SQL_PARTS = \
 	src/check/check.sql \
 	src/check/indexes.sql \
 	src/check/verify.sql \
-	src/ledger/adopt.sql \
+	src/ledger/adopt/adopt.sql \
 	src/ledger/ledger.sql
 
 DATA_built = $(EXTENSION)--$(EXTVERSION).sql

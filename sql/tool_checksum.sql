@@ -34,7 +34,7 @@ FROM (VALUES
 	(E'CREATE TABLE t ( i int ) ; SELECT\t2;')) t (section);
 
 -- graphile-migrate: a chain, and the headers are no part of the text
-SELECT migrate.tool_checksum('graphile', t.file) FROM (VALUES
+SELECT migrate.tool_checksum('graphile-migrate', t.file) FROM (VALUES
 	(E'--! Previous: -\n--! Hash: sha1:6f5d52040d236b269ec58babceae8ee759778232\n\nCREATE TABLE a (i int);\n'),
 	(E'CREATE TABLE a (i int);'),
 	(E'--! Previous: sha1:6f5d52040d236b269ec58babceae8ee759778232\r\n--! Hash: x\r\n--! Message: b\r\n\r\nCREATE TABLE b (i int);\r\n')) t (file);

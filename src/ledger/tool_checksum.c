@@ -9,6 +9,8 @@
  */
 #include "postgres.h"
 
+#include <ctype.h>
+
 #include "common/cryptohash.h"
 #include "common/md5.h"
 #include "common/script.h"
@@ -62,7 +64,7 @@ static const ToolChecksum tool_checksums[] = {
 	{"liquibase", liquibase_checksum},
 	{"prisma", sha256_checksum},
 	{"drizzle", sha256_checksum},
-	{"graphile", graphile_checksum},
+	{"graphile-migrate", graphile_checksum},
 	{"sqitch", sha1_checksum},
 	{"postgrator", md5_checksum},
 	/* of the name of the file and its text, one after the other */
@@ -245,7 +247,8 @@ graphile_checksum(const char *file_text, const char *section)
 	char	   *previous = "";
 	char	   *hashed;
 
-	while (strncmp(at, GRAPHILE_HEADER, strlen(GRAPHILE_HEADER)) == 0)
+	while (strncmp(at, GRAPHILE_HEADER, strlen(GRAPHILE_HEADER)) == 0 &&
+		   isupper((unsigned char) at[strlen(GRAPHILE_HEADER)]))
 	{
 		size_t		length = strcspn(at, "\n");
 
