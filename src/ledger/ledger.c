@@ -96,12 +96,15 @@ migration_label(const char *version, const char *name)
 
 /*
  * SHA-256 of a text in UTF-8, in hexadecimal: that of the file, if the file
- * has LF line ends and no byte order mark.
+ * has LF line ends and no byte order mark.  Empty lines at the top do not
+ * count: a section of a file has as many of them as there are lines before it,
+ * and what changes there is no edit of the section.
  */
 char *
 text_checksum(const char *body)
 {
-	char	   *utf8 = pg_server_to_any(body, strlen(body), PG_UTF8);
+	const char *content = body + strspn(body, "\n");
+	char	   *utf8 = pg_server_to_any(content, strlen(content), PG_UTF8);
 	Datum		hash = DirectFunctionCall1(sha256_bytea,
 										   PointerGetDatum(cstring_to_text(utf8)));
 	Datum		hex = DirectFunctionCall2(binary_encode, hash,
@@ -140,14 +143,13 @@ register_migration(MigrationText *migration)
 		CHECK_FOR_INTERRUPTS();
 	}
 
-	result = REGISTER_UNCHANGED;
-	if (strcmp(before->checksum, checksum) != 0)
+	result = strcmp(before->checksum, checksum) == 0 ? REGISTER_UNCHANGED :
+		REGISTER_CHANGED;
+	if (!ledger_is_same(migration, checksum))
 	{
 		check_text(migration);
-		result = REGISTER_CHANGED;
-	}
-	if (!ledger_is_same(migration, checksum))
 		ledger_update_migration(migration, checksum);
+	}
 	if (result == REGISTER_UNCHANGED && !before->edited &&
 		before->done_bytes == 0)
 		return result;
@@ -166,6 +168,9 @@ normalize_migration(MigrationText *migration)
 		migration->origin = psprintf("migration %s",
 									 migration_label(migration->version,
 													 migration->name));
+	if (migration->down_origin == NULL)
+		migration->down_origin = psprintf("down script of %s",
+										  migration->origin);
 }
 
 static void
@@ -215,6 +220,8 @@ check_text(const MigrationText *migration)
 									ALLOCSET_DEFAULT_SIZES);
 	MemoryContextSwitchTo(context);
 	(void) parse_migration(migration->body, migration->origin);
+	if (migration->down_body != NULL)
+		(void) parse_migration(migration->down_body, migration->down_origin);
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(context);
 }
