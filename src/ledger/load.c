@@ -16,6 +16,7 @@
 #include "funcapi.h"
 #include "ledger/formats/names.h"
 #include "ledger/ledger.h"
+#include "ledger/tool_checksum.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
@@ -38,6 +39,8 @@ static void load_directory(FunctionCallInfo fcinfo, const char *path,
 static void give_arrays(ArrayType *paths, ArrayType *texts);
 static void check_access(const char *directory);
 static void refuse_duplicates(List *files);
+static void refuse_duplicate(const MigrationFile *first,
+							 const MigrationFile *second);
 static void load_one_file(Load *load, const MigrationFile *file,
 					  MemoryContext keep);
 static void register_file(Load *load, MigrationFile *file,
@@ -224,16 +227,29 @@ refuse_duplicates(List *files)
 
 		if (previous != NULL &&
 			strcmp(file->sort_key, previous->sort_key) == 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_SM_BAD_MIGRATION),
-					 file->section == NULL ?
-					 errmsg("files \"%s\" and \"%s\" have the same version: give one of them another",
-							previous->path, file->path) :
-					 errmsg("file \"%s\", line %d: %s is also in file \"%s\", line %d: give one of them another id",
-							file->path, file->line, file->section,
-							previous->path, previous->line)));
+			refuse_duplicate(previous, file);
 		previous = file;
 	}
+}
+
+static void
+refuse_duplicate(const MigrationFile *first, const MigrationFile *second)
+{
+	if (second->section != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_SM_BAD_MIGRATION),
+				 errmsg("file \"%s\", line %d: %s is also in file \"%s\", line %d: give one of them another id",
+						second->path, second->line, second->section,
+						first->path, first->line)));
+	if (strcmp(first->path, second->path) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_SM_BAD_MIGRATION),
+				 errmsg("file \"%s\" is listed twice: take it out of the list once",
+						first->path)));
+	ereport(ERROR,
+			(errcode(ERRCODE_SM_BAD_MIGRATION),
+			 errmsg("files \"%s\" and \"%s\" have the same version: give one of them another",
+					first->path, second->path)));
 }
 
 /*
@@ -282,6 +298,8 @@ register_file(Load *load, MigrationFile *file, const char *raw_text)
 	migration.format = load->format->name;
 	migration.body = file->body;
 	migration.down_body = file->down_body;
+	migration.tool_checksum = tool_checksum(load->format->name, raw_text,
+											file->section ? file->body : NULL);
 	migration.requires = file->requires;
 	migration.listed_at = file->listed_at;
 	migration.in_transaction = file->in_transaction;

@@ -62,7 +62,8 @@ static void no_format(const Directory *directory);
 static bool has_code(const Directory *directory);
 static void refuse_marks_of_others(const MigrationFormat *format,
 								   const char *path, const char *text);
-static void check_migration(const MigrationFile *migration);
+static void check_migration(const MigrationFile *migration, const char *text);
+static bool is_blank(const char *text);
 
 int
 format_count(void)
@@ -302,7 +303,7 @@ read_migrations(const MigrationFormat *format, const MigrationFile *file,
 		migrations = list_make1(migration);
 	}
 	foreach(cell, migrations)
-		check_migration(lfirst(cell));
+		check_migration(lfirst(cell), text);
 	return migrations;
 }
 
@@ -329,10 +330,23 @@ refuse_marks_of_others(const MigrationFormat *format, const char *path,
 }
 
 static void
-check_migration(const MigrationFile *migration)
+check_migration(const MigrationFile *migration, const char *text)
 {
+	/* of a file that has nothing at all the ledger complains */
+	if (migration->section == NULL && is_blank(migration->body) &&
+		!is_blank(text))
+		ereport(ERROR,
+				(errcode(ERRCODE_SM_BAD_MIGRATION),
+				 errmsg("file \"%s\" has nothing in the section that is to run: write its SQL, or a comment if nothing is to be done",
+						migration->path)));
 	check_sql_text(migration->path, migration->body);
 	if (migration->down_body != NULL)
 		check_sql_text(migration->down_path ? migration->down_path :
 					   migration->path, migration->down_body);
+}
+
+static bool
+is_blank(const char *text)
+{
+	return text[strspn(text, " \t\r\n\f\v")] == '\0';
 }
