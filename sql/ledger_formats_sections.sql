@@ -26,10 +26,10 @@ CREATE VIEW registered AS
 		m.in_transaction AS tx, m.repeatable AS again, m.listed_at
 	FROM migrate.migrations m ORDER BY m.repeatable, m.version_key;
 -- What is wrong with each text, as the second file of a directory.
-CREATE FUNCTION try_texts(good text, texts text[]) RETURNS TABLE (sqlstate text, message text)
+CREATE FUNCTION try_texts(good text, texts text[], format text) RETURNS TABLE (sqlstate text, message text)
 LANGUAGE sql AS $$
 	SELECT l.version, l.name FROM unnest(texts) WITH ORDINALITY AS t (body, n),
-		LATERAL load_given(ARRAY['1_a.sql', good, '2_b.sql', t.body]) l
+		LATERAL load_given(ARRAY['1_a.sql', good, '2_b.sql', t.body], format) l
 	WHERE l.state = 'ERROR' OR l.version LIKE '%2%' ORDER BY n $$;
 
 -- dbmate
@@ -59,7 +59,7 @@ SELECT * FROM try_texts(E'-- migrate:up\nSELECT 1;\n-- migrate:down\nSELECT 2;',
 	E'\n-- migrate:up\nSELECT 1;\nSELEC 3;\n-- migrate:down\nSELECT 2;',
 	E'-- migrate:up\n\n-- migrate:down\nSELECT 2;',
 	E'-- migrate:up\nSELECT 1;\n-- migrate:down\n\\d\n',
-	E'-- migrate:up\nSELECT 1;\n-- +goose Down\nSELECT 2;\n']);
+	E'-- migrate:up\nSELECT 1;\n-- +goose Down\nSELECT 2;\n'], 'dbmate');
 
 -- goose
 SELECT * FROM load_given(ARRAY[
@@ -86,7 +86,7 @@ SELECT * FROM try_texts(E'-- +goose Up\nSELECT 1;', ARRAY[
 	E'-- +goose Up again\nSELECT 1;',
 	E'-- +goose\nSELECT 1;',
 	E'-- +goose Sideways\nSELECT 1;',
-	E'-- +goose Up\nSELECT 1;\n\n-- +goose Down\nSELECT 2;\nSELEC 3;']);
+	E'-- +goose Up\nSELECT 1;\n\n-- +goose Down\nSELECT 2;\nSELEC 3;'], 'goose');
 SELECT * FROM load_given(ARRAY['1_a.sql', E'-- +goose Up\nSELECT 1;', '2_b.go', 'package b']);
 DELETE FROM migrate.migrations;
 
@@ -103,7 +103,7 @@ DELETE FROM migrate.migrations;
 SELECT * FROM try_texts(E'-- +migrate Up\nSELECT 1;', ARRAY[
 	'SELECT 3;',
 	E'-- +migrate Up sometimes\nSELECT 1;',
-	E'-- +migrate NO TRANSACTION\n-- +migrate Up\nSELECT 1;']);
+	E'-- +migrate NO TRANSACTION\n-- +migrate Up\nSELECT 1;'], 'sql-migrate');
 DELETE FROM migrate.migrations;
 
 -- tern
@@ -119,7 +119,7 @@ DELETE FROM migrate.migrations;
 SELECT * FROM try_texts(E'SELECT 1;\n---- create above / drop below ----\nSELECT 2;', ARRAY[
 	E'SELECT 1;\nSELECT {{.prefix}};',
 	E'SELECT 1;\n{{ template "shared/x.sql" . }}\n---- create above / drop below ----\n',
-	E'SELECT 1;\n---- create above / drop below ----\nSELEC 2;']);
+	E'SELECT 1;\n---- create above / drop below ----\nSELEC 2;'], 'tern');
 SELECT * FROM load_given(ARRAY['1_a.sql', E'SELECT 1;\n---- create above / drop below ----\nSELECT 2;', '3_c.sql', 'SELECT 3;']);
 DELETE FROM migrate.migrations;
 
@@ -139,7 +139,7 @@ SELECT * FROM try_texts(E'-- Up Migration\nSELECT 1;', ARRAY[
 	E'SELECT 1;\n-- Up Migration\nSELECT 1;',
 	E'SELECT 1;\n-- Down Migration\nSELECT 1;',
 	E'\n-- Down Migration\nSELECT 1;',
-	E'-- Up Migration\nSELECT 1;\n-- Down Migration\nSELEC 1;']);
+	E'-- Up Migration\nSELECT 1;\n-- Down Migration\nSELEC 1;'], 'node-pg-migrate');
 SELECT * FROM load_given(ARRAY['1718236800000_a.sql', E'-- Up Migration\nSELECT 1;', '20240613000000000_b.sql', 'SELECT 2;']);
 SELECT * FROM load_given(ARRAY['1718236800000_a.sql', E'-- Up Migration\nSELECT 1;', '1718236800001_b.ts', '']);
 DELETE FROM migrate.migrations;
@@ -158,8 +158,8 @@ SELECT l.version, l.name FROM unnest(ARRAY[
 	'SELECT 1;',
 	E'--! Previous: -\n--! Hash: sha1:0123\n\nSELECT 1;\n--!include f.sql\n',
 	E'--! Previous: -\n--! Hash: sha1:0123\n\nGRANT SELECT ON a TO :DATABASE_OWNER;']) AS t (body),
-	LATERAL load_given(ARRAY['000001.sql', E'--! Previous: -\n--! Hash: sha1:00\n\nSELECT 1;', '000002.sql', body]) l;
-SELECT * FROM load_given(ARRAY['000001.sql', E'--! Previous: -\n--! Hash: sha1:00\n\nSELECT 1;', 'current.sql', 'SELECT 1;']);
+	LATERAL load_given(ARRAY['000001.sql', E'--! Previous: -\n--! Hash: sha1:00\n\nSELECT 1;', '000002.sql', body], 'graphile-migrate') l;
+SELECT * FROM load_given(ARRAY['000001.sql', E'--! Previous: -\n--! Hash: sha1:00\n\nSELECT 1;', 'current.sql', 'SELECT 1;'], 'graphile-migrate');
 DELETE FROM migrate.migrations;
 
 -- liquibase: a migration for each changeset, in the order of files and lines
@@ -203,7 +203,7 @@ SELECT l.version, l.name FROM unnest(ARRAY[
 	E'--liquibase formatted sql\n--rollback SELECT 1;\n--changeset bob:1\nSELECT 1;',
 	E'--liquibase formatted sql\n--changeset bob:1\nSELECT 1;\n--rollback changesetId:2 changesetAuthor:bob',
 	E'--liquibase formatted sql\n--changeset bob:1\nSELECT 1;\n/* liquibase rollback\nSELECT 1;']) AS t (body),
-	LATERAL load_given(ARRAY['a.sql', E'--liquibase formatted sql\n--changeset ann:1\nSELECT 1;', 'b.sql', body]) l;
+	LATERAL load_given(ARRAY['a.sql', E'--liquibase formatted sql\n--changeset ann:1\nSELECT 1;', 'b.sql', body], 'liquibase') l;
 SELECT * FROM load_given(ARRAY['a.sql', E'--liquibase formatted sql\n--changeset ann:1\nSELECT 1;', 'changelog.yaml', '']);
 SELECT * FROM load_given(ARRAY['a.sql', E'--liquibase formatted sql\n-- nothing yet\n']);
 SELECT count(*) FROM migrate.migrations;
@@ -215,10 +215,10 @@ TABLE registered;
 DELETE FROM migrate.migrations;
 SELECT * FROM try_texts(E'-- atlas:txmode file\nSELECT 1;', ARRAY[
 	E'-- atlas:checkpoint\n\nSELECT 1;', E'-- atlas:delimiter \\n\\n\nSELECT 1;',
-	E'\n-- atlas:txmode all\nSELECT 1;', E'-- atlas:import x.sql\n\nSELECT 1;']);
+	E'\n-- atlas:txmode all\nSELECT 1;', E'-- atlas:import x.sql\n\nSELECT 1;'], 'atlas');
 DELETE FROM migrate.migrations;
 
-DROP FUNCTION try_texts(text, text[]);
+DROP FUNCTION try_texts(text, text[], text);
 DROP VIEW registered;
 DROP FUNCTION placed(text);
 DROP FUNCTION load_given(text[], text);

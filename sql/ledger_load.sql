@@ -23,7 +23,7 @@ EXCEPTION WHEN OTHERS THEN
 END $$;
 
 -- plain
-\! mkdir "$TOP/plain" && cd "$TOP/plain" && echo 'CREATE TABLE a (i int);' >1_a.sql && echo 'DROP TABLE a;' >1_a.down.sql && echo 'SELECT 2;' >10_ten.sql && printf '\357\273\277SELECT 1;\r\nSELECT 2;\r\n' >V2__flyway_like.sql && echo 'SELECT 3;' >3_up.up.sql && : >3_up.down.sql && echo x >README.md && mkdir sub && echo 'SELECT 1;' >.4_hidden.sql
+\! mkdir "$TOP/plain" && cd "$TOP/plain" && echo 'CREATE TABLE a (i int);' >1_a.sql && echo 'DROP TABLE a;' >1_a.down.sql && echo 'SELECT 2;' >10_ten.sql && printf '\357\273\277SELECT 1;\r\nSELECT 2;\r\n' >V2_like.sql && echo 'SELECT 3;' >3_up.up.sql && : >3_up.down.sql && echo x >README.md && mkdir sub && echo 'SELECT 1;' >.4_hidden.sql
 SELECT * FROM try_load(:'top' || '/plain');
 SELECT version, name, format, body, down_body FROM migrate.migrations ORDER BY version_key;
 SELECT * FROM try_load(:'top' || '/plain/');

@@ -52,6 +52,8 @@ static void read_marks(Directory *directory);
 static void read_mark(DirectoryEntry *entry);
 static const MigrationFormat *detect_format(Directory *directory);
 static const MigrationFormat *detect_by_strong_signs(const Directory *directory);
+static void refuse_unmarked(const MigrationFormat *format,
+							const Directory *directory);
 static const MigrationFormat *detect_by_weak_signs(const Directory *directory);
 static const char *sign_of_format(const MigrationFormat *format,
 								  const Directory *directory);
@@ -150,7 +152,9 @@ detect_format(Directory *directory)
 
 	read_marks(directory);
 	found = detect_by_strong_signs(directory);
-	if (found == NULL)
+	if (found != NULL)
+		refuse_unmarked(found, directory);
+	else
 		found = detect_by_weak_signs(directory);
 	if (found == NULL)
 		no_format(directory);
@@ -183,6 +187,28 @@ detect_by_strong_signs(const Directory *directory)
 		sign = other;
 	}
 	return found;
+}
+
+/* A file that lacks what the others have is of another tool, or a mistake. */
+static void
+refuse_unmarked(const MigrationFormat *format, const Directory *directory)
+{
+	const DirectoryEntry *marked = find_marked(format, directory);
+	ListCell   *cell;
+
+	if (marked == NULL || format->mark_is_optional)
+		return;
+	foreach(cell, directory->entries)
+	{
+		DirectoryEntry *entry = lfirst(cell);
+
+		if (is_sql_file(entry) && entry->marked != format)
+			ereport(ERROR,
+					(errcode(ERRCODE_SM_BAD_MIGRATION),
+					 errmsg("file \"%s\" is of format %s by line %d, but \"%s\" has no such line: give each format a directory of its own",
+							marked->path, format->name, marked->marked_line,
+							entry->path)));
+	}
 }
 
 static const MigrationFormat *
@@ -226,25 +252,25 @@ find_marked(const MigrationFormat *format, const Directory *directory)
 static void
 no_format(const Directory *directory)
 {
-	StringInfoData looked_for;
+	StringInfoData names;
 
 	if (has_code(directory))
 		ereport(ERROR,
 				(errcode(ERRCODE_SM_BAD_MIGRATION),
 				 errmsg("directory \"%s\" has code and no SQL: let its tool run it, which is judged as well, or have it print the SQL (alembic upgrade --sql, manage.py sqlmigrate) into files <version>_<name>.sql",
 						directory->path)));
-	initStringInfo(&looked_for);
+	initStringInfo(&names);
 	for (int i = 0; i < lengthof(formats); i++)
 		if (formats[i]->detect != NULL || formats[i]->find_mark != NULL)
-			appendStringInfo(&looked_for, "%s%s (%s)", i > 0 ? ", " : "",
-							 formats[i]->looks_for, formats[i]->name);
+			appendStringInfo(&names, "%s%s", i > 0 ? ", " : "",
+							 formats[i]->name);
 	ereport(ERROR,
 			(errcode(ERRCODE_SM_BAD_MIGRATION),
-			 errmsg("directory \"%s\" %s: looked for %s",
+			 errmsg("directory \"%s\" %s: looked for %s; SELECT * FROM migrate.formats() tells what a directory of each has",
 					directory->path,
 					directory->entries == NIL ? "is empty" :
 					"has no migrations of a known format",
-					looked_for.data)));
+					names.data)));
 }
 
 /* Migrations of Django, Alembic, Rails, Kysely and the like. */

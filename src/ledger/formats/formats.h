@@ -77,10 +77,12 @@ struct MigrationFormat
 	/*
 	 * The line, from 1, of a text that only files of this format have, or 0.
 	 * May be NULL.  A weak mark is one that may also be an ordinary comment:
-	 * it only counts where nothing else does.
+	 * it only counts where nothing else does.  One that is optional need not
+	 * be in all files of a directory.
 	 */
 	int			(*find_mark) (const char *text);
 	bool		mark_is_weak;
+	bool		mark_is_optional;
 
 	/* only looked for when the directory is of no other format */
 	bool		is_fallback;

@@ -139,13 +139,15 @@ given_entries(const char *directory)
 	for (int i = first_below(prefix); i < given_count; i++)
 	{
 		const char *path = given_files[i].path;
-		const char *name = path + length;
-		size_t		name_length = strcspn(name, "/");
 		DirectoryEntry *last = entries ? llast(entries) : NULL;
 		DirectoryEntry *entry;
+		const char *name;
+		size_t		name_length;
 
 		if (strncmp(path, prefix, length) != 0)
 			break;
+		name = path + length;
+		name_length = strcspn(name, "/");
 		/* what lies in one directory comes one after the other */
 		if (last != NULL && last->is_directory &&
 			strlen(last->name) == name_length &&

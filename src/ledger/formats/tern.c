@@ -27,6 +27,7 @@ const MigrationFormat tern_format = {
 	.name = "tern",
 	.looks_for = "<number>_<name>.sql with lines \"" PARTING_LINE "\"",
 	.find_mark = find_tern_mark,
+	.mark_is_optional = true,
 	.list = list_tern,
 	.read = read_tern
 };
