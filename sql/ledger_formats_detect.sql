@@ -30,6 +30,10 @@ SELECT * FROM load_given(ARRAY['1_a.sql', 'SELECT 0;', '2_b.sql', E'SELECT 1;\n-
 SELECT * FROM load_given(ARRAY['1_a.sql', E'-- migrate:up\nSELECT 1;'], 'goose');
 SELECT * FROM load_given(ARRAY['1_a.sql', E'SELECT 1;'], 'dbmate');
 SELECT * FROM load_given(ARRAY['1_a.sql', E'SELECT 1;'], 'make');
+SELECT * FROM load_given(ARRAY['README.md', ''], 'supabase');
+-- these may be without sections, when they are named
+SELECT * FROM load_given(ARRAY['1_a.sql', E'SELECT 1;'], 'tern');
+SELECT * FROM load_given(ARRAY['1_a.sql', E'SELECT 1;'], 'node-pg-migrate');
 -- a comment is not a section of another tool
 SELECT * FROM load_given(ARRAY['1_a.up.sql', E'-- Up migration\nSELECT 1;']);
 SELECT * FROM load_given(ARRAY['1_a.sql', E'-- Up migration of a\n-- migrate:up\nSELECT 1;']);

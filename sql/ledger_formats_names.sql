@@ -25,6 +25,7 @@ CREATE VIEW registered AS
 	FROM migrate.migrations m ORDER BY m.repeatable, m.version_key;
 
 SELECT * FROM migrate.formats();
+SELECT unnest(migrate.format_files());
 
 -- golang-migrate: the versions are numbers, the two files may have other names
 SELECT * FROM load_given(ARRAY[

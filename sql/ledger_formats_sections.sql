@@ -208,6 +208,13 @@ SELECT * FROM load_given(ARRAY['a.sql', E'--liquibase formatted sql\n--changeset
 SELECT * FROM load_given(ARRAY['a.sql', E'--liquibase formatted sql\n-- nothing yet\n']);
 SELECT count(*) FROM migrate.migrations;
 
+-- lines when it runs are those of the file as well
+SELECT * FROM load_given(ARRAY['a.sql', E'--liquibase formatted sql\n--changeset bob:1\nSELECT 1;\n--rollback SELECT 2;\n--changeset bob:2\nSELECT 2;\n--changeset bob:3\nSELECT 3;\n\nSELECT 1/0;']);
+CALL migrate.deploy();
+SELECT version, error, error_line FROM migrate.history WHERE state = 'failed';
+DELETE FROM migrate.attempts;
+DELETE FROM migrate.migrations;
+
 -- atlas
 SELECT * FROM load_given(ARRAY['atlas.sum', 'h1:=', '20240102000000.sql', E'-- atlas:txmode none\n\nSELECT 1;',
 	'20240103000000_b.sql', E'-- atlas:nolint DS103\nSELECT 2;']);

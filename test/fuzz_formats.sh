@@ -39,8 +39,8 @@ library=$("$pg_config" --pkglibdir)
 [ -e "$library/libpgcommon.a" ] || library=$("$pg_config" --libdir)
 
 # What reads files and talks to the server is in the shim.
-parsers=$(ls "$SM_TOP"/src/ledger/formats/*.c |
-	grep -v '/\(directory\|migration_file\)\.c$')
+parsers=$(find "$SM_TOP/src/ledger/formats" -name '*.c' \
+	! -name directory.c ! -name migration_file.c)
 # shellcheck disable=SC2086  # a list of files
 sm_quietly clang -g -O1 -fsanitize=fuzzer,address,undefined \
 	-fno-sanitize-recover=undefined -Wno-everything \
@@ -57,7 +57,7 @@ if [ -z "$formats" ]
 then
 	formats=$(sed -n 's/^	\.name = "\([a-z-]*\)",$/\1/p' \
 		"$SM_TOP"/src/ledger/formats/*.c | sort)
-	formats="auto $formats graphile-migrate"
+	formats="auto $formats"
 fi
 
 failed=0

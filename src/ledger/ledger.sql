@@ -332,6 +332,14 @@ REVOKE ALL ON FUNCTION migrate.formats() FROM PUBLIC;
 COMMENT ON FUNCTION migrate.formats() IS
 	'the formats that migrate.load() reads, and what a directory of each has';
 
+CREATE FUNCTION migrate.format_files()
+RETURNS text[]
+LANGUAGE C IMMUTABLE
+AS 'MODULE_PATHNAME', 'migrate_format_files';
+REVOKE ALL ON FUNCTION migrate.format_files() FROM PUBLIC;
+COMMENT ON FUNCTION migrate.format_files() IS
+	'names of files, with wildcards, that a client has to send to migrate.load_files(); of those that are no *.sql, *.conf, *.toml, *.plan or *.json the name will do';
+
 CREATE FUNCTION migrate.unregister(version text)
 RETURNS void
 LANGUAGE C VOLATILE

@@ -42,7 +42,7 @@ static void refuse_duplicates(List *files);
 static void refuse_duplicate(const MigrationFile *first,
 							 const MigrationFile *second);
 static void load_one_file(Load *load, const MigrationFile *file,
-					  MemoryContext keep);
+						  MemoryContext keep);
 static void register_file(Load *load, MigrationFile *file,
 						  const char *raw_text);
 static void put_row(Load *load, const char *version, const char *name,
@@ -52,6 +52,7 @@ static void mark_missing(Load *load);
 PG_FUNCTION_INFO_V1(migrate_load);
 PG_FUNCTION_INFO_V1(migrate_load_files);
 PG_FUNCTION_INFO_V1(migrate_formats);
+PG_FUNCTION_INFO_V1(migrate_format_files);
 
 /*
  * migrate.load(directory text, format text)
@@ -120,6 +121,24 @@ migrate_formats(PG_FUNCTION_ARGS)
 							 nulls);
 	}
 	return (Datum) 0;
+}
+
+/*
+ * migrate.format_files() returns text[]
+ */
+Datum
+migrate_format_files(PG_FUNCTION_ARGS)
+{
+	int			count = 0;
+	Datum	   *elements;
+
+	while (format_file_patterns[count] != NULL)
+		count++;
+	elements = palloc(count * sizeof(Datum));
+	for (int i = 0; i < count; i++)
+		elements[i] = CStringGetTextDatum(format_file_patterns[i]);
+	PG_RETURN_ARRAYTYPE_P(construct_array(elements, count, TEXTOID, -1, false,
+										  TYPALIGN_INT));
 }
 
 /* The texts stay in their array until they are read. */
@@ -262,7 +281,7 @@ load_one_file(Load *load, const MigrationFile *file, MemoryContext keep)
 	char	   *raw = read_raw_file(file->path);
 	char	   *text = normalize_newlines(raw);
 	char	   *down_text = file->down_path ?
-		read_migration_file(file->down_path) : NULL;
+	read_migration_file(file->down_path) : NULL;
 	ListCell   *cell;
 
 	foreach(cell, read_migrations(load->format, file, text, down_text))

@@ -41,13 +41,15 @@ static const MigrationFormat *const formats[] = {
  */
 const char *const format_file_patterns[] = {
 	"*.sql", "*.sql.conf", "*.toml", "sqitch.plan", "atlas.sum",
-	"_journal.json", "snapshot.json",
+	"*.json",
 	"*.xml", "*.yaml", "*.yml",
 	"*.js", "*.mjs", "*.cjs", "*.ts", "*.mts", "*.cts", "*.py", "*.rb", "*.go",
 	"*.java", "*.kt", "*.kts", "*.php", "*.exs", "*.ex", "*.rs",
 	NULL
 };
 
+static bool needs_sign(const MigrationFormat *format);
+static bool has_sql_file(const Directory *directory);
 static void read_marks(Directory *directory);
 static void read_mark(DirectoryEntry *entry);
 static const MigrationFormat *detect_format(Directory *directory);
@@ -92,13 +94,33 @@ find_format(const char *name, Directory *directory)
 	format = format_of_name(name);
 	if (format->find_mark != NULL)
 		read_marks(directory);
-	if ((format->detect != NULL || format->find_mark != NULL) &&
-		sign_of_format(format, directory) == NULL)
+	if (sign_of_format(format, directory) == NULL &&
+		(needs_sign(format) || !has_sql_file(directory)))
 		ereport(ERROR,
 				(errcode(ERRCODE_SM_BAD_MIGRATION),
 				 errmsg("directory \"%s\" has no migrations of format %s: looked for %s",
 						directory->path, format->name, format->looks_for)));
 	return format;
+}
+
+/* Can a directory of a format be without what tells of the format? */
+static bool
+needs_sign(const MigrationFormat *format)
+{
+	return format->detect != NULL ||
+		(format->find_mark != NULL && !format->mark_is_weak &&
+		 !format->mark_is_optional);
+}
+
+static bool
+has_sql_file(const Directory *directory)
+{
+	ListCell   *cell;
+
+	foreach(cell, directory->entries)
+		if (is_sql_file(lfirst(cell)))
+		return true;
+	return false;
 }
 
 /* Look into all texts that lie in the directory itself. */

@@ -31,7 +31,7 @@ static List *read_graphile(const MigrationFile *file, const char *text,
 						   const char *down_text);
 
 const MigrationFormat graphile_migrate_format = {
-	.name = TOOL_NAME,
+	.name = "graphile-migrate",
 	.looks_for = COMMITTED_DIRECTORY "/<number>.sql with lines \"" PREVIOUS_LINE "\"",
 	.detect = detect_graphile,
 	.find_mark = find_graphile_mark,

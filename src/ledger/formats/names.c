@@ -189,7 +189,7 @@ refuse_code_files(const Directory *directory, const char *letters)
 			leading_digits(name) > 0)
 			ereport(ERROR,
 					(errcode(ERRCODE_SM_BAD_MIGRATION),
-					 errmsg("file \"%s\" is code, which only its own tool can run: write its SQL into a file of the same version, or run all with that tool",
+					 errmsg("file \"%s\" is code, which only its own tool can run: put a file with its SQL in its place, or run all with that tool",
 							entry->path)));
 	}
 }
