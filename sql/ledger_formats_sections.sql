@@ -32,6 +32,8 @@ LANGUAGE sql AS $$
 		LATERAL load_given(ARRAY['1_a.sql', good, '2_b.sql', t.body], format) l
 	WHERE l.state = 'ERROR' OR l.version LIKE '%2%' ORDER BY n $$;
 
+-- A way back that cannot be parsed is a WARNING with the line of the file.
+
 -- dbmate
 SELECT * FROM load_given(ARRAY[
 	'20240102000000_a.sql', E'-- the first\n\n-- migrate:up\nCREATE TABLE a (i int);\nCOMMENT ON TABLE a IS ''one'';\n\n-- migrate:down\nDROP TABLE a;\n',
@@ -61,6 +63,8 @@ SELECT * FROM try_texts(E'-- migrate:up\nSELECT 1;\n-- migrate:down\nSELECT 2;',
 	E'-- migrate:up\nSELECT 1;\n-- migrate:down\n\\d\n',
 	E'-- migrate:up\nSELECT 1;\n-- +goose Down\nSELECT 2;\n'], 'dbmate');
 
+DELETE FROM migrate.migrations;
+
 -- goose
 SELECT * FROM load_given(ARRAY[
 	'00001_a.sql', E'-- +goose Up\n-- +goose StatementBegin\nCREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS $$\nBEGIN\n\tRETURN 1;\nEND $$;\n-- +goose StatementEnd\n\n-- +goose Down\nDROP FUNCTION f();\n',
@@ -87,6 +91,7 @@ SELECT * FROM try_texts(E'-- +goose Up\nSELECT 1;', ARRAY[
 	E'-- +goose\nSELECT 1;',
 	E'-- +goose Sideways\nSELECT 1;',
 	E'-- +goose Up\nSELECT 1;\n\n-- +goose Down\nSELECT 2;\nSELEC 3;'], 'goose');
+DELETE FROM migrate.migrations;
 SELECT * FROM load_given(ARRAY['1_a.sql', E'-- +goose Up\nSELECT 1;', '2_b.go', 'package b']);
 DELETE FROM migrate.migrations;
 
@@ -120,6 +125,7 @@ SELECT * FROM try_texts(E'SELECT 1;\n---- create above / drop below ----\nSELECT
 	E'SELECT 1;\nSELECT {{.prefix}};',
 	E'SELECT 1;\n{{ template "shared/x.sql" . }}\n---- create above / drop below ----\n',
 	E'SELECT 1;\n---- create above / drop below ----\nSELEC 2;'], 'tern');
+DELETE FROM migrate.migrations;
 SELECT * FROM load_given(ARRAY['1_a.sql', E'SELECT 1;\n---- create above / drop below ----\nSELECT 2;', '3_c.sql', 'SELECT 3;']);
 DELETE FROM migrate.migrations;
 
@@ -140,6 +146,7 @@ SELECT * FROM try_texts(E'-- Up Migration\nSELECT 1;', ARRAY[
 	E'SELECT 1;\n-- Down Migration\nSELECT 1;',
 	E'\n-- Down Migration\nSELECT 1;',
 	E'-- Up Migration\nSELECT 1;\n-- Down Migration\nSELEC 1;'], 'node-pg-migrate');
+DELETE FROM migrate.migrations;
 SELECT * FROM load_given(ARRAY['1718236800000_a.sql', E'-- Up Migration\nSELECT 1;', '20240613000000000_b.sql', 'SELECT 2;']);
 SELECT * FROM load_given(ARRAY['1718236800000_a.sql', E'-- Up Migration\nSELECT 1;', '1718236800001_b.ts', '']);
 DELETE FROM migrate.migrations;
@@ -204,6 +211,7 @@ SELECT l.version, l.name FROM unnest(ARRAY[
 	E'--liquibase formatted sql\n--changeset bob:1\nSELECT 1;\n--rollback changesetId:2 changesetAuthor:bob',
 	E'--liquibase formatted sql\n--changeset bob:1\nSELECT 1;\n/* liquibase rollback\nSELECT 1;']) AS t (body),
 	LATERAL load_given(ARRAY['a.sql', E'--liquibase formatted sql\n--changeset ann:1\nSELECT 1;', 'b.sql', body], 'liquibase') l;
+DELETE FROM migrate.migrations;
 SELECT * FROM load_given(ARRAY['a.sql', E'--liquibase formatted sql\n--changeset ann:1\nSELECT 1;', 'changelog.yaml', '']);
 SELECT * FROM load_given(ARRAY['a.sql', E'--liquibase formatted sql\n-- nothing yet\n']);
 SELECT count(*) FROM migrate.migrations;

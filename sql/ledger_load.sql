@@ -66,7 +66,7 @@ SELECT * FROM try_load(:'top' || '/sqitch');
 SELECT version, format, body, down_body, in_transaction, requires FROM migrate.migrations ORDER BY format, version_key;
 \! printf 'SELECT 4;' >"$TOP/flyway/b/4_d.sql"
 SELECT * FROM try_load(:'top' || '/flyway');
-\! mkdir "$TOP/dbmate" && printf '\357\273\277-- migrate:up\r\nSELECT 1;\r\n-- migrate:down\r\nSELECT 2;\r\n\r\nSELEC 3;' >"$TOP/dbmate/1_a.sql"
+\! mkdir "$TOP/dbmate" && printf '\357\273\277-- migrate:up\r\nSELECT 1;\r\n\r\nSELEC 3;\r\n-- migrate:down\r\nSELECT 2;\r\n' >"$TOP/dbmate/1_a.sql"
 SELECT * FROM try_load(:'top' || '/dbmate');
 DELETE FROM migrate.migrations;
 

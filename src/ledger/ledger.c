@@ -36,6 +36,7 @@ static const char *const register_result_names[] = {
 static void normalize_migration(MigrationText *migration);
 static void check_version(const char *version);
 static void check_text(const MigrationText *migration);
+static void check_down(const MigrationText *migration, MemoryContext context);
 static bool insert_new(const MigrationText *migration, const char *checksum);
 static RegisterResult compare_with_applied(const LedgerEntry *before,
 										   const MigrationText *migration,
@@ -221,9 +222,42 @@ check_text(const MigrationText *migration)
 	MemoryContextSwitchTo(context);
 	(void) parse_migration(migration->body, migration->origin);
 	if (migration->down_body != NULL)
-		(void) parse_migration(migration->down_body, migration->down_origin);
+		check_down(migration, context);
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(context);
+}
+
+/*
+ * Real histories have ways back that nobody has ever tried, so one that cannot
+ * be parsed is told, but does not keep its migration from being registered.
+ */
+static void
+check_down(const MigrationText *migration, MemoryContext context)
+{
+	PG_TRY();
+	{
+		(void) parse_migration(migration->down_body, migration->down_origin);
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+		int			category;
+
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		category = ERRCODE_TO_CATEGORY(error->sqlerrcode);
+
+		/* nothing but what the parser finds wrong with a text */
+		if (category != ERRCODE_TO_CATEGORY(ERRCODE_SYNTAX_ERROR) &&
+			category != ERRCODE_TO_CATEGORY(ERRCODE_DATA_EXCEPTION))
+			PG_RE_THROW();
+		FlushErrorState();
+		ereport(WARNING,
+				(errcode(ERRCODE_SM_BAD_MIGRATION),
+				 errmsg("%s: the migration can be applied, but not reverted",
+						error->message)));
+	}
+	PG_END_TRY();
 }
 
 /*

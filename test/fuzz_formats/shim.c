@@ -103,6 +103,28 @@ shim_free_all(void)
 		pfree(chunks.next + 1);
 }
 
+/* What is allocated in contexts is freed with all else. */
+
+MemoryContext CurrentMemoryContext = NULL;
+
+MemoryContext
+AllocSetContextCreateInternal(MemoryContext parent, const char *name,
+							  Size minContextSize, Size initBlockSize,
+							  Size maxBlockSize)
+{
+	return parent;
+}
+
+void
+MemoryContextReset(MemoryContext context)
+{
+}
+
+void
+MemoryContextDelete(MemoryContext context)
+{
+}
+
 
 /* ---- errors */
 

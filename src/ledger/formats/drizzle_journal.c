@@ -19,9 +19,21 @@
 #define JOURNAL_DEPTH 1
 #define ENTRY_DEPTH 3
 
+/* Where in the text the reader is. */
+typedef struct JournalReader
+{
+	Journal    *journal;
+	JournalEntry *entry;		/* that we are in, or NULL */
+	char	   *string;			/* the last one, a key if a colon follows */
+	char	   *key;			/* of the value that comes next, or NULL */
+	char	   *list_key;		/* of the value of the journal that we are in */
+	int			depth;
+} JournalReader;
+
 static void check_json(const char *path, char *text);
-static void read_value(Journal *journal, JournalEntry *entry, int depth,
-					   const char *key, const JsonLexContext *lexer);
+static void read_token(JournalReader *reader, const JsonLexContext *lexer);
+static void begin_value(JournalReader *reader, int line);
+static void read_string(JournalReader *reader, const JsonLexContext *lexer);
 
 /*
  * See drizzle_journal.h.
@@ -29,62 +41,16 @@ static void read_value(Journal *journal, JournalEntry *entry, int depth,
 Journal *
 read_journal(const char *path, char *text)
 {
-	Journal    *journal = palloc0(sizeof(Journal));
+	JournalReader reader = {palloc0(sizeof(Journal))};
 	JsonLexContext *lexer;
-	JournalEntry *entry = NULL;
-	char	   *text_before = NULL; /* the last string, a key if ":" follows */
-	char	   *key = NULL;
-	char	   *list_key = NULL;	/* of the journal's list that we are in */
-	int			depth = 0;
 
 	check_json(path, text);
-	journal->dialect_line = 1;
+	reader.journal->dialect_line = 1;
 	lexer = compat_json_lexer(text, strlen(text), GetDatabaseEncoding());
 	while (json_lex(lexer) == JSON_SUCCESS &&
 		   lexer->token_type != JSON_TOKEN_END)
-	{
-		switch (lexer->token_type)
-		{
-			case JSON_TOKEN_OBJECT_START:
-			case JSON_TOKEN_ARRAY_START:
-				if (depth == JOURNAL_DEPTH)
-					list_key = key;
-				if (++depth == ENTRY_DEPTH && list_key != NULL &&
-					strcmp(list_key, "entries") == 0)
-				{
-					entry = palloc0(sizeof(JournalEntry));
-					entry->line = lexer->line_number;
-					journal->entries = lappend(journal->entries, entry);
-				}
-				key = NULL;
-				break;
-			case JSON_TOKEN_OBJECT_END:
-			case JSON_TOKEN_ARRAY_END:
-				if (depth-- == ENTRY_DEPTH)
-					entry = NULL;
-				key = NULL;
-				break;
-			case JSON_TOKEN_STRING:
-				text_before = pstrdup(lexer->strval->data);
-				if (key != NULL)
-					read_value(journal, entry, depth, key, lexer);
-				break;
-			case JSON_TOKEN_COLON:
-				key = text_before;
-				break;
-			case JSON_TOKEN_COMMA:
-				key = NULL;
-				break;
-			case JSON_TOKEN_INVALID:
-			case JSON_TOKEN_NUMBER:
-			case JSON_TOKEN_TRUE:
-			case JSON_TOKEN_FALSE:
-			case JSON_TOKEN_NULL:
-			case JSON_TOKEN_END:
-				break;
-		}
-	}
-	return journal;
+		read_token(&reader, lexer);
+	return reader.journal;
 }
 
 static void
@@ -98,14 +64,69 @@ check_json(const char *path, char *text)
 }
 
 static void
-read_value(Journal *journal, JournalEntry *entry, int depth, const char *key,
-		   const JsonLexContext *lexer)
+read_token(JournalReader *reader, const JsonLexContext *lexer)
 {
-	if (depth == JOURNAL_DEPTH && strcmp(key, "dialect") == 0)
+	switch (lexer->token_type)
 	{
-		journal->dialect = pstrdup(lexer->strval->data);
-		journal->dialect_line = lexer->line_number;
+		case JSON_TOKEN_OBJECT_START:
+		case JSON_TOKEN_ARRAY_START:
+			begin_value(reader, lexer->line_number);
+			break;
+		case JSON_TOKEN_OBJECT_END:
+		case JSON_TOKEN_ARRAY_END:
+			if (reader->depth-- == ENTRY_DEPTH)
+				reader->entry = NULL;
+			reader->key = NULL;
+			break;
+		case JSON_TOKEN_STRING:
+			read_string(reader, lexer);
+			break;
+		case JSON_TOKEN_COLON:
+			reader->key = reader->string;
+			break;
+		case JSON_TOKEN_COMMA:
+			reader->key = NULL;
+			break;
+		case JSON_TOKEN_INVALID:
+		case JSON_TOKEN_NUMBER:
+		case JSON_TOKEN_TRUE:
+		case JSON_TOKEN_FALSE:
+		case JSON_TOKEN_NULL:
+		case JSON_TOKEN_END:
+			break;
 	}
-	else if (depth == ENTRY_DEPTH && entry != NULL && strcmp(key, "tag") == 0)
-		entry->tag = pstrdup(lexer->strval->data);
+}
+
+/* An object or an array begins; it may be an entry. */
+static void
+begin_value(JournalReader *reader, int line)
+{
+	if (reader->depth == JOURNAL_DEPTH)
+		reader->list_key = reader->key;
+	reader->key = NULL;
+	reader->depth++;
+	if (reader->depth != ENTRY_DEPTH || reader->list_key == NULL ||
+		strcmp(reader->list_key, "entries") != 0)
+		return;
+	reader->entry = palloc0(sizeof(JournalEntry));
+	reader->entry->line = line;
+	reader->journal->entries = lappend(reader->journal->entries,
+									   reader->entry);
+}
+
+/* A key, or one of the values that count. */
+static void
+read_string(JournalReader *reader, const JsonLexContext *lexer)
+{
+	reader->string = pstrdup(lexer->strval->data);
+	if (reader->key == NULL)
+		return;
+	if (reader->depth == JOURNAL_DEPTH && strcmp(reader->key, "dialect") == 0)
+	{
+		reader->journal->dialect = reader->string;
+		reader->journal->dialect_line = lexer->line_number;
+	}
+	else if (reader->depth == ENTRY_DEPTH && reader->entry != NULL &&
+			 strcmp(reader->key, "tag") == 0)
+		reader->entry->tag = reader->string;
 }

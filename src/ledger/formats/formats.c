@@ -12,6 +12,7 @@
 #include "ledger/formats/sql_text.h"
 #include "ledger/formats/text_lines.h"
 #include "lib/stringinfo.h"
+#include "utils/memutils.h"
 
 /* The one list of them; of those for which nothing else speaks, the first. */
 static const MigrationFormat *const formats[] = {
@@ -127,15 +128,23 @@ has_sql_file(const Directory *directory)
 static void
 read_marks(Directory *directory)
 {
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext context;
 	ListCell   *cell;
 
+	context = AllocSetContextCreate(caller, "safe_migrate marks",
+									ALLOCSET_DEFAULT_SIZES);
+	MemoryContextSwitchTo(context);
 	foreach(cell, directory->entries)
 	{
 		DirectoryEntry *entry = lfirst(cell);
 
 		if (is_sql_file(entry))
 			read_mark(entry);
+		MemoryContextReset(context);
 	}
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(context);
 }
 
 /* A strong mark beats a weak one; two strong ones are an error. */
@@ -164,7 +173,6 @@ read_mark(DirectoryEntry *entry)
 			entry->marked_line = line;
 		}
 	}
-	pfree(text);
 }
 
 static const MigrationFormat *

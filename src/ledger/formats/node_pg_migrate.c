@@ -100,7 +100,8 @@ list_node(const Directory *directory)
 
 /*
  * Each section begins with the first line of its kind; either may come first.
- * A file without them is the way up.
+ * A file without them is the way up.  The lines themselves stay, so that a
+ * file that has only the first one is what it is to format plain.
  */
 static List *
 read_node(const MigrationFile *file, const char *text, const char *down_text)
@@ -108,12 +109,11 @@ read_node(const MigrationFile *file, const char *text, const char *down_text)
 	MigrationFile *result = copy_migration_file(file);
 	TextLine	line = {.next = text};
 	int			lines[] = {0, 0, 0};
-	NodeSection section = find_node_mark(text) > 0 ? SECTION_NONE : SECTION_UP;
-	Section		up;
-	Section		down;
+	NodeSection section = SECTION_NONE;
+	Section		sections[3];
 
-	begin_section(&up);
-	begin_section(&down);
+	for (int i = 0; i < lengthof(sections); i++)
+		begin_section(&sections[i]);
 	while (next_line(&line))
 	{
 		NodeSection next = section_of_line(&line);
@@ -123,19 +123,20 @@ read_node(const MigrationFile *file, const char *text, const char *down_text)
 			section = next;
 			lines[next] = line.number;
 		}
-		else if (section == SECTION_UP)
-			append_line(&up, &line);
-		else if (section == SECTION_DOWN)
-			append_line(&down, &line);
-		else if (!line_has_no_sql(&line))
-			bad_line(file->path, line.number,
-					 "there is SQL before the first section: put it behind \"-- Up Migration\"");
+		if (section == SECTION_NONE && !line_has_no_sql(&line) &&
+			lines[SECTION_NONE] == 0)
+			lines[SECTION_NONE] = line.number;
+		append_line(&sections[section], &line);
 	}
+	if (section != SECTION_NONE && lines[SECTION_NONE] > 0)
+		bad_line(file->path, lines[SECTION_NONE],
+				 "there is SQL before the first section: put it behind \"-- Up Migration\"");
 	if (lines[SECTION_DOWN] > 0 && lines[SECTION_UP] == 0)
 		bad_line(file->path, lines[SECTION_DOWN],
 				 "there is a section to go down, but none to go up: add the line \"-- Up Migration\"");
-	result->body = end_section(&up);
+	result->body = lines[SECTION_DOWN] == 0 ? pstrdup(text) :
+		end_section(&sections[SECTION_UP]);
 	if (lines[SECTION_DOWN] > 0)
-		result->down_body = end_section(&down);
+		result->down_body = end_section(&sections[SECTION_DOWN]);
 	return list_make1(result);
 }

@@ -104,7 +104,8 @@ read_tern(const MigrationFile *file, const char *text, const char *down_text)
 		else
 			result->in_transaction = false;
 	}
-	result->body = end_section(&up);
+	/* such a file is what it is to format plain */
+	result->body = find_tern_mark(text) == 0 ? pstrdup(text) : end_section(&up);
 	result->down_body = in_down ? end_section(&down) : NULL;
 	return list_make1(result);
 }
