@@ -23,7 +23,7 @@ EXCEPTION WHEN OTHERS THEN
 END $$;
 
 -- plain
-\! mkdir "$TOP/plain" && cd "$TOP/plain" && echo 'CREATE TABLE a (i int);' >1_a.sql && echo 'DROP TABLE a;' >1_a.down.sql && echo 'SELECT 2;' >10_ten.sql && printf '\357\273\277SELECT 1;\r\nSELECT 2;\r\n' >V2__flyway_like.sql && echo 'SELECT 3;' >3_up.up.sql && : >3_up.down.sql && echo x >README.md && mkdir sub && echo 'SELECT 1;' >.4_hidden.sql
+\! mkdir "$TOP/plain" && cd "$TOP/plain" && echo 'CREATE TABLE a (i int);' >1_a.sql && echo 'DROP TABLE a;' >1_a.down.sql && echo 'SELECT 2;' >10_ten.sql && printf '\357\273\277SELECT 1;\r\nSELECT 2;\r\n' >V2_like.sql && echo 'SELECT 3;' >3_up.up.sql && : >3_up.down.sql && echo x >README.md && mkdir sub && echo 'SELECT 1;' >.4_hidden.sql
 SELECT * FROM try_load(:'top' || '/plain');
 SELECT version, name, format, body, down_body FROM migrate.migrations ORDER BY version_key;
 SELECT * FROM try_load(:'top' || '/plain/');
@@ -59,9 +59,21 @@ SELECT version, format, down_body, in_transaction FROM migrate.migrations ORDER 
 SELECT * FROM try_load(:'top' || '/diesel');
 DELETE FROM migrate.migrations;
 
+-- directories in directories, CRLF line ends, a byte order mark
+\! mkdir -p "$TOP/flyway/b/c" "$TOP/sqitch/deploy/x" "$TOP/sqitch/revert/x" && cd "$TOP/flyway" && printf 'SELECT 1;' >V1__a.sql && printf 'SELECT 2;' >b/V2__b.sql && printf 'SELECT 3;' >b/c/V3__c.sql && printf '\357\273\277executeInTransaction=false\r\n' >b/V2__b.sql.conf && cd "$TOP/sqitch" && printf '\357\273\277%%project=p\r\nx/a 2024\r\nb [x/a] 2024\r\n' >sqitch.plan && echo 'SELECT 1;' >deploy/x/a.sql && echo 'SELECT 2;' >revert/x/a.sql && echo 'SELECT 3;' >deploy/b.sql
+SELECT * FROM try_load(:'top' || '/flyway');
+SELECT * FROM try_load(:'top' || '/sqitch');
+SELECT version, format, body, down_body, in_transaction, requires FROM migrate.migrations ORDER BY format, version_key;
+\! printf 'SELECT 4;' >"$TOP/flyway/b/4_d.sql"
+SELECT * FROM try_load(:'top' || '/flyway');
+\! mkdir "$TOP/dbmate" && printf '\357\273\277-- migrate:up\r\nSELECT 1;\r\n\r\nSELEC 3;\r\n-- migrate:down\r\nSELECT 2;\r\n' >"$TOP/dbmate/1_a.sql"
+SELECT * FROM try_load(:'top' || '/dbmate');
+DELETE FROM migrate.migrations;
+
 -- neither, both, nothing
 SELECT * FROM try_load(:'top' || '/prisma', 'diesel');
 SELECT * FROM try_load(:'top' || '/prisma', 'flyway');
+SELECT * FROM try_load(:'top' || '/prisma', 'make');
 \! mkdir "$TOP/both" && cp -r "$TOP/prisma/20240101000000_init" "$TOP/both/1_x" && echo 'SELECT 1' >"$TOP/both/1_x/up.sql"
 SELECT * FROM try_load(:'top' || '/both');
 SELECT * FROM try_load(:'top' || '/both', 'prisma');

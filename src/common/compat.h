@@ -19,6 +19,7 @@
 #include "catalog/pg_database.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
+#include "common/jsonapi.h"
 #include "nodes/parsenodes.h"
 #include "storage/lock.h"
 #include "storage/proc.h"
@@ -35,6 +36,15 @@
 	PG_MODULE_MAGIC_EXT(.name = "safe_migrate", .version = "0.1.0")
 #else
 #define COMPAT_MODULE_MAGIC PG_MODULE_MAGIC
+#endif
+
+/* 17: the lexer may be one of the caller */
+#if PG_VERSION_NUM < 170000
+#define compat_json_lexer(json, length, encoding) \
+	makeJsonLexContextCstringLen(json, (int) (length), encoding, true)
+#else
+#define compat_json_lexer(json, length, encoding) \
+	makeJsonLexContextCstringLen(NULL, json, length, encoding, true)
 #endif
 
 /* 16: object_ownercheck() replaced one function a catalog */

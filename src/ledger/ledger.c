@@ -36,6 +36,7 @@ static const char *const register_result_names[] = {
 static void normalize_migration(MigrationText *migration);
 static void check_version(const char *version);
 static void check_text(const MigrationText *migration);
+static void check_down(const MigrationText *migration, MemoryContext context);
 static bool insert_new(const MigrationText *migration, const char *checksum);
 static RegisterResult compare_with_applied(const LedgerEntry *before,
 										   const MigrationText *migration,
@@ -95,12 +96,15 @@ migration_label(const char *version, const char *name)
 
 /*
  * SHA-256 of a text in UTF-8, in hexadecimal: that of the file, if the file
- * has LF line ends and no byte order mark.
+ * has LF line ends and no byte order mark.  Empty lines at the top do not
+ * count: a section of a file has as many of them as there are lines before it,
+ * and what changes there is no edit of the section.
  */
 char *
 text_checksum(const char *body)
 {
-	char	   *utf8 = pg_server_to_any(body, strlen(body), PG_UTF8);
+	const char *content = body + strspn(body, "\n");
+	char	   *utf8 = pg_server_to_any(content, strlen(content), PG_UTF8);
 	Datum		hash = DirectFunctionCall1(sha256_bytea,
 										   PointerGetDatum(cstring_to_text(utf8)));
 	Datum		hex = DirectFunctionCall2(binary_encode, hash,
@@ -139,14 +143,13 @@ register_migration(MigrationText *migration)
 		CHECK_FOR_INTERRUPTS();
 	}
 
-	result = REGISTER_UNCHANGED;
-	if (strcmp(before->checksum, checksum) != 0)
+	result = strcmp(before->checksum, checksum) == 0 ? REGISTER_UNCHANGED :
+		REGISTER_CHANGED;
+	if (!ledger_is_same(migration, checksum))
 	{
 		check_text(migration);
-		result = REGISTER_CHANGED;
-	}
-	if (!ledger_is_same(migration, checksum))
 		ledger_update_migration(migration, checksum);
+	}
 	if (result == REGISTER_UNCHANGED && !before->edited &&
 		before->done_bytes == 0)
 		return result;
@@ -165,6 +168,9 @@ normalize_migration(MigrationText *migration)
 		migration->origin = psprintf("migration %s",
 									 migration_label(migration->version,
 													 migration->name));
+	if (migration->down_origin == NULL)
+		migration->down_origin = psprintf("down script of %s",
+										  migration->origin);
 }
 
 static void
@@ -214,8 +220,43 @@ check_text(const MigrationText *migration)
 									ALLOCSET_DEFAULT_SIZES);
 	MemoryContextSwitchTo(context);
 	(void) parse_migration(migration->body, migration->origin);
+	if (migration->down_body != NULL)
+		check_down(migration, context);
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(context);
+}
+
+/*
+ * Real histories have ways back that nobody has ever tried, so one that cannot
+ * be parsed is told, but does not keep its migration from being registered.
+ */
+static void
+check_down(const MigrationText *migration, MemoryContext context)
+{
+	PG_TRY();
+	{
+		(void) parse_migration(migration->down_body, migration->down_origin);
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+		int			category;
+
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		category = ERRCODE_TO_CATEGORY(error->sqlerrcode);
+
+		/* nothing but what the parser finds wrong with a text */
+		if (category != ERRCODE_TO_CATEGORY(ERRCODE_SYNTAX_ERROR) &&
+			category != ERRCODE_TO_CATEGORY(ERRCODE_DATA_EXCEPTION))
+			PG_RE_THROW();
+		FlushErrorState();
+		ereport(WARNING,
+				(errcode(ERRCODE_SM_BAD_MIGRATION),
+				 errmsg("%s: the migration can be applied, but not reverted",
+						error->message)));
+	}
+	PG_END_TRY();
 }
 
 /*

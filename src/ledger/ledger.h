@@ -28,6 +28,7 @@ typedef struct MigrationText
 	bool		in_transaction; /* false: every statement by itself */
 	bool		repeatable;		/* run again when its text has changed */
 	const char *origin;			/* names the text in messages */
+	const char *down_origin;	/* names down_body */
 } MigrationText;
 
 typedef enum RegisterResult
@@ -136,6 +137,7 @@ extern bool ledger_insert_migration(const MigrationText *migration,
 extern bool ledger_delete_migration(const char *version);
 extern void ledger_update_migration(const MigrationText *migration,
 									const char *checksum);
+extern List *ledger_mark_missing(const char *format, List *versions);
 extern void ledger_write_attempt(Attempt *attempt);
 extern void ledger_end_interrupted(const LedgerEntry *entry);
 extern const char *attempt_state_name(AttemptState state);

@@ -52,11 +52,11 @@ COMMENT ON COLUMN migrate.migrations.name IS 'what follows the version';
 COMMENT ON COLUMN migrate.migrations.format IS
 	'layout that the text was loaded from, sql when it was given to a function';
 COMMENT ON COLUMN migrate.migrations.body IS
-	'text, with LF line ends and no byte order mark';
+	'text, with LF line ends and no byte order mark; of a section of a file, with empty lines in the place of those before it';
 COMMENT ON COLUMN migrate.migrations.down_body IS
 	'text that reverts it, if there is one';
 COMMENT ON COLUMN migrate.migrations.checksum IS
-	'SHA-256 of body in UTF-8, in hexadecimal';
+	'SHA-256 of body in UTF-8, in hexadecimal, without empty lines at its top';
 COMMENT ON COLUMN migrate.migrations.tool_checksum IS
 	'checksum of the file as the tool of that format computes it, if it does';
 COMMENT ON COLUMN migrate.migrations.in_transaction IS
@@ -470,6 +470,22 @@ AS 'MODULE_PATHNAME', 'migrate_load_files';
 REVOKE ALL ON FUNCTION migrate.load_files(text[], text[], text) FROM PUBLIC;
 COMMENT ON FUNCTION migrate.load_files(text[], text[], text) IS
 	'registers the migrations of a directory whose files the client sends: paths relative to it, and the text of each; pg_safe_migrate does so';
+
+CREATE FUNCTION migrate.formats()
+RETURNS TABLE (format text, layout text)
+LANGUAGE C STABLE
+AS 'MODULE_PATHNAME', 'migrate_formats';
+REVOKE ALL ON FUNCTION migrate.formats() FROM PUBLIC;
+COMMENT ON FUNCTION migrate.formats() IS
+	'the formats that migrate.load() reads, and what a directory of each has';
+
+CREATE FUNCTION migrate.format_files()
+RETURNS text[]
+LANGUAGE C IMMUTABLE
+AS 'MODULE_PATHNAME', 'migrate_format_files';
+REVOKE ALL ON FUNCTION migrate.format_files() FROM PUBLIC;
+COMMENT ON FUNCTION migrate.format_files() IS
+	'names of files, with wildcards, that a client has to send to migrate.load_files(); of those that are no *.sql, *.conf, *.toml, *.plan or *.json the name will do';
 
 CREATE FUNCTION migrate.unregister(version text)
 RETURNS void

@@ -369,6 +369,46 @@ attempt_state_name(AttemptState state)
 }
 
 /*
+ * Note of all migrations of a format but those of the given versions, a list
+ * of char *, that their files are gone; when, unless that is known already.
+ * Returns them in order, as LedgerEntry with version, name and label only.
+ */
+List *
+ledger_mark_missing(const char *format, List *versions)
+{
+	OwnAccess	access;
+	OwnArguments arguments = {0};
+	List	   *missing = NIL;
+
+	begin_own_access(&access);
+	add_own_text(&arguments, format);
+	add_own_text_list(&arguments, versions);
+	run_own_query("WITH gone AS (UPDATE migrate.migrations m "
+				  "SET missing_since = COALESCE(m.missing_since, "
+				  "pg_catalog.clock_timestamp()) "
+				  "WHERE m.format OPERATOR(pg_catalog.=) $1 AND NOT EXISTS ("
+				  "SELECT FROM pg_catalog.unnest($2) AS v (version) "
+				  "WHERE v.version OPERATOR(pg_catalog.=) m.version) "
+				  "RETURNING m.version, m.name, m.repeatable, m.version_key) "
+				  "SELECT g.version, g.name FROM gone g "
+				  "ORDER BY g.repeatable, g.version_key",
+				  &arguments, SPI_OK_SELECT);
+	for (uint64 row = 0; row < SPI_processed; row++)
+	{
+		MemoryContext old = MemoryContextSwitchTo(access.caller);
+		LedgerEntry *entry = palloc0(sizeof(LedgerEntry));
+
+		entry->version = own_text_column(&access, row, 1);
+		entry->name = own_text_column(&access, row, 2);
+		entry->label = migration_label(entry->version, entry->name);
+		missing = lappend(missing, entry);
+		MemoryContextSwitchTo(old);
+	}
+	end_own_access(&access);
+	return missing;
+}
+
+/*
  * Insert or update the row of an attempt.
  */
 void

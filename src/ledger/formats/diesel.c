@@ -8,14 +8,15 @@
 #include "postgres.h"
 
 #include "common/errors.h"
-#include "ledger/formats/formats.h"
+#include "ledger/formats/names.h"
+#include "ledger/formats/text_lines.h"
 
 #define UP_FILE "up.sql"
 #define DOWN_FILE "down.sql"
 #define METADATA_FILE "metadata.toml"
 #define TRANSACTION_KEY "run_in_transaction"
 
-static bool detect_diesel(const Directory *directory);
+static const char *detect_diesel(const Directory *directory);
 static List *list_diesel(const Directory *directory);
 static MigrationFile *file_of_entry(const DirectoryEntry *entry);
 static bool runs_in_transaction(const char *path);
@@ -23,11 +24,13 @@ static bool value_of_line(const char *path, int number, const char *line,
 						  bool *value);
 
 const MigrationFormat diesel_format = {
-	"diesel", "<version>_<name>/" UP_FILE,
-	detect_diesel, list_diesel, NULL
+	.name = "diesel",
+	.looks_for = "<version>_<name>/" UP_FILE,
+	.detect = detect_diesel,
+	.list = list_diesel
 };
 
-static bool
+static const char *
 detect_diesel(const Directory *directory)
 {
 	return any_directory_has(directory, UP_FILE);
@@ -56,7 +59,7 @@ list_diesel(const Directory *directory)
 static MigrationFile *
 file_of_entry(const DirectoryEntry *entry)
 {
-	MigrationFile *file = palloc0(sizeof(MigrationFile));
+	MigrationFile *file = new_migration_file(path_below(entry, UP_FILE));
 	char	   *metadata = path_below(entry, METADATA_FILE);
 	char	   *version;
 	char	   *to;
@@ -69,7 +72,6 @@ file_of_entry(const DirectoryEntry *entry)
 			*to++ = *from;
 	*to = '\0';
 
-	file->path = path_below(entry, UP_FILE);
 	if (file_exists(path_below(entry, DOWN_FILE)))
 		file->down_path = path_below(entry, DOWN_FILE);
 	file->in_transaction = !file_exists(metadata) ||
@@ -83,19 +85,12 @@ file_of_entry(const DirectoryEntry *entry)
 static bool
 runs_in_transaction(const char *path)
 {
-	char	   *text = read_migration_file(path);
+	TextLine	line = {.next = read_migration_file(path)};
 	bool		value = true;
-	int			number = 0;
 
-	while (text != NULL)
-	{
-		char	   *end = strchr(text, '\n');
-
-		if (end != NULL)
-			*end++ = '\0';
-		(void) value_of_line(path, ++number, text, &value);
-		text = end;
-	}
+	while (next_line(&line))
+		(void) value_of_line(path, line.number,
+							 pnstrdup(line.start, line.length), &value);
 	return value;
 }
 
@@ -118,7 +113,7 @@ value_of_line(const char *path, int number, const char *line, bool *value)
 	line++;
 	line += strspn(line, space);
 
-	length = strcspn(line, " \t#");
+	length = strcspn(line, " \t\r#");
 	if (length == 4 && strncmp(line, "true", length) == 0)
 		*value = true;
 	else if (length == 5 && strncmp(line, "false", length) == 0)

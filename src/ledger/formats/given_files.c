@@ -12,28 +12,63 @@
 
 #include "common/errors.h"
 #include "ledger/formats/formats.h"
+#include "utils/builtins.h"
 
 typedef struct GivenFile
 {
 	const char *path;			/* below GIVEN_ROOT */
-	const char *text;
+	Datum		text;
 } GivenFile;
 
-/* NIL while the server's own files are read. */
-static List *given_files = NIL;
+/* Sorted by path; NULL while the server's own files are read. */
+static GivenFile *given_files = NULL;
+static int	given_count = 0;
 
-static DirectoryEntry *find_entry(List *entries, const char *name, int length);
+static const char *path_below_root(const char *path);
+static int	compare_files(const void *a, const void *b);
+static const GivenFile *find_given_file(const char *path);
+static int	compare_with_path(const void *path, const void *file);
+static int	first_below(const char *prefix);
+static int	compare_entries(const ListCell *a, const ListCell *b);
+
+bool
+path_is_given(const char *path)
+{
+	return given_files != NULL &&
+		(strcmp(path, GIVEN_ROOT) == 0 ||
+		 strncmp(path, GIVEN_ROOT "/", strlen(GIVEN_ROOT "/")) == 0);
+}
 
 /*
  * From now on, until forget_given_files(), paths below GIVEN_ROOT are these
- * files.  path is relative, with "/" between its parts; both strings must
- * live that long.
+ * files.  The paths are relative, with "/" between their parts; the texts are
+ * of type text, and must live that long.  Throws SM008 for paths that are not
+ * so, or given twice.
  */
 void
-give_file(const char *path, const char *text)
+give_files(const char *const *paths, const Datum *texts, int count)
 {
-	GivenFile  *file = palloc(sizeof(GivenFile));
+	GivenFile  *files = palloc((count + 1) * sizeof(GivenFile));
 
+	for (int i = 0; i < count; i++)
+	{
+		files[i].path = path_below_root(paths[i]);
+		files[i].text = texts[i];
+	}
+	qsort(files, count, sizeof(GivenFile), compare_files);
+	for (int i = 1; i < count; i++)
+		if (strcmp(files[i - 1].path, files[i].path) == 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_SM_BAD_MIGRATION),
+					 errmsg("path \"%s\" of a migration file is given twice",
+							files[i].path + strlen(GIVEN_ROOT "/"))));
+	given_files = files;
+	given_count = count;
+}
+
+static const char *
+path_below_root(const char *path)
+{
 	while (strncmp(path, "./", 2) == 0)
 		path += 2;
 	if (path[0] == '/' || path[0] == '\0')
@@ -46,75 +81,110 @@ give_file(const char *path, const char *text)
 				(errcode(ERRCODE_SM_BAD_MIGRATION),
 				 errmsg("path \"%s\" of a migration file has a part that begins with a period",
 						path)));
-	file->path = psprintf("%s/%s", GIVEN_ROOT, path);
-	file->text = text;
-	if (given_text(file->path) != NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_SM_BAD_MIGRATION),
-				 errmsg("path \"%s\" of a migration file is given twice",
-						path)));
-	given_files = lappend(given_files, file);
+	return psprintf(GIVEN_ROOT "/%s", path);
+}
+
+static int
+compare_files(const void *a, const void *b)
+{
+	return strcmp(((const GivenFile *) a)->path, ((const GivenFile *) b)->path);
 }
 
 void
 forget_given_files(void)
 {
-	given_files = NIL;
+	given_files = NULL;
+	given_count = 0;
 }
 
-/* The text of a given file, or NULL if there is none of that path. */
-const char *
+bool
+given_file_exists(const char *path)
+{
+	return find_given_file(path) != NULL;
+}
+
+/* The text of a given file, a copy; NULL if there is none of that path. */
+char *
 given_text(const char *path)
 {
-	ListCell   *cell;
+	const GivenFile *file = find_given_file(path);
 
-	foreach(cell, given_files)
-	{
-		GivenFile  *file = lfirst(cell);
-
-		if (strcmp(file->path, path) == 0)
-			return file->text;
-	}
-	return NULL;
+	return file ? TextDatumGetCString(file->text) : NULL;
 }
 
-/* The entries of GIVEN_ROOT: first parts of the paths, each once. */
-List *
-given_entries(void)
+static const GivenFile *
+find_given_file(const char *path)
 {
+	return given_count == 0 ? NULL :
+		bsearch(path, given_files, given_count, sizeof(GivenFile),
+				compare_with_path);
+}
+
+static int
+compare_with_path(const void *path, const void *file)
+{
+	return strcmp(path, ((const GivenFile *) file)->path);
+}
+
+/*
+ * The entries of GIVEN_ROOT or a directory below it, sorted by name.
+ */
+List *
+given_entries(const char *directory)
+{
+	char	   *prefix = psprintf("%s/", directory);
+	size_t		length = strlen(prefix);
 	List	   *entries = NIL;
-	ListCell   *cell;
 
-	foreach(cell, given_files)
+	for (int i = first_below(prefix); i < given_count; i++)
 	{
-		const char *below = ((GivenFile *) lfirst(cell))->path +
-		strlen(GIVEN_ROOT) + 1;
-		int			length = strcspn(below, "/");
+		const char *path = given_files[i].path;
+		DirectoryEntry *last = entries ? llast(entries) : NULL;
 		DirectoryEntry *entry;
+		const char *name;
+		size_t		name_length;
 
-		if (below[0] == '.' || find_entry(entries, below, length) != NULL)
+		if (strncmp(path, prefix, length) != 0)
+			break;
+		name = path + length;
+		name_length = strcspn(name, "/");
+		/* what lies in one directory comes one after the other */
+		if (last != NULL && last->is_directory &&
+			strlen(last->name) == name_length &&
+			strncmp(last->name, name, name_length) == 0)
 			continue;
 		entry = palloc0(sizeof(DirectoryEntry));
-		entry->name = pnstrdup(below, length);
-		entry->path = psprintf("%s/%s", GIVEN_ROOT, entry->name);
-		entry->is_directory = below[length] == '/';
+		entry->name = pnstrdup(name, name_length);
+		entry->path = pnstrdup(path, length + name_length);
+		entry->is_directory = name[name_length] == '/';
 		entries = lappend(entries, entry);
 	}
+	list_sort(entries, compare_entries);
 	return entries;
 }
 
-static DirectoryEntry *
-find_entry(List *entries, const char *name, int length)
+/* The number of the first file whose path is not before a text. */
+static int
+first_below(const char *prefix)
 {
-	ListCell   *cell;
+	int			low = 0;
+	int			high = given_count;
 
-	foreach(cell, entries)
+	while (low < high)
 	{
-		DirectoryEntry *entry = lfirst(cell);
+		int			middle = low + (high - low) / 2;
 
-		if (strlen(entry->name) == length &&
-			strncmp(entry->name, name, length) == 0)
-			return entry;
+		if (strcmp(given_files[middle].path, prefix) < 0)
+			low = middle + 1;
+		else
+			high = middle;
 	}
-	return NULL;
+	return low;
+}
+
+static int
+compare_entries(const ListCell *a, const ListCell *b)
+{
+	return strcmp(((DirectoryEntry *) lfirst(a))->name,
+				  ((DirectoryEntry *) lfirst(b))->name);
 }

@@ -28,33 +28,44 @@ file_exists(const char *path)
 	struct stat st;
 
 	/* what a client has sent is never looked for on the server */
-	if (strncmp(path, GIVEN_ROOT "/", strlen(GIVEN_ROOT "/")) == 0)
-		return given_text(path) != NULL;
+	if (path_is_given(path))
+		return given_file_exists(path);
 	return stat(path, &st) == 0 && S_ISREG(st.st_mode);
 }
 
 /*
  * Read a text file in UTF-8, which is what all tools take migrations to be,
- * and give it LF line ends and the encoding of the database.
+ * and give it the encoding of the database.  Line ends and a byte order mark
+ * stay, because the checksums of some tools count them.  Throws PostgreSQL's
+ * own errors if the file is no such text or cannot be read, and SM008 if it is
+ * too long.
+ */
+char *
+read_raw_file(const char *path)
+{
+	size_t		length;
+	char	   *bytes;
+
+	/* what a client has sent was checked and converted on its way */
+	if (path_is_given(path))
+		return given_text(path);
+
+	bytes = read_bytes(path, &length);
+	check_bytes(path, bytes, length);
+	return convert_to_server(path, bytes);
+}
+
+/*
+ * The same with LF line ends and without a byte order mark.
  */
 char *
 read_migration_file(const char *path)
 {
-	size_t		length;
-	char	   *bytes;
-	char	   *text;
+	char	   *raw = read_raw_file(path);
+	char	   *text = normalize_newlines(raw);
 
-	/* what a client has sent was checked and converted on its way */
-	if (given_text(path) != NULL)
-		return normalize_newlines(given_text(path));
-
-	bytes = read_bytes(path, &length);
-	text = bytes;
-	check_bytes(path, bytes, length);
-	/* other encodings have no such mark */
-	if (strncmp(text, UTF8_BOM, strlen(UTF8_BOM)) == 0)
-		text += strlen(UTF8_BOM);
-	return normalize_newlines(convert_to_server(path, text));
+	pfree(raw);
+	return text;
 }
 
 /*
@@ -70,6 +81,10 @@ convert_to_server(const char *path, const char *text)
 	callback.arg = unconstify(char *, path);
 	callback.previous = error_context_stack;
 	error_context_stack = &callback;
+	/* other encodings have no such mark */
+	if (GetDatabaseEncoding() != PG_UTF8 &&
+		strncmp(text, UTF8_BOM, strlen(UTF8_BOM)) == 0)
+		text += strlen(UTF8_BOM);
 	result = pg_any_to_server(text, strlen(text), PG_UTF8);
 	error_context_stack = callback.previous;
 	return result;

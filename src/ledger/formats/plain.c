@@ -4,6 +4,9 @@
  *	  Format plain: <version>_<name>.sql, and <version>_<name>.down.sql for
  *	  the way back.
  *
+ * So are the files of supabase and of wrangler, and what Django, Alembic and
+ * others print of their migrations when somebody keeps it in such files.
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -11,44 +14,41 @@
 #include <ctype.h>
 
 #include "common/errors.h"
-#include "common/script.h"
-#include "ledger/formats/formats.h"
+#include "ledger/formats/names.h"
+#include "ledger/formats/text_lines.h"
 
-#define SUFFIX ".sql"
 #define UP_SUFFIX ".up.sql"
 #define DOWN_SUFFIX ".down.sql"
 
-/* A line that parts a file of another tool into sections. */
-typedef struct SectionLine
-{
-	const char *line;
-	const char *tool;
-} SectionLine;
-
-static const SectionLine foreign_sections[] = {
-	{"-- migrate:up", "dbmate"},
-	{"-- migrate:down", "dbmate"},
-	{"-- +goose Up", "goose"},
-	{"-- +goose Down", "goose"},
-	{"-- +migrate Up", "sql-migrate"},
-	{"-- +migrate Down", "sql-migrate"},
-	{"---- create above / drop below ----", "tern"},
-	{"--liquibase formatted sql", "Liquibase"}
-};
-
-static bool detect_plain(const Directory *directory);
+static const char *detect_plain(const Directory *directory);
 static List *list_plain(const Directory *directory);
-static void check_plain_text(const char *path, const char *text);
 static bool has_version(const char *name);
-static bool ends_with(const char *text, const char *suffix);
-static char *path_of_down(const Directory *directory, const char *stem);
+static MigrationFile *file_of_entry(const Directory *directory,
+									const DirectoryEntry *entry);
 
 const MigrationFormat plain_format = {
-	"plain", "<version>_<name>.sql",
-	detect_plain, list_plain, check_plain_text
+	.name = "plain",
+	.looks_for = "<version>_<name>.sql",
+	.is_fallback = true,
+	.detect = detect_plain,
+	.list = list_plain
 };
 
-static bool
+/* These are never found out: they are plain. */
+
+const MigrationFormat supabase_format = {
+	.name = "supabase",
+	.looks_for = "<timestamp>_<name>.sql",
+	.list = list_plain
+};
+
+const MigrationFormat wrangler_format = {
+	.name = "wrangler",
+	.looks_for = "<number>_<name>.sql",
+	.list = list_plain
+};
+
+static const char *
 detect_plain(const Directory *directory)
 {
 	ListCell   *cell;
@@ -57,11 +57,10 @@ detect_plain(const Directory *directory)
 	{
 		DirectoryEntry *entry = lfirst(cell);
 
-		if (!entry->is_directory && ends_with(entry->name, SUFFIX) &&
-			has_version(entry->name))
-			return true;
+		if (is_sql_file(entry) && has_version(entry->name))
+			return entry->path;
 	}
-	return false;
+	return NULL;
 }
 
 /* A number, with or without v before it. */
@@ -73,71 +72,40 @@ has_version(const char *name)
 	return isdigit((unsigned char) name[0]);
 }
 
-static bool
-ends_with(const char *text, const char *suffix)
-{
-	size_t		length = strlen(text);
-
-	return length > strlen(suffix) &&
-		strcmp(text + length - strlen(suffix), suffix) == 0;
-}
-
 static List *
 list_plain(const Directory *directory)
 {
 	List	   *files = NIL;
 	ListCell   *cell;
 
+	refuse_code_files(directory, "vV");
 	foreach(cell, directory->entries)
 	{
 		DirectoryEntry *entry = lfirst(cell);
-		const char *suffix = ends_with(entry->name, UP_SUFFIX) ? UP_SUFFIX : SUFFIX;
-		MigrationFile *file;
-		char	   *stem;
 
-		if (entry->is_directory || !ends_with(entry->name, SUFFIX) ||
-			ends_with(entry->name, DOWN_SUFFIX))
+		if (!is_sql_file(entry) || ends_with(entry->name, DOWN_SUFFIX))
 			continue;
 		if (!has_version(entry->name))
 			ereport(ERROR,
 					(errcode(ERRCODE_SM_BAD_MIGRATION),
 					 errmsg("file \"%s\" has no version: name it <version>_<name>.sql, or move it to another directory",
 							entry->path)));
-
-		file = palloc0(sizeof(MigrationFile));
-		stem = pnstrdup(entry->name, strlen(entry->name) - strlen(suffix));
-		split_version(stem, &file->version, &file->name);
-		file->path = entry->path;
-		file->down_path = path_of_down(directory, stem);
-		file->in_transaction = true;
-		files = lappend(files, file);
+		files = lappend(files, file_of_entry(directory, entry));
 	}
 	return files;
 }
 
-static char *
-path_of_down(const Directory *directory, const char *stem)
+static MigrationFile *
+file_of_entry(const Directory *directory, const DirectoryEntry *entry)
 {
-	char	   *path = psprintf("%s/%s" DOWN_SUFFIX, directory->path, stem);
+	const char *suffix = ends_with(entry->name, UP_SUFFIX) ? UP_SUFFIX :
+	SQL_SUFFIX;
+	MigrationFile *file = new_migration_file(entry->path);
+	char	   *stem = pnstrdup(entry->name,
+								strlen(entry->name) - strlen(suffix));
 
-	return file_exists(path) ? path : NULL;
-}
-
-/*
- * A file that has both ways in it would run both, one after the other.
- */
-static void
-check_plain_text(const char *path, const char *text)
-{
-	for (int i = 0; i < lengthof(foreign_sections); i++)
-	{
-		const char *at = strstr(text, foreign_sections[i].line);
-
-		if (at != NULL && (at == text || at[-1] == '\n'))
-			ereport(ERROR,
-					(errcode(ERRCODE_SM_BAD_MIGRATION),
-					 errmsg("file \"%s\", line %d: this is a file of %s, which cannot be read yet: take the other sections out, or register the text with migrate.register()",
-							path, line_of_offset(text, at - text),
-							foreign_sections[i].tool)));
-	}
+	split_version(stem, &file->version, &file->name);
+	file->down_path = path_if_exists(directory,
+									 psprintf("%s" DOWN_SUFFIX, stem));
+	return file;
 }
