@@ -24,6 +24,8 @@
 #     fill_orders               200,000 rows for the table orders (customer, amount)
 #     sql SQL                   as the superuser, what it gives on standard output
 #     defer_in_transactions     safe_migrate.in_transaction = defer, in this database
+#     judge_everything          in this database tables of any size, and UPDATE and
+#                               DELETE without WHERE
 #
 # With SAFE_MIGRATE_KEEP=1, $PROJECT.log has every command with what it said.
 #
@@ -39,6 +41,7 @@
 #     is_refused WHAT RULE RELATION     migrate.decisions has exactly one more
 #                               such row than the last time
 #     nothing_is_refused WHAT   and here none
+#     is_rewritten WHAT RULE    the last decision was to do it the safe way
 #     tasks_end WHAT N          CALL migrate.wait for N tasks; all are done then
 
 INTEROP_CACHE=${SAFE_MIGRATE_CACHE:-/var/cache/safe_migrate}/interop
@@ -341,4 +344,19 @@ interop_wait_for_tasks()	# N
 		sql "SELECT * FROM migrate.tasks"
 		return 1
 	}
+}
+
+# Tables of any size, and rows changed without a condition: what no tool's ledger
+# must care about.
+judge_everything()
+{
+	sql "ALTER DATABASE $PGDATABASE SET safe_migrate.small_table = 0;
+		ALTER DATABASE $PGDATABASE SET safe_migrate.rules =
+			'update_without_where:reject, delete_without_where:reject'"
+}
+
+is_rewritten()	# WHAT RULE
+{
+	sql_is "$1" "rewritten|$2" "SELECT outcome, rule FROM migrate.decisions
+		ORDER BY decided_at DESC LIMIT 1"
 }
