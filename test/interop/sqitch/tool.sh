@@ -110,8 +110,14 @@ scenario_refused()
 	ledger_is "the ledger is as before" orders,payments,note,status
 
 	# What docs/tools.md tells to do: a script without a transaction.
+	run /usr/bin/sqitch config deploy.mode change
+	succeeds "takes that for its mode"
+	sqitch deploy
+	fails "and fails again"
+	is_refused "at the same statement as before" create_index public.orders
+	says_nothing_of "reverting nothing either" "Reverting"
 	echo 'CREATE INDEX orders_customer ON orders (customer);' >deploy/index.sql
-	sqitch deploy --mode change
+	sqitch deploy
 	succeeds "a script without BEGIN goes through"
 	ledger_is "it is in the ledger" orders,payments,note,status,index
 	index_is "the index is there" valid orders_customer
