@@ -37,12 +37,18 @@ sub start
 	return $node;
 }
 
+# Tables of any size are judged there, and rows changed without a condition, so that
+# ledgers pass as ledgers alone.
 sub make_database
 {
 	my ($node, $database) = @_;
 
 	$node->safe_psql('postgres', "CREATE DATABASE $database OWNER migrator");
-	$node->safe_psql($database, 'CREATE EXTENSION safe_migrate');
+	$node->safe_psql($database,
+		'CREATE EXTENSION safe_migrate;'
+		  . " ALTER DATABASE $database SET safe_migrate.small_table = 0;"
+		  . " ALTER DATABASE $database SET safe_migrate.rules = 'update_without_where:reject, delete_without_where:reject'"
+	);
 	return;
 }
 
@@ -111,7 +117,6 @@ sub divided
 		});
 }
 
-# More than safe_migrate.small_table.
 sub fill_orders
 {
 	my ($node, $database) = @_;
