@@ -20,6 +20,7 @@
 #include "executor/spi.h"
 #include "ledger/ledger.h"
 #include "miscadmin.h"
+#include "storage/ipc.h"
 #include "storage/latch.h"
 #include "storage/lmgr.h"
 #include "storage/lock.h"
@@ -42,6 +43,7 @@ static bool migration_is_running = false;
 
 static void set_tag(LOCKTAG *tag);
 static void refuse_recursion(void);
+static void give_back_at_exit(int code, Datum arg);
 static bool try_session_lock(void);
 static LOCKTAG default_tag_of(const LOCKTAG *tag);
 static void wait_a_moment(long pause);
@@ -86,12 +88,18 @@ set_migration_running(bool running)
 void
 lock_ledger_for_session(void)
 {
+	static bool exit_registered = false;
 	TimestampTz start = GetCurrentTimestamp();
 	long		pause = FIRST_PAUSE;
 	bool		told = false;
 
 	Assert(!IsTransactionState());
 	refuse_recursion();
+	if (!exit_registered)
+	{
+		before_shmem_exit(give_back_at_exit, (Datum) 0);
+		exit_registered = true;
+	}
 
 	StartTransactionCommand();
 	set_tag(&session_tag);
@@ -111,6 +119,17 @@ lock_ledger_for_session(void)
 		wait_a_moment(pause);
 		pause = Min(pause * 2, LONGEST_PAUSE);
 	}
+}
+
+/*
+ * PostgreSQL does not release a session's lock of the default method when the
+ * process ends outside of a transaction, and then nobody could deploy any more
+ * (seen on 15).
+ */
+static void
+give_back_at_exit(int code, Datum arg)
+{
+	unlock_ledger_for_session();
 }
 
 /*

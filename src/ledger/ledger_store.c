@@ -39,7 +39,8 @@ static char *target_schema = "";
 /*
  * What is known of a migration, for the target schema $1.  Of one that is not
  * applied, the last attempt tells how far it got, because an attempt that
- * resumes another starts with what that one had done.
+ * resumes another starts with what that one had done.  If that one was taken
+ * back or set aside, nothing of it counts.
  */
 #define ENTRY_QUERY \
 	"SELECT m.version, m.name, m.checksum, m.in_transaction, " \
@@ -55,8 +56,8 @@ static char *target_schema = "";
 	"WHERE a.id IS NULL AND t.version OPERATOR(pg_catalog.=) m.version " \
 	"AND t.target_schema OPERATOR(pg_catalog.=) $1 " \
 	"AND t.kind OPERATOR(pg_catalog.=) 'apply' " \
-	"AND t.state OPERATOR(pg_catalog.<>) 'restarted' " \
-	"ORDER BY t.id DESC LIMIT 1) l ON true "
+	"ORDER BY t.id DESC LIMIT 1) l " \
+	"ON l.state OPERATOR(pg_catalog.=) ANY (ARRAY['running', 'failed']) "
 
 static LedgerEntry *entry_of_row(OwnAccess *access, uint64 row);
 static void insert_attempt(Attempt *attempt, OwnArguments *arguments);
