@@ -127,9 +127,12 @@ interop_enter()
 	SM_SUPERUSER_HOST=$PGHOST
 	PGHOST=127.0.0.1
 	PGUSER=migrator
-	HOME=$SM_WORK/home
+	# What a tool caches there of the scenario before shall not be met again.
+	HOME=$PROJECT.home
+	TMPDIR=$PROJECT.home
+	mkdir "$HOME"
 	DATABASE_URL="postgres://migrator@127.0.0.1:$PGPORT/$PGDATABASE?sslmode=disable"
-	export PATH PGDATABASE PGHOST PGUSER HOME DATABASE_URL
+	export PATH PGDATABASE PGHOST PGUSER HOME TMPDIR DATABASE_URL
 }
 
 interop_result()	# ok|"not ok" TOOL_AND_SCENARIO WHAT
@@ -208,7 +211,7 @@ run()
 	{
 		printf '\n$ %s\n' "$*"
 		cat "$OUTPUT"
-		printf '(status %s)\n' "$STATUS"
+		printf '\n(status %s)\n' "$STATUS"
 	} >>"$PROJECT.log"
 }
 
@@ -268,6 +271,7 @@ check()
 	then
 		echo "    # the last command ended with $STATUS and said:"
 		tail -n 60 "$OUTPUT" | sed 's/^/    #   /'
+		echo
 	fi
 }
 
