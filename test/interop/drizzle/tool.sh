@@ -126,7 +126,7 @@ scenario_concurrently()
 	run drizzle-kit migrate
 	fill_orders
 	schema index_orders ".notNull(), note: text()," \
-		"index('orders_customer').concurrently().on(table.customer)"
+		"index('orders_customer').on(table.customer).concurrently()"
 	run drizzle-kit migrate
 	fails "always fails, since all is one transaction"
 	ledger_is "and is not in the ledger" 3
