@@ -3,7 +3,7 @@
 # dbmate: SQL files, each sent as one message inside a transaction with its row in
 # the ledger; "transaction:false" sends it bare, and then it may hold one statement.
 
-SCENARIOS="normal refused deferred concurrently"
+SCENARIOS="normal refused deferred concurrently beside_deploy"
 
 install_tool()
 {
@@ -141,4 +141,71 @@ SQL
 	fails "in a transaction it is PostgreSQL's own error"
 	says "which is shown" "cannot run inside a transaction block"
 	ledger_is "and the migration is not in the ledger" 1,2,3,4
+}
+
+# Two that migrate the same tables at once, dbmate and CALL migrate.deploy(), each
+# with blocks and with indexes.  "runs" tells how often each was run.
+scenario_beside_deploy()
+{
+	dbmate migrate
+	fill_orders
+	sm_psql -q -c "CREATE TABLE runs (name text)"
+	add_file db/migrations/20260101000004_block.sql <<'SQL'
+-- migrate:up
+ALTER TABLE orders ADD COLUMN m1 int;
+SELECT pg_sleep(1);
+INSERT INTO runs VALUES ('dbmate 4');
+-- migrate:down
+SQL
+	add_file db/migrations/20260101000005_index.sql <<'SQL'
+-- migrate:up transaction:false
+CREATE INDEX orders_customer ON orders (customer);
+-- migrate:down
+SQL
+	add_file db/migrations/20260101000006_blocks.sql <<'SQL'
+-- migrate:up
+ALTER TABLE orders ADD COLUMN m2 int;
+SELECT pg_sleep(0.5);
+ALTER TABLE payments ADD COLUMN m3 int;
+INSERT INTO runs VALUES ('dbmate 6');
+-- migrate:down
+SQL
+	sql "SELECT migrate.register('1', 'block', 'ALTER TABLE orders ADD COLUMN d1 int;
+			SELECT pg_sleep(3); INSERT INTO runs VALUES (''deploy 1'')'),
+		migrate.register('2', 'index',
+			'CREATE INDEX CONCURRENTLY orders_amount ON orders (amount)'),
+		migrate.register('3', 'blocks', 'ALTER TABLE orders ADD COLUMN d2 int;
+			SELECT pg_sleep(0.5); ALTER TABLE payments ADD COLUMN d3 int;
+			INSERT INTO runs VALUES (''deploy 3'')')" >/dev/null
+
+	sql "CALL migrate.deploy()" >"$PROJECT.deploy" 2>&1 &
+	interop_deploy=$!
+	until [ "$(sql "SELECT count(*) FROM pg_stat_activity
+		WHERE datname = current_database() AND wait_event = 'PgSleep'")" -gt 0 ]
+	do
+		kill -0 "$interop_deploy"
+		sleep 0.1
+	done
+	dbmate migrate
+	succeeds "dbmate migrates beside a running deploy"
+	STATUS=0
+	wait "$interop_deploy" || STATUS=$?
+	cp "$PROJECT.deploy" "$OUTPUT"
+	succeeds "the deploy ends well, too"
+	ledger_is "dbmate's ledger is whole" 1,2,3,4,5,6
+	sql_is "the other one as well" "applied 3" \
+		"SELECT state || ' ' || count(*) FROM migrate.status GROUP BY state"
+	sql_is "each was run once" "dbmate 4,dbmate 6,deploy 1,deploy 3" \
+		"SELECT string_agg(name, ',' ORDER BY name) FROM runs"
+	index_is "the index of dbmate is there" valid orders_customer
+	index_is "that of the deploy, too" valid orders_amount
+	check "there was no deadlock" no_deadlock
+	dbmate migrate
+	says_nothing_of "afterwards dbmate has nothing to do" Applying
+	nothing_is_refused "nothing is refused"
+}
+
+no_deadlock()
+{
+	! grep -a "deadlock detected" "$SM_LOG"
 }

@@ -110,13 +110,17 @@ scenario_deferred()
 	run drizzle-kit migrate
 	fill_orders
 	defer_in_transactions
-	generate_index
+	schema index_orders ".notNull(), note: text().notNull(), status: text()," \
+		"index('orders_customer').on(table.customer)"
+	sm_psql -q -c "UPDATE orders SET note = ''"
 	run drizzle-kit migrate
 	succeeds "goes through"
 	ledger_is "is in the ledger" 4
 	column_is "has made its column" yes orders status
-	tasks_end "the index is built after the commit" 1
-	index_is "and is there" valid orders_customer
+	tasks_end "NOT NULL and the index follow after the commit" 2
+	index_is "the index is there" valid orders_customer
+	sql_is "the other column is NOT NULL" t "SELECT attnotnull FROM pg_attribute
+		WHERE attrelid = 'orders'::regclass AND attname = 'note'"
 	nothing_is_refused "nothing is refused"
 }
 
@@ -126,7 +130,7 @@ scenario_concurrently()
 	run drizzle-kit migrate
 	fill_orders
 	schema index_orders ".notNull(), note: text()," \
-		"index('orders_customer').concurrently().on(table.customer)"
+		"index('orders_customer').on(table.customer).concurrently()"
 	run drizzle-kit migrate
 	fails "always fails, since all is one transaction"
 	ledger_is "and is not in the ledger" 3

@@ -59,6 +59,7 @@ scenario_refused()
 	run node migrate.mjs latest
 	fails "ends with an error"
 	says "tells which migration" "5_index_orders: Up Error"
+	says "although it calls the one before it successful" "4_order_status: Up Success"
 	says "the error has what is wrong, and the remedy" \
 		"create_index: CREATE INDEX orders_customer"
 	says "its SQLSTATE" "code: 'SM001'"
