@@ -125,6 +125,18 @@ CALL migrate.wait(:task);
 SELECT state, steps_done FROM deferred WHERE statement ~ 'fewer';
 SELECT count(*) FROM parts WHERE name = 'fewer';
 
+-- the first removes, when it is done, a CHECK that the second has seen
+SET client_min_messages = warning;
+BEGIN;
+ALTER TABLE big ALTER id SET NOT NULL;
+CREATE INDEX by_id ON big (id);
+COMMIT;
+SELECT last_task() AS task \gset
+CALL migrate.wait(:task);
+SELECT statement, state, error FROM deferred WHERE statement ~ 'id SET NOT NULL|by_id';
+SELECT * FROM parts WHERE name ~ 'id';
+RESET client_min_messages;
+
 -- by a role that is no superuser, as that role
 CREATE ROLE safe_migrate_deferrer LOGIN;
 GRANT USAGE, CREATE ON SCHEMA defer TO safe_migrate_deferrer;

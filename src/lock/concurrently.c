@@ -38,6 +38,9 @@
 /* Microseconds from which on an open transaction is worth a word. */
 #define OLD_TRANSACTION		USECS_PER_SEC
 
+/* "Flyway" in ASCII. */
+#define FLYWAY_LOCK			INT64CONST(0x466C79776179)
+
 struct ConcurrentCommand
 {
 	MemoryContext context;
@@ -56,6 +59,9 @@ static void add_relid(const Effect *effect, Oid relid, LOCKMODE lockmode,
 					  void *arg);
 static void refuse_advisory_deadlock(const ConcurrentCommand *command);
 static const LockInstanceData *waiter_for_own_lock(const LockData *locks);
+static void refuse_wait_for_flyway(const ConcurrentCommand *command);
+static bool is_other_connection_of_flyway(int pid);
+static bool holds_lock_of_flyway(int pid);
 static void name_old_transactions(const ConcurrentCommand *command);
 static List *transactions_in_the_way(const ConcurrentCommand *command,
 									 int64 age);
@@ -64,6 +70,8 @@ static List *invalid_indexes(List *relids);
 static List *pending_partitions(List *relids);
 static void explain_failure(const ConcurrentCommand *command,
 							ErrorData *error);
+static void explain_deadlock(const ConcurrentCommand *command,
+							 ErrorData *error);
 static void explain_timeout(const ConcurrentCommand *command,
 							ErrorData *error, const char *blockers);
 static void explain_leftovers(const ConcurrentCommand *command,
@@ -109,6 +117,7 @@ begin_concurrent_command(Node *statement, const char *source_text,
 	command->pending = pending_partitions(command->relids);
 
 	refuse_advisory_deadlock(command);
+	refuse_wait_for_flyway(command);
 	name_old_transactions(command);
 
 	/* not by the setting, whose stack the commits inside would unwind */
@@ -192,6 +201,70 @@ waiter_for_own_lock(const LockData *locks)
 		}
 	}
 	return NULL;
+}
+
+/*
+ * Flyway migrates in one connection while another one holds its lock in a
+ * transaction, which has a snapshot as long as the portal of its last query is
+ * there, and ends after the migration.
+ */
+static void
+refuse_wait_for_flyway(const ConcurrentCommand *command)
+{
+	ListCell   *cell;
+
+	if (!command->waits_for_snapshots)
+		return;
+	foreach(cell, pids_with_snapshots())
+	{
+		List	   *blockers;
+
+		if (!is_other_connection_of_flyway(lfirst_int(cell)))
+			continue;
+		blockers = blockers_with_pids(list_make1_int(lfirst_int(cell)));
+		ereport(ERROR,
+				(errcode(ERRCODE_SM_LOCK_DEADLINE),
+				 errmsg("lock_deadline: %s would wait forever for %s, which holds the lock of Flyway until this command ends; set flyway.postgresql.transactional.lock=false",
+						command->name,
+						blockers_in_words(blockers))));
+	}
+}
+
+/* Other sessions of the same name may wait for it: it ends without them. */
+static bool
+is_other_connection_of_flyway(int pid)
+{
+	List	   *both = blockers_with_pids(list_make2_int(pid, MyProcPid));
+	Blocker    *other = linitial(both);
+	Blocker    *own = lsecond(both);
+
+	return other->state == STATE_IDLEINTRANSACTION &&
+		other->roleid == own->roleid && other->application != NULL &&
+		own->application != NULL &&
+		strcmp(other->application, own->application) == 0 &&
+		holds_lock_of_flyway(pid);
+}
+
+/* An advisory lock by a constant to which a 32-bit hash is added. */
+static bool
+holds_lock_of_flyway(int pid)
+{
+	LockData   *data = GetLockStatusData();
+
+	for (int i = 0; i < data->nelements; i++)
+	{
+		const LockInstanceData *lock = &data->locks[i];
+		int64		key = (int64) lock->locktag.locktag_field2 << 32 |
+		lock->locktag.locktag_field3;
+
+		if (lock->pid == pid && lock->holdMask != 0 &&
+			lock->locktag.locktag_type == LOCKTAG_ADVISORY &&
+			lock->locktag.locktag_field4 == 1 &&
+			key >= FLYWAY_LOCK + PG_INT32_MIN &&
+			key <= FLYWAY_LOCK + PG_INT32_MAX)
+			return true;
+	}
+	return false;
 }
 
 static void
@@ -367,6 +440,8 @@ explain_failure(const ConcurrentCommand *command, ErrorData *error)
 															 INT64CONST(1000)));
 	if (blockers != NULL)
 		explain_timeout(command, error, blockers);
+	if (error->sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED)
+		explain_deadlock(command, error);
 	if (!command->is_cleaned_up)
 		explain_leftovers(command, error);
 }
@@ -381,6 +456,19 @@ explain_timeout(const ConcurrentCommand *command, ErrorData *error,
 							  wait_in_words(setting_concurrent_deadline *
 											INT64CONST(1000)),
 							  blockers);
+}
+
+/* PostgreSQL's own message has no names, and most clients show nothing else. */
+static void
+explain_deadlock(const ConcurrentCommand *command, ErrorData *error)
+{
+	const LockInstanceData *waiter = waiter_for_own_lock(GetLockStatusData());
+
+	if (waiter == NULL)
+		return;
+	error->message = psprintf("%s: %s waited for %s, which waits for an advisory lock of this session; run it again when that one has ended",
+							  error->message, command->name,
+							  blockers_in_words(blockers_with_pids(list_make1_int(waiter->pid))));
 }
 
 /* What was not there before. */

@@ -90,10 +90,19 @@ made_item(Oid classid, Oid objid, int32 subid)
 bool
 task_has_made(const Task *task, Oid classid, Oid objid, int32 subid)
 {
+	return is_among_made(task->made, classid, objid, subid);
+}
+
+/*
+ * See made.h.
+ */
+bool
+is_among_made(const List *made, Oid classid, Oid objid, int32 subid)
+{
 	char	   *item = made_item(classid, objid, subid);
 	ListCell   *cell;
 
-	foreach(cell, task->made)
+	foreach(cell, made)
 	{
 		if (strcmp(lfirst(cell), item) == 0)
 			return true;

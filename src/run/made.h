@@ -26,6 +26,10 @@ extern void watch_made(Task *task, bool at_once);
 extern bool task_has_made(const Task *task, Oid classid, Oid objid,
 						  int32 subid);
 
+/* The same for a list of such objects, like that of task_made_by_others(). */
+extern bool is_among_made(const List *made, Oid classid, Oid objid,
+						  int32 subid);
+
 /* OIDs of the relations among them. */
 extern List *relations_made(const Task *task);
 
@@ -35,7 +39,11 @@ extern List *relations_made(const Task *task);
  */
 extern List *take_witness(const Task *task);
 
-/* True if all of that is still so; what others have added does not matter. */
+/*
+ * True if all of that is still so; what others have added does not matter, nor
+ * what other tasks have made of the table and removed again.  Needs a
+ * transaction.
+ */
 extern bool witness_holds(const Task *task);
 
 /*

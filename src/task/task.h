@@ -78,6 +78,9 @@ extern void task_write_made(const Task *task);
 /* NULL if there is none with that number. */
 extern Task *task_read(int64 id);
 
+/* What all other tasks of its table have made, as in Task.made. */
+extern List *task_made_by_others(const Task *task);
+
 /*
  * The task that the current role has not finished for that very statement,
  * under the same search_path, in this database, the latest; or NULL.

@@ -268,6 +268,34 @@ task_read(int64 id)
 /*
  * See task.h.
  */
+List *
+task_made_by_others(const Task *task)
+{
+	OwnAccess	access;
+	OwnArguments arguments = {0};
+	List	   *made = NIL;
+
+	begin_own_access(&access);
+	add_own_argument(&arguments, INT8OID, Int64GetDatum(task->id), false);
+	add_own_argument(&arguments, OIDOID, ObjectIdGetDatum(task->relid), false);
+	run_own_query("SELECT made FROM migrate.task_log "
+				  "WHERE relid OPERATOR(pg_catalog.=) $2 "
+				  "AND id OPERATOR(pg_catalog.<>) $1",
+				  &arguments, SPI_OK_SELECT);
+	for (uint64 row = 0; row < SPI_processed; row++)
+	{
+		MemoryContext old = MemoryContextSwitchTo(access.caller);
+
+		made = list_concat(made, own_text_list(&access, row, 1));
+		MemoryContextSwitchTo(old);
+	}
+	end_own_access(&access);
+	return made;
+}
+
+/*
+ * See task.h.
+ */
 void
 task_claim(Task *task)
 {

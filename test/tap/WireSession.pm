@@ -1,7 +1,7 @@
 # A session that speaks the PostgreSQL protocol by itself: libpq can neither
 # suspend a portal nor decide when to send a Sync.
 #
-#     my $session = WireSession->new($node, 'postgres');
+#     my $session = WireSession->new($node, 'postgres');	# or with a role
 #     is_deeply([ $session->query('SELECT 1') ], [ 'row 1', 'done SELECT 1', 'idle' ]);
 #     $session->send($session->parse('', 'SELECT 1'), $session->bind, $session->execute, $session->sync);
 #     my @answers = $session->answers;
@@ -20,14 +20,14 @@ use PostgreSQL::Test::Utils;
 
 sub new
 {
-	my ($class, $node, $database) = @_;
+	my ($class, $node, $database, $user) = @_;
 	my $path = $node->host . '/.s.PGSQL.' . $node->port;
 	my $self = bless { path => $path }, $class;
 
 	$self->{socket} = IO::Socket::UNIX->new(Peer => $path)
 	  or die "could not connect to $path: $!";
 	$self->{buffer} = '';
-	my $user = $node->safe_psql($database, 'SELECT current_user');
+	$user //= $node->safe_psql($database, 'SELECT current_user');
 	my $body = pack('N', 196608)
 	  . join('', map { "$_\0" } 'user', $user, 'database', $database,
 		'application_name', 'wire', '');

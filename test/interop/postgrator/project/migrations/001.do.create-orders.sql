@@ -1,0 +1,5 @@
+CREATE TABLE orders (
+	id bigserial PRIMARY KEY,
+	customer int,
+	amount int
+);

@@ -1,0 +1,3 @@
+-- AlterTable
+ALTER TABLE "orders" ADD COLUMN     "note" TEXT,
+ALTER COLUMN "amount" SET NOT NULL;

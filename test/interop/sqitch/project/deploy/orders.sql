@@ -1,0 +1,7 @@
+BEGIN;
+CREATE TABLE orders (
+	id bigserial PRIMARY KEY,
+	customer int,
+	amount int
+);
+COMMIT;

@@ -1,0 +1,1 @@
+SELECT id, order_id FROM payments WHERE false;

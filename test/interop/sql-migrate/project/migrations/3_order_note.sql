@@ -1,0 +1,7 @@
+-- +migrate Up
+ALTER TABLE orders ADD COLUMN note text;
+ALTER TABLE orders ALTER COLUMN amount SET NOT NULL;
+
+-- +migrate Down
+ALTER TABLE orders ALTER COLUMN amount DROP NOT NULL;
+ALTER TABLE orders DROP COLUMN note;
