@@ -24,7 +24,9 @@ shared_preload_libraries = 'safe_migrate'
 listen_addresses = '127.0.0.1'
 autovacuum = off
 });
+unlink $node->data_dir . '/pg_hba.conf';
 $node->append_conf('pg_hba.conf', q{
+local all all trust
 host all asked 127.0.0.1/32 scram-sha-256
 host all all 127.0.0.1/32 trust
 });

@@ -28,8 +28,9 @@ shared_preload_libraries = 'safe_migrate'
 safe_migrate.mode = enforce
 listen_addresses = '127.0.0.1'
 });
+unlink $node->data_dir . '/pg_hba.conf';
 $node->append_conf('pg_hba.conf',
-	"host all all 127.0.0.1/32 scram-sha-256");
+	"local all all trust\nhost all all 127.0.0.1/32 scram-sha-256");
 $node->start;
 $node->safe_psql('postgres',
 	q{CREATE ROLE deployer LOGIN PASSWORD 'a secret'});
