@@ -56,6 +56,7 @@ sub client
 	local $ENV{PGDATABASE} = $database;
 	my ($stdout, $stderr) = ('', '');
 
+	delete local $ENV{PGAPPNAME};
 	IPC::Run::run([ 'pg_safe_migrate', @arguments ],
 		'<', \undef, '>', \$stdout, '2>', \$stderr);
 	return ($? >> 8, $stdout, $stderr);
