@@ -139,6 +139,8 @@ versions_that_differ()
 	version=$(sed -n "s/^default_version *= *'\(.*\)'/\1/p" safe_migrate.control)
 	grep '"version"' META.json | grep -v "\"$version\"\|\"1.0.0\"" || true
 	grep -q "^## $version" CHANGELOG.md || sm_say "CHANGELOG.md has no $version"
+	grep -q "^VERSION=$version$" bin/pg_safe_migrate ||
+		sm_say "bin/pg_safe_migrate is of another version than $version"
 }
 
 shell_scripts()
