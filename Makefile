@@ -84,7 +84,8 @@ SQL_PARTS = \
 	src/check/check.sql \
 	src/check/indexes.sql \
 	src/check/verify.sql \
-	src/ledger/ledger.sql
+	src/ledger/ledger.sql \
+	src/ledger/deploy.sql
 
 DATA_built = $(EXTENSION)--$(EXTVERSION).sql
 

@@ -11,11 +11,14 @@
 #include "common/catalog.h"
 #include "common/errors.h"
 #include "fmgr.h"
+#include "ledger/deferred.h"
 #include "ledger/ledger.h"
 #include "ledger/migration_script.h"
 #include "ledger/precheck.h"
 #include "miscadmin.h"
+#include "plan/plan.h"
 #include "record/record.h"
+#include "run/host.h"
 #include "run/step.h"
 #include "tcop/utility.h"
 #include "utils/builtins.h"
@@ -25,12 +28,17 @@
 
 static void begin_apply(void);
 static int	apply_migrations(List *pending);
-static void apply_migration(const LedgerEntry *entry);
+static void apply_migration(const LedgerEntry *pending);
 static void run_script(const MigrationScript *script,
 					   const ScriptStatement *volatile *current);
 static void run_statement(const ScriptStatement *statement, List **savepoints);
 static void record_failure(const ErrorData *error,
 						   const ScriptStatement *statement);
+
+/* Nothing can be committed in a function. */
+static const ScriptHost apply_host = {
+	.remedy = "CALL migrate.deploy() does it so"
+};
 
 PG_FUNCTION_INFO_V1(migrate_apply);
 PG_FUNCTION_INFO_V1(migrate_apply_sql);
@@ -103,6 +111,8 @@ apply_migrations(List *pending)
 	}
 	PG_FINALLY();
 	{
+		host_next_statement(NULL);
+		note_deferred_tasks(false);
 		set_migration_running(false);
 	}
 	PG_END_TRY();
@@ -110,16 +120,23 @@ apply_migrations(List *pending)
 }
 
 static void
-apply_migration(const LedgerEntry *entry)
+apply_migration(const LedgerEntry *pending)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext context = AllocSetContextCreate(caller,
 												  "safe_migrate migration",
 												  ALLOCSET_DEFAULT_SIZES);
 	const ScriptStatement *volatile statement = NULL;
-	Attempt		attempt = {entry};
+	const LedgerEntry *entry;
+	Attempt		attempt = {0};
 
 	MemoryContextSwitchTo(context);
+	entry = read_pending(pending);
+	require_deferred(entry->tasks, entry->label);
+	tell_late(entry);
+	note_deferred_tasks(true);
+	attempt.entry = entry;
+	attempt.out_of_order = entry->runs_after != NULL;
 	attempt.started_at = GetCurrentTimestamp();
 	attempt.role = GetUserNameFromId(GetUserId(), false);
 	PG_TRY();
@@ -146,6 +163,7 @@ apply_migration(const LedgerEntry *entry)
 	if (entry->interrupted)
 		ledger_end_interrupted(entry);
 	attempt.done_bytes = strlen(entry->body);
+	attempt.tasks = list_concat_copy(entry->tasks, tasks_left());
 	attempt.state = ATTEMPT_APPLIED;
 	ledger_write_attempt(&attempt);
 
@@ -207,7 +225,10 @@ run_statement(const ScriptStatement *statement, List **savepoints)
 		case STATEMENT_ORDINARY:
 			level = NewGUCNestLevel();
 			set_override(statement, GUC_ACTION_SAVE);
+			if (statement_may_have_plan(node))
+				host_next_statement(&apply_host);
 			run_statement_in_function(statement->text);
+			host_next_statement(NULL);
 			AtEOXact_GUC(true, level);
 			break;
 	}

@@ -3,7 +3,7 @@
  * ledger_lock.c
  *	  One deploy or apply at a time in a database.
  *
- * The lock is on our extension's row, in a place where nothing else locks,
+ * The lock is on our extension's row, or on that of the schema deployed to, in a place where nothing else locks,
  * and no SQL function can take it: a user without the right to deploy cannot
  * be in the way.  It is of the kind that advisory locks are, because a lock
  * of the session has to survive a rollback inside a migration.
@@ -13,11 +13,14 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_extension.h"
+#include "catalog/pg_namespace.h"
 #include "catalog/pg_type.h"
 #include "common/catalog.h"
 #include "common/compat.h"
 #include "executor/spi.h"
+#include "ledger/deploy_progress.h"
 #include "ledger/ledger.h"
 #include "miscadmin.h"
 #include "storage/latch.h"
@@ -45,6 +48,7 @@ static void refuse_recursion(void);
 static bool try_session_lock(void);
 static LOCKTAG default_tag_of(const LOCKTAG *tag);
 static void wait_a_moment(long pause);
+static void name_holder(void);
 static void tell_holder(void);
 static char *describe_holder(const LOCKTAG *tag);
 static void lock_timed_out(void);
@@ -52,8 +56,14 @@ static void lock_timed_out(void);
 static void
 set_tag(LOCKTAG *tag)
 {
-	SET_LOCKTAG_OBJECT(*tag, MyDatabaseId, ExtensionRelationId,
-					   migrate_extension_oid(false), LOCK_SUBID);
+	const char *schema = ledger_target_schema();
+
+	if (schema[0] == '\0')
+		SET_LOCKTAG_OBJECT(*tag, MyDatabaseId, ExtensionRelationId,
+						   migrate_extension_oid(false), LOCK_SUBID);
+	else
+		SET_LOCKTAG_OBJECT(*tag, MyDatabaseId, NamespaceRelationId,
+						   get_namespace_oid(schema, false), LOCK_SUBID);
 	tag->locktag_lockmethodid = USER_LOCKMETHOD;
 }
 
@@ -88,6 +98,7 @@ lock_ledger_for_session(void)
 {
 	TimestampTz start = GetCurrentTimestamp();
 	long		pause = FIRST_PAUSE;
+	bool		named = false;
 	bool		told = false;
 
 	Assert(!IsTransactionState());
@@ -103,6 +114,9 @@ lock_ledger_for_session(void)
 
 		if (LockTimeout > 0 && now - start > (int64) LockTimeout * 1000)
 			lock_timed_out();
+		if (!named)
+			name_holder();
+		named = true;
 		if (!told && now - start > (int64) SILENT_WAIT * 1000)
 		{
 			tell_holder();
@@ -111,6 +125,8 @@ lock_ledger_for_session(void)
 		wait_a_moment(pause);
 		pause = Min(pause * 2, LONGEST_PAUSE);
 	}
+	if (named)
+		progress_waits_for(NULL);
 }
 
 /*
@@ -161,6 +177,16 @@ wait_a_moment(long pause)
 					 pause, PG_WAIT_EXTENSION);
 	ResetLatch(MyLatch);
 	CHECK_FOR_INTERRUPTS();
+}
+
+/* For migrate.deploy_progress, at once. */
+static void
+name_holder(void)
+{
+	StartTransactionCommand();
+	progress_waits_for("the deploy or apply of %s",
+					   describe_holder(&session_tag));
+	CommitTransactionCommand();
 }
 
 static void
