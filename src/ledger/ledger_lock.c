@@ -23,6 +23,7 @@
 #include "ledger/deploy_progress.h"
 #include "ledger/ledger.h"
 #include "miscadmin.h"
+#include "storage/ipc.h"
 #include "storage/latch.h"
 #include "storage/lmgr.h"
 #include "storage/lock.h"
@@ -46,6 +47,7 @@ static bool migration_is_running = false;
 static void set_tag(LOCKTAG *tag);
 static void refuse_recursion(void);
 static bool try_session_lock(void);
+static void give_back_at_exit(int code, Datum arg);
 static LOCKTAG default_tag_of(const LOCKTAG *tag);
 static void wait_a_moment(long pause);
 static void name_holder(void);
@@ -137,8 +139,12 @@ lock_ledger_for_session(void)
 static bool
 try_session_lock(void)
 {
+	static bool exit_registered = false;
 	LOCKTAG		default_tag = default_tag_of(&session_tag);
 
+	if (!exit_registered)
+		before_shmem_exit(give_back_at_exit, (Datum) 0);
+	exit_registered = true;
 	if (LockAcquire(&session_tag, ExclusiveLock, true, true) ==
 		LOCKACQUIRE_NOT_AVAIL)
 		return false;
@@ -149,6 +155,17 @@ try_session_lock(void)
 		return false;
 	}
 	return true;
+}
+
+/*
+ * A session that is terminated outside of a transaction would leave the lock
+ * of the default method to whoever gets its PGPROC.
+ */
+static void
+give_back_at_exit(int code, Datum arg)
+{
+	AbortOutOfAnyTransaction();
+	LockReleaseAll(DEFAULT_LOCKMETHOD, true);
 }
 
 static LOCKTAG

@@ -356,7 +356,7 @@ refuse_out_of_order(const LedgerEntry *late, const LedgerEntry *last_applied)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_SM_OUT_OF_ORDER),
-			 errmsg("migration %s comes before %s, which is applied: give it a version after that one and forget this one with SELECT migrate.unregister(%s), or, if its changes are there already, mark it with SELECT migrate.baseline(%s), or run it all the same with -- safe_migrate: out-of-order in its text or safe_migrate.out_of_order = apply",
+			 errmsg("migration %s comes before %s, which is applied: give it a later version and SELECT migrate.unregister(%s), or run it all the same with -- safe_migrate: out-of-order in its text, or, if its changes are there, SELECT migrate.baseline(%s)",
 					late->label, last_applied->label,
 					quote_literal_cstr(late->version),
 					quote_literal_cstr(late->version))));

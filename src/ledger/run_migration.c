@@ -30,7 +30,9 @@
 #include "run/step.h"
 #include "storage/proc.h"
 #include "tcop/tcopprot.h"
+#include "tcop/utility.h"
 #include "utils/backend_status.h"
+#include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -174,8 +176,7 @@ add_remedy(const Deployment *run, ErrorData *error)
 }
 
 /*
- * Read the script in the first transaction.  Where that goes on to run it, no
- * snapshot is kept.
+ * Read the script in the first transaction, which goes on to run it.
  */
 static void
 read_migration(Deployment *run)
@@ -220,6 +221,13 @@ prepare_deployment(Deployment *run)
 		run->guc_level = NewGUCNestLevel();
 	else
 		run->settings = save_session_settings();
+
+	/* and cannot be chosen after a query, such as reading the migration */
+	if (has_characteristics)
+	{
+		CommitTransactionCommand();
+		start_transaction(run);
+	}
 	enter_target_schema(run);
 }
 
@@ -614,8 +622,8 @@ run_hosted(Deployment *run)
 		run->host.complete = complete_task;
 		run->host.arg = run;
 		run->host.remedy = !in_block ? NULL : run->explicit_block ?
-			"take it out of BEGIN and COMMIT, and CALL migrate.deploy() does it so" :
-			"take it out from behind SAVEPOINT, and CALL migrate.deploy() does it so";
+			"CALL migrate.deploy() does it so where it is not between BEGIN and COMMIT" :
+			"CALL migrate.deploy() does it so where it is not behind a SAVEPOINT";
 		host_next_statement(&run->host);
 	}
 	run_timed(run->statement);

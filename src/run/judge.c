@@ -582,7 +582,7 @@ remedy_in_words(const Judgement *judgement, const SafePlan *plan)
 	return psprintf("; %s%s", judgement->host->remedy,
 					plan->quick_steps >= 0 &&
 					setting_in_transaction == IN_TRANSACTION_REJECT ?
-					", or safe_migrate.in_transaction = defer, which leaves the slow part for after the commit" : "");
+					"; safe_migrate.in_transaction = defer would leave the slow part for after the commit" : "");
 }
 
 /* How to let it pass, for those who may. */
