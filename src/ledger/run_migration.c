@@ -17,9 +17,9 @@
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "common/fault.h"
 #include "ledger/deferred.h"
 #include "ledger/deploy_progress.h"
+#include "ledger/deployment.h"
 #include "ledger/ledger.h"
 #include "ledger/migration_script.h"
 #include "ledger/run_migration.h"
@@ -38,48 +38,12 @@
 #include "utils/snapmgr.h"
 #include "utils/timeout.h"
 
-/* A migration that is being run. */
-typedef struct Deployment
-{
-	MemoryContext context;		/* outlives the transactions */
-	const LedgerEntry *pending;
-	const LedgerEntry *entry;	/* the same with its bodies */
-	const char *role;
-	MigrationScript *script;
-	const ScriptStatement *statement;	/* running now, NULL between them */
-	int			statement_number;
-	Attempt		attempt;
-	Attempt		committed;		/* the same, as of the last commit */
-	ScriptHost	host;			/* of the statement */
-
-	/* of the transaction that is open */
-	bool		explicit_block; /* between BEGIN and COMMIT of the script */
-	bool		used;			/* something has run in it */
-	bool		alone;			/* the statement is to be alone in it */
-	bool		divided;		/* before the statement that runs now */
-	bool		completed;		/* that statement, as a task */
-	List	   *savepoints;
-	int			guc_level;		/* 0: settings last beyond a commit */
-
-	/* what was left to the background */
-	bool		waiting;		/* for it, now */
-	bool		has_waited;		/* it is done */
-
-	SessionSettings *settings;	/* before it, if guc_level is not used */
-	List	   *local_settings; /* ScriptStatement: done, but still in force */
-} Deployment;
-
 static void settle_failure(Deployment *run, ErrorData *error);
 static void add_remedy(const Deployment *run, ErrorData *error);
 static void read_migration(Deployment *run);
 static void prepare_deployment(Deployment *run);
 static void enter_target_schema(Deployment *run);
 static bool commits_inside(const MigrationScript *script);
-static void start_transaction(Deployment *run);
-static void commit_transaction(Deployment *run, AttemptState state);
-static void write_progress(Deployment *run, AttemptState state);
-static void roll_back_transaction(Deployment *run);
-static void divide_transaction(Deployment *run);
 static void run_statements(Deployment *run);
 static void pass_done_statement(Deployment *run);
 static void renew_local_settings(Deployment *run);
@@ -102,8 +66,6 @@ static void run_timed(const ScriptStatement *statement);
 static void drop_leftover(Deployment *run);
 static void arm_statement_timeout(bool arm);
 static void record_failure(Deployment *run, const ErrorData *error);
-static void restore_settings(Deployment *run);
-static void reach_progress(const Deployment *run, const char *place);
 
 /*
  * See run_migration.h.
@@ -169,10 +131,11 @@ add_remedy(const Deployment *run, ErrorData *error)
 		error->message = psprintf("migration %s is committed, but not all of it is done: %s; mend the cause, SELECT migrate.retry(task), then CALL migrate.deploy() again",
 								  run->entry->label, error->message);
 	else if (run->committed.statements > 0)
-		error->message = psprintf("%s; of its %d statements the first %d stay committed, and CALL migrate.deploy() goes on behind them",
-								  error->message,
-								  list_length(run->script->statements),
-								  run->committed.statements);
+		error->message = psprintf(run->committed.statements == 1 ?
+								  "%s; statement %d of %d stays committed, and CALL migrate.deploy() goes on behind it" :
+								  "%s; statements 1 to %d of %d stay committed, and CALL migrate.deploy() goes on behind them",
+								  error->message, run->committed.statements,
+								  list_length(run->script->statements));
 }
 
 /*
@@ -181,7 +144,7 @@ add_remedy(const Deployment *run, ErrorData *error)
 static void
 read_migration(Deployment *run)
 {
-	start_transaction(run);
+	start_deployment_transaction(run);
 	run->entry = read_pending(run->pending);
 	run->attempt.entry = run->entry;
 	run->attempt.role = run->role;
@@ -226,7 +189,7 @@ prepare_deployment(Deployment *run)
 	if (has_characteristics)
 	{
 		CommitTransactionCommand();
-		start_transaction(run);
+		start_deployment_transaction(run);
 	}
 	enter_target_schema(run);
 }
@@ -249,7 +212,7 @@ enter_target_schema(Deployment *run)
 	if (run->guc_level > 0)
 		return;
 	CommitTransactionCommand();
-	start_transaction(run);
+	start_deployment_transaction(run);
 }
 
 /*
@@ -271,91 +234,6 @@ commits_inside(const MigrationScript *script)
 			return true;
 	}
 	return false;
-}
-
-/*
- * Each transaction has its own now().
- */
-static void
-start_transaction(Deployment *run)
-{
-	SetCurrentStatementStartTimestamp();
-	StartTransactionCommand();
-	keep_extension();
-	MemoryContextSwitchTo(run->context);
-	run->explicit_block = false;
-	run->used = false;
-	run->savepoints = NIL;
-}
-
-/*
- * Commit what has been run, together with the row that says so.
- */
-static void
-commit_transaction(Deployment *run, AttemptState state)
-{
-	release_all_savepoints(run->savepoints);
-	run->savepoints = NIL;
-	EndImplicitTransactionBlock();
-	if (run->guc_level > 0)
-	{
-		AtEOXact_GUC(false, run->guc_level);
-		run->guc_level = 0;
-	}
-
-	write_progress(run, state);
-	reach_progress(run, "before");
-	CommitTransactionCommand();
-	MemoryContextSwitchTo(run->context);
-	run->committed = run->attempt;
-	reach_progress(run, "committed");
-}
-
-/*
- * A migration is applied when what it has left to the background is done.
- */
-static void
-write_progress(Deployment *run, AttemptState state)
-{
-	run->attempt.tasks = list_concat_copy(run->entry->tasks, tasks_left());
-	run->attempt.state = state == ATTEMPT_APPLIED && !run->has_waited &&
-		run->attempt.tasks != NIL ? ATTEMPT_RUNNING : state;
-	ledger_write_attempt(&run->attempt);
-}
-
-/*
- * ROLLBACK in a script.  The lock that we have outlives it.
- */
-static void
-roll_back_transaction(Deployment *run)
-{
-	AbortOutOfAnyTransaction();
-	run->attempt.id = run->committed.id;
-	start_transaction(run);
-}
-
-/*
- * Commit although the script does not say so, before a statement that needs
- * transactions of its own.  To those who wrote it that is still one
- * transaction: what is SET in it, LOCAL or not, stays.
- */
-static void
-divide_transaction(Deployment *run)
-{
-	const ScriptStatement *statement = run->statement;
-	SessionSettings *in_force = save_session_settings();
-
-	run->statement = NULL;
-	if (run->guc_level > 0)
-	{
-		AtEOXact_GUC(false, run->guc_level);
-		run->guc_level = 0;
-		run->settings = save_session_settings();
-	}
-	commit_transaction(run, ATTEMPT_RUNNING);
-	start_transaction(run);
-	renew_session_settings(in_force);
-	run->statement = statement;
 }
 
 static void
@@ -425,17 +303,17 @@ static void
 finish_migration(Deployment *run)
 {
 	if (IsTransactionState())
-		commit_transaction(run, ATTEMPT_APPLIED);
+		commit_deployment(run, ATTEMPT_APPLIED);
 	if (run->committed.state != ATTEMPT_APPLIED)
 	{
 		run->waiting = true;
 		wait_for_deferred(run->committed.tasks);
 		run->waiting = false;
 		run->has_waited = true;
-		start_transaction(run);
-		commit_transaction(run, ATTEMPT_APPLIED);
+		start_deployment_transaction(run);
+		commit_deployment(run, ATTEMPT_APPLIED);
 	}
-	restore_settings(run);
+	restore_deployment_settings(run);
 }
 
 /*
@@ -556,12 +434,12 @@ run_end(Deployment *run, TransactionStmt *stmt, bool last)
 	note_progress(run);
 	if (stmt->kind == TRANS_STMT_ROLLBACK)
 	{
-		roll_back_transaction(run);
+		roll_back_deployment(run);
 		return;
 	}
-	commit_transaction(run, last ? ATTEMPT_APPLIED : ATTEMPT_RUNNING);
+	commit_deployment(run, last ? ATTEMPT_APPLIED : ATTEMPT_RUNNING);
 	if (!last)
-		start_transaction(run);
+		start_deployment_transaction(run);
 }
 
 static bool
@@ -599,7 +477,7 @@ static void
 run_alone(Deployment *run)
 {
 	if (run->used || run->attempt.id == 0)
-		divide_transaction(run);
+		divide_deployment(run);
 	run->alone = true;
 	drop_leftover(run);
 	set_override(run->statement, GUC_ACTION_LOCAL);
@@ -637,7 +515,7 @@ divide_for_task(void *arg)
 	Deployment *run = arg;
 
 	MemoryContextSwitchTo(run->context);
-	divide_transaction(run);
+	divide_deployment(run);
 	run->divided = true;
 }
 
@@ -653,9 +531,9 @@ complete_task(void *arg)
 	bool		last = run->statement == llast(run->script->statements);
 
 	note_progress(run);
-	write_progress(run, last ? ATTEMPT_APPLIED : ATTEMPT_RUNNING);
+	write_deployment_progress(run, last ? ATTEMPT_APPLIED : ATTEMPT_RUNNING);
 	run->completed = true;
-	reach_progress(run, "before");
+	reach_deployment_progress(run, "before");
 	MemoryContextSwitchTo(caller);
 }
 
@@ -667,7 +545,7 @@ leave_task(Deployment *run, bool last)
 	MemoryContextSwitchTo(run->context);
 	run->committed = run->attempt;
 	if (!last)
-		start_transaction(run);
+		start_deployment_transaction(run);
 }
 
 /*
@@ -679,9 +557,9 @@ static void
 leave_statement(Deployment *run, bool last)
 {
 	note_progress(run);
-	commit_transaction(run, last ? ATTEMPT_APPLIED : ATTEMPT_RUNNING);
+	commit_deployment(run, last ? ATTEMPT_APPLIED : ATTEMPT_RUNNING);
 	if (!last)
-		start_transaction(run);
+		start_deployment_transaction(run);
 }
 
 static void
@@ -712,7 +590,7 @@ drop_leftover(Deployment *run)
 	run_statement_at_top_level(psprintf("DROP INDEX CONCURRENTLY %s",
 										leftover));
 	CommitTransactionCommand();
-	start_transaction(run);
+	start_deployment_transaction(run);
 }
 
 /*
@@ -777,12 +655,12 @@ record_failure(Deployment *run, const ErrorData *error)
 
 	PG_TRY();
 	{
-		start_transaction(run);
+		start_deployment_transaction(run);
 		if (run->entry->interrupted)
 			ledger_end_interrupted(run->entry);
 		ledger_write_attempt(&run->attempt);
 		CommitTransactionCommand();
-		restore_settings(run);
+		restore_deployment_settings(run);
 	}
 	PG_CATCH();
 	{
@@ -800,28 +678,4 @@ record_failure(Deployment *run, const ErrorData *error)
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(run->context);
-}
-
-/*
- * Take back what a migration of several transactions has SET.
- */
-static void
-restore_settings(Deployment *run)
-{
-	if (run->settings == NULL)
-		return;
-	start_transaction(run);
-	restore_session_settings(run->settings);
-	CommitTransactionCommand();
-}
-
-/* For tests. */
-static void
-reach_progress(const Deployment *run, const char *place)
-{
-	char		name[NAMEDATALEN];
-
-	snprintf(name, sizeof(name), "progress_%d_%s", run->attempt.statements,
-			 place);
-	reach_fault_point(name);
 }
