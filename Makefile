@@ -84,6 +84,7 @@ SQL_PARTS = \
 	src/check/check.sql \
 	src/check/indexes.sql \
 	src/ledger/ledger.sql \
+	src/ledger/deploy.sql \
 	src/check/verify.sql
 
 DATA_built = $(EXTENSION)--$(EXTVERSION).sql
