@@ -85,6 +85,7 @@ SQL_PARTS = \
 	src/check/indexes.sql \
 	src/ledger/adopt/adopt.sql \
 	src/ledger/ledger.sql \
+	src/ledger/deploy.sql \
 	src/check/verify.sql
 
 DATA_built = $(EXTENSION)--$(EXTVERSION).sql

@@ -12,6 +12,7 @@
 #include "common/compat.h"
 #include "common/settings.h"
 #include "fmgr.h"
+#include "ledger/deploy_progress.h"
 #include "ledger/ledger.h"
 #include "lock/lock.h"
 #include "miscadmin.h"
@@ -48,6 +49,7 @@ _PG_init(void)
 	analyze_request_shared_memory();
 	lock_request_shared_memory();
 	task_request_shared_memory();
+	progress_request_shared_memory();
 	record_register_launcher();
 	register_override_callback();
 	register_comment_rule();

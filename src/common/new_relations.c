@@ -10,11 +10,12 @@
 #include "catalog/objectaccess.h"
 #include "catalog/pg_class.h"
 #include "common/new_relations.h"
-#include "nodes/pg_list.h"
-#include "utils/memutils.h"
+#include "utils/hsearch.h"
 
-static bool remembering = false;
-static List *relations = NIL;
+/* Big enough to begin with; it grows. */
+#define INITIAL_RELATIONS	64
+
+static HTAB *relations = NULL;	/* of Oid; NULL while no deploy runs */
 static object_access_hook_type next_object_access = NULL;
 
 static void remember_relation(ObjectAccessType access, Oid class_oid,
@@ -35,7 +36,16 @@ begin_new_relations(void)
 		object_access_hook = remember_relation;
 		hook_is_set = true;
 	}
-	remembering = true;
+	if (relations == NULL)
+	{
+		HASHCTL		control = {0};
+
+		control.keysize = sizeof(Oid);
+		control.entrysize = sizeof(Oid);
+		relations = hash_create("safe_migrate new relations",
+								INITIAL_RELATIONS, &control,
+								HASH_ELEM | HASH_BLOBS);
+	}
 }
 
 /*
@@ -44,9 +54,8 @@ begin_new_relations(void)
 void
 end_new_relations(void)
 {
-	remembering = false;
-	list_free(relations);
-	relations = NIL;
+	hash_destroy(relations);
+	relations = NULL;
 }
 
 /*
@@ -56,7 +65,8 @@ end_new_relations(void)
 bool
 relation_is_remembered(Oid relid)
 {
-	return relations != NIL && list_member_oid(relations, relid);
+	return relations != NULL &&
+		hash_search(relations, &relid, HASH_FIND, NULL) != NULL;
 }
 
 static void
@@ -66,12 +76,7 @@ remember_relation(ObjectAccessType access, Oid class_oid, Oid object_oid,
 	if (next_object_access)
 		next_object_access(access, class_oid, object_oid, sub_id, arg);
 
-	if (remembering && access == OAT_POST_CREATE &&
+	if (relations != NULL && access == OAT_POST_CREATE &&
 		class_oid == RelationRelationId && sub_id == 0)
-	{
-		MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
-
-		relations = lappend_oid(relations, object_oid);
-		MemoryContextSwitchTo(old);
-	}
+		(void) hash_search(relations, &object_oid, HASH_ENTER, NULL);
 }

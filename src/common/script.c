@@ -20,9 +20,16 @@
 /* A script that is not longer, in bytes, is shown with its syntax error. */
 #define SCRIPT_MAX_SHOWN	10000
 
+/* Begins a directive in a comment. */
+#define DIRECTIVE_MARK	"safe_migrate:"
+
 static void rethrow_with_line(const char *text, const char *what,
 							  MemoryContext context);
 static char *directive_in_gap(const char *gap, int length, const char *word);
+static char *directive_value(const char *at);
+static List *directives_in_gap(List *directives, const SqlTokens *tokens,
+							   int next, int start, int end);
+static bool begins_its_line(const char *text, int start, int at);
 
 /*
  * See script.h.
@@ -212,7 +219,7 @@ find_directive(const char *text, const char *word)
 	int			end = 0;
 
 	/* the common case: nothing of ours in it, no need to scan */
-	if (strstr(text, "safe_migrate:") == NULL)
+	if (strstr(text, DIRECTIVE_MARK) == NULL)
 		return NULL;
 
 	/* comments are what lies between the tokens */
@@ -241,25 +248,108 @@ directive_in_gap(const char *gap, int length, const char *word)
 	char	   *comment = pnstrdup(gap, length);
 	char	   *at = comment;
 
-	while ((at = strstr(at, "safe_migrate:")) != NULL)
+	while ((at = strstr(at, DIRECTIVE_MARK)) != NULL)
 	{
 		size_t		word_length = strlen(word);
-		char	   *value;
-		char	   *stop;
 
-		at += strlen("safe_migrate:");
+		at += strlen(DIRECTIVE_MARK);
 		at += strspn(at, " \t");
 		if (strncmp(at, word, word_length) != 0 ||
 			strchr(" \t\r\n*", at[word_length]) == NULL)
 			continue;
-		value = at + word_length;
-		value += strspn(value, " \t");
-		stop = value + strcspn(value, "\r\n");
-		if (strstr(value, "*/") != NULL && strstr(value, "*/") < stop)
-			stop = strstr(value, "*/");
-		while (stop > value && (stop[-1] == ' ' || stop[-1] == '\t'))
-			stop--;
-		return pnstrdup(value, stop - value);
+		return directive_value(at + word_length);
 	}
 	return NULL;
+}
+
+/* What follows the word, up to the end of the line or of the comment. */
+static char *
+directive_value(const char *at)
+{
+	const char *value = at + strspn(at, " \t");
+	const char *stop = value + strcspn(value, "\r\n");
+	const char *comment_end = strstr(value, "*/");
+
+	if (comment_end != NULL && comment_end < stop)
+		stop = comment_end;
+	while (stop > value && (stop[-1] == ' ' || stop[-1] == '\t'))
+		stop--;
+	return pnstrdup(value, stop - value);
+}
+
+/*
+ * See script.h.
+ */
+List *
+list_directives(const char *text, const char *what)
+{
+	MemoryContext context = CurrentMemoryContext;
+	List	   *directives = NIL;
+	SqlTokens  *volatile tokens = NULL;
+	int			end = 0;
+
+	if (strstr(text, DIRECTIVE_MARK) == NULL)
+		return NIL;
+	PG_TRY();
+	{
+		tokens = scan_sql(text);
+	}
+	PG_CATCH();
+	{
+		rethrow_with_line(text, what, context);
+	}
+	PG_END_TRY();
+	for (int i = 0; i <= tokens->count; i++)
+	{
+		int			start = i < tokens->count ? tokens->tokens[i].location
+		: (int) strlen(text);
+
+		directives = directives_in_gap(directives, tokens, i, end, start);
+		if (i < tokens->count)
+			end = start + tokens->tokens[i].length;
+	}
+	return directives;
+}
+
+/* Those between two tokens, the second of which is "next". */
+static List *
+directives_in_gap(List *directives, const SqlTokens *tokens, int next,
+				  int start, int end)
+{
+	const char *text = tokens->text;
+	bool		is_behind = next > 0 && tokens->tokens[next - 1].code == ';';
+	const char *at = text + start;
+
+	while ((at = strstr(at, DIRECTIVE_MARK)) != NULL && at < text + end)
+	{
+		int			offset = at - text;
+		const char *word = at + strlen(DIRECTIVE_MARK);
+		ScriptDirective *directive;
+
+		word += strspn(word, " \t");
+		at = word;
+		if (!begins_its_line(text, start, offset))
+			continue;
+		directive = palloc0(sizeof(ScriptDirective));
+		directive->word = pnstrdup(word, strcspn(word, " \t\r\n*"));
+		directive->value = directive_value(word + strlen(directive->word));
+		directive->line = line_of_offset(text, offset);
+		directive->first = next == 0;
+		directive->has_statement = next < tokens->count ||
+			(next > 0 && !is_behind);
+		directive->behind_statement = is_behind &&
+			memchr(text + start, '\n', offset - start) == NULL &&
+			strncmp(text + start + strspn(text + start, " \t"), "--", 2) == 0;
+		directives = lappend(directives, directive);
+	}
+	return directives;
+}
+
+/* Is there nothing before it but what begins a comment, or a line of one? */
+static bool
+begins_its_line(const char *text, int start, int at)
+{
+	while (at > start && strchr(" \t-/*", text[at - 1]) != NULL)
+		at--;
+	return at == start || text[at - 1] == '\n' || text[at - 1] == '\r';
 }

@@ -72,6 +72,24 @@ extern List *parse_script(const char *text, const char *what);
  */
 extern char *find_directive(const char *text, const char *word);
 
+/* A directive in a comment, where it is the first thing on a line of that. */
+typedef struct ScriptDirective
+{
+	char	   *word;
+	char	   *value;			/* empty if there is none */
+	int			line;			/* counted from 1 */
+	bool		first;			/* nothing but comments is before it */
+	bool		has_statement;	/* in a statement, or before one */
+	bool		behind_statement;	/* in a line comment that follows the end of
+									 * a statement on its line */
+} ScriptDirective;
+
+/*
+ * All directives of a script, in order, palloc'd.  Throws the scanner's syntax
+ * errors as parse_script() does.
+ */
+extern List *list_directives(const char *text, const char *what);
+
 /* Line number, from 1, of a byte offset. */
 extern int	line_of_offset(const char *text, int offset);
 

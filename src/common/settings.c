@@ -22,6 +22,7 @@ char	   *setting_override = NULL;
 bool		override_is_spent = false;
 int			setting_small_table = 1024;
 int			setting_in_transaction = IN_TRANSACTION_REJECT;
+int			setting_out_of_order = OUT_OF_ORDER_REJECT;
 int			setting_lock_deadline = 30000;
 int			setting_lock_queue_time = 15;
 int			setting_concurrent_deadline = 30 * 60 * 1000;
@@ -57,6 +58,12 @@ static const struct config_enum_entry in_transaction_options[] = {
 	{NULL, 0, false}
 };
 
+static const struct config_enum_entry out_of_order_options[] = {
+	{"reject", OUT_OF_ORDER_REJECT, false},
+	{"apply", OUT_OF_ORDER_APPLY, false},
+	{NULL, 0, false}
+};
+
 static const struct config_enum_entry internal_error_options[] = {
 	{"reject", INTERNAL_ERROR_REJECT, false},
 	{"pass", INTERNAL_ERROR_PASS, false},
@@ -66,6 +73,7 @@ static const struct config_enum_entry internal_error_options[] = {
 static bool check_pattern(char **newval, void **extra, GucSource source);
 static void define_judging_settings(GucStringCheckHook check_rules,
 									GucStringAssignHook assign_rules);
+static void define_ledger_settings(void);
 static void define_lock_settings(void);
 static void define_row_limit(GucIntAssignHook assign_row_limit);
 static void define_design_settings(void);
@@ -83,6 +91,7 @@ define_settings(GucStringCheckHook check_rules,
 				GucIntAssignHook assign_row_limit)
 {
 	define_judging_settings(check_rules, assign_rules);
+	define_ledger_settings();
 	define_lock_settings();
 	define_row_limit(assign_row_limit);
 	define_design_settings();
@@ -148,6 +157,17 @@ define_judging_settings(GucStringCheckHook check_rules,
 							 &setting_observation, false, PGC_SUSET,
 							 GUC_NOT_IN_SAMPLE, NULL, NULL, NULL);
 	define_fault_point_setting();
+}
+
+static void
+define_ledger_settings(void)
+{
+	DefineCustomEnumVariable("safe_migrate.out_of_order",
+							 "What happens to a pending migration that comes before one that is applied.",
+							 "\"apply\" runs it and says so; \"reject\" refuses to run any.",
+							 &setting_out_of_order, OUT_OF_ORDER_REJECT,
+							 out_of_order_options,
+							 PGC_SUSET, 0, NULL, NULL, NULL);
 }
 
 static void

@@ -28,6 +28,12 @@ typedef enum InTransactionPolicy
 	IN_TRANSACTION_DEFER
 } InTransactionPolicy;
 
+typedef enum OutOfOrderPolicy
+{
+	OUT_OF_ORDER_REJECT,
+	OUT_OF_ORDER_APPLY
+} OutOfOrderPolicy;
+
 typedef enum InternalErrorPolicy
 {
 	INTERNAL_ERROR_REJECT,
@@ -40,6 +46,7 @@ extern char *setting_override;
 extern bool override_is_spent;	/* its statement has failed; SET renews it */
 extern int	setting_small_table;	/* kB */
 extern int	setting_in_transaction;
+extern int	setting_out_of_order;
 extern int	setting_lock_deadline;	/* ms, 0: none */
 extern int	setting_lock_queue_time;	/* ms */
 extern int	setting_concurrent_deadline;	/* ms, 0: none */

@@ -9,17 +9,19 @@
 
 #include "common/errors.h"
 #include "fmgr.h"
+#include "ledger/deferred.h"
 #include "ledger/ledger.h"
 #include "ledger/migration_script.h"
 #include "ledger/precheck.h"
 #include "ledger/script_in_function.h"
 #include "miscadmin.h"
+#include "run/host.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
 static int	apply_migrations(List *pending);
-static void apply_migration(const LedgerEntry *entry);
+static void apply_migration(const LedgerEntry *pending);
 
 PG_FUNCTION_INFO_V1(migrate_apply);
 PG_FUNCTION_INFO_V1(migrate_apply_sql);
@@ -78,6 +80,7 @@ apply_migrations(List *pending)
 	}
 	PG_FINALLY();
 	{
+		note_deferred_tasks(false);
 		set_migration_running(false);
 	}
 	PG_END_TRY();
@@ -85,16 +88,23 @@ apply_migrations(List *pending)
 }
 
 static void
-apply_migration(const LedgerEntry *entry)
+apply_migration(const LedgerEntry *pending)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext context = AllocSetContextCreate(caller,
 												  "safe_migrate migration",
 												  ALLOCSET_DEFAULT_SIZES);
 	const ScriptStatement *volatile statement = NULL;
-	Attempt		attempt = {entry};
+	const LedgerEntry *entry;
+	Attempt		attempt = {0};
 
 	MemoryContextSwitchTo(context);
+	entry = read_pending(pending);
+	require_deferred(entry->tasks, entry->label);
+	tell_late(entry);
+	note_deferred_tasks(true);
+	attempt.entry = entry;
+	attempt.out_of_order = entry->runs_after != NULL;
 	attempt.started_at = GetCurrentTimestamp();
 	attempt.role = GetUserNameFromId(GetUserId(), false);
 	PG_TRY();
@@ -121,6 +131,7 @@ apply_migration(const LedgerEntry *entry)
 	if (entry->interrupted)
 		ledger_end_interrupted(entry);
 	attempt.done_bytes = strlen(entry->body);
+	attempt.tasks = list_concat_copy(entry->tasks, tasks_left());
 	attempt.state = ATTEMPT_APPLIED;
 	ledger_write_attempt(&attempt);
 

@@ -70,7 +70,7 @@ migrate_plan(PG_FUNCTION_ARGS)
 										ALLOCSET_DEFAULT_SIZES);
 	foreach(cell, pending)
 	{
-		run.entry = lfirst(cell);
+		run.entry = read_pending(lfirst(cell));
 		plan_migration(&run);
 	}
 	MemoryContextDelete(run.context);

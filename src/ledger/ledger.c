@@ -13,6 +13,7 @@
 #include "common/errors.h"
 #include "common/script.h"
 #include "fmgr.h"
+#include "ledger/directives.h"
 #include "ledger/ledger.h"
 #include "ledger/migration_script.h"
 #include "mb/pg_wchar.h"
@@ -21,9 +22,6 @@
 #include "utils/fmgrprotos.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
-
-/* Longest version and name, bytes; that of a file name. */
-#define VERSION_MAX_BYTES	255
 
 static const char *const register_result_names[] = {
 	[REGISTER_NEW] = "new",
@@ -34,6 +32,7 @@ static const char *const register_result_names[] = {
 };
 
 static void normalize_migration(MigrationText *migration);
+static bool names_version(List *versions, const char *version);
 static void check_version(const char *version);
 static void check_text(const MigrationText *migration);
 static void check_down(const MigrationText *migration, MemoryContext context);
@@ -159,6 +158,8 @@ register_migration(MigrationText *migration)
 static void
 normalize_migration(MigrationText *migration)
 {
+	ListCell   *cell;
+
 	migration->body = normalize_newlines(migration->body);
 	if (migration->down_body != NULL)
 		migration->down_body = normalize_newlines(migration->down_body);
@@ -171,6 +172,25 @@ normalize_migration(MigrationText *migration)
 	if (migration->down_origin == NULL)
 		migration->down_origin = psprintf("down script of %s",
 										  migration->origin);
+	foreach(cell, read_directives(migration->body,
+								  migration->origin).requires)
+	{
+		if (!names_version(migration->requires, lfirst(cell)))
+			migration->requires = lappend(migration->requires, lfirst(cell));
+	}
+}
+
+static bool
+names_version(List *versions, const char *version)
+{
+	ListCell   *cell;
+
+	foreach(cell, versions)
+	{
+		if (strcmp(lfirst(cell), version) == 0)
+			return true;
+	}
+	return false;
 }
 
 static void

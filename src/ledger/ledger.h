@@ -14,6 +14,9 @@
 #include "nodes/pg_list.h"
 #include "storage/lock.h"
 
+/* Longest version, bytes; that of a file name. */
+#define VERSION_MAX_BYTES	255
+
 /* A migration that somebody wants to have registered. */
 typedef struct MigrationText
 {
@@ -62,6 +65,11 @@ typedef struct LedgerEntry
 	bool		interrupted;	/* it ended without a word */
 	int			statements;		/* what of it is committed */
 	int			done_bytes;
+	List	   *tasks;			/* of int64 *: what it has left to the
+								 * background */
+
+	const char *runs_after;		/* label of a later one that is applied already,
+								 * if it is to run out of order */
 } LedgerEntry;
 
 typedef enum AttemptState
@@ -97,12 +105,14 @@ typedef struct Attempt
 	TimestampTz started_at;
 	int			statements;		/* done, of this attempt and earlier ones */
 	int			done_bytes;		/* how much of the body that is */
+	bool		out_of_order;	/* a later one was applied before */
 	const char *error;
 	const char *sqlstate;
 	int			error_statement;	/* counted from 1; 0: not in a statement */
 	int			error_line;
 	const char *tool;			/* that had applied it, or NULL */
 	const char *fingerprint;	/* of the schema after it, or NULL */
+	List	   *tasks;			/* of int64 *: left to the background */
 } Attempt;
 
 /* version.c */
@@ -128,6 +138,11 @@ extern void mark_as_applied(LedgerEntry *entry, AttemptState state);
  */
 extern List *ledger_read(void);
 extern LedgerEntry *ledger_read_version(const char *version);
+
+/* The same without a lock; throws if it is not registered any more. */
+extern LedgerEntry *ledger_read_entry(const char *version);
+
+/* Read its text, and that of the last attempt at it, into the entry. */
 extern void ledger_read_body(LedgerEntry *entry);
 extern char *ledger_version_with_same_key(const char *version);
 extern bool ledger_is_same(const MigrationText *migration,
@@ -155,15 +170,43 @@ extern void ledger_set_target_schema(const char *schema);
 extern const char *ledger_target_schema(void);
 
 /*
- * pending.c: the migrations that are to be run, with their bodies, in order.
- * Throws if what is registered does not fit what has been applied.
+ * pending.c: the migrations that are to be run, in order, repeatable ones last;
+ * all, or those up to a version.  Their bodies are not read yet: there may be
+ * ten thousand of them.  Throws if what is registered does not fit what has
+ * been applied: SM003 edited, SM004 out of order or a required one is missing,
+ * SM008 its file is gone, SM009.  Needs a transaction, and the ledger's lock;
+ * the result is in the current memory context.
  */
 extern List *pending_migrations(const char *target);
+
+/* The same for one of them: a list of one, or NIL if it is applied. */
 extern List *pending_single_migration(const char *version);
+
+/*
+ * Read a pending one anew with its bodies, when its turn comes.  Throws SM003
+ * if the part of it that has run was changed.
+ */
+extern LedgerEntry *read_pending(const LedgerEntry *entry);
+
+/* A NOTICE if it runs out of order. */
+extern void tell_late(const LedgerEntry *entry);
+
+/*
+ * Find a migration by its version, by another spelling of it, or by the part
+ * of it before an underscore.  Throws if there is none, or more than one.
+ */
 extern LedgerEntry *find_migration(List *entries, const char *target);
+
+/*
+ * Does the text of a migration that has run in part no longer begin with that
+ * part?  Its bodies must have been read.
+ */
 extern bool done_part_was_changed(const LedgerEntry *entry);
 
-/* ledger_lock.c: one deploy or apply at a time in a database */
+/*
+ * ledger_lock.c: one deploy or apply at a time in a database, or in each of the
+ * schemas that ledger_set_target_schema() names
+ */
 extern void lock_ledger_for_session(void);
 extern void keep_ledger_lock(void);
 extern void keep_extension(void);
@@ -171,7 +214,20 @@ extern void unlock_ledger_for_session(void);
 extern void lock_ledger_for_transaction(void);
 extern void set_migration_running(bool running);
 
-/* deploy.c */
+/*
+ * deploy.c
+ *
+ * Run what is pending, all or up to a version, each migration in transactions
+ * of its own, and return how many there were.  This is CALL migrate.deploy()
+ * without the CALL: for whoever is at top level, outside of a transaction,
+ * such as a background worker that deploys to one of many schemas.  The
+ * history, the lock and the place in migrate.deploy_progress are those of
+ * ledger_target_schema(), and every migration starts with that schema, then
+ * public, as its search_path.  Waits for the lock; throws outside of a
+ * transaction.  The current memory context must outlive transactions; nothing
+ * is left in it.
+ */
+extern int	deploy_pending(const char *target);
 extern void register_ledger_procedures(void);
 
 /*

@@ -104,6 +104,8 @@ CREATE TABLE migrate.attempts (
 	error_line int,
 	sqlstate text,
 	fingerprint text,
+	tasks bigint[] NOT NULL DEFAULT '{}',
+	out_of_order boolean NOT NULL DEFAULT false,
 	CONSTRAINT attempts_pkey PRIMARY KEY (id),
 	CONSTRAINT attempts_kind_check CHECK (kind OPERATOR(pg_catalog.=) ANY
 		(ARRAY['apply', 'revert'])),
@@ -163,6 +165,10 @@ COMMENT ON COLUMN migrate.attempts.error_line IS
 COMMENT ON COLUMN migrate.attempts.sqlstate IS 'SQLSTATE of the error';
 COMMENT ON COLUMN migrate.attempts.fingerprint IS
 	'fingerprint of the schema after it';
+COMMENT ON COLUMN migrate.attempts.tasks IS
+	'tasks that it has left to the background: it is applied when they are done';
+COMMENT ON COLUMN migrate.attempts.out_of_order IS
+	'true if a migration that comes after it was applied before it';
 COMMENT ON CONSTRAINT attempts_kind_check ON migrate.attempts IS
 	'the kinds there are';
 COMMENT ON CONSTRAINT attempts_pkey ON migrate.attempts IS
@@ -395,7 +401,8 @@ COMMENT ON COLUMN migrate.unfinished_migrations.remedy IS 'what to do about it';
 CREATE VIEW migrate.history AS
 SELECT id, target_schema, version, name, kind, state, tool, transactional, role, session_role, client,
 	application, started_at, finished_at, duration_ms, statements, error,
-	error_statement, error_line, sqlstate, checksum, fingerprint
+	error_statement, error_line, sqlstate, checksum, fingerprint, tasks,
+	out_of_order
 FROM migrate.attempts
 ORDER BY id;
 REVOKE ALL ON migrate.history FROM PUBLIC;
@@ -445,6 +452,10 @@ COMMENT ON COLUMN migrate.history.checksum IS
 	'checksum of the text';
 COMMENT ON COLUMN migrate.history.fingerprint IS
 	'fingerprint of the schema after it';
+COMMENT ON COLUMN migrate.history.tasks IS
+	'tasks that it has left to the background, see migrate.tasks';
+COMMENT ON COLUMN migrate.history.out_of_order IS
+	'true if a migration that comes after it was applied before it';
 
 CREATE FUNCTION migrate.register(version text, name text, sql text, down text DEFAULT NULL)
 RETURNS text

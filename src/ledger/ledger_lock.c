@@ -3,7 +3,7 @@
  * ledger_lock.c
  *	  One deploy or apply at a time in a database.
  *
- * The lock is on our extension's row, in a place where nothing else locks,
+ * The lock is on our extension's row, or on that of the schema deployed to, in a place where nothing else locks,
  * and no SQL function can take it: a user without the right to deploy cannot
  * be in the way.  It is of the kind that advisory locks are, because a lock
  * of the session has to survive a rollback inside a migration.
@@ -13,11 +13,14 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_extension.h"
+#include "catalog/pg_namespace.h"
 #include "catalog/pg_type.h"
 #include "common/catalog.h"
 #include "common/compat.h"
 #include "executor/spi.h"
+#include "ledger/deploy_progress.h"
 #include "ledger/ledger.h"
 #include "miscadmin.h"
 #include "storage/ipc.h"
@@ -43,10 +46,11 @@ static bool migration_is_running = false;
 
 static void set_tag(LOCKTAG *tag);
 static void refuse_recursion(void);
-static void give_back_at_exit(int code, Datum arg);
 static bool try_session_lock(void);
+static void give_back_at_exit(int code, Datum arg);
 static LOCKTAG default_tag_of(const LOCKTAG *tag);
 static void wait_a_moment(long pause);
+static void name_holder(void);
 static void tell_holder(void);
 static char *describe_holder(const LOCKTAG *tag);
 static void lock_timed_out(void);
@@ -54,8 +58,14 @@ static void lock_timed_out(void);
 static void
 set_tag(LOCKTAG *tag)
 {
-	SET_LOCKTAG_OBJECT(*tag, MyDatabaseId, ExtensionRelationId,
-					   migrate_extension_oid(false), LOCK_SUBID);
+	const char *schema = ledger_target_schema();
+
+	if (schema[0] == '\0')
+		SET_LOCKTAG_OBJECT(*tag, MyDatabaseId, ExtensionRelationId,
+						   migrate_extension_oid(false), LOCK_SUBID);
+	else
+		SET_LOCKTAG_OBJECT(*tag, MyDatabaseId, NamespaceRelationId,
+						   get_namespace_oid(schema, false), LOCK_SUBID);
 	tag->locktag_lockmethodid = USER_LOCKMETHOD;
 }
 
@@ -88,18 +98,13 @@ set_migration_running(bool running)
 void
 lock_ledger_for_session(void)
 {
-	static bool exit_registered = false;
 	TimestampTz start = GetCurrentTimestamp();
 	long		pause = FIRST_PAUSE;
+	bool		named = false;
 	bool		told = false;
 
 	Assert(!IsTransactionState());
 	refuse_recursion();
-	if (!exit_registered)
-	{
-		before_shmem_exit(give_back_at_exit, (Datum) 0);
-		exit_registered = true;
-	}
 
 	StartTransactionCommand();
 	set_tag(&session_tag);
@@ -111,6 +116,9 @@ lock_ledger_for_session(void)
 
 		if (LockTimeout > 0 && now - start > (int64) LockTimeout * 1000)
 			lock_timed_out();
+		if (!named)
+			name_holder();
+		named = true;
 		if (!told && now - start > (int64) SILENT_WAIT * 1000)
 		{
 			tell_holder();
@@ -119,17 +127,8 @@ lock_ledger_for_session(void)
 		wait_a_moment(pause);
 		pause = Min(pause * 2, LONGEST_PAUSE);
 	}
-}
-
-/*
- * PostgreSQL does not release a session's lock of the default method when the
- * process ends outside of a transaction, and then nobody could deploy any more
- * (seen on 15).
- */
-static void
-give_back_at_exit(int code, Datum arg)
-{
-	unlock_ledger_for_session();
+	if (named)
+		progress_waits_for(NULL);
 }
 
 /*
@@ -140,8 +139,12 @@ give_back_at_exit(int code, Datum arg)
 static bool
 try_session_lock(void)
 {
+	static bool exit_registered = false;
 	LOCKTAG		default_tag = default_tag_of(&session_tag);
 
+	if (!exit_registered)
+		before_shmem_exit(give_back_at_exit, (Datum) 0);
+	exit_registered = true;
 	if (LockAcquire(&session_tag, ExclusiveLock, true, true) ==
 		LOCKACQUIRE_NOT_AVAIL)
 		return false;
@@ -152,6 +155,17 @@ try_session_lock(void)
 		return false;
 	}
 	return true;
+}
+
+/*
+ * A session that is terminated outside of a transaction would leave the lock
+ * of the default method to whoever gets its PGPROC.
+ */
+static void
+give_back_at_exit(int code, Datum arg)
+{
+	AbortOutOfAnyTransaction();
+	LockReleaseAll(DEFAULT_LOCKMETHOD, true);
 }
 
 static LOCKTAG
@@ -180,6 +194,16 @@ wait_a_moment(long pause)
 					 pause, PG_WAIT_EXTENSION);
 	ResetLatch(MyLatch);
 	CHECK_FOR_INTERRUPTS();
+}
+
+/* For migrate.deploy_progress, at once. */
+static void
+name_holder(void)
+{
+	StartTransactionCommand();
+	progress_waits_for("the deploy or apply of %s",
+					   describe_holder(&session_tag));
+	CommitTransactionCommand();
 }
 
 static void

@@ -8,10 +8,12 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "common/errors.h"
 #include "common/own_tables.h"
 #include "executor/spi.h"
 #include "ledger/ledger.h"
 #include "miscadmin.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
@@ -38,29 +40,36 @@ static char *target_schema = "";
 
 /*
  * What is known of a migration, for the target schema $1.  Of one that is not
- * applied, the last attempt tells how far it got, because an attempt that
- * resumes another starts with what that one had done.  If that one was taken
- * back or set aside, nothing of it counts.
+ * applied, or is repeatable, the last attempt since tells how far it got,
+ * because an attempt that resumes another starts with what that one had done;
+ * behind one that was taken back or set aside, nothing of it counts.
  */
 #define ENTRY_QUERY \
 	"SELECT m.version, m.name, m.checksum, m.in_transaction, " \
 	"a.checksum, l.id, l.state OPERATOR(pg_catalog.=) 'running', " \
 	"l.statements, l.done_bytes, m.repeatable, m.requires, " \
-	"m.missing_since IS NOT NULL " \
+	"m.missing_since IS NOT NULL, l.tasks::pg_catalog.text[] " \
 	"FROM migrate.migrations m " \
 	"LEFT JOIN migrate.attempts a " \
 	"ON a.version OPERATOR(pg_catalog.=) m.version " \
 	"AND a.target_schema OPERATOR(pg_catalog.=) $1 AND a.in_effect " \
-	"LEFT JOIN LATERAL (SELECT t.id, t.state, t.statements, t.done_bytes " \
-	"FROM migrate.attempts t " \
-	"WHERE a.id IS NULL AND t.version OPERATOR(pg_catalog.=) m.version " \
+	"LEFT JOIN LATERAL (SELECT t.id, t.state, t.statements, t.done_bytes, " \
+	"t.tasks FROM migrate.attempts t " \
+	"WHERE (a.id IS NULL OR m.repeatable) " \
+	"AND t.id OPERATOR(pg_catalog.>) COALESCE(a.id, 0) " \
+	"AND t.version OPERATOR(pg_catalog.=) m.version " \
 	"AND t.target_schema OPERATOR(pg_catalog.=) $1 " \
 	"AND t.kind OPERATOR(pg_catalog.=) 'apply' " \
 	"ORDER BY t.id DESC LIMIT 1) l " \
 	"ON l.state OPERATOR(pg_catalog.=) ANY (ARRAY['running', 'failed']) "
 
 static LedgerEntry *entry_of_row(OwnAccess *access, uint64 row);
+static List *numbers_of(List *texts);
+static LedgerEntry *read_one(const char *query, const char *version);
+static bool state_is_in_effect(AttemptState state);
+static void supersede(const Attempt *attempt);
 static void insert_attempt(Attempt *attempt, OwnArguments *arguments);
+static void add_numbers(OwnArguments *arguments, List *numbers);
 static void add_attempt_arguments(OwnArguments *arguments,
 								  const Attempt *attempt);
 static void add_migration_arguments(OwnArguments *arguments,
@@ -94,11 +103,6 @@ entry_of_row(OwnAccess *access, uint64 row)
 	entry->repeatable = own_bool_column(row, 10);
 	entry->requires = own_text_list_column(access, row, 11);
 	entry->missing = own_bool_column(row, 12);
-	if (entry->repeatable && entry->edited)
-	{
-		entry->applied = entry->edited = false;
-		entry->repeat = true;
-	}
 
 	value = SPI_getbinval(tuple, tupdesc, 6, &isnull);
 	if (!isnull)
@@ -108,9 +112,34 @@ entry_of_row(OwnAccess *access, uint64 row)
 			DatumGetBool(SPI_getbinval(tuple, tupdesc, 7, &isnull));
 		entry->statements = own_int_column(row, 8);
 		entry->done_bytes = own_int_column(row, 9);
+		entry->tasks = numbers_of(own_text_list_column(access, row, 13));
+	}
+
+	/* another text of it, or a part of one, has run since it was applied */
+	if (entry->repeatable && (entry->edited || entry->done_bytes > 0))
+	{
+		entry->applied = entry->edited = false;
+		entry->repeat = true;
 	}
 	MemoryContextSwitchTo(old);
 	return entry;
+}
+
+/* Of numbers as text, a list of int64 *. */
+static List *
+numbers_of(List *texts)
+{
+	List	   *numbers = NIL;
+	ListCell   *cell;
+
+	foreach(cell, texts)
+	{
+		int64	   *number = palloc(sizeof(int64));
+
+		*number = pg_strtoint64(lfirst(cell));
+		numbers = lappend(numbers, number);
+	}
+	return numbers;
 }
 
 /*
@@ -165,6 +194,32 @@ ledger_read(void)
 LedgerEntry *
 ledger_read_version(const char *version)
 {
+	return read_one(ENTRY_QUERY
+					"WHERE m.version OPERATOR(pg_catalog.=) $2 "
+					"FOR UPDATE OF m", version);
+}
+
+/*
+ * See ledger.h.
+ */
+LedgerEntry *
+ledger_read_entry(const char *version)
+{
+	LedgerEntry *entry = read_one(ENTRY_QUERY
+								  "WHERE m.version OPERATOR(pg_catalog.=) $2",
+								  version);
+
+	if (entry == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_SM_BAD_MIGRATION),
+				 errmsg("migration %s was unregistered while the ones before it were run: look at migrate.status, then start again",
+						version)));
+	return entry;
+}
+
+static LedgerEntry *
+read_one(const char *query, const char *version)
+{
 	OwnAccess	access;
 	OwnArguments arguments = {0};
 	LedgerEntry *entry = NULL;
@@ -172,9 +227,7 @@ ledger_read_version(const char *version)
 	begin_own_access(&access);
 	add_own_text(&arguments, target_schema);
 	add_own_text(&arguments, version);
-	run_own_query(ENTRY_QUERY
-				  "WHERE m.version OPERATOR(pg_catalog.=) $2 FOR UPDATE OF m",
-				  &arguments, SPI_OK_SELECT);
+	run_own_query(query, &arguments, SPI_OK_SELECT);
 	if (SPI_processed > 0)
 		entry = entry_of_row(&access, 0);
 	end_own_access(&access);
@@ -409,7 +462,8 @@ ledger_mark_missing(const char *format, List *versions)
 }
 
 /*
- * Insert or update the row of an attempt.
+ * Insert or update the row of an attempt.  A repeatable migration that is
+ * applied again has one that counts as applied already.
  */
 void
 ledger_write_attempt(Attempt *attempt)
@@ -418,6 +472,9 @@ ledger_write_attempt(Attempt *attempt)
 	OwnArguments arguments = {0};
 
 	begin_own_access(&access);
+	if (attempt->entry->repeatable && attempt->kind == ATTEMPT_APPLY &&
+		state_is_in_effect(attempt->state))
+		supersede(attempt);
 	add_attempt_arguments(&arguments, attempt);
 	if (attempt->id == 0)
 		insert_attempt(attempt, &arguments);
@@ -427,11 +484,34 @@ ledger_write_attempt(Attempt *attempt)
 		run_own_query("UPDATE migrate.attempts SET state = $1, "
 					  "finished_at = $2, duration_ms = $3, statements = $4, "
 					  "done_bytes = $5, error = $6, sqlstate = $7, "
-					  "error_statement = $8, error_line = $9, fingerprint = $10 "
-					  "WHERE id OPERATOR(pg_catalog.=) $11",
+					  "error_statement = $8, error_line = $9, fingerprint = $10, "
+					  "tasks = $11 WHERE id OPERATOR(pg_catalog.=) $12",
 					  &arguments, SPI_OK_UPDATE);
 	}
 	end_own_access(&access);
+}
+
+/* As in_effect of the table says. */
+static bool
+state_is_in_effect(AttemptState state)
+{
+	return state == ATTEMPT_APPLIED || state == ATTEMPT_BASELINE ||
+		state == ATTEMPT_ADOPTED || state == ATTEMPT_REPAIRED;
+}
+
+static void
+supersede(const Attempt *attempt)
+{
+	OwnArguments arguments = {0};
+
+	add_own_text(&arguments, target_schema);
+	add_own_text(&arguments, attempt->entry->version);
+	add_own_argument(&arguments, INT8OID, Int64GetDatum(attempt->id), false);
+	run_own_query("UPDATE migrate.attempts SET state = 'superseded' "
+				  "WHERE target_schema OPERATOR(pg_catalog.=) $1 "
+				  "AND version OPERATOR(pg_catalog.=) $2 AND in_effect "
+				  "AND id OPERATOR(pg_catalog.<>) $3",
+				  &arguments, SPI_OK_UPDATE);
 }
 
 static void
@@ -453,6 +533,23 @@ add_attempt_arguments(OwnArguments *arguments, const Attempt *attempt)
 	add_own_argument(arguments, INT4OID, Int32GetDatum(attempt->error_line),
 					 attempt->error_line == 0);
 	add_own_text(arguments, attempt->fingerprint);
+	add_numbers(arguments, attempt->tasks);
+}
+
+/* A bigint[] of a list of int64 *. */
+static void
+add_numbers(OwnArguments *arguments, List *numbers)
+{
+	Datum	   *elements = palloc(list_length(numbers) * sizeof(Datum));
+	ArrayType  *array;
+	ListCell   *cell;
+
+	foreach(cell, numbers)
+		elements[foreach_current_index(cell)] =
+		Int64GetDatum(*(const int64 *) lfirst(cell));
+	array = construct_array(elements, list_length(numbers), INT8OID,
+							sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
+	add_own_argument(arguments, INT8ARRAYOID, PointerGetDatum(array), false);
 }
 
 static void
@@ -476,13 +573,15 @@ insert_attempt(Attempt *attempt, OwnArguments *arguments)
 	add_own_text(arguments, target_schema);
 	add_own_text(arguments, attempt_kind_names[attempt->kind]);
 	add_own_text(arguments, attempt->tool);
+	add_own_argument(arguments, BOOLOID, BoolGetDatum(attempt->out_of_order),
+					 false);
 	run_own_query("INSERT INTO migrate.attempts (state, finished_at, duration_ms, "
 				  "statements, done_bytes, error, sqlstate, error_statement, "
-				  "error_line, fingerprint, version, role, started_at, "
+				  "error_line, fingerprint, tasks, version, role, started_at, "
 				  "transactional, name, checksum, body, target_schema, kind, "
-				  "tool, session_role, client, application) "
+				  "tool, out_of_order, session_role, client, application) "
 				  "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, "
-				  "$13, $14, $15, $16, $17, $18, $19, $20, SESSION_USER, "
+				  "$13, $14, $15, $16, $17, $18, $19, $20, $21, $22, SESSION_USER, "
 				  "pg_catalog.inet_client_addr(), "
 				  "pg_catalog.current_setting('application_name')) "
 				  "RETURNING id",

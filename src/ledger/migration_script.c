@@ -9,6 +9,7 @@
 
 #include "common/errors.h"
 #include "common/settings.h"
+#include "ledger/directives.h"
 #include "ledger/migration_script.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
@@ -48,16 +49,13 @@ read_migration_script(const LedgerEntry *entry)
 {
 	MigrationScript *script = palloc0(sizeof(MigrationScript));
 	ScriptPosition position = {entry};
+	const char *origin = psprintf("migration %s", entry->label);
 	ListCell   *cell;
 
 	script->entry = entry;
-	script->statements = parse_migration(entry->body,
-										 psprintf("migration %s",
-												  entry->label));
+	script->statements = parse_migration(entry->body, origin);
 	script->no_transaction = !entry->in_transaction ||
-		(script->statements != NIL &&
-		 find_directive(((ScriptStatement *) linitial(script->statements))->text,
-						"no-transaction") != NULL);
+		read_directives(entry->body, origin).no_transaction;
 
 	foreach(cell, script->statements)
 	{

@@ -8,28 +8,63 @@
 #include "postgres.h"
 
 #include "common/errors.h"
+#include "common/settings.h"
+#include "ledger/directives.h"
 #include "ledger/ledger.h"
 #include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/hsearch.h"
+#include "utils/memutils.h"
+
+#define OUT_OF_ORDER_SETTING "safe_migrate.out_of_order"
+
+/* Versions that are applied, or about to be, by their names. */
+typedef struct KnownVersion
+{
+	char		version[VERSION_MAX_BYTES + 1];
+	const LedgerEntry *entry;
+	bool		is_before;		/* applied, or run before the one looked at */
+} KnownVersion;
 
 static void refuse_edited(List *entries);
-static void refuse_out_of_order(List *entries);
-static void read_bodies(List *entries);
+static void refuse_missing(List *pending);
+static void check_order(List *entries, const LedgerEntry *single);
+static LedgerEntry *copy_entry(const LedgerEntry *entry);
+static bool asks_for_its_place(const LedgerEntry *entry);
+static void refuse_out_of_order(const LedgerEntry *late,
+								const LedgerEntry *last_applied);
+static void check_required(List *entries, List *pending);
+static HTAB *index_versions(List *entries);
+static KnownVersion *find_known(HTAB *versions, const char *version,
+								HASHACTION action);
+static void note_as_before(HTAB *versions, const LedgerEntry *entry);
+static void refuse_required(const LedgerEntry *entry, const char *required,
+							const KnownVersion *known);
 static LedgerEntry *find_by_prefix(List *entries, const char *target);
 
 /*
- * See ledger.h.  Without a target, all that is pending.
+ * See ledger.h.  Entries that are applied are forgotten at once.
  */
 List *
 pending_migrations(const char *target)
 {
-	List	   *entries = ledger_read();
-	LedgerEntry *last = target ? find_migration(entries, target) : NULL;
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext context = AllocSetContextCreate(caller,
+												  "safe_migrate ledger",
+												  ALLOCSET_DEFAULT_SIZES);
+	List	   *entries;
+	LedgerEntry *last;
 	List	   *pending = NIL;
+	List	   *result = NIL;
 	ListCell   *cell;
 
+	MemoryContextSwitchTo(context);
+	entries = ledger_read();
+	last = target ? find_migration(entries, target) : NULL;
 	refuse_edited(entries);
-	refuse_out_of_order(entries);
+	check_order(entries, NULL);
 	foreach(cell, entries)
 	{
 		LedgerEntry *entry = lfirst(cell);
@@ -39,49 +74,118 @@ pending_migrations(const char *target)
 		if (entry == last)
 			break;
 	}
-	read_bodies(pending);
-	return pending;
+	refuse_missing(pending);
+	check_required(entries, pending);
+
+	MemoryContextSwitchTo(caller);
+	foreach(cell, pending)
+		result = lappend(result, copy_entry(lfirst(cell)));
+	MemoryContextDelete(context);
+	return result;
 }
 
 /*
- * See ledger.h.  A list of one, or NIL when the migration is applied.
+ * See ledger.h.
  */
 List *
 pending_single_migration(const char *version)
 {
 	List	   *entries = ledger_read();
 	LedgerEntry *entry = find_migration(entries, version);
-	LedgerEntry *first = NULL;
+	List	   *pending = list_make1(entry);
 	ListCell   *cell;
 
 	refuse_edited(entries);
 	if (entry->applied)
 		return NIL;
-	refuse_out_of_order(entries);
-
+	check_order(entries, entry);
 	foreach(cell, entries)
 	{
 		LedgerEntry *other = lfirst(cell);
 
-		if (!other->applied)
-		{
-			first = other;
+		if (other == entry)
 			break;
-		}
+		if (!other->applied && !other->repeatable &&
+			setting_out_of_order == OUT_OF_ORDER_REJECT)
+			ereport(ERROR,
+					(errcode(ERRCODE_SM_OUT_OF_ORDER),
+					 errmsg("migration %s comes before %s and is pending: apply it first with SELECT migrate.apply(%s)",
+							other->label, entry->label,
+							quote_literal_cstr(other->version))));
 	}
-	if (first != entry)
-		ereport(ERROR,
-				(errcode(ERRCODE_SM_OUT_OF_ORDER),
-				 errmsg("migration %s comes before %s and is pending: apply it first with SELECT migrate.apply(%s)",
-						first->label, entry->label,
-						quote_literal_cstr(first->version))));
-	read_bodies(list_make1(entry));
-	return list_make1(entry);
+	refuse_missing(pending);
+	check_required(entries, pending);
+	return pending;
+}
+
+/* Without bodies, in the current memory context. */
+static LedgerEntry *
+copy_entry(const LedgerEntry *entry)
+{
+	LedgerEntry *copy = palloc(sizeof(LedgerEntry));
+
+	*copy = *entry;
+	copy->version = pstrdup(entry->version);
+	copy->name = pstrdup(entry->name);
+	copy->label = pstrdup(entry->label);
+	copy->checksum = pstrdup(entry->checksum);
+	copy->runs_after = entry->runs_after ? pstrdup(entry->runs_after) : NULL;
+	copy->body = copy->attempted_body = NULL;
+	copy->requires = copy->tasks = NIL;
+	return copy;
 }
 
 /*
- * Find a migration by its version, by another spelling of it, or by the part
- * of it before an underscore.  Throws if there is none, or more than one.
+ * See ledger.h.
+ */
+LedgerEntry *
+read_pending(const LedgerEntry *pending)
+{
+	LedgerEntry *entry = ledger_read_entry(pending->version);
+
+	ledger_read_body(entry);
+	entry->runs_after = pending->runs_after;
+	if (!done_part_was_changed(entry))
+		return entry;
+	if (!entry->repeatable)
+		ereport(ERROR,
+				(errcode(ERRCODE_SM_MIGRATION_EDITED),
+				 errmsg("migration %s was changed in the part that has run already (%d statements): restore that part, or finish it by hand and mark it with SELECT migrate.baseline(%s)",
+						entry->label, entry->statements,
+						quote_literal_cstr(entry->version)),
+				 errhint("The text that was run: SELECT body FROM migrate.attempts WHERE id = " INT64_FORMAT ";",
+						 entry->attempt)));
+
+	/* one that may be run again begins anew */
+	entry->statements = entry->done_bytes = 0;
+	entry->tasks = NIL;
+	return entry;
+}
+
+/*
+ * See ledger.h.
+ */
+void
+tell_late(const LedgerEntry *entry)
+{
+	if (entry->runs_after != NULL)
+		ereport(NOTICE,
+				(errmsg("migration %s runs out of order: %s, which comes after it, is applied already",
+						entry->label, entry->runs_after)));
+}
+
+/*
+ * See ledger.h.
+ */
+bool
+done_part_was_changed(const LedgerEntry *entry)
+{
+	return entry->done_bytes > 0 &&
+		strncmp(entry->body, entry->attempted_body, entry->done_bytes) != 0;
+}
+
+/*
+ * See ledger.h.
  */
 LedgerEntry *
 find_migration(List *entries, const char *target)
@@ -169,66 +273,176 @@ refuse_edited(List *entries)
 						 quote_literal_cstr(first->version))));
 }
 
+/*
+ * What was removed from the directory was probably meant not to run.
+ */
 static void
-refuse_out_of_order(List *entries)
+refuse_missing(List *pending)
+{
+	ListCell   *cell;
+
+	foreach(cell, pending)
+	{
+		LedgerEntry *entry = lfirst(cell);
+
+		if (!entry->missing)
+			continue;
+		ereport(ERROR,
+				(errcode(ERRCODE_SM_BAD_MIGRATION),
+				 entry->statements > 0 ?
+				 errmsg("migration %s has run in part, and its file is gone since the last load: put the file back and load it again",
+						entry->label) :
+				 errmsg("migration %s is pending, but its file is gone since the last load: put the file back and load it again, or forget it with SELECT migrate.unregister(%s)",
+						entry->label, quote_literal_cstr(entry->version))));
+	}
+}
+
+/*
+ * Refuse what comes before a migration that is applied, or note that it is run
+ * late; all such, or only that one.
+ */
+static void
+check_order(List *entries, const LedgerEntry *single)
 {
 	LedgerEntry *last_applied = NULL;
-	LedgerEntry *late = NULL;
 	ListCell   *cell;
 
 	foreach(cell, entries)
 	{
 		LedgerEntry *entry = lfirst(cell);
 
-		if (entry->applied)
+		if (entry->applied && !entry->repeatable)
 			last_applied = entry;
 	}
 	foreach(cell, entries)
 	{
 		LedgerEntry *entry = lfirst(cell);
 
-		if (entry == last_applied)
+		if (last_applied == NULL || entry == last_applied)
 			break;
-		if (last_applied != NULL && !entry->applied && late == NULL)
-			late = entry;
+		if (entry->applied || (single != NULL && entry != single))
+			continue;
+		if (setting_out_of_order == OUT_OF_ORDER_REJECT &&
+			!asks_for_its_place(entry))
+			refuse_out_of_order(entry, last_applied);
+		entry->runs_after = last_applied->label;
 	}
-	if (late != NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_SM_OUT_OF_ORDER),
-				 errmsg("migration %s comes before %s, which is applied: give it a version after that one and forget this one with SELECT migrate.unregister(%s), or, if its changes are there already, mark it with SELECT migrate.baseline(%s)",
-						late->label, last_applied->label,
-						quote_literal_cstr(late->version),
-						quote_literal_cstr(late->version))));
+}
+
+/* By a directive in its text, which not everybody may give. */
+static bool
+asks_for_its_place(const LedgerEntry *entry)
+{
+	LedgerEntry *copy = copy_entry(entry);
+	char	   *role;
+
+	ledger_read_body(copy);
+	if (!read_directives(copy->body, copy->label).out_of_order)
+		return false;
+	if (pg_parameter_aclcheck(OUT_OF_ORDER_SETTING, GetUserId(),
+							  ACL_SET) == ACLCHECK_OK)
+		return true;
+	role = GetUserNameFromId(GetUserId(), false);
+	ereport(ERROR,
+			(errcode(ERRCODE_SM_NOT_PERMITTED),
+			 errmsg("migration %s asks to run out of order, which role %s may not do: deploy as another role, or GRANT SET ON PARAMETER " OUT_OF_ORDER_SETTING " TO %s",
+					entry->label, quote_literal_cstr(role),
+					quote_identifier(role))));
+	return false;
 }
 
 static void
-read_bodies(List *entries)
+refuse_out_of_order(const LedgerEntry *late, const LedgerEntry *last_applied)
 {
-	ListCell   *cell;
-
-	foreach(cell, entries)
-	{
-		LedgerEntry *entry = lfirst(cell);
-
-		ledger_read_body(entry);
-		if (done_part_was_changed(entry))
-			ereport(ERROR,
-					(errcode(ERRCODE_SM_MIGRATION_EDITED),
-					 errmsg("migration %s was changed in the part that has run already (%d statements): restore that part, or finish it by hand and mark it with SELECT migrate.baseline(%s)",
-							entry->label, entry->statements,
-							quote_literal_cstr(entry->version)),
-					 errhint("The text that was run: SELECT body FROM migrate.attempts WHERE id = " INT64_FORMAT ";",
-							 entry->attempt)));
-	}
+	ereport(ERROR,
+			(errcode(ERRCODE_SM_OUT_OF_ORDER),
+			 errmsg("migration %s comes before %s, which is applied: give it a later version and SELECT migrate.unregister(%s), or run it all the same with -- safe_migrate: out-of-order in its text, or, if its changes are there, SELECT migrate.baseline(%s)",
+					late->label, last_applied->label,
+					quote_literal_cstr(late->version),
+					quote_literal_cstr(late->version))));
 }
 
 /*
- * Does the text of a migration that has run in part no longer begin with that
- * part?  Its bodies must have been read.
+ * What a migration requires has to be applied when its turn comes.
  */
-bool
-done_part_was_changed(const LedgerEntry *entry)
+static void
+check_required(List *entries, List *pending)
 {
-	return entry->done_bytes > 0 &&
-		strncmp(entry->body, entry->attempted_body, entry->done_bytes) != 0;
+	HTAB	   *versions = NULL;
+	ListCell   *cell;
+	ListCell   *required;
+
+	foreach(cell, pending)
+	{
+		const LedgerEntry *entry = lfirst(cell);
+		KnownVersion *known;
+
+		/* most histories have none of these */
+		if (entry->requires != NIL && versions == NULL)
+		{
+			versions = index_versions(entries);
+			for (int i = 0; i < foreach_current_index(cell); i++)
+				note_as_before(versions, list_nth(pending, i));
+		}
+		foreach(required, entry->requires)
+		{
+			known = find_known(versions, lfirst(required), HASH_FIND);
+			if (known == NULL || !known->is_before)
+				refuse_required(entry, lfirst(required), known);
+		}
+		if (versions != NULL)
+			note_as_before(versions, entry);
+	}
+	if (versions != NULL)
+		hash_destroy(versions);
+}
+
+static HTAB *
+index_versions(List *entries)
+{
+	HASHCTL		control = {0};
+	HTAB	   *versions;
+	ListCell   *cell;
+
+	control.keysize = sizeof(((KnownVersion *) NULL)->version);
+	control.entrysize = sizeof(KnownVersion);
+	control.hcxt = CurrentMemoryContext;
+	versions = hash_create("safe_migrate versions", list_length(entries),
+						   &control, HASH_ELEM | HASH_STRINGS | HASH_CONTEXT);
+	foreach(cell, entries)
+	{
+		const LedgerEntry *entry = lfirst(cell);
+		KnownVersion *known = find_known(versions, entry->version, HASH_ENTER);
+
+		known->entry = entry;
+		known->is_before = entry->applied;
+	}
+	return versions;
+}
+
+static KnownVersion *
+find_known(HTAB *versions, const char *version, HASHACTION action)
+{
+	return hash_search(versions, version, action, NULL);
+}
+
+static void
+note_as_before(HTAB *versions, const LedgerEntry *entry)
+{
+	find_known(versions, entry->version, HASH_FIND)->is_before = true;
+}
+
+static void
+refuse_required(const LedgerEntry *entry, const char *required,
+				const KnownVersion *known)
+{
+	if (known == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_SM_OUT_OF_ORDER),
+				 errmsg("migration %s requires %s, which is not registered: load that as well, or take it out of what %s requires",
+						entry->label, required, entry->label)));
+	ereport(ERROR,
+			(errcode(ERRCODE_SM_OUT_OF_ORDER),
+			 errmsg("migration %s requires %s, which is not applied and does not come before it: give %s a later version, or one of them an earlier place",
+					entry->label, known->entry->label, entry->label)));
 }

@@ -12,6 +12,7 @@
 #include "ledger/migration_script.h"
 #include "ledger/precheck.h"
 #include "lib/stringinfo.h"
+#include "miscadmin.h"
 #include "run/step.h"
 #include "tcop/utility.h"
 #include "utils/memutils.h"
@@ -63,7 +64,8 @@ check_migrations(List *pending)
 	foreach(cell, pending)
 	{
 		MemoryContextSwitchTo(context);
-		(void) read_migration_script(lfirst(cell));
+		CHECK_FOR_INTERRUPTS();
+		(void) read_migration_script(read_pending(lfirst(cell)));
 		MemoryContextSwitchTo(caller);
 		MemoryContextReset(context);
 	}
@@ -87,7 +89,8 @@ check_migrations_for_apply(List *pending)
 	foreach(cell, pending)
 	{
 		MemoryContextSwitchTo(parsing);
-		look_at_migration(&problems, lfirst(cell));
+		CHECK_FOR_INTERRUPTS();
+		look_at_migration(&problems, read_pending(lfirst(cell)));
 		MemoryContextSwitchTo(caller);
 		MemoryContextReset(parsing);
 	}

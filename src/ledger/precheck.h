@@ -12,7 +12,7 @@
 
 #include "nodes/pg_list.h"
 
-/* Throw if one of the migrations, LedgerEntry with body, cannot run at all. */
+/* Throw if one of the pending migrations cannot run at all. */
 extern void check_migrations(List *pending);
 
 /* Throw if they cannot run in the caller's transaction. */

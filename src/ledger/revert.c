@@ -91,7 +91,7 @@ refuse_not_applied(const LedgerEntry *entry)
 				(errcode(ERRCODE_SM_MIGRATION_EDITED),
 				 errmsg("migration %s was changed after it had been applied, and its down script may not fit: restore its file, or accept the change with SELECT migrate.repair(%s)",
 						entry->label, quote_literal_cstr(entry->version))));
-	if (entry->applied || entry->repeat)
+	if (entry->applied || (entry->repeat && entry->done_bytes == 0))
 		return;
 	if (entry->done_bytes > 0)
 		ereport(ERROR,

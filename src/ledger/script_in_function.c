@@ -12,7 +12,9 @@
 #include "ledger/ledger.h"
 #include "ledger/script_in_function.h"
 #include "miscadmin.h"
+#include "plan/plan.h"
 #include "record/record.h"
+#include "run/host.h"
 #include "run/step.h"
 #include "tcop/utility.h"
 #include "utils/guc.h"
@@ -22,6 +24,11 @@
 static void run_statements(const MigrationScript *script,
 						   const ScriptStatement *volatile *current);
 static void run_statement(const ScriptStatement *statement, List **savepoints);
+
+/* Nothing can be committed in a function. */
+static const ScriptHost apply_host = {
+	.remedy = "CALL migrate.deploy() does it so"
+};
 
 /*
  * See script_in_function.h.
@@ -61,6 +68,8 @@ run_script_in_function(const MigrationScript *script,
 		MemoryContextSwitchTo(context);
 		error = CopyErrorData();
 		FlushErrorState();
+
+		host_next_statement(NULL);
 
 		/* nobody else would end the savepoints of the script */
 		while (GetCurrentTransactionNestLevel() > nesting)
@@ -123,7 +132,10 @@ run_statement(const ScriptStatement *statement, List **savepoints)
 		case STATEMENT_ORDINARY:
 			level = NewGUCNestLevel();
 			set_override(statement, GUC_ACTION_SAVE);
+			if (statement_may_have_plan(node))
+				host_next_statement(&apply_host);
 			run_statement_in_function(statement->text);
+			host_next_statement(NULL);
 			AtEOXact_GUC(true, level);
 			break;
 	}

@@ -22,6 +22,7 @@ typedef struct SessionSetting
 	char	   *value;
 } SessionSetting;
 
+static void set_settings(const SessionSettings *saved, const char *except);
 static List *read_settings(void);
 static const char *find_setting(List *settings, const char *name);
 static char *current_value(const char *name);
@@ -48,6 +49,22 @@ save_session_settings(void)
 void
 restore_session_settings(const SessionSettings *saved)
 {
+	set_settings(saved, NULL);
+}
+
+/*
+ * See session_settings.h.
+ */
+void
+renew_session_settings(const SessionSettings *in_force)
+{
+	set_settings(in_force, "safe_migrate.override");
+}
+
+/* All but one, which stays as it is. */
+static void
+set_settings(const SessionSettings *saved, const char *except)
+{
 	List	   *settings;
 	ListCell   *cell;
 
@@ -62,6 +79,8 @@ restore_session_settings(const SessionSettings *saved)
 	{
 		SessionSetting *setting = lfirst(cell);
 
+		if (except != NULL && strcmp(setting->name, except) == 0)
+			continue;
 		if (find_setting(saved->settings, setting->name) == NULL)
 			set_setting(setting->name, NULL);
 	}
@@ -70,6 +89,8 @@ restore_session_settings(const SessionSettings *saved)
 		SessionSetting *setting = lfirst(cell);
 		const char *value = find_setting(settings, setting->name);
 
+		if (except != NULL && strcmp(setting->name, except) == 0)
+			continue;
 		if (value == NULL || strcmp(value, setting->value) != 0)
 			set_setting(setting->name, setting->value);
 	}

@@ -26,4 +26,10 @@ typedef struct SessionSettings
 extern SessionSettings *save_session_settings(void);
 extern void restore_session_settings(const SessionSettings *saved);
 
+/*
+ * After a commit: what was in force before it, SET LOCAL included, is set for
+ * the session.  safe_migrate.override ends with its transaction all the same.
+ */
+extern void renew_session_settings(const SessionSettings *in_force);
+
 #endif							/* SAFE_MIGRATE_SESSION_SETTINGS_H */

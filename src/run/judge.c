@@ -53,6 +53,7 @@ typedef struct Judgement
 	QueryDescriber describe;	/* of a query, else NULL */
 	void	   *arg;			/* for describe */
 	HeavyWork  *work;			/* to be filled in, or NULL */
+	const ScriptHost *host;		/* the script that it is of, or NULL */
 	bool		in_transaction; /* it cannot commit */
 	bool		is_step;		/* only its effects are asked for */
 	bool		may_be_elsewhere;	/* query_string need not be what the
@@ -89,14 +90,13 @@ static void find_override(Judgement *judgement);
 static void record_finding(const Judgement *judgement, const Finding *finding,
 						   DecisionOutcome outcome);
 static void reject(const Judgement *judgement, const Finding *finding);
+static const char *remedy_in_words(const Judgement *judgement,
+								   const SafePlan *plan);
 static const char *override_hint(void);
 static char *effects_in_words(const EffectContext *context);
 static int	report_position(const Judgement *judgement,
 							const Finding *finding);
 static int	error_position(const Judgement *judgement, const Finding *finding);
-static int	statement_start(PlannedStmt *pstmt, const char *query_string);
-static int	start_behind_semicolon(const char *query_string, int location);
-static int	scan_to_location(const char *query_string, int location);
 static void end_override(XactEvent event, void *arg);
 
 /*
@@ -104,7 +104,8 @@ static void end_override(XactEvent event, void *arg);
  */
 Task *
 judge_statement(PlannedStmt *pstmt, const char *query_string,
-				StatementOrigin origin, HeavyWork *work)
+				StatementOrigin origin, const ScriptHost *host,
+				HeavyWork *work)
 {
 	Judgement	judgement = {0};
 
@@ -112,7 +113,8 @@ judge_statement(PlannedStmt *pstmt, const char *query_string,
 	judgement.query_string = query_string;
 	judgement.work = work;
 	judgement.is_step = origin == ORIGIN_STEP;
-	judgement.in_transaction =
+	judgement.host = host;
+	judgement.in_transaction = (host == NULL || host->divide == NULL) &&
 		IsInTransactionBlock(origin == ORIGIN_TOP_LEVEL);
 	judge(&judgement);
 	return judgement.task;
@@ -542,18 +544,18 @@ reject(const Judgement *judgement, const Finding *finding)
 {
 	Node	   *statement = judgement->pstmt->utilityStmt;
 	char	   *effects = effects_in_words(&judgement->context);
-	char	   *script = NULL;
+	SafePlan   *plan = NULL;
+	char	   *script;
 
 	if (statement != NULL && finding->effect->cause != CAUSE_DESIGN)
-		script = plan_as_script(plan_statement(statement,
-											   judgement->context.effects,
-											   statement_source(judgement->pstmt,
-																judgement->query_string)));
+		plan = plan_statement(statement, judgement->context.effects,
+							  statement_source(judgement->pstmt,
+											   judgement->query_string));
+	script = plan_as_script(plan);
 	record_finding(judgement, finding, DECISION_REJECTED);
 	ereport(ERROR,
 			(errcode(ERRCODE_SM_REJECTED_BY_RULE),
-			 errmsg("%s%s", finding->message,
-					script ? "; CALL migrate.run('...') does it so" : ""),
+			 errmsg("%s%s", finding->message, remedy_in_words(judgement, plan)),
 			 judgement->refused_override || judgement->refused_deferral ?
 			 errdetail("%s\n%s", effects,
 					   judgement->refused_override ?
@@ -565,6 +567,22 @@ reject(const Judgement *judgement, const Finding *finding)
 			 errhint("SET safe_migrate.override = 'reason'; before it lets it pass once, and is recorded.") :
 			 errhint("%s", override_hint()),
 			 report_position(judgement, finding)));
+}
+
+/* For the message: how to have the plan, if there is one, carried out. */
+static const char *
+remedy_in_words(const Judgement *judgement, const SafePlan *plan)
+{
+	if (plan == NULL)
+		return "";
+	if (judgement->host == NULL)
+		return "; CALL migrate.run('...') does it so";
+	if (judgement->host->remedy == NULL)
+		return "";
+	return psprintf("; %s%s", judgement->host->remedy,
+					plan->quick_steps >= 0 &&
+					setting_in_transaction == IN_TRANSACTION_REJECT ?
+					"; safe_migrate.in_transaction = defer would leave the slow part for after the commit" : "");
 }
 
 /* How to let it pass, for those who may. */
@@ -638,115 +656,6 @@ error_position(const Judgement *judgement, const Finding *finding)
 		location += first_token_offset(judgement->query_string + location);
 	}
 	return pg_mbstrlen_with_len(judgement->query_string, location) + 1;
-}
-
-/*
- * See judge.h.
- */
-char *
-statement_source(PlannedStmt *pstmt, const char *query_string)
-{
-	int			start = statement_start(pstmt, query_string);
-	int			end;
-
-	if (pstmt->stmt_len > 0)
-		end = pstmt->stmt_location + pstmt->stmt_len;
-	else
-		end = strlen(query_string);
-	return pnstrdup(query_string + start, end - start);
-}
-
-/*
- * Where a statement begins, comments included.  Its location does so on
- * 15-17; on 18 and later it is that of the first token, so go back to the end
- * of the token before.
- */
-static int
-statement_start(PlannedStmt *pstmt, const char *query_string)
-{
-	int			location = pstmt->stmt_location;
-	int			start;
-
-	if (location <= 0)
-		return 0;
-	if (COMPAT_LOCATION_HAS_COMMENTS)
-		return location;
-	start = start_behind_semicolon(query_string, location);
-	return start >= 0 ? start : scan_to_location(query_string, location);
-}
-
-/*
- * The common case, where there is only white space between a statement and the
- * semicolon before it; else -1.  A semicolon may also end a line of comment,
- * which is for the scanner to tell.
- */
-static int
-start_behind_semicolon(const char *query_string, int location)
-{
-	int			start = location;
-	bool		is_other_line = false;
-
-	while (start > 0 && scanner_isspace(query_string[start - 1]))
-	{
-		start--;
-		if (query_string[start] == '\n' || query_string[start] == '\r')
-			is_other_line = true;
-	}
-	if (start == 0)
-		return 0;
-	if (query_string[start - 1] != ';')
-		return -1;
-	for (int i = start - 1; is_other_line && i > 0; i--)
-	{
-		if (query_string[i] == '\n' || query_string[i] == '\r')
-			break;
-		if (query_string[i] == '-' && query_string[i - 1] == '-')
-			return -1;
-	}
-	return start;
-}
-
-/*
- * The end of the last token before a location.  What the client has sent is
- * scanned only once while its statements are run one after another, for it may
- * be long: each time from the location before, where a token begins.
- */
-static int
-scan_to_location(const char *query_string, int location)
-{
-	static const char *scanned_text = NULL;
-	static TimestampTz scanned_at = 0;
-	static int	scanned_location = 0;
-	static int	scanned_start = 0;
-	bool		is_sent = query_string == debug_query_string;
-	int			from = 0;
-	int			start = 0;
-	SqlTokens  *tokens;
-
-	/* another text may be at the same place, but not in the same message */
-	if (is_sent && query_string == scanned_text &&
-		scanned_at == GetCurrentStatementStartTimestamp())
-	{
-		if (location == scanned_location)
-			return scanned_start;
-		if (location > scanned_location)
-			from = scanned_location;
-	}
-	tokens = scan_sql(pnstrdup(query_string + from, location - from));
-	if (tokens->count > 0)
-	{
-		const SqlToken *last = &tokens->tokens[tokens->count - 1];
-
-		start = from + last->location + last->length;
-	}
-	if (is_sent)
-	{
-		scanned_text = query_string;
-		scanned_at = GetCurrentStatementStartTimestamp();
-		scanned_location = location;
-		scanned_start = start;
-	}
-	return start;
 }
 
 void

@@ -12,6 +12,7 @@
 #include "effects/traits.h"
 #include "nodes/plannodes.h"
 #include "rates/rates.h"
+#include "run/host.h"
 #include "task/task.h"
 
 /* Where a statement comes from. */
@@ -28,9 +29,12 @@ typedef enum StatementOrigin
  * Queues a decision for each finding that is not allowed silently, and sends
  * the WARNINGs and NOTICEs that the policy asks for.  *work becomes what can
  * be learned from running it.  Of a step, only that is found out.
+ * host is the script that the statement is of, which may be able to divide its
+ * transaction for it, or NULL.
  */
 extern Task *judge_statement(PlannedStmt *pstmt, const char *query_string,
-							 StatementOrigin origin, HeavyWork *work);
+							 StatementOrigin origin, const ScriptHost *host,
+							 HeavyWork *work);
 
 /*
  * The same for a query, whose effects the function describes; arg is passed
@@ -51,6 +55,9 @@ extern void judge_late_trait(PlannedStmt *pstmt, const char *query_string,
  * palloc'd.
  */
 extern char *statement_source(PlannedStmt *pstmt, const char *query_string);
+
+/* Where that begins, comments included, in bytes. */
+extern int	statement_start(PlannedStmt *pstmt, const char *query_string);
 
 /* Called from _PG_init: an override ends with its transaction. */
 extern void register_override_callback(void);

@@ -17,6 +17,7 @@
 #include "plan/plan.h"
 #include "policy/policy.h"
 #include "record/record.h"
+#include "run/host.h"
 #include "run/made.h"
 #include "run/rewrite.h"
 #include "run/run_task.h"
@@ -224,7 +225,8 @@ find_unfinished_rewrite(Node *statement, const char *text)
  * See rewrite.h.
  */
 void
-run_rewrite(Task *task, CommandTag tag, QueryCompletion *qc)
+run_rewrite(Task *task, const ScriptHost *host, CommandTag tag,
+			QueryCompletion *qc)
 {
 	MemoryContext caller = CurrentMemoryContext;
 
@@ -233,6 +235,13 @@ run_rewrite(Task *task, CommandTag tag, QueryCompletion *qc)
 	/* nothing has been done in the transaction but to judge the statement */
 	while (ActiveSnapshotSet())
 		PopActiveSnapshot();
+	if (host != NULL)
+	{
+		if (host->divide != NULL)
+			host->divide(host->arg);
+		task->complete = host->complete;
+		task->complete_arg = host->arg;
+	}
 	MemoryContextSwitchTo(GetMemoryChunkContext(task));
 	run_task(task);
 
@@ -318,6 +327,7 @@ defer_rewrite(Task *task, CommandTag tag, ParamListInfo params,
 	task->witness = take_witness(task);
 	task_insert(task);
 	task_after_commit();
+	note_deferred_task(task->id);
 
 	plan.steps = task->steps;
 	decision.outcome = DECISION_DEFERRED;

@@ -11,6 +11,7 @@
 #include "effects/effects.h"
 #include "nodes/params.h"
 #include "policy/policy.h"
+#include "run/host.h"
 #include "task/task.h"
 #include "tcop/cmdtag.h"
 #include "tcop/dest.h"
@@ -63,9 +64,12 @@ extern void tell_rewrite(const Task *task);
 
 /*
  * Run such a task, at top level: commits, leaves a transaction open, and
- * completes *qc, which may be NULL, with the tag of the statement.
+ * completes *qc, which may be NULL, with the tag of the statement.  If it is
+ * of a script, that divides its transaction first, if it can; else host is
+ * NULL.
  */
-extern void run_rewrite(Task *task, CommandTag tag, QueryCompletion *qc);
+extern void run_rewrite(Task *task, const ScriptHost *host, CommandTag tag,
+						QueryCompletion *qc);
 
 /*
  * Run the quick part of a deferred task in the current transaction, and leave

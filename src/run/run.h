@@ -44,6 +44,14 @@ extern void register_top_level_procedure(const char *name,
 /* The handler of migrate.wait(). */
 extern void wait_for_task(int nargs, const ProcedureArgument *args);
 
+/*
+ * Wait until a task is done, polling, outside of a transaction, in the current
+ * session; one that does not exist counts as done.  Throws its error if it
+ * fails or was cancelled.  The current memory context must outlive
+ * transactions.
+ */
+extern void wait_until_task_is_done(int64 id);
+
 /* Register migrate.run() and migrate.wait().  Called once, from _PG_init. */
 extern void register_run_procedures(void);
 

@@ -72,7 +72,7 @@ run_safely(int nargs, const ProcedureArgument *args)
 		run_as_it_is(args[0].value);
 	error_context_stack = callback.previous;
 	if (task != NULL)
-		run_rewrite(task, CreateCommandTag(statement), NULL);
+		run_rewrite(task, NULL, CreateCommandTag(statement), NULL);
 	MemoryContextSwitchTo(CurTransactionContext);
 }
 

@@ -242,6 +242,8 @@ run_next_step(TaskRun *run)
 		record_run(run, DECISION_REWRITTEN, NULL);
 	}
 	task_update(task, false);
+	if (task->state == TASK_DONE && task->complete != NULL)
+		task->complete(task->complete_arg);
 	commit_transaction(run);
 	run->resumed = false;
 	reach_step("committed", number);
@@ -533,6 +535,7 @@ failure_in_words(const TaskRun *run)
 	return psprintf("step %d of %d failed, and something is left behind; %s, or take it back with SELECT migrate.cancel(" INT64_FORMAT ")",
 					number, count,
 					task->deferred ? "SELECT migrate.retry() goes on with it" :
+					task->complete != NULL ? "CALL migrate.deploy() goes on with it" :
 					"send the statement again to finish it", task->id);
 }
 

@@ -30,6 +30,7 @@
 #include "record/record.h"
 #include "replication/logicalworker.h"
 #include "run/comment_rule.h"
+#include "run/host.h"
 #include "run/judge.h"
 #include "run/rewrite.h"
 #include "run/run.h"
@@ -49,7 +50,8 @@ static void migrate_process_utility(PlannedStmt *pstmt,
 									ParamListInfo params,
 									QueryEnvironment *query_env,
 									DestReceiver *dest, QueryCompletion *qc);
-static void run_instead(Task *task, PlannedStmt *pstmt, ParamListInfo params,
+static void run_instead(Task *task, const ScriptHost *host,
+						PlannedStmt *pstmt, ParamListInfo params,
 						QueryEnvironment *query_env, QueryCompletion *qc);
 static void run_observed(PlannedStmt *pstmt, const char *query_string,
 						 bool read_only_tree, ProcessUtilityContext context,
@@ -85,6 +87,7 @@ migrate_process_utility(PlannedStmt *pstmt, const char *query_string,
 	bool		observed = false;
 	HeavyWork	work = {0};
 	Task	   *task;
+	const ScriptHost *host = take_script_host();
 	StatementOrigin origin = take_step_mark() ? ORIGIN_STEP :
 	top_level ? ORIGIN_TOP_LEVEL : ORIGIN_INSIDE;
 
@@ -109,10 +112,10 @@ migrate_process_utility(PlannedStmt *pstmt, const char *query_string,
 				pstmt = without_concurrently(pstmt, query_string);
 				read_only_tree = false;
 			}
-			task = judge_statement(pstmt, query_string, origin, &work);
+			task = judge_statement(pstmt, query_string, origin, host, &work);
 			if (task != NULL)
 			{
-				run_instead(task, pstmt, params, query_env, qc);
+				run_instead(task, host, pstmt, params, query_env, qc);
 				return;
 			}
 			new_table = expect_new_table(pstmt, query_string);
@@ -133,8 +136,9 @@ migrate_process_utility(PlannedStmt *pstmt, const char *query_string,
 
 /* The client gets the tag that it expects. */
 static void
-run_instead(Task *task, PlannedStmt *pstmt, ParamListInfo params,
-			QueryEnvironment *query_env, QueryCompletion *qc)
+run_instead(Task *task, const ScriptHost *host, PlannedStmt *pstmt,
+			ParamListInfo params, QueryEnvironment *query_env,
+			QueryCompletion *qc)
 {
 	CommandTag	tag = CreateCommandTag((Node *) pstmt);
 
@@ -143,7 +147,7 @@ run_instead(Task *task, PlannedStmt *pstmt, ParamListInfo params,
 	else
 	{
 		tell_rewrite(task);
-		run_rewrite(task, tag, qc);
+		run_rewrite(task, host, tag, qc);
 	}
 }
 

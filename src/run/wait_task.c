@@ -31,6 +31,7 @@
 #define LONGEST_PAUSE	1000
 #define SILENT_WAIT		2000
 
+static void poll_task(int64 id, int64 timeout, bool may_be_gone);
 static int64 timeout_argument(const ProcedureArgument *argument);
 static bool task_has_ended(const TaskStatus *status, int64 id);
 static void raise_failure(const TaskStatus *status);
@@ -45,12 +46,8 @@ static void wait_a_moment(long pause);
 void
 wait_for_task(int nargs, const ProcedureArgument *args)
 {
-	TimestampTz start = GetCurrentTimestamp();
-	MemoryContext context;
 	int64		id;
 	int64		timeout;
-	long		pause = FIRST_PAUSE;
-	char		told[NAMEDATALEN] = "";
 
 	Assert(nargs == 2);
 	if (args[0].isnull)
@@ -59,11 +56,42 @@ wait_for_task(int nargs, const ProcedureArgument *args)
 				 errmsg("the task for migrate.wait() must not be null")));
 	id = pg_strtoint64(args[0].value);
 	timeout = timeout_argument(&args[1]);
-	context = AllocSetContextCreate(PortalContext, "safe_migrate wait",
-									ALLOCSET_DEFAULT_SIZES);
 	while (ActiveSnapshotSet())
 		PopActiveSnapshot();
 	CommitTransactionCommand();
+	MemoryContextSwitchTo(PortalContext);
+	poll_task(id, timeout, false);
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	MemoryContextSwitchTo(CurTransactionContext);
+}
+
+/*
+ * See run.h.
+ */
+void
+wait_until_task_is_done(int64 id)
+{
+	MemoryContext caller = CurrentMemoryContext;
+
+	poll_task(id, -1, true);
+	MemoryContextSwitchTo(caller);
+}
+
+/*
+ * Outside of a transaction: look at the task until it is done, for so many
+ * milliseconds, or without a limit if that is negative; may_be_gone tells
+ * whether one that does not exist is done.
+ */
+static void
+poll_task(int64 id, int64 timeout, bool may_be_gone)
+{
+	TimestampTz start = GetCurrentTimestamp();
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
+												  "safe_migrate wait",
+												  ALLOCSET_DEFAULT_SIZES);
+	long		pause = FIRST_PAUSE;
+	char		told[NAMEDATALEN] = "";
 
 	for (;;)
 	{
@@ -75,7 +103,7 @@ wait_for_task(int nargs, const ProcedureArgument *args)
 		MemoryContextReset(context);
 		MemoryContextSwitchTo(context);
 		status = task_status(id);
-		if (task_has_ended(status, id))
+		if ((status == NULL && may_be_gone) || task_has_ended(status, id))
 			break;
 		if (timeout >= 0 && waited >= timeout)
 			ereport(ERROR,
@@ -90,7 +118,8 @@ wait_for_task(int nargs, const ProcedureArgument *args)
 		wait_a_moment(pause);
 		pause = Min(pause * 2, LONGEST_PAUSE);
 	}
-	MemoryContextSwitchTo(CurTransactionContext);
+	CommitTransactionCommand();
+	MemoryContextDelete(context);
 }
 
 /* Milliseconds, or -1 for no limit. */

@@ -52,6 +52,10 @@ typedef struct Task
 	const char *error;			/* of the last attempt, or NULL */
 	const char *sqlstate;
 	uint64		size_bytes;		/* of the relations; not in the table */
+
+	/* called before the commit that completes it, or NULL; not in the table */
+	void		(*complete) (void *arg);
+	void	   *complete_arg;
 } Task;
 
 /*
