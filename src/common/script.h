@@ -80,8 +80,8 @@ typedef struct ScriptDirective
 	int			line;			/* counted from 1 */
 	bool		first;			/* nothing but comments is before it */
 	bool		has_statement;	/* in a statement, or before one */
-	bool		behind_statement;	/* in a line comment that follows the end of
-									 * a statement on its line */
+	bool		behind_statement;	/* in a line comment that follows the end
+									 * of a statement on its line */
 } ScriptDirective;
 
 /*

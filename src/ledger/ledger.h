@@ -68,8 +68,8 @@ typedef struct LedgerEntry
 	List	   *tasks;			/* of int64 *: what it has left to the
 								 * background */
 
-	const char *runs_after;		/* label of a later one that is applied already,
-								 * if it is to run out of order */
+	const char *runs_after;		/* label of a later one that is applied
+								 * already, if it is to run out of order */
 } LedgerEntry;
 
 typedef enum AttemptState

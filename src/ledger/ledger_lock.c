@@ -46,8 +46,8 @@ static bool migration_is_running = false;
 
 static void set_tag(LOCKTAG *tag);
 static void refuse_recursion(void);
-static bool try_session_lock(void);
 static void give_back_at_exit(int code, Datum arg);
+static bool try_session_lock(void);
 static LOCKTAG default_tag_of(const LOCKTAG *tag);
 static void wait_a_moment(long pause);
 static void name_holder(void);
@@ -98,6 +98,7 @@ set_migration_running(bool running)
 void
 lock_ledger_for_session(void)
 {
+	static bool exit_registered = false;
 	TimestampTz start = GetCurrentTimestamp();
 	long		pause = FIRST_PAUSE;
 	bool		named = false;
@@ -105,6 +106,11 @@ lock_ledger_for_session(void)
 
 	Assert(!IsTransactionState());
 	refuse_recursion();
+	if (!exit_registered)
+	{
+		before_shmem_exit(give_back_at_exit, (Datum) 0);
+		exit_registered = true;
+	}
 
 	StartTransactionCommand();
 	set_tag(&session_tag);
@@ -132,6 +138,17 @@ lock_ledger_for_session(void)
 }
 
 /*
+ * PostgreSQL does not release a session's lock of the default method when the
+ * process ends outside of a transaction, and then nobody could deploy any more
+ * (seen on 15).
+ */
+static void
+give_back_at_exit(int code, Datum arg)
+{
+	unlock_ledger_for_session();
+}
+
+/*
  * The lock is held by both lock methods, because a migration can lose either:
  * an abort releases that of the default one, DISCARD ALL and
  * pg_advisory_unlock_all() that of the user one.  Others take both as well.
@@ -139,12 +156,8 @@ lock_ledger_for_session(void)
 static bool
 try_session_lock(void)
 {
-	static bool exit_registered = false;
 	LOCKTAG		default_tag = default_tag_of(&session_tag);
 
-	if (!exit_registered)
-		before_shmem_exit(give_back_at_exit, (Datum) 0);
-	exit_registered = true;
 	if (LockAcquire(&session_tag, ExclusiveLock, true, true) ==
 		LOCKACQUIRE_NOT_AVAIL)
 		return false;
@@ -155,17 +168,6 @@ try_session_lock(void)
 		return false;
 	}
 	return true;
-}
-
-/*
- * A session that is terminated outside of a transaction would leave the lock
- * of the default method to whoever gets its PGPROC.
- */
-static void
-give_back_at_exit(int code, Datum arg)
-{
-	AbortOutOfAnyTransaction();
-	LockReleaseAll(DEFAULT_LOCKMETHOD, true);
 }
 
 static LOCKTAG
