@@ -80,7 +80,7 @@ typedef struct Adoption
  */
 extern List *find_foreign_ledgers(const char *tool, Oid relid);
 
-/* The tool of that name, or NULL. */
+/* Is there a tool of that name? */
 extern bool foreign_tool_exists(const char *tool);
 
 /*
@@ -106,7 +106,8 @@ extern List *versions_after_mark(const ForeignRow *row, List *versions);
 
 /*
  * store.c: the extension's own tables of adopted ledgers.  Each function is a
- * query with the rights of the extension's owner.
+ * query with the rights of the extension's owner, needs a transaction, and has
+ * its result in the current memory context; what it does is told there.
  */
 extern List *store_adopted_ledgers(void);	/* of ForeignLedger */
 extern void store_remember_ledger(const ForeignLedger *ledger);

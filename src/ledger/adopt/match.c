@@ -13,9 +13,9 @@
 
 #include <ctype.h>
 
+#include "common/script.h"
 #include "ledger/adopt/adopt.h"
 #include "ledger/tool_checksum.h"
-#include "common/script.h"
 
 /* What is sure to be short enough for version_sort_key(). */
 #define SORTABLE_BYTES	255

@@ -29,9 +29,11 @@ static const char *const archived_state_names[] = {
 static ForeignLedger *remembered_ledger(const char *tool, char *name,
 										Oid relid);
 static ForeignRow *archived_row(OwnAccess *access, uint64 row);
+static void supersede_attempt(const char *version);
 
 /*
- * See adopt.h.  Each is looked at anew: its table may be gone, or another.
+ * All ledgers that were adopted, each looked at anew: its table may be gone, or
+ * another, or not be followed any more.
  */
 List *
 store_adopted_ledgers(void)
@@ -106,7 +108,7 @@ remembered_ledger(const char *tool, char *name, Oid relid)
 }
 
 /*
- * See adopt.h.
+ * Follow a ledger from now on.
  */
 void
 store_remember_ledger(const ForeignLedger *ledger)
@@ -281,19 +283,12 @@ store_adopted_attempt(const ForeignLedger *ledger, const Adoption *adoption,
 	char	   *role = row->role ? row->role :
 	GetUserNameFromId(GetUserId(), false);
 	OwnAccess	access;
-	OwnArguments superseded = {0};
 	OwnArguments arguments = {0};
 
 	if (entry->interrupted)
 		ledger_end_interrupted(entry);
 	begin_own_access(&access);
-	add_own_text(&superseded, ledger_target_schema());
-	add_own_text(&superseded, entry->version);
-	run_own_query("UPDATE migrate.attempts SET state = 'superseded' "
-				  "WHERE target_schema" EQUALS "$1 AND version" EQUALS "$2 "
-				  "AND in_effect",
-				  &superseded, SPI_OK_UPDATE);
-
+	supersede_attempt(entry->version);
 	add_own_text(&arguments, ledger_target_schema());
 	add_own_text(&arguments, entry->version);
 	add_own_text(&arguments, entry->name);
@@ -317,6 +312,20 @@ store_adopted_attempt(const ForeignLedger *ledger, const Adoption *adoption,
 				  "$8, $9, $10, 0, 0)",
 				  &arguments, SPI_OK_INSERT);
 	end_own_access(&access);
+}
+
+/* Within an access to our tables. */
+static void
+supersede_attempt(const char *version)
+{
+	OwnArguments arguments = {0};
+
+	add_own_text(&arguments, ledger_target_schema());
+	add_own_text(&arguments, version);
+	run_own_query("UPDATE migrate.attempts SET state = 'superseded' "
+				  "WHERE target_schema" EQUALS "$1 AND version" EQUALS "$2 "
+				  "AND in_effect",
+				  &arguments, SPI_OK_UPDATE);
 }
 
 /*

@@ -32,7 +32,7 @@
 	"SELECT DISTINCT ON (COALESCE(h.version, h.script)) h.installed_rank, " \
 	"COALESCE(h.version, h.script)" TEXT " AS key, " \
 	"CASE WHEN h.version IS NULL THEN ARRAY[" \
-	WITHOUT_SUFFIX("pg_catalog.regexp_replace(h.script, '^.*/', '')") ", " \
+	"pg_catalog.regexp_replace(h.script, '^.*/|\\.[A-Za-z]+$', '', 'g'), " \
 	"pg_catalog.replace(h.description, ' ', '_'), h.description] " \
 	"ELSE ARRAY[h.version" TEXT "] END AS ids, " \
 	"h.description, h.installed_on, h.installed_by, h.execution_time, " \
