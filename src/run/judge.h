@@ -52,7 +52,4 @@ extern void judge_late_trait(PlannedStmt *pstmt, const char *query_string,
  */
 extern char *statement_source(PlannedStmt *pstmt, const char *query_string);
 
-/* Called from _PG_init: an override ends with its transaction. */
-extern void register_override_callback(void);
-
 #endif							/* SAFE_MIGRATE_JUDGE_H */
