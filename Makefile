@@ -84,7 +84,10 @@ SQL_PARTS = \
 	src/check/check.sql \
 	src/check/indexes.sql \
 	src/check/verify.sql \
-	src/ledger/ledger.sql
+	src/ledger/ledger.sql \
+	src/drift/schema_relations.sql \
+	src/drift/schema_others.sql \
+	src/drift/drift.sql
 
 DATA_built = $(EXTENSION)--$(EXTVERSION).sql
 

@@ -10,6 +10,8 @@
 #include "access/xact.h"
 #include "common/catalog.h"
 #include "common/errors.h"
+#include "common/migration_flag.h"
+#include "drift/fingerprint.h"
 #include "fmgr.h"
 #include "ledger/ledger.h"
 #include "ledger/migration_script.h"
@@ -96,6 +98,8 @@ apply_migrations(List *pending)
 	set_migration_running(true);
 	PG_TRY();
 	{
+		if (pending != NIL)
+			begin_fingerprints();
 		foreach(cell, pending)
 		{
 			apply_migration(lfirst(cell));
@@ -103,6 +107,7 @@ apply_migrations(List *pending)
 	}
 	PG_FINALLY();
 	{
+		end_fingerprints();
 		set_migration_running(false);
 	}
 	PG_END_TRY();
@@ -147,6 +152,7 @@ apply_migration(const LedgerEntry *entry)
 		ledger_end_interrupted(entry);
 	attempt.done_bytes = strlen(entry->body);
 	attempt.state = ATTEMPT_APPLIED;
+	attempt.fingerprint = fingerprint_now();
 	ledger_write_attempt(&attempt);
 
 	MemoryContextSwitchTo(caller);

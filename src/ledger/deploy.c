@@ -18,7 +18,9 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "common/migration_flag.h"
 #include "common/new_relations.h"
+#include "drift/fingerprint.h"
 #include "ledger/ledger.h"
 #include "ledger/migration_script.h"
 #include "ledger/precheck.h"
@@ -131,6 +133,7 @@ deploy(int nargs, const ProcedureArgument *args)
 	}
 	PG_FINALLY();
 	{
+		end_fingerprints();
 		end_new_relations();
 		set_migration_running(false);
 		unlock_ledger_for_session();
@@ -154,6 +157,8 @@ plan_deployment(const char *target)
 	ListCell   *cell;
 
 	check_migrations(pending);
+	if (pending != NIL)
+		begin_fingerprints();
 
 	/* Nobody runs them, since we have the lock. */
 	foreach(cell, pending)
@@ -308,6 +313,8 @@ commit_transaction(Deployment *run, AttemptState state)
 	}
 
 	run->attempt.state = state;
+	if (state == ATTEMPT_APPLIED)
+		run->attempt.fingerprint = fingerprint_now();
 	ledger_write_attempt(&run->attempt);
 	CommitTransactionCommand();
 	MemoryContextSwitchTo(run->context);
