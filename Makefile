@@ -86,7 +86,10 @@ SQL_PARTS = \
 	src/ledger/adopt/adopt.sql \
 	src/ledger/ledger.sql \
 	src/ledger/deploy.sql \
-	src/check/verify.sql
+	src/check/verify.sql \
+	src/drift/schema_relations.sql \
+	src/drift/schema_others.sql \
+	src/drift/drift.sql
 
 DATA_built = $(EXTENSION)--$(EXTVERSION).sql
 

@@ -22,6 +22,7 @@
 #include "run/comment_rule.h"
 #include "run/fill_column.h"
 #include "run/judge.h"
+#include "run/override.h"
 #include "run/run.h"
 #include "task/task.h"
 

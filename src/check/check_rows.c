@@ -165,6 +165,7 @@ design_findings(EffectContext *context, Node *node,
 	source.effects = context;
 	source.text = statement->text;
 	source.offset = statement->offset;
+	source.by_migration = true;
 	return judge_design(node, &source);
 }
 

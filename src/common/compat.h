@@ -30,6 +30,9 @@
 #error "safe_migrate supports PostgreSQL 15 to 19"
 #endif
 
+/* As a string: "15". */
+#define COMPAT_MAJOR_VERSION PG_MAJORVERSION
+
 /* 18: the module can tell its name and version */
 #ifdef PG_MODULE_MAGIC_EXT
 #define COMPAT_MODULE_MAGIC \

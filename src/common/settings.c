@@ -30,6 +30,7 @@ int			setting_on_internal_error = INTERNAL_ERROR_REJECT;
 bool		setting_restore_points = true;
 int			setting_restore_point_ttl = 7 * 24 * 60 * 60;
 bool		setting_restoring = false;
+bool		setting_record_ddl = true;
 bool		setting_renew_statistics = true;
 bool		setting_rename_with_view = false;
 bool		setting_observation = false;
@@ -140,6 +141,11 @@ define_judging_settings(GucStringCheckHook check_rules,
 							 "Judges and records nothing, for pg_restore.",
 							 "Set it for the session (PGOPTIONS), never for a database.",
 							 &setting_restoring, false,
+							 PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("safe_migrate.record_ddl",
+							 "Records schema changes that do not come from a migration.",
+							 "migrate.drift() tells of them.",
+							 &setting_record_ddl, true,
 							 PGC_SUSET, 0, NULL, NULL, NULL);
 	DefineCustomBoolVariable("safe_migrate.renew_statistics",
 							 "Renews statistics of the planner that a statement has lost.",

@@ -54,6 +54,7 @@ extern int	setting_on_internal_error;
 extern bool setting_restore_points;
 extern int	setting_restore_point_ttl;	/* s */
 extern bool setting_restoring;
+extern bool setting_record_ddl;
 extern bool setting_renew_statistics;
 extern bool setting_rename_with_view;
 extern bool setting_observation;

@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "access/tupdesc.h"
+#include "catalog/dependency.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "effects/ledgers.h"
@@ -65,6 +66,8 @@ static const RunnerLedger runner_ledgers[] =
 	{"tags", {"tag_id", "change_id"}, "sqitch"},
 };
 
+static bool is_called_as_ledger(Oid relid, const char *relname,
+								Oid namespace_oid);
 static bool is_small_enough(Relation rel);
 static bool writes_column(const CreateStmt *stmt, const char *name);
 
@@ -74,25 +77,51 @@ static bool writes_column(const CreateStmt *stmt, const char *name);
 bool
 is_runner_ledger(Relation rel)
 {
+	return is_called_as_ledger(RelationGetRelid(rel),
+							   RelationGetRelationName(rel),
+							   RelationGetNamespace(rel)) &&
+		is_small_enough(rel);
+}
 
+static bool
+is_called_as_ledger(Oid relid, const char *relname, Oid namespace_oid)
+{
 	for (int i = 0; i < lengthof(runner_ledgers); i++)
 	{
 		bool		matches;
 
-		matches = strcmp(runner_ledgers[i].relname,
-						 RelationGetRelationName(rel)) == 0;
+		matches = strcmp(runner_ledgers[i].relname, relname) == 0;
 		if (matches && runner_ledgers[i].nspname != NULL)
-			matches = RelationGetNamespace(rel) ==
+			matches = namespace_oid ==
 				get_namespace_oid(runner_ledgers[i].nspname, true);
 		for (int j = 0; matches && j < lengthof(runner_ledgers[i].columns); j++)
 			if (runner_ledgers[i].columns[j] != NULL)
-				matches = get_attnum(RelationGetRelid(rel),
-									 runner_ledgers[i].columns[j]) !=
+				matches = get_attnum(relid, runner_ledgers[i].columns[j]) !=
 					InvalidAttrNumber;
 		if (matches)
-			return is_small_enough(rel);
+			return true;
 	}
 	return false;
+}
+
+/*
+ * See ledgers.h.
+ */
+bool
+has_shape_of_runner_ledger(Oid relid)
+{
+	char	   *relname = get_rel_name(relid);
+	Oid			table;
+	int32		column;
+
+	if (relname == NULL)
+		return false;
+	if (get_rel_relkind(relid) == RELKIND_SEQUENCE)
+		return (sequenceIsOwned(relid, DEPENDENCY_AUTO, &table, &column) ||
+				sequenceIsOwned(relid, DEPENDENCY_INTERNAL, &table, &column)) &&
+			has_shape_of_runner_ledger(table);
+	return get_rel_relkind(relid) == RELKIND_RELATION &&
+		is_called_as_ledger(relid, relname, get_rel_namespace(relid));
 }
 
 /* A ledger has a row a migration: what is larger only looks like one. */

@@ -19,6 +19,12 @@
  */
 extern bool is_runner_ledger(Relation rel);
 
+/*
+ * True for a table that is called and built so, of whatever size, and for its
+ * sequences.  Takes no lock; false for what is gone.
+ */
+extern bool has_shape_of_runner_ledger(Oid relid);
+
 /* True if a statement makes such a table. */
 extern bool creates_runner_ledger(const CreateStmt *stmt);
 

@@ -78,6 +78,9 @@ extern void look_at_key_indexes(TraitContext *context);
 /* "a, b": names, quoted where need be */
 extern char *joined_names(List *names);
 
+/* trait_origin.c */
+extern void look_at_origin(TraitContext *context);
+
 /* trait_transaction.c */
 extern void look_at_transaction(TraitContext *context);
 

@@ -10,6 +10,7 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "common/catalog.h"
+#include "effects/ddl.h"
 #include "effects/ledgers.h"
 #include "effects/overlay.h"
 #include "effects/trait_context.h"
@@ -62,7 +63,9 @@ static void demand_if_exists(TraitContext *context, AlterTableCmd *command);
 bool
 statement_has_traits(Node *statement)
 {
-	return statement != NULL && describer_of(statement) != NULL;
+	return statement != NULL &&
+		(describer_of(statement) != NULL ||
+		 statement_changes_schema(statement));
 }
 
 /*
@@ -82,6 +85,7 @@ describe_traits(Node *statement, const TraitSource *source, const bool *wanted)
 	if (context.relation != NULL && wanted[TRAIT_LONG_IDENTIFIER])
 		look_at_long_identifiers(&context);
 	look_at_transaction(&context);
+	look_at_origin(&context);
 	return context.traits;
 }
 

@@ -62,6 +62,7 @@ typedef enum TraitKind
 	TRAIT_NO_STATEMENT_TIMEOUT,
 	TRAIT_SEVERAL_FOREIGN_KEYS,
 	TRAIT_REPEATED_ALTER,
+	TRAIT_NO_MIGRATION,
 
 	TRAIT_COUNT
 } TraitKind;
@@ -87,6 +88,7 @@ typedef struct TraitSource
 	EffectContext *effects;		/* in which its effects were described */
 	const char *text;			/* the statement, with comments before it */
 	int			offset;			/* of text in the source, bytes */
+	bool		by_migration;	/* it is part of one, or may become so */
 } TraitSource;
 
 /* True if the statement can have traits; cheap, looks at the tag only. */

@@ -8,6 +8,8 @@
 #include "postgres.h"
 
 #include "common/errors.h"
+#include "common/migration_flag.h"
+#include "drift/fingerprint.h"
 #include "fmgr.h"
 #include "ledger/deferred.h"
 #include "ledger/ledger.h"
@@ -73,6 +75,8 @@ apply_migrations(List *pending)
 	set_migration_running(true);
 	PG_TRY();
 	{
+		if (pending != NIL)
+			begin_fingerprints(list_length(pending));
 		foreach(cell, pending)
 		{
 			apply_migration(lfirst(cell));
@@ -81,6 +85,7 @@ apply_migrations(List *pending)
 	PG_FINALLY();
 	{
 		note_deferred_tasks(false);
+		end_fingerprints();
 		set_migration_running(false);
 	}
 	PG_END_TRY();
@@ -133,6 +138,7 @@ apply_migration(const LedgerEntry *pending)
 	attempt.done_bytes = strlen(entry->body);
 	attempt.tasks = list_concat_copy(entry->tasks, tasks_left());
 	attempt.state = ATTEMPT_APPLIED;
+	attempt.fingerprint = fingerprint_now();
 	ledger_write_attempt(&attempt);
 
 	MemoryContextSwitchTo(caller);

@@ -11,7 +11,9 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "common/migration_flag.h"
 #include "common/new_relations.h"
+#include "drift/fingerprint.h"
 #include "ledger/deploy_progress.h"
 #include "ledger/ledger.h"
 #include "ledger/precheck.h"
@@ -107,6 +109,7 @@ run_under_lock(const char *target)
 	}
 	PG_FINALLY();
 	{
+		end_fingerprints();
 		end_new_relations();
 		set_migration_running(false);
 		unlock_ledger_for_session();
@@ -151,6 +154,8 @@ plan_deployment(const char *target, char **role)
 	ledger_adopt_new_rows();
 	pending = pending_migrations(target);
 	check_migrations(pending);
+	if (pending != NIL)
+		begin_fingerprints(list_length(pending));
 	CommitTransactionCommand();
 	return pending;
 }

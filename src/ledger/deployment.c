@@ -9,6 +9,7 @@
 
 #include "access/xact.h"
 #include "common/fault.h"
+#include "drift/fingerprint.h"
 #include "ledger/deferred.h"
 #include "ledger/deployment.h"
 #include "run/step.h"
@@ -62,6 +63,8 @@ write_deployment_progress(Deployment *run, AttemptState state)
 	run->attempt.tasks = list_concat_copy(run->entry->tasks, tasks_left());
 	run->attempt.state = state == ATTEMPT_APPLIED && !run->has_waited &&
 		run->attempt.tasks != NIL ? ATTEMPT_RUNNING : state;
+	if (run->attempt.state == ATTEMPT_APPLIED)
+		run->attempt.fingerprint = fingerprint_now();
 	ledger_write_attempt(&run->attempt);
 }
 

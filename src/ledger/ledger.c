@@ -12,6 +12,7 @@
 #include "common/catalog.h"
 #include "common/errors.h"
 #include "common/script.h"
+#include "drift/fingerprint.h"
 #include "fmgr.h"
 #include "ledger/directives.h"
 #include "ledger/ledger.h"
@@ -361,6 +362,10 @@ migrate_baseline(PG_FUNCTION_ARGS)
 		if (entry == last)
 			break;
 	}
+
+	/* the schema as it is counts as migrated from now on */
+	if (marked > 0)
+		(void) take_fingerprint();
 	PG_RETURN_INT32(marked);
 }
 

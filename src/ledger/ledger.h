@@ -212,7 +212,6 @@ extern void keep_ledger_lock(void);
 extern void keep_extension(void);
 extern void unlock_ledger_for_session(void);
 extern void lock_ledger_for_transaction(void);
-extern void set_migration_running(bool running);
 
 /*
  * deploy.c

@@ -19,6 +19,7 @@
 #include "catalog/pg_type.h"
 #include "common/catalog.h"
 #include "common/compat.h"
+#include "common/migration_flag.h"
 #include "executor/spi.h"
 #include "ledger/deploy_progress.h"
 #include "ledger/ledger.h"
@@ -42,7 +43,6 @@
 #define LOCK_SUBID 1
 
 static LOCKTAG session_tag;
-static bool migration_is_running = false;
 
 static void set_tag(LOCKTAG *tag);
 static void refuse_recursion(void);
@@ -75,19 +75,10 @@ set_tag(LOCKTAG *tag)
 static void
 refuse_recursion(void)
 {
-	if (migration_is_running)
+	if (migration_is_running())
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("a migration cannot apply migrations: take the call of migrate.apply() or migrate.deploy() out of its text")));
-}
-
-/*
- * To be set to false again on every path.
- */
-void
-set_migration_running(bool running)
-{
-	migration_is_running = running;
 }
 
 /*

@@ -12,6 +12,8 @@
 #include "postgres.h"
 
 #include "common/errors.h"
+#include "common/migration_flag.h"
+#include "drift/fingerprint.h"
 #include "fmgr.h"
 #include "ledger/ledger.h"
 #include "ledger/script_in_function.h"
@@ -64,6 +66,7 @@ migrate_revert(PG_FUNCTION_ARGS)
 	attempt.statements = run_down_script(down);
 	attempt.done_bytes = strlen(down->body);
 	attempt.state = ATTEMPT_APPLIED;
+	attempt.fingerprint = take_fingerprint();
 	(void) ledger_end_effect(entry, ATTEMPT_REVERTED);
 	ledger_write_attempt(&attempt);
 	PG_RETURN_INT32(attempt.statements);

@@ -13,6 +13,7 @@
 #include "common/compat.h"
 #include "common/errors.h"
 #include "common/fault.h"
+#include "common/migration_flag.h"
 #include "common/script.h"
 #include "common/settings.h"
 #include "effects/effects.h"
@@ -28,6 +29,7 @@
 #include "record/record.h"
 #include "run/judge.h"
 #include "run/lost_statistics.h"
+#include "run/override.h"
 #include "run/rewrite.h"
 #include "run/step.h"
 #include "storage/lock.h"
@@ -42,8 +44,6 @@
 
 /* Objects dropped along that it lists. */
 #define MAX_DROPPED_SHOWN 20
-
-#define OVERRIDE_SETTING "safe_migrate.override"
 
 /* What is known of the statement while the verdict is carried out. */
 typedef struct Judgement
@@ -66,9 +66,6 @@ typedef struct Judgement
 	char	   *refused_deferral;	/* why it is not left for the commit */
 	Task	   *task;			/* to be run instead, or NULL */
 } Judgement;
-
-/* A statement was judged in this transaction: its override ends with it. */
-static bool override_was_due = false;
 
 static void judge(Judgement *judgement);
 static void find_findings(Judgement *judgement);
@@ -97,7 +94,6 @@ static char *effects_in_words(const EffectContext *context);
 static int	report_position(const Judgement *judgement,
 							const Finding *finding);
 static int	error_position(const Judgement *judgement, const Finding *finding);
-static void end_override(XactEvent event, void *arg);
 
 /*
  * See judge.h.
@@ -166,7 +162,7 @@ judge(Judgement *judgement)
 		wait_until_readable(judgement->pstmt->utilityStmt);
 	find_findings(judgement);
 	if (judgement->describe == NULL || judgement->findings != NIL)
-		override_was_due = true;
+		use_override();
 	carry_out(judgement);
 	if (judgement->describe == NULL && judgement->task == NULL)
 		take_locks(judgement);
@@ -371,6 +367,7 @@ find_design(Judgement *judgement)
 	TraitSource source = {0};
 
 	source.effects = &judgement->context;
+	source.by_migration = migration_is_running();
 	source.text = statement_source(judgement->pstmt, judgement->query_string);
 	source.offset = statement_start(judgement->pstmt, judgement->query_string);
 	return judge_design(judgement->pstmt->utilityStmt, &source);
@@ -482,37 +479,13 @@ act_on(Judgement *judgement, const Finding *finding)
 	}
 }
 
-/*
- * A reason to let the statement pass: the setting, or a comment before or in
- * the statement, which counts only for a role that may change the setting.
- */
+/* A reason to let the statement pass. */
 static void
 find_override(Judgement *judgement)
 {
-	char	   *reason;
-
-	if (setting_override != NULL && setting_override[0] != '\0' &&
-		!override_is_spent)
-	{
-		if (setting_override[strspn(setting_override, " \t\n\r\f\v")] != '\0')
-		{
-			judgement->override = setting_override;
-			return;
-		}
-		judgement->refused_override = "The setting safe_migrate.override was ignored, because it gives no reason.";
-	}
-	reason = find_directive(statement_source(judgement->pstmt,
-											 judgement->query_string),
-							"override");
-	if (reason == NULL)
-		return;
-	if (reason[0] == '\0')
-		judgement->refused_override = "The override comment was ignored, because it gives no reason.";
-	else if (pg_parameter_aclcheck(OVERRIDE_SETTING, GetUserId(),
-								   ACL_SET) != ACLCHECK_OK)
-		judgement->refused_override = "The override comment was ignored, because the role may not set safe_migrate.override.";
-	else
-		judgement->override = reason;
+	judgement->override = find_valid_override(judgement->pstmt,
+											  judgement->query_string,
+											  &judgement->refused_override);
 }
 
 static void
@@ -656,34 +629,4 @@ error_position(const Judgement *judgement, const Finding *finding)
 		location += first_token_offset(judgement->query_string + location);
 	}
 	return pg_mbstrlen_with_len(judgement->query_string, location) + 1;
-}
-
-void
-register_override_callback(void)
-{
-	RegisterXactCallback(end_override, NULL);
-}
-
-/*
- * An override holds for one transaction: a block, or a single statement
- * outside of one.  SET LOCAL ends by itself; SET is taken back here.
- */
-static void
-end_override(XactEvent event, void *arg)
-{
-	if (!override_was_due)
-		return;
-	if (event == XACT_EVENT_PRE_COMMIT || event == XACT_EVENT_PRE_PREPARE)
-	{
-		if (setting_override != NULL && setting_override[0] != '\0')
-			SetConfigOption(OVERRIDE_SETTING, "", PGC_SUSET, PGC_S_SESSION);
-	}
-	else if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_PREPARE)
-		override_was_due = false;
-	else if (event == XACT_EVENT_ABORT)
-	{
-		/* a setting made here would be taken back with the transaction */
-		override_is_spent = true;
-		override_was_due = false;
-	}
 }

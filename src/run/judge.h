@@ -59,7 +59,4 @@ extern char *statement_source(PlannedStmt *pstmt, const char *query_string);
 /* Where that begins, comments included, in bytes. */
 extern int	statement_start(PlannedStmt *pstmt, const char *query_string);
 
-/* Called from _PG_init: an override ends with its transaction. */
-extern void register_override_callback(void);
-
 #endif							/* SAFE_MIGRATE_JUDGE_H */

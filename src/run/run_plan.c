@@ -10,6 +10,11 @@
 #include "access/xact.h"
 #include "common/errors.h"
 #include "common/script.h"
+#include "common/settings.h"
+#include "drift/ddl_record.h"
+#include "effects/ddl.h"
+#include "policy/design.h"
+#include "policy/opt_in.h"
 #include "nodes/nodeFuncs.h"
 #include "plan/plan.h"
 #include "policy/policy.h"
@@ -24,7 +29,10 @@
 static void run_safely(int nargs, const ProcedureArgument *args);
 static Node *single_statement(const char *text);
 static Task *plan_safely(Node *statement, const char *text);
+static bool must_be_migration(Node *statement, EffectContext *context,
+							  const char *text);
 static void run_as_it_is(const char *text);
+static void run_recorded(Task *task, Node *statement, const char *text);
 static void move_position(void *arg);
 
 /*
@@ -72,7 +80,7 @@ run_safely(int nargs, const ProcedureArgument *args)
 		run_as_it_is(args[0].value);
 	error_context_stack = callback.previous;
 	if (task != NULL)
-		run_rewrite(task, NULL, CreateCommandTag(statement), NULL);
+		run_recorded(task, statement, args[0].value);
 	MemoryContextSwitchTo(CurTransactionContext);
 }
 
@@ -112,11 +120,61 @@ plan_safely(Node *statement, const char *text)
 	source.statement = statement;
 	source.text = text;
 	source.effects = describe_effects(statement, &context);
+	if (must_be_migration(statement, &context, text))
+		return NULL;
 	source.findings = judge_effects(source.effects);
 	heaviest = heaviest_finding(source.findings);
 	if (heaviest == NULL || heaviest->action == ACTION_ALLOW)
 		return NULL;
 	return make_rewrite(&source, heaviest);
+}
+
+/* Then it is for the hook to refuse it. */
+static bool
+must_be_migration(Node *statement, EffectContext *context, const char *text)
+{
+	TraitSource source = {0};
+	ListCell   *cell;
+
+	if (!design_rules_count() || (setting_mode != MODE_AUTO &&
+								  setting_mode != MODE_ENFORCE))
+		return false;
+	source.effects = context;
+	source.text = text;
+	foreach(cell, judge_design(statement, &source))
+	{
+		const Finding *finding = lfirst(cell);
+
+		if (finding->rule->trait == TRAIT_NO_MIGRATION &&
+			finding->action == ACTION_REJECT)
+			return true;
+	}
+	return false;
+}
+
+/* What runs as it is, the hook records. */
+static void
+run_recorded(Task *task, Node *statement, const char *text)
+{
+	CommandTag	tag = CreateCommandTag(statement);
+	DdlRecord  *record = NULL;
+
+	if (setting_record_ddl && statement_changes_schema(statement) &&
+		hook_is_active())
+		record = begin_ddl_record(statement, text);
+	PG_TRY();
+	{
+		run_rewrite(task, NULL, tag, NULL);
+	}
+	PG_CATCH();
+	{
+		if (record != NULL)
+			abandon_ddl_record(record);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	if (record != NULL)
+		end_ddl_record(record, NULL);
 }
 
 /* In a transaction of its own, as a client would have sent it. */

@@ -18,7 +18,10 @@
 #include "commands/extension.h"
 #include "common/catalog.h"
 #include "common/compat.h"
+#include "common/migration_flag.h"
 #include "common/settings.h"
+#include "drift/ddl_record.h"
+#include "effects/ddl.h"
 #include "effects/effects.h"
 #include "lock/lock.h"
 #include "miscadmin.h"
@@ -32,6 +35,7 @@
 #include "run/comment_rule.h"
 #include "run/host.h"
 #include "run/judge.h"
+#include "run/override.h"
 #include "run/rewrite.h"
 #include "run/run.h"
 #include "run/run_task.h"
@@ -50,6 +54,13 @@ static void migrate_process_utility(PlannedStmt *pstmt,
 									ParamListInfo params,
 									QueryEnvironment *query_env,
 									DestReceiver *dest, QueryCompletion *qc);
+static bool is_to_be_recorded(Node *statement, ProcessUtilityContext context,
+							  StatementOrigin origin);
+static void run_judged(PlannedStmt *pstmt, const char *query_string,
+					   bool read_only_tree, ProcessUtilityContext context,
+					   ParamListInfo params, QueryEnvironment *query_env,
+					   DestReceiver *dest, QueryCompletion *qc,
+					   StatementOrigin origin);
 static void run_instead(Task *task, const ScriptHost *host,
 						PlannedStmt *pstmt, ParamListInfo params,
 						QueryEnvironment *query_env, QueryCompletion *qc);
@@ -75,11 +86,58 @@ install_utility_hook(void)
 	ProcessUtility_hook = migrate_process_utility;
 }
 
+/* A schema change that is no part of a migration is recorded with it. */
 static void
 migrate_process_utility(PlannedStmt *pstmt, const char *query_string,
 						bool read_only_tree, ProcessUtilityContext context,
 						ParamListInfo params, QueryEnvironment *query_env,
 						DestReceiver *dest, QueryCompletion *qc)
+{
+	StatementOrigin origin = take_step_mark() ? ORIGIN_STEP :
+	context == PROCESS_UTILITY_TOPLEVEL ? ORIGIN_TOP_LEVEL : ORIGIN_INSIDE;
+	DdlRecord  *record;
+	char	   *reason;
+
+	if (!is_to_be_recorded(pstmt->utilityStmt, context, origin))
+	{
+		run_judged(pstmt, query_string, read_only_tree, context, params,
+				   query_env, dest, qc, origin);
+		return;
+	}
+	reason = override_reason(pstmt, query_string);
+	record = begin_ddl_record(pstmt->utilityStmt,
+							  statement_source(pstmt, query_string));
+	PG_TRY();
+	{
+		run_judged(pstmt, query_string, read_only_tree, context, params,
+				   query_env, dest, qc, origin);
+	}
+	PG_CATCH();
+	{
+		abandon_ddl_record(record);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	end_ddl_record(record, reason);
+}
+
+/* The steps of a task stand for the statement that is behind it. */
+static bool
+is_to_be_recorded(Node *statement, ProcessUtilityContext context,
+				  StatementOrigin origin)
+{
+	return setting_record_ddl && context != PROCESS_UTILITY_SUBCOMMAND &&
+		origin != ORIGIN_STEP && !IsA(statement, TransactionStmt) &&
+		!IsAbortedTransactionBlockState() &&
+		statement_changes_schema(statement) && !migration_is_running() &&
+		!task_is_running() && hook_is_active() && extension_is_created();
+}
+
+static void
+run_judged(PlannedStmt *pstmt, const char *query_string, bool read_only_tree,
+		   ProcessUtilityContext context, ParamListInfo params,
+		   QueryEnvironment *query_env, DestReceiver *dest,
+		   QueryCompletion *qc, StatementOrigin origin)
 {
 	Node	   *statement = pstmt->utilityStmt;
 	bool		top_level = context == PROCESS_UTILITY_TOPLEVEL;
@@ -88,8 +146,6 @@ migrate_process_utility(PlannedStmt *pstmt, const char *query_string,
 	HeavyWork	work = {0};
 	Task	   *task;
 	const ScriptHost *host = take_script_host();
-	StatementOrigin origin = take_step_mark() ? ORIGIN_STEP :
-	top_level ? ORIGIN_TOP_LEVEL : ORIGIN_INSIDE;
 
 	if (!IsA(statement, TransactionStmt) &&
 		!IsAbortedTransactionBlockState() &&

@@ -1,0 +1,220 @@
+--
+-- Schema changes that do not come from a migration: who, what, from where.
+--
+CREATE SCHEMA drift;
+CREATE ROLE drift_dev;
+GRANT ALL ON SCHEMA drift TO drift_dev;
+SET search_path = drift, public;
+
+-- the last migration, from which on drift counts
+SELECT migrate.apply('9100', 'CREATE TABLE drift.base (id int PRIMARY KEY)');
+SELECT * FROM migrate.drift();
+
+CREATE TABLE customer (id bigserial PRIMARY KEY, name text);
+CREATE INDEX ON customer (name);
+ALTER TABLE customer ADD n int DEFAULT 1;
+ALTER TABLE customer ALTER n SET DEFAULT 2;
+ALTER TABLE customer ALTER n TYPE bigint;
+ALTER TABLE customer ADD CONSTRAINT positive CHECK (n > 0);
+CREATE FUNCTION twice(n int) RETURNS int LANGUAGE sql AS 'SELECT 2 * n';
+CREATE TYPE mood AS ENUM ('good');
+ALTER TYPE mood ADD VALUE 'bad';
+CREATE TRIGGER watcher BEFORE UPDATE ON customer FOR EACH ROW
+	EXECUTE FUNCTION suppress_redundant_updates_trigger();
+GRANT SELECT ON customer TO drift_dev;
+COMMENT ON TABLE customer IS 'those who pay';
+ALTER DEFAULT PRIVILEGES IN SCHEMA drift GRANT SELECT ON TABLES TO drift_dev;
+CREATE VIEW names AS SELECT name FROM customer;
+CREATE TABLE copy AS SELECT * FROM customer;
+SELECT name INTO other FROM customer;
+EXPLAIN (ANALYZE, COSTS off, TIMING off, SUMMARY off) CREATE TABLE explained AS SELECT 1 AS one;
+CREATE INDEX CONCURRENTLY customer_n ON customer (n);
+CREATE SCHEMA drift_inner CREATE TABLE inside (a int) CREATE VIEW seen AS SELECT a FROM inside;
+-- names of others change with it, and need no record of their own
+ALTER TABLE customer RENAME name TO label;
+DROP TABLE copy, other;
+SET ROLE drift_dev;
+CREATE TABLE mine (a int);
+RESET ROLE;
+SET application_name = 'a tool';
+/* safe_migrate: override it has to be */ ALTER TABLE customer RENAME TO client;
+RESET application_name;
+CREATE TABLE drift.schema_migrations (version text PRIMARY KEY);
+BEGIN;
+DROP TABLE mine;
+INSERT INTO drift.schema_migrations VALUES ('20260101');
+COMMIT;
+
+SELECT command, replace(objects::text, session_user, 'me') AS objects,
+	NULLIF(role, session_user) AS role, application, runner, reason,
+	left(statement, 60) AS statement
+FROM migrate.drift() WHERE kind = 'statement';
+SELECT kind, objects FROM migrate.drift() WHERE kind <> 'statement';
+SELECT DISTINCT session_role = session_user AS session_role, client IS NULL AS local,
+	executed_at BETWEEN now() - interval '1 hour' AND clock_timestamp() AS recent
+FROM migrate.drift();
+
+-- The next migration begins anew, but nothing is forgotten.
+SELECT migrate.apply('9101', 'ALTER TABLE drift.base ADD a int');
+SELECT count(*) FROM migrate.drift();
+SELECT count(*) > 20 AS known FROM migrate.drift('-infinity');
+
+-- What leaves no record: it is not there, or is no schema change.
+BEGIN;
+CREATE TABLE undone (a int);
+ROLLBACK;
+BEGIN;
+SAVEPOINT s;
+CREATE TABLE undone (a int);
+ROLLBACK TO s;
+COMMIT;
+DO $$ BEGIN CREATE TABLE undone (a int); RAISE EXCEPTION 'no'; END $$;
+SET statement_timeout = '50ms';
+CREATE TABLE undone AS SELECT 1 AS a FROM pg_sleep(60);
+RESET statement_timeout;
+CREATE TABLE client (a int);
+CREATE TABLE IF NOT EXISTS client (a int);
+DROP TABLE IF EXISTS undone;
+CREATE TEMP TABLE passing (a int);
+CREATE INDEX ON passing (a);
+ALTER TABLE passing ADD b int;
+DROP TABLE passing;
+CREATE TEMP TABLE passing AS SELECT 1 AS a;
+ANALYZE client;
+VACUUM client;
+REINDEX TABLE client;
+CREATE ROLE drift_other;
+DROP ROLE drift_other;
+CREATE MATERIALIZED VIEW drift.kept AS SELECT 1 AS one;
+REFRESH MATERIALIZED VIEW drift.kept;
+SET safe_migrate.record_ddl = off;
+CREATE TABLE quiet (a int);
+RESET safe_migrate.record_ddl;
+SET safe_migrate.mode = off;
+DROP TABLE quiet;
+CREATE TABLE hidden (a int);
+ALTER TABLE base ADD hidden int;
+RESET safe_migrate.mode;
+SELECT command, objects FROM migrate.drift() WHERE kind = 'statement';
+-- but the objects are not what the last migration left
+SELECT kind, objects FROM migrate.drift() WHERE kind <> 'statement';
+
+-- each statement in a function or DO block has a record of its own
+CREATE FUNCTION make() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	CREATE TABLE made (a int);
+	EXECUTE 'ALTER TABLE made ADD b int';
+END $$;
+SELECT make();
+DO $$
+BEGIN
+	CREATE TABLE done (a int);
+	BEGIN
+		CREATE TABLE undone (a int);
+		RAISE EXCEPTION 'no';
+	EXCEPTION WHEN OTHERS THEN NULL;
+	END;
+END $$;
+SELECT command, objects, statement FROM migrate.drift() WHERE kind = 'statement' ORDER BY executed_at DESC LIMIT 3;
+
+-- those of a migration do not count, wherever they are
+SELECT migrate.apply('9102', 'DROP TABLE drift.made; SELECT drift.make(); DO $do$ BEGIN CREATE TABLE drift.by_block (a int); END $do$');
+SELECT migrate.register('9103', '', 'CREATE TABLE drift.by_deploy (a int)');
+CALL migrate.deploy();
+SELECT * FROM migrate.drift();
+
+-- What runs in another way counts once, for the one who sent it.
+CREATE TABLE large (a int);
+INSERT INTO large SELECT generate_series(1, 100);
+SET safe_migrate.small_table = 0;
+ALTER TABLE large ALTER a SET NOT NULL;
+CALL migrate.run('ALTER TABLE drift.large ADD CHECK (a > 0)');
+SELECT command, objects, statement FROM migrate.drift();
+SELECT kind, objects FROM migrate.drift() WHERE kind <> 'statement';
+RESET safe_migrate.small_table;
+
+-- Whoever changes the schema needs no right on the table; reading needs some.
+SET ROLE drift_dev;
+SELECT * FROM migrate.drift();
+SELECT * FROM migrate.ddl_log;
+SELECT migrate.schema_fingerprint();
+SELECT migrate.forget_drift(now());
+RESET ROLE;
+
+-- old records can be deleted
+SELECT migrate.forget_drift('infinity') > 30 AS forgotten;
+SELECT count(*) FROM migrate.ddl_log;
+
+--
+-- DDL only by migrations
+--
+SET safe_migrate.rules = 'require_migration:reject';
+\set VERBOSITY terse
+CREATE TABLE refused (a int);
+ALTER TABLE client ADD refused int;
+CREATE INDEX ON client (n);
+CREATE VIEW refused AS SELECT 1 AS one;
+CREATE FUNCTION refused() RETURNS int LANGUAGE sql AS 'SELECT 1';
+CREATE TYPE refused AS ENUM ();
+GRANT SELECT ON client TO PUBLIC;
+COMMENT ON TABLE client IS 'refused';
+SELECT 1 AS one INTO refused;
+DROP TABLE client, hidden;
+DROP FUNCTION make();
+CREATE SCHEMA refused;
+CREATE EXTENSION hstore;
+DO $$ BEGIN CREATE TABLE drift.refused (a int); END $$;
+CALL migrate.run('CREATE TABLE drift.refused (a int)');
+SET safe_migrate.small_table = 0;
+CALL migrate.run('ALTER TABLE drift.large ADD CHECK (a > 1)');
+RESET safe_migrate.small_table;
+-- but not what is temporary, no change of the schema, of a migration tool or ours
+CREATE TEMP TABLE allowed (a int);
+CREATE INDEX ON allowed (a);
+ALTER TABLE allowed ADD b int;
+DROP TABLE allowed;
+ANALYZE client;
+REFRESH MATERIALIZED VIEW drift.kept;
+CREATE TABLE drift.flyway_schema_history (installed_rank int PRIMARY KEY, checksum int);
+DROP TABLE drift.flyway_schema_history;
+GRANT SELECT ON migrate.status TO drift_dev;
+REVOKE SELECT ON migrate.status FROM drift_dev;
+-- migrations pass, and what is only checked may become one
+SELECT migrate.apply('9104', 'CREATE TABLE drift.passed (a int); SELECT drift.make()') FROM (SELECT) a WHERE false;
+SELECT migrate.apply('9104', 'CREATE TABLE drift.passed (a int); DO $do$ BEGIN ALTER TABLE drift.passed ADD b int; END $do$');
+SELECT migrate.register('9105', '', 'DROP TABLE drift.passed');
+CALL migrate.deploy();
+SELECT count(*) FROM migrate.check('CREATE TABLE drift.refused (a int)') WHERE rule = 'require_migration';
+-- a reason lets it pass
+/* safe_migrate: override it burns */ CREATE TABLE burning (a int);
+SELECT objects, reason FROM migrate.drift();
+-- a role, a schema or a table can be exempted, or be the only one concerned
+INSERT INTO migrate.policy (rule, role_name, action) VALUES ('require_migration', 'drift_dev', 'allow');
+SET ROLE drift_dev;
+CREATE TABLE by_tool (a int);
+CREATE FUNCTION by_tool() RETURNS int LANGUAGE sql AS 'SELECT 1';
+RESET ROLE;
+CREATE TABLE refused (a int);
+UPDATE migrate.policy SET role_name = NULL, schema_name = 'drift', table_name = 'scratch' WHERE rule = 'require_migration';
+CREATE TABLE scratch (a int);
+DROP TABLE scratch;
+CREATE TABLE refused (a int);
+RESET safe_migrate.rules;
+UPDATE migrate.policy SET table_name = NULL, action = 'reject' WHERE rule = 'require_migration';
+CREATE TABLE refused (a int);
+CREATE TABLE public.not_refused (a int);
+DROP TABLE public.not_refused;
+SET safe_migrate.mode = warn;
+CREATE TABLE warned (a int);
+RESET safe_migrate.mode;
+DELETE FROM migrate.policy WHERE rule = 'require_migration';
+
+\set VERBOSITY default
+SET client_min_messages = warning;
+RESET search_path;
+/* safe_migrate: override end of the test */ DROP SCHEMA drift CASCADE;
+DROP SCHEMA drift_inner CASCADE;
+DROP OWNED BY drift_dev;
+DROP ROLE drift_dev;
+DELETE FROM migrate.migrations WHERE version LIKE '91__';
+DELETE FROM migrate.attempts WHERE version LIKE '91__';
