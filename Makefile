@@ -89,7 +89,8 @@ SQL_PARTS = \
 	src/check/verify.sql \
 	src/drift/schema_relations.sql \
 	src/drift/schema_others.sql \
-	src/drift/drift.sql
+	src/drift/drift.sql \
+	src/target/target.sql
 
 DATA_built = $(EXTENSION)--$(EXTVERSION).sql
 

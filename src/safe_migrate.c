@@ -24,6 +24,7 @@
 #include "run/judge.h"
 #include "run/override.h"
 #include "run/run.h"
+#include "target/target.h"
 #include "task/task.h"
 
 COMPAT_MODULE_MAGIC;
@@ -59,6 +60,7 @@ _PG_init(void)
 	register_run_procedures();
 	register_fill_column();
 	register_ledger_procedures();
+	register_target_procedures();
 	install_utility_hook();
 	install_executor_hooks();
 }

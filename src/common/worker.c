@@ -10,6 +10,8 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
+#include "catalog/pg_authid.h"
 #include "common/catalog.h"
 #include "common/compat.h"
 #include "common/worker.h"
@@ -17,6 +19,9 @@
 #include "storage/lwlock.h"
 #include "storage/proc.h"
 #include "utils/guc.h"
+#include "utils/syscache.h"
+
+static bool can_log_in(Oid role);
 
 /*
  * See worker.h.
@@ -45,6 +50,38 @@ start_short_worker(const ShortWorker *worker, BackgroundWorkerHandle **handle)
 	entry.bgw_notify_pid = MyProcPid;
 
 	return RegisterDynamicBackgroundWorker(&entry, handle);
+}
+
+/*
+ * See worker.h.
+ */
+bool
+worker_can_connect_as(Oid role, char **reason)
+{
+	char	   *name = GetUserNameFromId(role, false);
+
+	*reason = NULL;
+	if (!COMPAT_WORKER_BYPASSES_LOGIN && !can_log_in(role))
+		*reason = psprintf("before PostgreSQL 17 a background worker cannot run as \"%s\", which is not permitted to log in",
+						   name);
+	else if (!compat_may_connect(MyDatabaseId, role))
+		*reason = psprintf("role \"%s\" is not permitted to connect to this database",
+						   name);
+	return *reason == NULL;
+}
+
+static bool
+can_log_in(Oid role)
+{
+	HeapTuple	tuple = SearchSysCache1(AUTHOID, ObjectIdGetDatum(role));
+	bool		result = false;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		result = ((Form_pg_authid) GETSTRUCT(tuple))->rolcanlogin;
+		ReleaseSysCache(tuple);
+	}
+	return result;
 }
 
 /*

@@ -31,6 +31,12 @@ extern bool start_short_worker(const ShortWorker *worker,
 							   BackgroundWorkerHandle **handle);
 
 /*
+ * True if a worker can connect to this database as that role.  Else *reason
+ * is the rest of a sentence, palloc'd.  Needs a transaction.
+ */
+extern bool worker_can_connect_as(Oid role, char **reason);
+
+/*
  * Fix settings whatever is set for the database, the role or everybody; those
  * that this version does not have are left out.
  */

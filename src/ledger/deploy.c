@@ -27,8 +27,8 @@
 #include "utils/snapmgr.h"
 
 static void deploy(int nargs, const ProcedureArgument *args);
-static int	run_under_lock(const char *target);
-static int	run_pending(const char *target);
+static void run_under_lock(const char *target, int *applied);
+static void run_pending(const char *target, int *applied);
 static List *plan_deployment(const char *target, char **role);
 static void report_result(int applied);
 
@@ -56,7 +56,7 @@ deploy(int nargs, const ProcedureArgument *args)
 	CommitTransactionCommand();
 
 	MemoryContextSwitchTo(PortalContext);
-	applied = deploy_pending(target);
+	deploy_pending(target, &applied);
 
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
@@ -68,20 +68,20 @@ deploy(int nargs, const ProcedureArgument *args)
 /*
  * See ledger.h.
  */
-int
-deploy_pending(const char *target)
+void
+deploy_pending(const char *target, int *applied)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext context = AllocSetContextCreate(caller,
 												  "safe_migrate deploy",
 												  ALLOCSET_DEFAULT_SIZES);
-	volatile int applied = 0;
 
+	*applied = 0;
 	begin_progress();
 	PG_TRY();
 	{
 		MemoryContextSwitchTo(context);
-		applied = run_under_lock(target);
+		run_under_lock(target, applied);
 	}
 	PG_FINALLY();
 	{
@@ -90,14 +90,12 @@ deploy_pending(const char *target)
 	PG_END_TRY();
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(context);
-	return applied;
 }
 
-static int
-run_under_lock(const char *target)
+static void
+run_under_lock(const char *target, int *applied)
 {
 	MemoryContext context = CurrentMemoryContext;
-	volatile int applied = 0;
 
 	lock_ledger_for_session();
 	set_migration_running(true);
@@ -105,7 +103,7 @@ run_under_lock(const char *target)
 	PG_TRY();
 	{
 		MemoryContextSwitchTo(context);
-		applied = run_pending(target);
+		run_pending(target, applied);
 	}
 	PG_FINALLY();
 	{
@@ -115,12 +113,11 @@ run_under_lock(const char *target)
 		unlock_ledger_for_session();
 	}
 	PG_END_TRY();
-	return applied;
 }
 
 /* The current memory context outlives the transactions. */
-static int
-run_pending(const char *target)
+static void
+run_pending(const char *target, int *applied)
 {
 	MemoryContext context = CurrentMemoryContext;
 	List	   *pending;
@@ -134,8 +131,8 @@ run_pending(const char *target)
 	{
 		MemoryContextSwitchTo(context);
 		run_migration(lfirst(cell), role);
+		(*applied)++;
 	}
-	return list_length(pending);
 }
 
 /*
@@ -154,7 +151,9 @@ plan_deployment(const char *target, char **role)
 	ledger_adopt_new_rows();
 	pending = pending_migrations(target);
 	check_migrations(pending);
-	if (pending != NIL)
+
+	/* whoever deploys to many schemas at a time takes one for all of them */
+	if (pending != NIL && ledger_target_schema()[0] == '\0')
 		begin_fingerprints(list_length(pending));
 	CommitTransactionCommand();
 	return pending;

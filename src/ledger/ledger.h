@@ -144,6 +144,9 @@ extern LedgerEntry *ledger_read_entry(const char *version);
 
 /* Read its text, and that of the last attempt at it, into the entry. */
 extern void ledger_read_body(LedgerEntry *entry);
+extern MigrationText *ledger_read_text(const char *version);
+extern int64 ledger_forget_target(const char *schema);
+extern bool ledger_outlives_schema(const char *schema);
 extern char *ledger_version_with_same_key(const char *version);
 extern bool ledger_is_same(const MigrationText *migration,
 						   const char *checksum);
@@ -217,7 +220,7 @@ extern void lock_ledger_for_transaction(void);
  * deploy.c
  *
  * Run what is pending, all or up to a version, each migration in transactions
- * of its own, and return how many there were.  This is CALL migrate.deploy()
+ * of its own; *applied counts those that are done, also if one throws.  This is CALL migrate.deploy()
  * without the CALL: for whoever is at top level, outside of a transaction,
  * such as a background worker that deploys to one of many schemas.  The
  * history, the lock and the place in migrate.deploy_progress are those of
@@ -226,8 +229,9 @@ extern void lock_ledger_for_transaction(void);
  * transaction.  The current memory context must outlive transactions; nothing
  * is left in it.
  */
-extern int	deploy_pending(const char *target);
+extern void deploy_pending(const char *target, int *applied);
 extern void register_ledger_procedures(void);
+extern void deploy_pending(const char *target, int *applied);
 
 /*
  * adopt/adopt.c: take over what tools whose ledgers were adopted have applied

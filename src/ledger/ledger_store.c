@@ -259,6 +259,93 @@ ledger_read_body(LedgerEntry *entry)
 }
 
 /*
+ * A migration as it is registered, for another database to have it so too.
+ */
+MigrationText *
+ledger_read_text(const char *version)
+{
+	OwnAccess	access;
+	OwnArguments arguments = {0};
+	MigrationText *text = palloc0(sizeof(MigrationText));
+
+	begin_own_access(&access);
+	add_own_text(&arguments, version);
+	run_own_query("SELECT name, format, body, down_body, tool_checksum, requires, "
+				  "listed_at, in_transaction, repeatable FROM migrate.migrations "
+				  "WHERE version OPERATOR(pg_catalog.=) $1",
+				  &arguments, SPI_OK_SELECT);
+	if (SPI_processed != 1)
+		elog(ERROR, "migration \"%s\" has vanished", version);
+	text->version = version;
+	text->name = own_text_column(&access, 0, 1);
+	text->format = own_text_column(&access, 0, 2);
+	text->body = own_text_column(&access, 0, 3);
+	text->down_body = own_text_column(&access, 0, 4);
+	text->tool_checksum = own_text_column(&access, 0, 5);
+	text->requires = own_text_list_column(&access, 0, 6);
+	text->listed_at = own_int_column(0, 7);
+	text->in_transaction = own_bool_column(0, 8);
+	text->repeatable = own_bool_column(0, 9);
+	end_own_access(&access);
+	return text;
+}
+
+/*
+ * What was applied to a schema does not count any more.  Returns how many
+ * migrations that were.
+ */
+int64
+ledger_forget_target(const char *schema)
+{
+	OwnAccess	access;
+	OwnArguments arguments = {0};
+	int64		forgotten;
+
+	begin_own_access(&access);
+	add_own_text(&arguments, schema);
+	run_own_query("UPDATE migrate.attempts SET state = CASE WHEN in_effect "
+				  "THEN 'superseded' ELSE 'restarted' END "
+				  "WHERE target_schema OPERATOR(pg_catalog.=) $1 "
+				  "AND kind OPERATOR(pg_catalog.=) 'apply' "
+				  "AND state OPERATOR(pg_catalog.<>) ALL "
+				  "(ARRAY['superseded', 'reverted', 'restarted'])",
+				  &arguments, SPI_OK_UPDATE);
+	forgotten = SPI_processed;
+	end_own_access(&access);
+	return forgotten;
+}
+
+/*
+ * True if nothing is in a schema to which migrations were applied: it was
+ * dropped, and one of the same name was made.
+ */
+bool
+ledger_outlives_schema(const char *schema)
+{
+	OwnAccess	access;
+	OwnArguments arguments = {0};
+	bool		result;
+
+	begin_own_access(&access);
+	add_own_text(&arguments, schema);
+	run_own_query("SELECT EXISTS (SELECT FROM migrate.attempts "
+				  "WHERE target_schema OPERATOR(pg_catalog.=) $1 AND in_effect "
+				  "AND state OPERATOR(pg_catalog.=) 'applied') "
+				  "AND NOT EXISTS (SELECT FROM pg_catalog.pg_class "
+				  "WHERE relnamespace OPERATOR(pg_catalog.=) n.oid) "
+				  "AND NOT EXISTS (SELECT FROM pg_catalog.pg_proc "
+				  "WHERE pronamespace OPERATOR(pg_catalog.=) n.oid) "
+				  "AND NOT EXISTS (SELECT FROM pg_catalog.pg_type "
+				  "WHERE typnamespace OPERATOR(pg_catalog.=) n.oid) "
+				  "FROM pg_catalog.pg_namespace n "
+				  "WHERE n.nspname OPERATOR(pg_catalog.=) $1::pg_catalog.name",
+				  &arguments, SPI_OK_SELECT);
+	result = SPI_processed > 0 && own_bool_column(0, 1);
+	end_own_access(&access);
+	return result;
+}
+
+/*
  * Another version that has the same place in the order, or NULL.
  */
 char *

@@ -16,20 +16,17 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
-#include "catalog/pg_authid.h"
 #include "common/catalog.h"
 #include "common/compat.h"
+#include "common/worker.h"
 #include "miscadmin.h"
 #include "task/task.h"
 #include "utils/acl.h"
-#include "utils/syscache.h"
 
 static bool roles_can_be_served(Oid session_role, Oid role, Oid *connect_as,
 								char **reason);
 static char *why_not_as(Oid role);
 static char *why_not_from(Oid session_role, Oid role);
-static bool can_log_in(Oid role);
 
 /*
  * See task.h.
@@ -87,17 +84,13 @@ roles_can_be_served(Oid session_role, Oid role, Oid *connect_as,
 static char *
 why_not_as(Oid role)
 {
-	char	   *name = GetUserNameFromId(role, false);
+	char	   *reason;
 
-	if (!COMPAT_WORKER_BYPASSES_LOGIN && !can_log_in(role))
-		return psprintf("before PostgreSQL 17 a background worker cannot run as \"%s\", which is not permitted to log in",
-						name);
-	if (!compat_may_connect(MyDatabaseId, role))
-		return psprintf("role \"%s\" is not permitted to connect to this database",
-						name);
+	if (!worker_can_connect_as(role, &reason))
+		return reason;
 	if (!is_member_of_role(migrate_extension_owner(), role))
 		return psprintf("the owner of safe_migrate is neither a superuser nor a member of role \"%s\"",
-						name);
+						GetUserNameFromId(role, false));
 	return NULL;
 }
 
@@ -114,20 +107,6 @@ why_not_from(Oid session_role, Oid role)
 		return psprintf("role \"%s\" of the session is not permitted to SET ROLE \"%s\"",
 						name, GetUserNameFromId(role, false));
 	return why_not_as(session_role);
-}
-
-static bool
-can_log_in(Oid role)
-{
-	HeapTuple	tuple = SearchSysCache1(AUTHOID, ObjectIdGetDatum(role));
-	bool		result = false;
-
-	if (HeapTupleIsValid(tuple))
-	{
-		result = ((Form_pg_authid) GETSTRUCT(tuple))->rolcanlogin;
-		ReleaseSysCache(tuple);
-	}
-	return result;
 }
 
 /*
