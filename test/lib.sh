@@ -277,6 +277,7 @@ sm_copy_tree()
 sm_link_tree()
 {
 	[ -e "$SM_ROOT$1" ] && return
+	[ -e "$1" ] || sm_die "there is no $1: is the server's development package installed?"
 	mkdir -p "$SM_ROOT$(dirname "$1")"
 	ln -s "$1" "$SM_ROOT$1"
 }

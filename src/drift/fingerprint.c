@@ -143,7 +143,7 @@ fingerprint_now(void)
 static bool
 is_affordable(void)
 {
-	return setting_observation || fingerprints->expected <= 0 ||
+	return fingerprints->expected <= 0 ||
 		fingerprints->taken < ALWAYS_TAKEN ||
 		GetCurrentTimestamp() - fingerprints->taken_at >
 		fingerprints->cost * SHARE_OF_TIME;

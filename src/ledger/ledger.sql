@@ -291,7 +291,7 @@ CROSS JOIN LATERAL (
 	END) s (state)
 )
 SELECT s.version, s.name, s.state, s.applied_at, s.role, s.duration_ms,
-	s.statements, s.error, s.next_step
+	s.statements, s.error, s.next_step, s.repeatable
 FROM (
 	SELECT r.* FROM registered r
 	UNION ALL
@@ -317,6 +317,8 @@ COMMENT ON COLUMN migrate.status.error IS
 	'message of the last error, while it is not applied';
 COMMENT ON COLUMN migrate.status.next_step IS
 	'what to do about it, null if there is nothing to be done';
+COMMENT ON COLUMN migrate.status.repeatable IS
+	'true: it runs after all others, and again whenever its text has changed';
 
 /*
  * What migrate.verify() tells of the ledger, to those who may read it.

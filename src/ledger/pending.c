@@ -266,11 +266,12 @@ refuse_edited(List *entries)
 	if (first != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_SM_MIGRATION_EDITED),
-				 errmsg("migration %s was changed after it had been applied: restore its file, or put the change into a new migration",
-						first->label),
+				 errmsg("migration %s was changed after it had been applied: restore its file and put the change into a new migration, or, if it makes no difference, SELECT migrate.repair(%s)",
+						first->label, quote_literal_cstr(first->version)),
 				 others.len ? errdetail("Also changed: %s.", others.data) : 0,
-				 errhint("The text that was applied: SELECT body FROM migrate.attempts WHERE version = %s AND state IN ('applied', 'baseline');",
-						 quote_literal_cstr(first->version))));
+				 errhint("The text that was applied: SELECT body FROM migrate.attempts WHERE version = %s AND target_schema = %s AND in_effect;",
+						 quote_literal_cstr(first->version),
+						 quote_literal_cstr(ledger_target_schema()))));
 }
 
 /*
