@@ -60,6 +60,8 @@
 	pg_database_ownercheck(dboid, roleid)
 #define compat_may_use_namespace(nspoid, roleid) \
 	(pg_namespace_aclcheck(nspoid, roleid, ACL_USAGE) == ACLCHECK_OK)
+#define compat_may_create_in_namespace(nspoid, roleid) \
+	(pg_namespace_aclcheck(nspoid, roleid, ACL_CREATE) == ACLCHECK_OK)
 #define compat_function_aclcheck(funcoid, roleid, mode) \
 	pg_proc_aclcheck(funcoid, roleid, mode)
 #define compat_may_connect(dboid, roleid) \
@@ -73,6 +75,9 @@
 	object_ownercheck(DatabaseRelationId, dboid, roleid)
 #define compat_may_use_namespace(nspoid, roleid) \
 	(object_aclcheck(NamespaceRelationId, nspoid, roleid, ACL_USAGE) == \
+	 ACLCHECK_OK)
+#define compat_may_create_in_namespace(nspoid, roleid) \
+	(object_aclcheck(NamespaceRelationId, nspoid, roleid, ACL_CREATE) == \
 	 ACLCHECK_OK)
 #define compat_function_aclcheck(funcoid, roleid, mode) \
 	object_aclcheck(ProcedureRelationId, funcoid, roleid, mode)

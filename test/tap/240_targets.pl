@@ -184,6 +184,12 @@ foreach my $case (
 	($status, $messages) = deploy_all($case->[0]);
 	like($messages, $case->[1], "deploy_all($case->[0])");
 }
+query('CREATE SCHEMA foreign_tenant');
+($status, $messages) = deploy_all(q{schemas := '{foreign_tenant}'});
+like(
+	$messages,
+	qr/foreign_tenant: permission denied for schema foreign_tenant: GRANT USAGE, CREATE ON SCHEMA foreign_tenant TO deployer/,
+	'nothing goes to public because a schema may not be used');
 ($status, $messages) = deploy_all(q{schemas := '{tenant_01}'}, role => 'stranger');
 like($messages, qr/permission denied for procedure deploy_all/, 'not for everybody');
 ($status, $messages) = deploy_all(q{schemas := '{tenant_01}'}, before => 'BEGIN; ');
