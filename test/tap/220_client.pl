@@ -361,8 +361,11 @@ file('empty.sql', "-- nothing\n");
 is_status(0, [ 'check', 'fine.sql' ], 'check of what is fine');
 like(is_status(1, [ 'check', "bad name's.sql" ], 'check of what is refused', qr/1 of these would be refused/),
 	qr/alter_column_type/, 'the rule');
-is_status(1, [ 'check', 'index.sql' ], 'in a transaction nothing can be rewritten');
-is_status(0, [ 'check', 'divided.sql' ], 'without one it can');
+like(is_status(0, [ 'check', 'index.sql' ], 'a migration is divided for the safe way'),
+	qr/rewrite/, 'which is told');
+is_status(1, [ 'check', '--in-transaction', 'index.sql' ],
+	'in the transaction of another tool nothing can be rewritten');
+is_status(0, [ 'check', 'divided.sql' ], 'nor need it say so');
 ($status, $document) = json('check', 'fine.sql', 'nowhere.sql');
 is($status, 1, 'a file that is none');
 like($document->{error}{message}, qr/is not a file$/, 'is told');
@@ -380,7 +383,7 @@ is(decode_json($stdout)->{result}{statements}[0]{file}, 'standard input', 'is na
 {
 	local $environment{PGOPTIONS} = '-c safe_migrate.in_transaction=defer';
 	local $environment{PGUSER} = $node->safe_psql('postgres', 'SELECT current_user');
-	like(is_status(0, [ 'check', 'index.sql' ], 'with in_transaction = defer it passes'),
+	like(is_status(0, [ 'check', '--in-transaction', 'index.sql' ], 'with in_transaction = defer it passes'),
 		qr/defer/, 'being deferred');
 }
 
