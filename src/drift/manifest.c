@@ -162,14 +162,22 @@ read_and_unlock(Oid classid, const List *objids)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
-	List	   *rows;
+	List	   *rows = NIL;
 
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(context);
-	rows = read_objects(classid, objids);
-	RollbackAndReleaseCurrentSubTransaction();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
+	PG_TRY();
+	{
+		rows = read_objects(classid, objids);
+	}
+	PG_FINALLY();
+	{
+		/* whoever catches the error knows only of a transaction of its own */
+		RollbackAndReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(context);
+		CurrentResourceOwner = owner;
+	}
+	PG_END_TRY();
 	return rows;
 }
 
