@@ -131,6 +131,18 @@ ALTER TABLE large ALTER a SET NOT NULL;
 CALL migrate.run('ALTER TABLE drift.large ADD CHECK (a > 0)');
 SELECT command, objects, statement FROM migrate.drift();
 SELECT kind, objects FROM migrate.drift() WHERE kind <> 'statement';
+-- or after the commit
+SET safe_migrate.in_transaction = defer;
+SET client_min_messages = warning;
+BEGIN;
+CREATE INDEX large_deferred ON large (a);
+COMMIT;
+SELECT max(id)::text AS task FROM migrate.tasks \gset
+CALL migrate.wait(:task);
+RESET client_min_messages;
+SELECT command, objects, statement FROM migrate.drift() ORDER BY executed_at DESC LIMIT 1;
+SELECT kind, objects FROM migrate.drift() WHERE kind <> 'statement';
+RESET safe_migrate.in_transaction;
 RESET safe_migrate.small_table;
 
 -- Whoever changes the schema needs no right on the table; reading needs some.
@@ -140,6 +152,16 @@ SELECT * FROM migrate.ddl_log;
 SELECT migrate.schema_fingerprint();
 SELECT migrate.forget_drift(now());
 RESET ROLE;
+
+-- passwords are not kept
+CREATE FOREIGN DATA WRAPPER drift_wrapper;
+CREATE SERVER drift_server FOREIGN DATA WRAPPER drift_wrapper OPTIONS (key 'secret');
+CREATE USER MAPPING FOR PUBLIC SERVER drift_server OPTIONS (password 'secret');
+ALTER USER MAPPING FOR PUBLIC SERVER drift_server OPTIONS (SET password 'secret');
+DROP USER MAPPING FOR PUBLIC SERVER drift_server;
+DROP SERVER drift_server;
+DROP FOREIGN DATA WRAPPER drift_wrapper;
+SELECT command, objects, statement FROM migrate.drift() WHERE kind = 'statement' ORDER BY executed_at DESC LIMIT 7;
 
 -- old records can be deleted
 SELECT migrate.forget_drift('infinity') > 30 AS forgotten;

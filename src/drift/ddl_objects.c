@@ -384,7 +384,8 @@ describe_ddl_objects(DdlObjects *objects)
 	}
 	if (hidden > 0)
 		objects->shown = lappend(objects->shown, psprintf("and %d more", hidden));
-	if (objects->reaches_others)
+	/* what is left for after the commit has not touched anything yet */
+	if (objects->reaches_others || objects->objects == NIL)
 		objects->units = list_make1(ALL_UNITS);
 	return counts || objects->objects == NIL;
 }

@@ -44,6 +44,7 @@ static void note_object(ObjectAccessType access, Oid classid, Oid objid,
 						int32 subid, bool is_internal, void *arg);
 static void close_record(DdlRecord *record);
 static bool has_changed_something(const DdlRecord *record);
+static bool may_hold_password(Node *statement);
 static char *shortened(const char *source);
 static void write_record(const DdlRecord *record, const char *reason);
 
@@ -62,7 +63,9 @@ begin_ddl_record(Node *statement, const char *source)
 	record->context = context;
 	record->objects.context = context;
 	record->command = GetCommandTagName(CreateCommandTag(statement));
-	record->source = shortened(source);
+	record->source = may_hold_password(statement) ?
+		psprintf("%s (its text may hold a password, and is not kept)",
+				 record->command) : shortened(source);
 	record->role = GetUserNameFromId(GetUserId(), false);
 	if (hook_tells_nothing_of(statement))
 		record->statement = copyObject(statement);
@@ -137,6 +140,18 @@ has_changed_something(const DdlRecord *record)
 	CommandCounterIncrement();
 	return GetCurrentCommandId(false) != record->command_id ||
 		GetCurrentTransactionStartTimestamp() != record->transaction_start;
+}
+
+/* Dumps have the record in them, and whoever reads it need not know that. */
+static bool
+may_hold_password(Node *statement)
+{
+	return IsA(statement, CreateUserMappingStmt) ||
+		IsA(statement, AlterUserMappingStmt) ||
+		IsA(statement, CreateForeignServerStmt) ||
+		IsA(statement, AlterForeignServerStmt) ||
+		IsA(statement, CreateSubscriptionStmt) ||
+		IsA(statement, AlterSubscriptionStmt);
 }
 
 /* Without white space at its ends, and cut between characters; palloc'd. */

@@ -16,9 +16,9 @@ CREATE TABLE migrate.ddl_log (
 	reason text,
 	transaction xid8 NOT NULL,
 	cluster bigint NOT NULL,
-	CONSTRAINT ddl_log_pkey PRIMARY KEY (id)
+	/* a restore that is recorded itself gives numbers that the dump has as well */
+	CONSTRAINT ddl_log_pkey PRIMARY KEY (executed_at, id)
 );
-CREATE INDEX ddl_log_executed_at_idx ON migrate.ddl_log (executed_at);
 REVOKE ALL ON migrate.ddl_log FROM PUBLIC;
 REVOKE ALL ON SEQUENCE migrate.ddl_log_id_seq FROM PUBLIC;
 SELECT pg_catalog.pg_extension_config_dump('migrate.ddl_log', '');
@@ -33,7 +33,8 @@ COMMENT ON COLUMN migrate.ddl_log.objects IS
 	'objects that it made, altered or dropped; the first twenty';
 COMMENT ON COLUMN migrate.ddl_log.units IS
 	'names in migrate.last_manifest of all that it can have changed; * stands for any';
-COMMENT ON COLUMN migrate.ddl_log.statement IS 'its text, cut at 2 kB';
+COMMENT ON COLUMN migrate.ddl_log.statement IS
+	'its text, cut at 2 kB; not that of statements that may hold a password';
 COMMENT ON COLUMN migrate.ddl_log.role IS 'role in force (current_user)';
 COMMENT ON COLUMN migrate.ddl_log.session_role IS 'role of the session (session_user)';
 COMMENT ON COLUMN migrate.ddl_log.client IS
@@ -43,14 +44,15 @@ COMMENT ON COLUMN migrate.ddl_log.reason IS 'reason given with an override that 
 COMMENT ON COLUMN migrate.ddl_log.transaction IS 'top transaction that it was part of';
 COMMENT ON COLUMN migrate.ddl_log.cluster IS
 	'system identifier of the cluster that the transaction ID belongs to';
-COMMENT ON CONSTRAINT ddl_log_pkey ON migrate.ddl_log IS 'one row a statement';
-COMMENT ON INDEX migrate.ddl_log_executed_at_idx IS 'statements since a point in time';
+COMMENT ON CONSTRAINT ddl_log_pkey ON migrate.ddl_log IS
+	'one row a statement; finds those since a point in time';
 
 CREATE TABLE migrate.last_manifest (
 	kind text NOT NULL,
 	identity text NOT NULL,
 	unit text NOT NULL,
-	hash text NOT NULL
+	hash text NOT NULL,
+	taken_at timestamptz
 );
 CREATE INDEX last_manifest_identity_idx ON migrate.last_manifest USING hash (identity);
 REVOKE ALL ON migrate.last_manifest FROM PUBLIC;
@@ -61,6 +63,8 @@ COMMENT ON COLUMN migrate.last_manifest.kind IS 'kind of object; privileges for 
 COMMENT ON COLUMN migrate.last_manifest.identity IS 'its name';
 COMMENT ON COLUMN migrate.last_manifest.unit IS 'object that it is a part of, or its own name';
 COMMENT ON COLUMN migrate.last_manifest.hash IS 'SHA-256 of its definition';
+COMMENT ON COLUMN migrate.last_manifest.taken_at IS
+	'time at which all rows were true; only with the server version';
 COMMENT ON INDEX migrate.last_manifest_identity_idx IS 'the rows of an object';
 
 CREATE FUNCTION migrate.schema_objects()
@@ -94,13 +98,19 @@ RETURNS TABLE (kind text, executed_at timestamptz, command text,
 LANGUAGE sql VOLATILE
 BEGIN ATOMIC
 	WITH last AS (
-		SELECT COALESCE(max(a.finished_at), '-infinity') AS at
-		FROM migrate.attempts a
-		WHERE a.fingerprint IS NOT NULL),
+		SELECT COALESCE(max(m.taken_at), '-infinity') AS at
+		FROM migrate.last_manifest m),
 	explained AS (
-		SELECT DISTINCT u.unit
+		SELECT u.unit
 		FROM migrate.ddl_log l, unnest(l.units) u (unit)
-		WHERE l.executed_at > (SELECT last.at FROM last)),
+		WHERE l.executed_at > (SELECT last.at FROM last)
+		UNION
+		/* a migration that has no fingerprint, or has stopped half way */
+		SELECT '*'
+		FROM migrate.attempts a
+		WHERE a.fingerprint IS NULL AND a.done_bytes > 0
+			AND a.state NOT IN ('baseline', 'adopted', 'repaired')
+			AND COALESCE(a.finished_at, a.started_at) > (SELECT last.at FROM last)),
 	version AS (
 		SELECT m.identity, current_setting('server_version_num')::int / 10000 AS now
 		FROM migrate.last_manifest m
@@ -142,7 +152,7 @@ BEGIN ATOMIC
 		WHERE l.executed_at > COALESCE(drift.since, (SELECT last.at FROM last))
 		UNION ALL
 		SELECT 'unrecorded', NULL, NULL, u.objects,
-			'no record says who did it: while safe_migrate.mode was off, or safe_migrate.restoring on, or safe_migrate.record_ddl off, or without safe_migrate, or in the catalog itself',
+			'no record says who did it: while safe_migrate.mode was off, or safe_migrate.restoring on, or safe_migrate.record_ddl off, or without safe_migrate, or in the catalog itself, or by a statement that has failed half way (CREATE INDEX CONCURRENTLY)',
 			NULL, NULL, NULL, NULL, NULL, NULL, NULL
 		FROM unexplained u
 		WHERE u.objects IS NOT NULL

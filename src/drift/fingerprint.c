@@ -44,6 +44,13 @@ typedef struct Unit
 	uint64		pass;			/* that has looked at it last */
 } Unit;
 
+/* Rows of one object that were read together with those of others. */
+typedef struct FoundRows
+{
+	TouchedObject key;
+	List	   *rows;			/* of ManifestRow */
+} FoundRows;
+
 typedef struct Fingerprints
 {
 	MemoryContext context;
@@ -63,17 +70,19 @@ typedef struct Fingerprints
 static Fingerprints *fingerprints = NULL;
 
 static bool is_affordable(void);
-static bool guarded(void (*work) (void *arg), void *arg);
+static bool guarded(void (*work) (void *arg), void *arg, bool writes);
 static void read_all(void *arg);
 static void compare_with_saved(void);
 static void note_saved(List **list, const char *kind, const char *identity,
 					   const char *unit, const char *hash);
 static void note_row(List **list, const ManifestRow *row);
-static void compute_now(void *arg);
+static void read_changes(void *arg);
+static void write_changes(void *arg);
 static void look_again(Touched *touched);
 static List *objects_of_classes(const Touched *touched);
 static List *read_objects(List *objects);
-static List *replace_unit(const TouchedObject *object, List *rows);
+static HTAB *rows_by_object(List *rows);
+static List *replace_unit(const TouchedObject *object, List *after);
 static Unit *find_unit(Oid classid, Oid objid, bool create);
 static List *copy_rows(MemoryContext context, List *rows);
 static void compare_rows(List *before, List *after);
@@ -94,7 +103,7 @@ begin_fingerprints(int migrations)
 {
 	end_fingerprints();
 	begin_touched();
-	if (guarded(read_all, NULL))
+	if (guarded(read_all, NULL, false))
 		fingerprints->expected = migrations;
 	else
 		end_fingerprints();
@@ -121,14 +130,15 @@ char *
 fingerprint_now(void)
 {
 	TimestampTz start = GetCurrentTimestamp();
-	char	   *result = NULL;
 
 	if (fingerprints == NULL)
 		return NULL;
 	fingerprints->expected--;
 	if (!is_affordable())
 		return NULL;
-	if (!guarded(compute_now, &result))
+	CommandCounterIncrement();
+	if (!guarded(read_changes, NULL, false) ||
+		!guarded(write_changes, NULL, true))
 	{
 		end_fingerprints();
 		return NULL;
@@ -136,7 +146,7 @@ fingerprint_now(void)
 	fingerprints->taken++;
 	fingerprints->taken_at = GetCurrentTimestamp();
 	fingerprints->cost = fingerprints->taken_at - start;
-	return result;
+	return sum_in_words(&fingerprints->sum);
 }
 
 /* What is not taken now is read with the next one. */
@@ -172,10 +182,12 @@ take_fingerprint(void)
 
 /*
  * Whether a migration succeeds does not depend on whether it can be described:
- * a table may be locked whose view is to be shown.
+ * a table may be locked whose view is to be shown.  Work that writes nothing is
+ * rolled back all the same: so the migration does not keep the locks on tables
+ * that showing a view has taken, which others would wait for until its end.
  */
 static bool
-guarded(void (*work) (void *arg), void *arg)
+guarded(void (*work) (void *arg), void *arg, bool writes)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
@@ -186,7 +198,10 @@ guarded(void (*work) (void *arg), void *arg)
 	PG_TRY();
 	{
 		work(arg);
-		ReleaseCurrentSubTransaction();
+		if (writes)
+			ReleaseCurrentSubTransaction();
+		else
+			RollbackAndReleaseCurrentSubTransaction();
 		MemoryContextSwitchTo(context);
 		CurrentResourceOwner = owner;
 	}
@@ -316,7 +331,7 @@ note_row(List **list, const ManifestRow *row)
 }
 
 static void
-compute_now(void *arg)
+read_changes(void *arg)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext context = AllocSetContextCreate(caller,
@@ -324,16 +339,19 @@ compute_now(void *arg)
 												  ALLOCSET_DEFAULT_SIZES);
 
 	MemoryContextSwitchTo(context);
-	CommandCounterIncrement();
 	look_again(take_touched(visit_known));
-	change_saved_manifest(fingerprints->gone, fingerprints->added);
-	fingerprints->gone = fingerprints->added = NIL;
-	MemoryContextReset(fingerprints->changes);
 	if (setting_observation)
 		verify_sum();
 	MemoryContextSwitchTo(caller);
-	*(char **) arg = sum_in_words(&fingerprints->sum);
 	MemoryContextDelete(context);
+}
+
+static void
+write_changes(void *arg)
+{
+	change_saved_manifest(fingerprints->gone, fingerprints->added);
+	fingerprints->gone = fingerprints->added = NIL;
+	MemoryContextReset(fingerprints->changes);
 }
 
 /*
@@ -351,7 +369,7 @@ look_again(Touched *touched)
 	{
 		List	   *next = NIL;
 		List	   *wanted = NIL;
-		List	   *rows;
+		HTAB	   *found;
 		ListCell   *cell;
 
 		foreach(cell, objects)
@@ -364,9 +382,16 @@ look_again(Touched *touched)
 			unit->pass = fingerprints->pass;
 			wanted = lappend(wanted, object);
 		}
-		rows = read_objects(wanted);
+		found = rows_by_object(read_objects(wanted));
 		foreach(cell, wanted)
-			next = list_concat(next, replace_unit(lfirst(cell), rows));
+		{
+			FoundRows  *rows = hash_search(found, lfirst(cell), HASH_FIND,
+										   NULL);
+
+			next = list_concat(next, replace_unit(lfirst(cell),
+												  rows ? rows->rows : NIL));
+		}
+		hash_destroy(found);
 		objects = next;
 	}
 }
@@ -434,27 +459,47 @@ read_objects(List *objects)
 	return rows;
 }
 
-/*
- * Put the rows of one object, out of those of several, in the place of what it
- * had.  Returns the objects that have to be looked at because of that, a list
- * of TouchedObject.
- */
-static List *
-replace_unit(const TouchedObject *object, List *rows)
+static HTAB *
+rows_by_object(List *rows)
 {
-	Unit	   *unit = find_unit(object->classid, object->objid, true);
-	List	   *before = copy_rows(CurrentMemoryContext, unit->rows);
-	List	   *after = NIL;
-	List	   *next = NIL;
+	HASHCTL		control = {0};
+	HTAB	   *result;
 	ListCell   *cell;
 
+	control.hcxt = CurrentMemoryContext;
+	control.keysize = sizeof(TouchedObject);
+	control.entrysize = sizeof(FoundRows);
+	result = hash_create("safe_migrate rows", Max(list_length(rows), 16),
+						 &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	foreach(cell, rows)
 	{
 		ManifestRow *row = lfirst(cell);
+		TouchedObject key;
+		FoundRows  *of_object;
+		bool		found;
 
-		if (row->classid == object->classid && row->objid == object->objid)
-			after = lappend(after, row);
+		memset(&key, 0, sizeof(key));
+		key.classid = row->classid;
+		key.objid = row->objid;
+		of_object = hash_search(result, &key, HASH_ENTER, &found);
+		if (!found)
+			of_object->rows = NIL;
+		of_object->rows = lappend(of_object->rows, row);
 	}
+	return result;
+}
+
+/*
+ * Put the rows of one object in the place of what it had.  Returns the objects
+ * that have to be looked at because of that, a list of TouchedObject.
+ */
+static List *
+replace_unit(const TouchedObject *object, List *after)
+{
+	Unit	   *unit = find_unit(object->classid, object->objid, true);
+	List	   *before = copy_rows(CurrentMemoryContext, unit->rows);
+	List	   *next = NIL;
+
 	compare_rows(before, after);
 	if (after == NIL)
 	{

@@ -8,9 +8,11 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/xact.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
+#include "common/compat.h"
 #include "common/cryptohash.h"
 #include "common/hashfn.h"
 #include "common/own_tables.h"
@@ -20,6 +22,7 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/resowner.h"
 
 #define DIGITS lengthof(((ManifestSum *) 0)->digits)
 
@@ -45,6 +48,12 @@ static const struct
 	OBJECTS_QUERY("'pg_catalog.pg_type'::pg_catalog.regclass::pg_catalog.oid")},
 };
 
+/*
+ * To show a view locks its tables: of more relations than that at a time, they
+ * might not fit into the lock table, which others need as well.
+ */
+#define RELATIONS_AT_A_TIME 500
+
 /* Columns of that. */
 enum
 {
@@ -69,11 +78,15 @@ static const char *const shown_by[][2] = {
 	{"extra_float_digits", "1"},
 	{"bytea_output", "hex"},
 	{"lc_monetary", "C"},
-	{"lock_timeout", "1s"},
+	{"lock_timeout", "100ms"},
 	{"plan_cache_mode", "force_generic_plan"},
 	{"jit", "off"},
 };
 
+static List *read_all_relations(void);
+static List *relations_that_count(void);
+static List *read_and_unlock(Oid classid, const List *objids);
+static List *read_objects(Oid classid, const List *objids);
 static void run_manifest_query(Oid classid, const List *objids);
 static void add_rows(OwnAccess *access, uint64 row, List **rows);
 static ManifestRow *new_row(OwnAccess *access, uint64 row);
@@ -89,6 +102,87 @@ static void add_saved_texts(OwnArguments *arguments, const List *rows,
  */
 List *
 read_manifest(Oid classid, const List *objids)
+{
+	if (!OidIsValid(classid))
+		return list_concat(read_all_relations(),
+						   read_and_unlock(InvalidOid, NIL));
+	if (classid == RelationRelationId && objids == NIL)
+		return read_all_relations();
+	return read_objects(classid, objids);
+}
+
+static List *
+read_all_relations(void)
+{
+	List	   *relations = relations_that_count();
+	List	   *rows = NIL;
+	List	   *part = NIL;
+	ListCell   *cell;
+
+	foreach(cell, relations)
+	{
+		part = lappend_oid(part, lfirst_oid(cell));
+		if (list_length(part) < RELATIONS_AT_A_TIME &&
+			lnext(relations, cell) != NULL)
+			continue;
+		rows = list_concat(rows, read_and_unlock(RelationRelationId, part));
+		list_free(part);
+		part = NIL;
+	}
+	return rows;
+}
+
+static List *
+relations_that_count(void)
+{
+	OwnAccess	access;
+	OwnArguments arguments = {0};
+	List	   *relations = NIL;
+	bool		isnull;
+
+	begin_own_access(&access);
+	run_own_query("SELECT r.oid FROM migrate.user_relations r", &arguments,
+				  SPI_OK_SELECT);
+	for (uint64 row = 0; row < SPI_processed; row++)
+	{
+		Datum		oid = SPI_getbinval(SPI_tuptable->vals[row],
+										SPI_tuptable->tupdesc, 1, &isnull);
+		MemoryContext old = MemoryContextSwitchTo(access.caller);
+
+		relations = lappend_oid(relations, DatumGetObjectId(oid));
+		MemoryContextSwitchTo(old);
+	}
+	end_own_access(&access);
+	return relations;
+}
+
+/* What is rolled back lets go of its locks. */
+static List *
+read_and_unlock(Oid classid, const List *objids)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	List	   *rows = NIL;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		rows = read_objects(classid, objids);
+	}
+	PG_FINALLY();
+	{
+		/* whoever catches the error knows only of a transaction of its own */
+		RollbackAndReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(context);
+		CurrentResourceOwner = owner;
+	}
+	PG_END_TRY();
+	return rows;
+}
+
+static List *
+read_objects(Oid classid, const List *objids)
 {
 	OwnAccess	access;
 	List	   *rows = NIL;
@@ -109,6 +203,7 @@ read_manifest(Oid classid, const List *objids)
 }
 
 /*
+ * InvalidOid stands for all that are no relations, nor belong to one.
  * Where only some objects are wanted the plan is made once, for any.  That of
  * the usual classes leaves out the others.
  */
@@ -120,7 +215,9 @@ run_manifest_query(Oid classid, const List *objids)
 
 	if (!OidIsValid(classid))
 	{
-		run_own_query(MANIFEST_QUERY, &arguments, SPI_OK_SELECT);
+		run_own_query(MANIFEST_QUERY "WHERE d.classid OPERATOR(pg_catalog.<>) "
+					  "'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid",
+					  &arguments, SPI_OK_SELECT);
 		return;
 	}
 	if (objids == NIL)
@@ -359,9 +456,8 @@ void
 change_saved_manifest(const List *gone, const List *added)
 {
 	OwnAccess	access;
+	OwnArguments none = {0};
 
-	if (gone == NIL && added == NIL)
-		return;
 	begin_own_access(&access);
 	if (gone != NIL)
 	{
@@ -392,6 +488,11 @@ change_saved_manifest(const List *gone, const List *added)
 					  "a (kind, identity, unit, hash)",
 					  &arguments, SPI_OK_INSERT);
 	}
+	run_own_query("UPDATE migrate.last_manifest m "
+				  "SET taken_at = pg_catalog.clock_timestamp() "
+				  "WHERE m.kind OPERATOR(pg_catalog.=) 'server version' "
+				  "AND m.identity OPERATOR(pg_catalog.=) '" COMPAT_MAJOR_VERSION "'",
+				  &none, SPI_OK_UPDATE);
 	end_own_access(&access);
 }
 

@@ -41,8 +41,9 @@ typedef struct ManifestSum
  * Read the rows of all objects, of those of a class (objids is NULL), or of
  * some of a class.  Returns a list of ManifestRow in the current memory
  * context.  Runs SQL with the rights of the extension's owner; needs a
- * transaction.  Waits for nobody who holds a lock for longer than a second:
- * then it throws, as for a definition that cannot be shown.
+ * transaction.  Waits for nobody who holds a lock for longer than 100 ms:
+ * then it throws, as for a definition that cannot be shown.  Of all objects
+ * they are read in parts, whose locks are released with each.
  */
 extern List *read_manifest(Oid classid, const List *objids);
 

@@ -146,6 +146,9 @@ $node->poll_query_until('source',
 my $source_decisions = query('source',
 	'SELECT md5(string_agg(d::text, chr(10) ORDER BY d.id)) FROM migrate.decision_log d');
 
+my $last_statement = query('source', 'SELECT max(executed_at) FROM migrate.ddl_log');
+my $last_number = query('source', 'SELECT last_value FROM migrate.ddl_log_id_seq');
+
 client('', 'pg_dump', '-d', 'source', '-f', "$directory/plain.sql");
 client('', 'pg_dump', '-d', 'source', '-Fc', '-f', "$directory/custom");
 client('', 'pg_dump', '-d', 'source', '-Fd', '-j2', '-f', "$directory/dir");
@@ -262,6 +265,14 @@ my $once = new_database();
 ($success, $messages) = client('', 'pg_restore', '-1', '-d', $once, "$directory/custom");
 is($messages, '',
 	'in a single transaction all tables are new, so nothing is refused');
+like(
+	query(
+		$once,
+		"WITH of_restore AS (DELETE FROM migrate.ddl_log l WHERE l.executed_at > '$last_statement' RETURNING l.id) SELECT count(*) FROM of_restore"
+	),
+	qr/^[1-9]/,
+	'the restore is recorded beside what it restores');
+query($once, "SELECT setval('migrate.ddl_log_id_seq', $last_number)");
 equals_source($once, 'and the content is equal');
 
 #

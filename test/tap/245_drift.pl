@@ -1,0 +1,136 @@
+# migrate.drift() where more than one session, or a dump, is concerned.
+
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = PostgreSQL::Test::Cluster->new('drift');
+$node->init;
+$node->append_conf(
+	'postgresql.conf', q{
+shared_preload_libraries = 'safe_migrate'
+autovacuum = off
+});
+$node->start;
+
+my $directory = PostgreSQL::Test::Utils::tempdir;
+
+sub query
+{
+	my ($database, $sql) = @_;
+
+	return $node->safe_psql($database, $sql);
+}
+
+sub drift
+{
+	my ($database) = @_;
+
+	return query($database,
+		'SELECT d.kind, d.objects, d.statement FROM migrate.drift() d');
+}
+
+query('postgres', 'CREATE DATABASE source');
+query('source', 'CREATE EXTENSION safe_migrate');
+
+#
+# What was marked as applied is no drift
+#
+query('source', 'CREATE TABLE old (id int PRIMARY KEY, parent int)');
+query('source', 'CREATE VIEW olds AS SELECT id FROM old');
+query('source', q{SELECT migrate.register('1', '', 'CREATE TABLE old (id int PRIMARY KEY, parent int)')});
+query('source', q{SELECT migrate.baseline('1')});
+is(drift('source'), '', 'after migrate.baseline() there is no drift');
+
+#
+# A migration that cannot be described: a table of a view is locked
+#
+my $locker = $node->background_psql('source');
+$locker->query_safe('BEGIN; LOCK TABLE old');
+query('source', q{SELECT migrate.register('2', '', 'CREATE TABLE two (id int)')});
+my ($status, $stdout, $stderr) = $node->psql('source', 'CALL migrate.deploy()');
+is($status, 0, 'a migration runs while it cannot be described');
+like($stderr, qr/WARNING:  the fingerprint of the schema cannot be told/,
+	'and says so');
+$locker->query_safe('ROLLBACK');
+$locker->quit;
+is(drift('source'), '', 'what it has done is not called unrecorded');
+query('source', q{SELECT migrate.apply('3', 'CREATE TABLE three (id int)')});
+query('source', 'SET safe_migrate.mode = off; CREATE TABLE hidden (id int)');
+like(drift('source'), qr/^unrecorded\|.*added: table public\.hidden/,
+	'after the next one drift is told again');
+query('source', q{SELECT migrate.apply('4', 'DROP TABLE hidden')});
+
+#
+# Dump and restore
+#
+query(
+	'source', q{
+SELECT migrate.apply('5', $$
+CREATE SCHEMA "a b";
+CREATE TYPE "a b".mood AS ENUM ('good', 'bad');
+CREATE DOMAIN "a b".positive AS int CHECK (VALUE > 0);
+CREATE TABLE "a b".t (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, m "a b".mood DEFAULT 'good',
+	p "a b".positive, word varchar(10) CHECK (word IN ('a', 'b')), gone int,
+	twice int GENERATED ALWAYS AS (p * 2) STORED);
+ALTER TABLE "a b".t DROP COLUMN gone;
+CREATE INDEX ON "a b".t (lower(word)) WHERE p > 1;
+CREATE VIEW "a b".v AS SELECT t.*, o.parent FROM "a b".t LEFT JOIN old o USING (id);
+CREATE FUNCTION "a b".f(a int DEFAULT 1) RETURNS int LANGUAGE sql AS 'SELECT a';
+CREATE FUNCTION "a b".g() RETURNS bigint BEGIN ATOMIC SELECT count(*) FROM "a b".t; END;
+CREATE TRIGGER trig BEFORE UPDATE ON "a b".t FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger();
+CREATE POLICY mine ON "a b".t USING (p > 1);
+ALTER TABLE "a b".t ENABLE ROW LEVEL SECURITY;
+CREATE TABLE "a b".parted (id int) PARTITION BY LIST (id);
+CREATE TABLE "a b".part PARTITION OF "a b".parted FOR VALUES IN (1);
+CREATE INDEX ON "a b".parted (id);
+GRANT SELECT ON "a b".t TO PUBLIC;
+ALTER DEFAULT PRIVILEGES IN SCHEMA "a b" GRANT SELECT ON TABLES TO PUBLIC;
+CREATE PUBLICATION pub FOR TABLE "a b".t;
+$$)});
+my $fingerprint = query('source', 'SELECT migrate.schema_fingerprint()');
+is( query('source',
+		'SELECT fingerprint FROM migrate.history ORDER BY finished_at DESC NULLS LAST LIMIT 1'),
+	$fingerprint,
+	'the ledger has the fingerprint');
+query('source', 'CREATE TABLE stray (id int)');
+my $drift = drift('source');
+like($drift, qr/^statement\|\{"table public.stray"\}/, 'there is drift');
+$fingerprint = query('source', 'SELECT migrate.schema_fingerprint()');
+$node->command_ok(
+	[
+		'pg_dump', '-d', $node->connstr('source'), '-Fc', '-f', "$directory/dump"
+	],
+	'pg_dump');
+
+foreach my $restoring ('on', 'off')
+{
+	my $database = "restored_$restoring";
+
+	query('postgres', "CREATE DATABASE $database");
+	local $ENV{PGOPTIONS} = "-c safe_migrate.restoring=$restoring";
+	$node->command_ok(
+		[
+			'pg_restore', '-e', '-d', $node->connstr($database),
+			"$directory/dump"
+		],
+		"pg_restore with safe_migrate.restoring = $restoring");
+	delete $ENV{PGOPTIONS};
+	is(query($database, 'SELECT migrate.schema_fingerprint()'),
+		$fingerprint, 'the fingerprint is the same');
+	is( query($database,
+			q{SELECT d.kind, d.objects, d.statement FROM migrate.drift() d WHERE d.kind <> 'statement'}),
+		'',
+		'nothing is unrecorded');
+	like(drift($database), qr/CREATE TABLE stray/, 'and what was recorded is there');
+}
+is(drift('restored_on'), $drift, 'the drift is the same');
+
+unlike(slurp_file($node->logfile),
+	qr/was terminated by signal|TRAP:|PANIC:|safe_migrate failed/,
+	'nothing crashed');
+$node->stop;
+done_testing();
