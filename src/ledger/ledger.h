@@ -220,18 +220,17 @@ extern void lock_ledger_for_transaction(void);
  * deploy.c
  *
  * Run what is pending, all or up to a version, each migration in transactions
- * of its own; *applied counts those that are done, also if one throws.  This is CALL migrate.deploy()
- * without the CALL: for whoever is at top level, outside of a transaction,
- * such as a background worker that deploys to one of many schemas.  The
- * history, the lock and the place in migrate.deploy_progress are those of
- * ledger_target_schema(), and every migration starts with that schema, then
- * public, as its search_path.  Waits for the lock; throws outside of a
+ * of its own; *applied counts those that are done, also if one throws.  This
+ * is CALL migrate.deploy() without the CALL: for whoever is at top level,
+ * outside of a transaction, such as a background worker that deploys to one of
+ * many schemas.  The history, the lock and the place in migrate.deploy_progress
+ * are those of ledger_target_schema(), and every migration starts with that
+ * schema, then public, as its search_path.  Waits for the lock; throws outside of a
  * transaction.  The current memory context must outlive transactions; nothing
  * is left in it.
  */
 extern void deploy_pending(const char *target, int *applied);
 extern void register_ledger_procedures(void);
-extern void deploy_pending(const char *target, int *applied);
 
 /*
  * adopt/adopt.c: take over what tools whose ledgers were adopted have applied

@@ -3,8 +3,8 @@
  * ledger_lock.c
  *	  One deploy or apply at a time in a database.
  *
- * The lock is on our extension's row, or on that of the schema deployed to, in a place where nothing else locks,
- * and no SQL function can take it: a user without the right to deploy cannot
+ * The lock is on our extension's row, or on that of the schema deployed to, in
+ * a place where nothing else locks, and no SQL function can take it: a user without the right to deploy cannot
  * be in the way.  It is of the kind that advisory locks are, because a lock
  * of the session has to survive a rollback inside a migration.
  *

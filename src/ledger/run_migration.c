@@ -316,10 +316,6 @@ finish_migration(Deployment *run)
 	restore_deployment_settings(run);
 }
 
-/*
- * What an earlier attempt has done stays done, but its settings went with its
- * session: the statements to come count on them.
- */
 static bool
 sets_for_session(Node *statement)
 {

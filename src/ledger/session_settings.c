@@ -20,13 +20,15 @@ typedef struct SessionSetting
 {
 	char	   *name;
 	char	   *value;
+	GucContext	context;		/* to set it in */
 } SessionSetting;
 
 static void set_settings(const SessionSettings *saved, const char *except);
 static List *read_settings(void);
 static const char *find_setting(List *settings, const char *name);
 static char *current_value(const char *name);
-static void set_setting(const char *name, const char *value);
+static void set_setting(const char *name, const char *value,
+						GucContext context);
 
 /*
  * See session_settings.h.
@@ -70,9 +72,10 @@ set_settings(const SessionSettings *saved, const char *except)
 
 	if (strcmp(current_value("session_authorization"),
 			   saved->session_authorization) != 0)
-		set_setting("session_authorization", saved->session_authorization);
+		set_setting("session_authorization", saved->session_authorization,
+					PGC_SUSET);
 	if (strcmp(current_value("role"), saved->role) != 0)
-		set_setting("role", saved->role);
+		set_setting("role", saved->role, PGC_SUSET);
 
 	settings = read_settings();
 	foreach(cell, settings)
@@ -82,7 +85,7 @@ set_settings(const SessionSettings *saved, const char *except)
 		if (except != NULL && strcmp(setting->name, except) == 0)
 			continue;
 		if (find_setting(saved->settings, setting->name) == NULL)
-			set_setting(setting->name, NULL);
+			set_setting(setting->name, NULL, PGC_SUSET);
 	}
 	foreach(cell, saved->settings)
 	{
@@ -92,7 +95,7 @@ set_settings(const SessionSettings *saved, const char *except)
 		if (except != NULL && strcmp(setting->name, except) == 0)
 			continue;
 		if (value == NULL || strcmp(value, setting->value) != 0)
-			set_setting(setting->name, setting->value);
+			set_setting(setting->name, setting->value, setting->context);
 	}
 }
 
@@ -118,9 +121,20 @@ read_settings(void)
 		setting = palloc(sizeof(SessionSetting));
 		setting->name = pstrdup(variables[i]->name);
 		setting->value = current_value(setting->name);
+		setting->context = setting_context(variables[i]);
 		settings = lappend(settings, setting);
 	}
 	return settings;
+}
+
+/*
+ * See session_settings.h.
+ */
+GucContext
+setting_context(const struct config_generic *variable)
+{
+	return variable->flags & GUC_CUSTOM_PLACEHOLDER ? variable->scontext :
+		PGC_SUSET;
 }
 
 /* NULL if it is not among them */
@@ -148,12 +162,11 @@ current_value(const char *name)
 }
 
 /*
- * Without a value, to what it was before anybody said SET.  It is a value that
- * the session had, so nobody has to permit it again.
+ * Without a value, to what it was before anybody said SET.
  */
 static void
-set_setting(const char *name, const char *value)
+set_setting(const char *name, const char *value, GucContext context)
 {
-	(void) set_config_option(name, value, PGC_SUSET, PGC_S_SESSION,
+	(void) set_config_option(name, value, context, PGC_S_SESSION,
 							 GUC_ACTION_SET, true, 0, false);
 }

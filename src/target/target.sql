@@ -86,7 +86,9 @@ SELECT l.database,
 			AND NOT EXISTS (
 				SELECT FROM pg_catalog.pg_stat_activity s
 				WHERE s.pid OPERATOR(pg_catalog.=) l.leader
-					AND s.backend_start OPERATOR(pg_catalog.<=) l.asked_at)
+					/* not everybody may see when it began */
+					AND COALESCE(s.backend_start
+						OPERATOR(pg_catalog.<=) l.asked_at, true))
 			THEN 'interrupted'
 		ELSE l.state
 	END AS state,

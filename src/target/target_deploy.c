@@ -17,12 +17,13 @@
 #include "common/catalog.h"
 #include "common/compat.h"
 #include "common/errors.h"
-#include "common/own_tables.h"
 #include "common/worker.h"
 #include "drift/fingerprint.h"
-#include "executor/spi.h"
 #include "fmgr.h"
 #include "ledger/ledger.h"
+#include "ledger/run_migration.h"
+#include "ledger/session_settings.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "run/run.h"
 #include "storage/dsm.h"
@@ -34,6 +35,8 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
+#include "utils/guc.h"
+#include "utils/guc_tables.h"
 #include "utils/memutils.h"
 #include "utils/portal.h"
 #include "utils/snapmgr.h"
@@ -85,6 +88,7 @@ static void require_role_for_workers(void);
 static void prepare_run(TargetRun *run);
 static void share_message(TargetRun *run);
 static List *session_settings(void);
+static bool stays_with_session(const struct config_generic *variable);
 static List *whole_history(void);
 static void run_targets(TargetRun *run);
 static void stop_workers(int code, Datum run);
@@ -92,6 +96,7 @@ static int	start_workers(TargetRun *run);
 static bool start_worker(TargetRun *run, int place);
 static int	collect_workers(TargetRun *run);
 static void collect_worker(TargetRun *run, int place);
+static char *error_in_words(const TargetPlace *shared);
 static void add_failure(TargetRun *run, const Target *target, int sqlerrcode,
 						const char *error);
 static void end_unfinished(TargetRun *run);
@@ -131,6 +136,9 @@ deploy_all(int nargs, const ProcedureArgument *args)
 	while (ActiveSnapshotSet())
 		PopActiveSnapshot();
 	CommitTransactionCommand();
+
+	/* it counts for each statement of a migration, in the workers */
+	disarm_statement_timeout();
 
 	/* a database that is a target takes this lock itself */
 	if (!run->whole_databases)
@@ -274,30 +282,48 @@ share_message(TargetRun *run)
 static List *
 session_settings(void)
 {
-	OwnAccess	access;
-	OwnArguments none = {0};
+	struct config_generic **variables;
 	List	   *settings = NIL;
+	int			count;
 
-	begin_own_access(&access);
-	run_own_query("SELECT name, setting FROM pg_catalog.pg_settings "
-				  "WHERE source OPERATOR(pg_catalog.=) 'session' "
-				  "AND context OPERATOR(pg_catalog.=) ANY (ARRAY['user', 'superuser']) "
-				  "AND name OPERATOR(pg_catalog.<>) ALL (ARRAY['role', "
-				  "'session_authorization', 'application_name', "
-				  "'client_encoding', 'search_path', 'transaction_isolation', "
-				  "'transaction_read_only', 'transaction_deferrable', "
-				  "'safe_migrate.override'])",
-				  &none, SPI_OK_SELECT);
-	for (uint64 row = 0; row < SPI_processed; row++)
+	variables = compat_guc_variables(&count);
+	for (int i = 0; i < count; i++)
 	{
-		MemoryContext old = MemoryContextSwitchTo(access.caller);
+		TargetSetting *setting;
 
-		settings = lappend(settings, own_text_column(&access, row, 1));
-		settings = lappend(settings, own_text_column(&access, row, 2));
-		MemoryContextSwitchTo(old);
+		if (variables[i]->source != PGC_S_SESSION ||
+			(variables[i]->context != PGC_SUSET &&
+			 variables[i]->context != PGC_USERSET) ||
+			stays_with_session(variables[i]))
+			continue;
+		setting = palloc(sizeof(TargetSetting));
+		setting->name = variables[i]->name;
+		setting->value = pstrdup(GetConfigOption(setting->name, false, false));
+		setting->context = setting_context(variables[i]);
+		settings = lappend(settings, setting);
 	}
-	end_own_access(&access);
 	return settings;
+}
+
+static bool
+stays_with_session(const struct config_generic *variable)
+{
+	static const char *const names[] = {
+		"role", "session_authorization", "application_name",
+		"client_encoding", "search_path", "transaction_isolation",
+		"transaction_read_only", "transaction_deferrable",
+		"safe_migrate.override"
+	};
+
+	for (int i = 0; i < lengthof(names); i++)
+	{
+		if (strcmp(names[i], variable->name) == 0)
+			return true;
+	}
+
+	/* such as seed, whose value cannot be read; but not my.own */
+	return (variable->flags & GUC_NO_SHOW_ALL) != 0 &&
+		(variable->flags & GUC_CUSTOM_PLACEHOLDER) == 0;
 }
 
 static List *
@@ -347,12 +373,14 @@ run_targets(TargetRun *run)
 }
 
 /*
- * Have the workers end what they are at, and say so on record.
+ * Have the workers end what they are at, and say so on record.  Throws the
+ * error that has been caught: another one meanwhile would take its place.
  */
 static void
 stop_workers(int code, Datum argument)
 {
 	TargetRun  *run = (TargetRun *) DatumGetPointer(argument);
+	ErrorData  *error;
 
 	for (int place = 0; place < run->parallel; place++)
 	{
@@ -363,6 +391,9 @@ stop_workers(int code, Datum argument)
 	/* the view tells what this process could not write, once it is gone */
 	if (proc_exit_inprogress)
 		return;
+	MemoryContextSwitchTo(run->context);
+	error = CopyErrorData();
+	FlushErrorState();
 	HOLD_INTERRUPTS();
 	for (int place = 0; place < run->parallel; place++)
 	{
@@ -372,6 +403,7 @@ stop_workers(int code, Datum argument)
 	RESUME_INTERRUPTS();
 	end_unfinished(run);
 	dsm_detach(run->segment);
+	ReThrowError(error);
 }
 
 /* Returns how many were started. */
@@ -473,7 +505,7 @@ collect_worker(TargetRun *run, int place)
 			sqlerrcode = ERRCODE_CONNECTION_FAILURE;
 			break;
 		case TARGET_FAILED:
-			error = pstrdup(shared->error);
+			error = error_in_words(shared);
 			sqlerrcode = shared->sqlerrcode;
 			break;
 		case TARGET_DEPLOYED:
@@ -493,6 +525,25 @@ collect_worker(TargetRun *run, int place)
 						error ? unpack_sql_state(sqlerrcode) : NULL);
 	CommitTransactionCommand();
 	MemoryContextSwitchTo(run->context);
+}
+
+/*
+ * A conversion from the encoding of another database might fail, and the ledger
+ * of that has the error as it was.
+ */
+static char *
+error_in_words(const TargetPlace *shared)
+{
+	char	   *error = pstrdup(shared->error);
+
+	if (shared->encoding == GetDatabaseEncoding())
+		return error;
+	for (char *at = error; *at; at++)
+	{
+		if (IS_HIGHBIT_SET(*at))
+			*at = '?';
+	}
+	return error;
 }
 
 static void

@@ -13,6 +13,7 @@
 #include "lib/stringinfo.h"
 #include "nodes/pg_list.h"
 #include "storage/dsm.h"
+#include "utils/guc.h"
 
 /* Where a history is to be applied: a schema of a database, or all of it. */
 typedef struct Target
@@ -54,6 +55,7 @@ typedef struct TargetPlace
 	TargetOutcome outcome;
 	int			applied;		/* migrations */
 	int			sqlerrcode;
+	int			encoding;		/* of error: that of the worker's database */
 	char		error[TARGET_ERROR_BYTES];
 } TargetPlace;
 
@@ -75,11 +77,19 @@ typedef struct TargetAssignment
 	int			place;
 } TargetAssignment;
 
+/* What the leader has SET. */
+typedef struct TargetSetting
+{
+	const char *name;
+	const char *value;
+	GucContext	context;		/* to set it in */
+} TargetSetting;
+
 /* What all workers of a CALL are told. */
 typedef struct TargetMessage
 {
 	const char *version;		/* to go up to, NULL: all */
-	List	   *settings;		/* of char *: names and values, alternating */
+	List	   *settings;		/* of TargetSetting */
 	List	   *history;		/* of MigrationText, for other databases */
 } TargetMessage;
 

@@ -22,10 +22,12 @@ typedef struct MessageReader
 static void pack_int(StringInfo buffer, int value);
 static void pack_text(StringInfo buffer, const char *text);
 static void pack_texts(StringInfo buffer, List *texts);
+static void pack_settings(StringInfo buffer, List *settings);
 static void pack_migration(StringInfo buffer, const MigrationText *migration);
 static int	unpack_int(MessageReader *reader);
 static char *unpack_text(MessageReader *reader);
 static List *unpack_texts(MessageReader *reader);
+static List *unpack_settings(MessageReader *reader);
 static MigrationText *unpack_migration(MessageReader *reader);
 
 /*
@@ -38,7 +40,7 @@ pack_message(StringInfo buffer, const TargetMessage *message)
 
 	pack_int(buffer, GetDatabaseEncoding());
 	pack_text(buffer, message->version);
-	pack_texts(buffer, message->settings);
+	pack_settings(buffer, message->settings);
 	pack_int(buffer, list_length(message->history));
 	foreach(cell, message->history)
 		pack_migration(buffer, lfirst(cell));
@@ -70,6 +72,22 @@ pack_texts(StringInfo buffer, List *texts)
 }
 
 static void
+pack_settings(StringInfo buffer, List *settings)
+{
+	ListCell   *cell;
+
+	pack_int(buffer, list_length(settings));
+	foreach(cell, settings)
+	{
+		const TargetSetting *setting = lfirst(cell);
+
+		pack_text(buffer, setting->name);
+		pack_text(buffer, setting->value);
+		pack_int(buffer, setting->context);
+	}
+}
+
+static void
 pack_migration(StringInfo buffer, const MigrationText *migration)
 {
 	pack_text(buffer, migration->version);
@@ -96,7 +114,7 @@ unpack_message(const char *data, Size size)
 
 	reader.encoding = unpack_int(&reader);
 	message->version = unpack_text(&reader);
-	message->settings = unpack_texts(&reader);
+	message->settings = unpack_settings(&reader);
 	count = unpack_int(&reader);
 	for (int i = 0; i < count; i++)
 		message->history = lappend(message->history,
@@ -138,6 +156,24 @@ unpack_texts(MessageReader *reader)
 	for (int i = 0; i < count; i++)
 		texts = lappend(texts, unpack_text(reader));
 	return texts;
+}
+
+static List *
+unpack_settings(MessageReader *reader)
+{
+	int			count = unpack_int(reader);
+	List	   *settings = NIL;
+
+	for (int i = 0; i < count; i++)
+	{
+		TargetSetting *setting = palloc(sizeof(TargetSetting));
+
+		setting->name = unpack_text(reader);
+		setting->value = unpack_text(reader);
+		setting->context = unpack_int(reader);
+		settings = lappend(settings, setting);
+	}
+	return settings;
 }
 
 static MigrationText *

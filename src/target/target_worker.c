@@ -18,6 +18,7 @@
 #include "common/worker.h"
 #include "executor/spi.h"
 #include "ledger/ledger.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "storage/dsm.h"
@@ -95,10 +96,16 @@ safe_migrate_target_main(Datum main_arg)
 static void
 apply_settings(List *settings)
 {
+	ListCell   *cell;
+
 	StartTransactionCommand();
-	for (int i = 0; i + 1 < list_length(settings); i += 2)
-		SetConfigOption(list_nth(settings, i), list_nth(settings, i + 1),
-						PGC_SUSET, PGC_S_SESSION);
+	foreach(cell, settings)
+	{
+		const TargetSetting *setting = lfirst(cell);
+
+		SetConfigOption(setting->name, setting->value, setting->context,
+						PGC_S_SESSION);
+	}
 	SetConfigOption("application_name", "safe_migrate target", PGC_USERSET,
 					PGC_S_SESSION);
 	CommitTransactionCommand();
@@ -200,6 +207,7 @@ static void
 report_failure(TargetPlace *place, MemoryContext context)
 {
 	ErrorData  *error;
+	int			length;
 
 	HOLD_INTERRUPTS();
 	MemoryContextSwitchTo(context);
@@ -209,7 +217,10 @@ report_failure(TargetPlace *place, MemoryContext context)
 	AbortOutOfAnyTransaction();
 
 	place->sqlerrcode = error->sqlerrcode;
-	strlcpy(place->error, error->message, sizeof(place->error));
+	place->encoding = GetDatabaseEncoding();
+	length = pg_mbcliplen(error->message, strlen(error->message),
+						  sizeof(place->error) - 1);
+	strlcpy(place->error, error->message, length + 1);
 	place->outcome = TARGET_FAILED;
 	RESUME_INTERRUPTS();
 }

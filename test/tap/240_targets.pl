@@ -10,7 +10,8 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $node = PostgreSQL::Test::Cluster->new('targets');
-$node->init(auth_extra => [ '--create-role' => 'deployer,stranger' ]);
+$node->init(extra => ['--encoding=UTF8'],
+	auth_extra => [ '--create-role' => 'deployer,stranger' ]);
 $node->append_conf(
 	'postgresql.conf', q{
 shared_preload_libraries = 'safe_migrate'
@@ -245,6 +246,9 @@ WHERE backend_type = 'safe_migrate target' AND wait_event = 'PgSleep'});
 my ($session, $err) = long_deploy();
 is( query(q{SELECT count(*) FROM migrate.targets WHERE state = 'running'}),
 	2, 'who is at it is visible');
+query('GRANT USAGE ON SCHEMA migrate TO stranger; GRANT SELECT ON migrate.targets TO stranger');
+is( query(q{SET ROLE stranger; SELECT count(*) FROM migrate.targets WHERE state = 'running'}),
+	2, 'also to who may not see the sessions of others');
 ($status, $messages) = deploy_all(q{schemas := '{other}'}, before => q{SET lock_timeout = '500ms'; });
 like($messages, qr/another deploy or apply runs in this database/,
 	'one at a time in a database');
@@ -284,6 +288,58 @@ is( query(q{
 SELECT count(*) FROM (SELECT FROM migrate.attempts WHERE in_effect
 GROUP BY target_schema, version HAVING count(*) > 1) twice}),
 	0, 'and nothing was run twice');
+
+
+note('what the leader makes of it');
+
+query(q{SELECT migrate.register('8', 'naps', 'SELECT pg_sleep(0.7)')});
+($status, $messages) = deploy_all(q{schemas := '{tenant_01,tenant_02}', parallel := 1},
+	before => q{SET statement_timeout = '1s'; });
+is($status, 0, 'statement_timeout counts for each statement, not for the CALL');
+
+query(q{SELECT migrate.register('9', 'wide', $body$DO $do$ BEGIN RAISE EXCEPTION 'x%', repeat(chr(228), 5000); END $do$$body$)});
+($status, $messages) = deploy_all(q{schemas := '{tenant_01}'});
+is( query(q{SELECT octet_length(error) BETWEEN 4090 AND 4095, right(error, 1) = chr(228) FROM migrate.targets WHERE target_schema = 'tenant_01'}),
+	't|t', 'a long error is cut between characters');
+
+query(q{SELECT migrate.register('9', 'wide', 'SELECT pg_sleep(3)')});
+my ($in, $out, $waits) = ('', '', '');
+my $caller = IPC::Run::start(
+	[
+		'psql', '-X', '-U', 'deployer', '-d', $node->connstr('main'),
+		'-c', q{SET lock_timeout = '300ms'},
+		'-c', q{CALL migrate.deploy_all('{tenant_01}')}
+	],
+	'<', \$in, '>', \$out, '2>', \$waits);
+$node->poll_query_until('main', q{
+SELECT count(*) = 1 FROM pg_stat_activity
+WHERE backend_type = 'safe_migrate target' AND wait_event = 'PgSleep'});
+my $locker = $node->background_psql('main');
+$locker->query_safe('BEGIN; LOCK TABLE migrate.target_runs IN EXCLUSIVE MODE');
+$caller->finish;
+$locker->query_safe('ROLLBACK');
+$locker->quit;
+like($waits, qr/WARNING: .*what became of the targets could not be recorded/,
+	'the record cannot be written');
+like($waits, qr/ERROR: .*canceling statement due to lock timeout/,
+	'which does not hide the error');
+query(q{SELECT migrate.register('9', 'wide', 'SELECT 1')});
+
+
+note('what only a superuser may set of a module that is loaded later');
+
+my $conflict = q{DO $do$ BEGIN EXECUTE format('CREATE TABLE conflict AS SELECT %L AS is, %L AS own', current_setting('plpgsql.variable_conflict'), current_setting('tests.own', true)); END $do$};
+query("SELECT migrate.register('10', 'conflict', \$body\$$conflict\$body\$)");
+($status) = deploy_all(q{schemas := '{tenant_01}'},
+	before => q{SET plpgsql.variable_conflict = 'use_column'; SET tests.own = 'x'; });
+is($status, 0, 'a module is loaded in a worker');
+is(query('SELECT * FROM tenant_01.conflict'),
+	'error|x', 'what the caller has set of it does not count as set by a superuser');
+prepare_database('app_4');
+query("SELECT migrate.register('1', 'm', \$body\$SET LOCAL plpgsql.variable_conflict = 'use_column'; CREATE TABLE t (i int); VACUUM t; SELECT set_config('tests.got', current_setting('plpgsql.variable_conflict'), false); CREATE TABLE got AS SELECT current_setting('tests.got') AS was; $conflict\$body\$)", 'app_4');
+$node->safe_psql('app_4', 'CALL migrate.deploy()', extra_params => [ '-U', 'deployer' ]);
+is(query('SELECT c.is, g.was FROM conflict c, got g', 'app_4'),
+	'error|use_column', 'nor does what a divided migration sets again');
 
 $node->stop;
 done_testing();
