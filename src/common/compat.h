@@ -116,6 +116,14 @@
 #define compat_is_autovacuum_worker() AmAutoVacuumWorkerProcess()
 #endif
 
+/* 19: table_beginscan() got the argument flags */
+#if PG_VERSION_NUM < 190000
+#define compat_beginscan(rel, snapshot) table_beginscan(rel, snapshot, 0, NULL)
+#else
+#define compat_beginscan(rel, snapshot) \
+	table_beginscan(rel, snapshot, 0, NULL, 0)
+#endif
+
 /* 17: LockHeldByMe() got the argument orstronger */
 #if PG_VERSION_NUM < 170000
 #define compat_lock_held_by_me(tag, mode) LockHeldByMe(tag, mode)

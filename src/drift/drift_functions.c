@@ -10,6 +10,7 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "common/catalog.h"
+#include "common/compat.h"
 #include "drift/manifest.h"
 #include "effects/ledgers.h"
 #include "fmgr.h"
@@ -102,7 +103,7 @@ migrate_runner_writers(PG_FUNCTION_ARGS)
 		return (Datum) 0;
 	rel = table_open(relid, AccessShareLock);
 	slot = table_slot_create(rel, NULL);
-	scan = table_beginscan(rel, GetActiveSnapshot(), 0, NULL);
+	scan = compat_beginscan(rel, GetActiveSnapshot());
 	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
 	{
 		bool		isnull;

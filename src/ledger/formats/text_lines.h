@@ -60,8 +60,7 @@ extern void append_instead(Section *section, const TextLine *line,
 extern char *end_section(Section *section);
 
 /* Throws SM008 for a line of a file. */
-extern void bad_line(const char *path, int line, const char *complaint)
-			pg_attribute_noreturn();
+extern void bad_line(const char *path, int line, const char *complaint);
 
 /*
  * What tells in a text that it is not to run in a transaction: for the way
