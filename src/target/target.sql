@@ -44,7 +44,7 @@ COMMENT ON COLUMN migrate.target_runs.database IS 'database of the target';
 COMMENT ON COLUMN migrate.target_runs.target_schema IS
 	'schema that is the target, empty for the database as a whole';
 COMMENT ON COLUMN migrate.target_runs.state IS
-	'waiting, running, deployed, failed, or cancelled: not begun, because the CALL ended';
+	'waiting, running, deployed, failed, or cancelled: not begun, or not done, when the CALL ended';
 COMMENT ON COLUMN migrate.target_runs.role IS 'role that called';
 COMMENT ON COLUMN migrate.target_runs.leader IS 'process that called';
 COMMENT ON COLUMN migrate.target_runs.asked_at IS 'time of the CALL';
@@ -117,7 +117,7 @@ COMMENT ON COLUMN migrate.targets.database IS 'database of the target';
 COMMENT ON COLUMN migrate.targets.target_schema IS
 	'schema that is the target, empty for the database as a whole';
 COMMENT ON COLUMN migrate.targets.state IS
-	'waiting, running, deployed, failed, cancelled (not begun, because the CALL ended) or interrupted (the session that called is gone)';
+	'waiting, running, deployed, failed, cancelled (not begun, or not done, when the CALL ended) or interrupted (the session that called is gone)';
 COMMENT ON COLUMN migrate.targets.applied IS
 	'number of registered migrations that are applied to it; null for another database, whose own ledger tells';
 COMMENT ON COLUMN migrate.targets.pending IS

@@ -67,6 +67,7 @@ typedef struct TargetRun
 	bool		whole_databases;
 	List	   *targets;
 	int			next;			/* index of the first that was not started */
+	bool		is_stopping;	/* after an error: workers are terminated */
 	dsm_segment *segment;
 	TargetArea *area;
 	RunningTarget *running;		/* one a place */
@@ -82,6 +83,7 @@ typedef struct TargetRun
 PG_FUNCTION_INFO_V1(migrate_forget_target);
 
 static void deploy_all(int nargs, const ProcedureArgument *args);
+static void take_fingerprint_of_all(const TargetRun *run);
 static void read_arguments(TargetRun *run, const ProcedureArgument *args);
 static List *patterns_of(const ProcedureArgument *argument);
 static void require_role_for_workers(void);
@@ -150,6 +152,7 @@ deploy_all(int nargs, const ProcedureArgument *args)
 	{
 		prepare_run(run);
 		run_targets(run);
+		take_fingerprint_of_all(run);
 	}
 	PG_FINALLY();
 	{
@@ -161,14 +164,19 @@ deploy_all(int nargs, const ProcedureArgument *args)
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 	MemoryContextSwitchTo(context);
-	if (!run->whole_databases && run->migrations > 0)
-		(void) take_fingerprint();
-	CommitTransactionCommand();
+	report_run(run);
+}
 
+/* The schema as it is now, with all targets, is what migrations made it. */
+static void
+take_fingerprint_of_all(const TargetRun *run)
+{
+	if (run->whole_databases || run->migrations == 0)
+		return;
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
-	MemoryContextSwitchTo(context);
-	report_run(run);
+	(void) take_fingerprint();
+	CommitTransactionCommand();
 }
 
 /* In the transaction of the CALL. */
@@ -382,6 +390,7 @@ stop_workers(int code, Datum argument)
 	TargetRun  *run = (TargetRun *) DatumGetPointer(argument);
 	ErrorData  *error;
 
+	run->is_stopping = true;
 	for (int place = 0; place < run->parallel; place++)
 	{
 		if (run->running[place].handle != NULL)
@@ -494,14 +503,17 @@ collect_worker(TargetRun *run, int place)
 {
 	TargetPlace *shared = &run->area->place[place];
 	Target	   *target = run->running[place].target;
+	const char *state = "deployed";
 	const char *error = NULL;
 	int			sqlerrcode = 0;
 
-	run->running[place].handle = NULL;
 	switch (shared->outcome)
 	{
 		case TARGET_STARTED:
-			error = "its background worker ended without a word: the server log tells why";
+			if (run->is_stopping)
+				state = "cancelled";
+			else
+				error = "its background worker ended without a word: the server log tells why";
 			sqlerrcode = ERRCODE_CONNECTION_FAILURE;
 			break;
 		case TARGET_FAILED:
@@ -509,22 +521,26 @@ collect_worker(TargetRun *run, int place)
 			sqlerrcode = shared->sqlerrcode;
 			break;
 		case TARGET_DEPLOYED:
-			if (shared->applied > 0)
-				run->deployed++;
-			else
-				run->untouched++;
 			break;
 	}
-	run->migrations += shared->applied;
 	if (error != NULL)
-		add_failure(run, target, sqlerrcode, error);
+		state = "failed";
 
 	StartTransactionCommand();
-	record_target_ended(target, error ? "failed" : "deployed", shared->applied,
-						error,
+	record_target_ended(target, state, shared->applied, error,
 						error ? unpack_sql_state(sqlerrcode) : NULL);
 	CommitTransactionCommand();
 	MemoryContextSwitchTo(run->context);
+
+	/* what could not be written is tried once more when the run ends */
+	run->running[place].handle = NULL;
+	run->migrations += shared->applied;
+	if (error != NULL)
+		add_failure(run, target, sqlerrcode, error);
+	else if (shared->applied > 0)
+		run->deployed++;
+	else
+		run->untouched++;
 }
 
 /*

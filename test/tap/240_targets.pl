@@ -260,7 +260,7 @@ is( query(q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'safe_mig
 is( query(q{SELECT count(*) FROM migrate.targets WHERE state IN ('waiting', 'running')}),
 	0, 'what became of each target is on record');
 is( query(q{SELECT count(*) FROM migrate.targets WHERE state = 'cancelled'}),
-	10, 'also of those that were not begun');
+	12, 'of those that were at it, and of those that were not begun');
 
 ($session, $err) = long_deploy();
 query(q{SELECT pg_terminate_backend(leader) FROM migrate.target_runs WHERE state = 'running' LIMIT 1});
@@ -292,9 +292,9 @@ GROUP BY target_schema, version HAVING count(*) > 1) twice}),
 
 note('what the leader makes of it');
 
-query(q{SELECT migrate.register('8', 'naps', 'SELECT pg_sleep(0.7)')});
-($status, $messages) = deploy_all(q{schemas := '{tenant_01,tenant_02}', parallel := 1},
-	before => q{SET statement_timeout = '1s'; });
+query(q{SELECT migrate.register('8', 'naps', 'SELECT pg_sleep(1)')});
+($status, $messages) = deploy_all(q{schemas := '{tenant_01,tenant_02,tenant_03}', parallel := 1},
+	before => q{SET statement_timeout = '3s'; });
 is($status, 0, 'statement_timeout counts for each statement, not for the CALL');
 
 query(q{SELECT migrate.register('9', 'wide', $body$DO $do$ BEGIN RAISE EXCEPTION 'x%', repeat(chr(228), 5000); END $do$$body$)});
