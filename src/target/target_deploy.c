@@ -360,12 +360,13 @@ run_targets(TargetRun *run)
 	{
 		for (;;)
 		{
-			int			started = start_workers(run);
-			int			running = collect_workers(run);
+			/* first see which places have become free */
+			int			busy = collect_workers(run);
 
-			if (running == 0 && run->next == list_length(run->targets))
+			busy += start_workers(run);
+			if (busy == 0 && run->next == list_length(run->targets))
 				break;
-			if (running == 0 && started == 0)
+			if (busy == 0)
 				ereport(ERROR,
 						(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
 						 errmsg("no background worker is free to deploy with: raise max_worker_processes, or try again later")));

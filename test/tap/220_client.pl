@@ -289,7 +289,7 @@ is_deeply($document->{result}{states}, { applied => 2 }, 'status --json');
 is_deeply([ map { $_->{version} } @{ $document->{result}{migrations} } ], [ 1, 2 ], 'in order');
 is((client('up', '--quiet'))[2], '', 'up --quiet says nothing');
 
-file('migrations/3_risky.sql', "CREATE INDEX ON orders (customer);\nALTER TABLE orders ALTER customer TYPE bigint;");
+file('migrations/3_risky.sql', "ALTER TABLE orders ALTER customer TYPE bigint;\nCREATE INDEX ON orders (customer);");
 my ($stdout, $stderr);
 ($status, $stdout, $stderr) = client('plan');
 is($status, 1, 'plan of what would be refused');

@@ -282,7 +282,7 @@ is( query(q{SELECT count(*) FROM migrate.targets WHERE state = 'interrupted'}),
 query(q{SELECT migrate.register('7', 'long', 'SELECT 1')});
 ($status, $messages) = deploy_all(q{schemas := '{tenant_*}'});
 is($status, 0, 'afterwards all goes on');
-is( query(q{SELECT count(*), min(applied), max(pending) FROM migrate.targets WHERE target_schema <> ''}),
+is( query(q{SELECT count(*), min(applied), max(pending) FROM migrate.targets WHERE target_schema LIKE 'tenant%'}),
 	'12|7|0', 'to the end, in every target');
 is( query(q{
 SELECT count(*) FROM (SELECT FROM migrate.attempts WHERE in_effect
@@ -323,7 +323,6 @@ like($waits, qr/WARNING: .*what became of the targets could not be recorded/,
 	'the record cannot be written');
 like($waits, qr/ERROR: .*canceling statement due to lock timeout/,
 	'which does not hide the error');
-query(q{SELECT migrate.register('9', 'wide', 'SELECT 1')});
 
 
 note('what only a superuser may set of a module that is loaded later');
