@@ -27,7 +27,10 @@ ALTER DEFAULT PRIVILEGES IN SCHEMA drift GRANT SELECT ON TABLES TO drift_dev;
 CREATE VIEW names AS SELECT name FROM customer;
 CREATE TABLE copy AS SELECT * FROM customer;
 SELECT name INTO other FROM customer;
+-- what it prints differs between versions
+\o /dev/null
 EXPLAIN (ANALYZE, COSTS off, TIMING off, SUMMARY off) CREATE TABLE explained AS SELECT 1 AS one;
+\o
 CREATE INDEX CONCURRENTLY customer_n ON customer (n);
 CREATE SCHEMA drift_inner CREATE TABLE inside (a int) CREATE VIEW seen AS SELECT a FROM inside;
 -- names of others change with it, and need no record of their own
@@ -127,7 +130,7 @@ SELECT * FROM migrate.drift();
 CREATE TABLE large (a int);
 INSERT INTO large SELECT generate_series(1, 100);
 SET safe_migrate.small_table = 0;
-ALTER TABLE large ALTER a SET NOT NULL;
+ALTER TABLE large ADD CHECK (a < 1000);
 CALL migrate.run('ALTER TABLE drift.large ADD CHECK (a > 0)');
 SELECT command, objects, statement FROM migrate.drift();
 SELECT kind, objects FROM migrate.drift() WHERE kind <> 'statement';

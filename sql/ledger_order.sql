@@ -129,7 +129,7 @@ CALL migrate.deploy();
 SET safe_migrate.small_table = 0;
 CREATE TABLE big (a int, b int);
 INSERT INTO big VALUES (1, 1);
-SELECT migrate.register('7', 'divided', E'SET LOCAL my.own = ''x'';\nINSERT INTO runs (what) VALUES (''before'');\nCREATE INDEX big_a ON big (a);\nINSERT INTO runs (what) VALUES (current_setting(''my.own''));\nALTER TABLE big ALTER b SET NOT NULL');
+SELECT migrate.register('7', 'divided', E'SET LOCAL my.own = ''x'';\nINSERT INTO runs (what) VALUES (''before'');\nCREATE INDEX big_a ON big (a);\nINSERT INTO runs (what) VALUES (current_setting(''my.own''));\nALTER TABLE big ADD CHECK (b > 0)');
 SELECT migrate.apply();
 CALL migrate.deploy();
 SELECT what FROM runs ORDER BY id DESC LIMIT 1;
