@@ -7,45 +7,36 @@
  */
 #include "postgres.h"
 
-#include "catalog/objectaccess.h"
 #include "catalog/pg_class.h"
 #include "common/new_relations.h"
+#include "common/object_watch.h"
 #include "utils/hsearch.h"
 
 /* Big enough to begin with; it grows. */
 #define INITIAL_RELATIONS	64
 
 static HTAB *relations = NULL;	/* of Oid; NULL while no deploy runs */
-static object_access_hook_type next_object_access = NULL;
 
-static void remember_relation(ObjectAccessType access, Oid class_oid,
-							  Oid object_oid, int sub_id, void *arg);
+static void remember_relation(ObjectAccessType access, Oid classid, Oid objid,
+							  int32 subid, bool is_internal, void *arg);
+
+static ObjectWatch watch = {NULL, remember_relation, NULL};
 
 /*
- * See new_relations.h.  The hook stays when it is set, because others may be
- * chained to it by then.
+ * See new_relations.h.
  */
 void
 begin_new_relations(void)
 {
-	static bool hook_is_set = false;
+	HASHCTL		control = {0};
 
-	if (!hook_is_set)
-	{
-		next_object_access = object_access_hook;
-		object_access_hook = remember_relation;
-		hook_is_set = true;
-	}
-	if (relations == NULL)
-	{
-		HASHCTL		control = {0};
-
-		control.keysize = sizeof(Oid);
-		control.entrysize = sizeof(Oid);
-		relations = hash_create("safe_migrate new relations",
-								INITIAL_RELATIONS, &control,
-								HASH_ELEM | HASH_BLOBS);
-	}
+	if (relations != NULL)
+		return;
+	control.keysize = sizeof(Oid);
+	control.entrysize = sizeof(Oid);
+	relations = hash_create("safe_migrate new relations", INITIAL_RELATIONS,
+							&control, HASH_ELEM | HASH_BLOBS);
+	begin_object_watch(&watch);
 }
 
 /*
@@ -54,6 +45,7 @@ begin_new_relations(void)
 void
 end_new_relations(void)
 {
+	end_object_watch(&watch);
 	hash_destroy(relations);
 	relations = NULL;
 }
@@ -70,13 +62,10 @@ relation_is_remembered(Oid relid)
 }
 
 static void
-remember_relation(ObjectAccessType access, Oid class_oid, Oid object_oid,
-				  int sub_id, void *arg)
+remember_relation(ObjectAccessType access, Oid classid, Oid objid,
+				  int32 subid, bool is_internal, void *arg)
 {
-	if (next_object_access)
-		next_object_access(access, class_oid, object_oid, sub_id, arg);
-
-	if (relations != NULL && access == OAT_POST_CREATE &&
-		class_oid == RelationRelationId && sub_id == 0)
-		(void) hash_search(relations, &object_oid, HASH_ENTER, NULL);
+	if (access == OAT_POST_CREATE && classid == RelationRelationId &&
+		subid == 0)
+		(void) hash_search(relations, &objid, HASH_ENTER, NULL);
 }

@@ -8,9 +8,9 @@
 #include "postgres.h"
 
 #include "catalog/namespace.h"
-#include "catalog/objectaccess.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_constraint.h"
+#include "common/object_watch.h"
 #include "common/script.h"
 #include "nodes/parsenodes.h"
 #include "run/made.h"
@@ -21,61 +21,49 @@
 #include "utils/rel.h"
 #include "utils/relcache.h"
 
-static object_access_hook_type next_object_access = NULL;
-static bool is_hooked = false;
-
 /* The task whose step runs, or NULL. */
 static Task *watched = NULL;
 static bool is_written_at_once = false;
 
 static void note_made(ObjectAccessType access, Oid classid, Oid objid,
-					  int subid, void *arg);
+					  int32 subid, bool is_internal, void *arg);
 static char *made_item(Oid classid, Oid objid, int32 subid);
 static bool drop_is_safe(const Task *task, DropStmt *stmt);
 static bool table_is_disposable(Oid relid);
 static bool alter_is_safe(const Task *task, AlterTableStmt *stmt,
 						  bool unchanged);
 
+static ObjectWatch watch = {NULL, note_made, NULL};
+
 /*
- * See made.h.  The hook is there only meanwhile: PostgreSQL calls it for every
- * function and schema that any query uses.
+ * See made.h.
  */
 void
 watch_made(Task *task, bool at_once)
 {
-	if (task != NULL && !is_hooked)
-	{
-		next_object_access = object_access_hook;
-		object_access_hook = note_made;
-		is_hooked = true;
-	}
-	else if (task == NULL && is_hooked && object_access_hook == note_made)
-	{
-		object_access_hook = next_object_access;
-		is_hooked = false;
-	}
+	if (task != NULL && watched == NULL)
+		begin_object_watch(&watch);
+	else if (task == NULL)
+		end_object_watch(&watch);
 	watched = task;
 	is_written_at_once = at_once;
 }
 
 static void
-note_made(ObjectAccessType access, Oid classid, Oid objid, int subid,
-		  void *arg)
+note_made(ObjectAccessType access, Oid classid, Oid objid, int32 subid,
+		  bool is_internal, void *arg)
 {
-	if (next_object_access)
-		next_object_access(access, classid, objid, subid, arg);
-	if (watched == NULL || access != OAT_POST_CREATE ||
+	Task	   *task = watched;
+	MemoryContext old;
+
+	if (access != OAT_POST_CREATE ||
 		(classid != RelationRelationId && classid != ConstraintRelationId))
 		return;
-	{
-		Task	   *task = watched;
-		MemoryContext old = MemoryContextSwitchTo(GetMemoryChunkContext(task));
-
-		task->made = lappend(task->made, made_item(classid, objid, subid));
-		MemoryContextSwitchTo(old);
-		if (is_written_at_once)
-			task_write_made(task);
-	}
+	old = MemoryContextSwitchTo(GetMemoryChunkContext(task));
+	task->made = lappend(task->made, made_item(classid, objid, subid));
+	MemoryContextSwitchTo(old);
+	if (is_written_at_once)
+		task_write_made(task);
 }
 
 static char *
