@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "access/transam.h"
 #include "access/xact.h"
 #include "common/fault.h"
 #include "drift/fingerprint.h"
@@ -66,6 +67,20 @@ write_deployment_progress(Deployment *run, AttemptState state)
 	if (run->attempt.state == ATTEMPT_APPLIED)
 		run->attempt.fingerprint = fingerprint_now();
 	ledger_write_attempt(&run->attempt);
+	run->written = run->attempt;
+	run->writer = GetTopTransactionId();
+}
+
+/*
+ * See deployment.h.  A task commits by itself what it has completed, and an
+ * error may come between that and our hearing of it.
+ */
+void
+settle_deployment_progress(Deployment *run)
+{
+	if (TransactionIdIsValid(run->writer) &&
+		TransactionIdDidCommit(run->writer))
+		run->committed = run->written;
 }
 
 /*

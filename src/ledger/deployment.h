@@ -27,6 +27,8 @@ typedef struct Deployment
 	int			statement_number;
 	Attempt		attempt;
 	Attempt		committed;		/* the same, as of the last commit */
+	Attempt		written;		/* the same, as it was written last, */
+	TransactionId writer;		/* and by which transaction */
 	ScriptHost	host;			/* of the statement */
 
 	/* of the transaction that is open */
@@ -62,6 +64,12 @@ extern void commit_deployment(Deployment *run, AttemptState state);
 
 /* Write that row alone. */
 extern void write_deployment_progress(Deployment *run, AttemptState state);
+
+/*
+ * Outside of a transaction, after an error: if what was written last has been
+ * committed, it counts, wherever the error came from.
+ */
+extern void settle_deployment_progress(Deployment *run);
 
 /* ROLLBACK in a script.  The lock that we have outlives it. */
 extern void roll_back_deployment(Deployment *run);

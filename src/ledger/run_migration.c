@@ -66,6 +66,7 @@ static void run_timed(const ScriptStatement *statement);
 static void drop_leftover(Deployment *run);
 static void arm_statement_timeout(bool arm);
 static void record_failure(Deployment *run, const ErrorData *error);
+static void write_failure(Deployment *run);
 
 /*
  * See run_migration.h.
@@ -113,6 +114,7 @@ settle_failure(Deployment *run, ErrorData *error)
 	note_deferred_tasks(false);
 
 	AbortOutOfAnyTransaction();
+	settle_deployment_progress(run);
 	record_failure(run, error);
 	if (run->script == NULL)
 		return;
@@ -631,16 +633,15 @@ disarm_statement_timeout(void)
 static void
 record_failure(Deployment *run, const ErrorData *error)
 {
-	/* nothing but putting the settings back can have failed then */
-	if (run->committed.state == ATTEMPT_APPLIED)
-		return;
+	bool		applied = run->committed.state == ATTEMPT_APPLIED;
 
 	/* it is not even known what was to be run */
 	if (run->committed.entry == NULL)
 		return;
 
 	run->attempt = run->committed;
-	run->attempt.state = ATTEMPT_FAILED;
+	if (!applied)
+		run->attempt.state = ATTEMPT_FAILED;
 	run->attempt.error = error->message;
 	run->attempt.sqlstate = pstrdup(unpack_sql_state(error->sqlerrcode));
 	if (run->statement != NULL)
@@ -651,11 +652,8 @@ record_failure(Deployment *run, const ErrorData *error)
 
 	PG_TRY();
 	{
-		start_deployment_transaction(run);
-		if (run->entry->interrupted)
-			ledger_end_interrupted(run->entry);
-		ledger_write_attempt(&run->attempt);
-		CommitTransactionCommand();
+		if (!applied)
+			write_failure(run);
 		restore_deployment_settings(run);
 	}
 	PG_CATCH();
@@ -674,4 +672,14 @@ record_failure(Deployment *run, const ErrorData *error)
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(run->context);
+}
+
+static void
+write_failure(Deployment *run)
+{
+	start_deployment_transaction(run);
+	if (run->entry->interrupted)
+		ledger_end_interrupted(run->entry);
+	ledger_write_attempt(&run->attempt);
+	CommitTransactionCommand();
 }
