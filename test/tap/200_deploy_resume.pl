@@ -272,7 +272,7 @@ my $timed = session_at('step_2_before', "statement_timeout = '1s'");
 $timed->{handle}->finish;
 like(
 	$timed->{err},
-	qr/ERROR:  migration 1_divided, line 6: .*statement timeout; of its 11 statements the first 4 stay committed, and CALL migrate.deploy\(\) goes on behind them/,
+	qr/ERROR:  migration 1_divided, line 6: .*statement timeout; statements 1 to 4 of 11 stay committed, and CALL migrate.deploy\(\) goes on behind them/,
 	'timed out');
 is_finished('timed out');
 
