@@ -19,6 +19,7 @@
 #include "ledger/adopt/adopt.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
+#include "storage/lmgr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -77,6 +78,7 @@ typedef struct Candidate
 	List	   *types;			/* likewise, "" for what is not built in */
 } Candidate;
 
+static void look_for_tables(Oid relid);
 static ArrayType *names_of_ledgers(void);
 static Candidate *candidate_of_row(uint64 row);
 static List *text_list(uint64 row, int column);
@@ -85,6 +87,7 @@ static const ForeignTool *tool_of_candidate(const Candidate *candidate,
 static bool has_columns(const Candidate *candidate, const ForeignTool *tool);
 static bool type_is_one_of(const char *type, const char *types);
 static bool table_is_beside(const Candidate *candidate, const char *relname);
+static bool is_still_ledger(const ForeignLedger *ledger);
 static int	begin_foreign_access(void);
 static void end_foreign_access(int guc_level);
 static ForeignRow *row_of_tuple(uint64 row);
@@ -111,18 +114,12 @@ foreign_tool_exists(const char *tool)
 List *
 find_foreign_ledgers(const char *tool, Oid relid)
 {
-	Oid			types[2] = {NAMEARRAYOID, OIDOID};
-	Datum		values[2];
 	MemoryContext caller = CurrentMemoryContext;
 	List	   *ledgers = NIL;
 
-	values[0] = PointerGetDatum(names_of_ledgers());
-	values[1] = ObjectIdGetDatum(relid);
 	SPI_connect();
 	PushActiveSnapshot(GetTransactionSnapshot());
-	if (SPI_execute_with_args(TABLES_QUERY, 2, types, values, NULL, true, 0) !=
-		SPI_OK_SELECT)
-		elog(ERROR, "could not look for ledgers");
+	look_for_tables(relid);
 	for (uint64 row = 0; row < SPI_processed; row++)
 	{
 		Candidate  *candidate = candidate_of_row(row);
@@ -146,6 +143,20 @@ find_foreign_ledgers(const char *tool, Oid relid)
 	PopActiveSnapshot();
 	SPI_finish();
 	return ledgers;
+}
+
+/* Between SPI_connect() and SPI_finish(), with a snapshot. */
+static void
+look_for_tables(Oid relid)
+{
+	Oid			types[2] = {NAMEARRAYOID, OIDOID};
+	Datum		values[2];
+
+	values[0] = PointerGetDatum(names_of_ledgers());
+	values[1] = ObjectIdGetDatum(relid);
+	if (SPI_execute_with_args(TABLES_QUERY, 2, types, values, NULL, true, 0) !=
+		SPI_OK_SELECT)
+		elog(ERROR, "could not look for ledgers");
 }
 
 static ArrayType *
@@ -274,9 +285,17 @@ read_foreign_ledger(const ForeignLedger *ledger)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	char	   *query = psprintf(ledger->tool->rows, ledger->name);
-	int			guc_level = begin_foreign_access();
+	int			guc_level;
 	List	   *rows = NIL;
 
+	/* until the lock is held its owner may put something else in its place */
+	LockRelationOid(ledger->relid, AccessShareLock);
+	if (!is_still_ledger(ledger))
+		ereport(ERROR,
+				(errcode(ERRCODE_SM_BAD_MIGRATION),
+				 errmsg("ledger %s of %s was changed while it was being looked at: try again",
+						ledger->name, ledger->tool->tool)));
+	guc_level = begin_foreign_access();
 	if (SPI_execute(psprintf(ROWS_QUERY, query), true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read ledger %s", ledger->name);
 	for (uint64 row = 0; row < SPI_processed; row++)
@@ -293,9 +312,31 @@ read_foreign_ledger(const ForeignLedger *ledger)
 	return rows;
 }
 
+static bool
+is_still_ledger(const ForeignLedger *ledger)
+{
+	bool		result = false;
+
+	SPI_connect();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	look_for_tables(ledger->relid);
+	if (SPI_processed == 1)
+	{
+		Candidate  *candidate = candidate_of_row(0);
+
+		result = has_columns(candidate, ledger->tool) &&
+			strcmp(quote_qualified_identifier(candidate->nspname,
+											  candidate->relname),
+				   ledger->name) == 0;
+	}
+	PopActiveSnapshot();
+	SPI_finish();
+	return result;
+}
+
 /*
- * Whatever the session has set, no name is looked up in a schema of others
- * and no policy of a table runs.
+ * Whatever the session has set, no name is looked up in a schema of others,
+ * no policy of a table runs, and no view or foreign table is read (15.8, 17).
  */
 static int
 begin_foreign_access(void)
@@ -306,6 +347,10 @@ begin_foreign_access(void)
 							 GUC_ACTION_SAVE, true, 0, false);
 	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET,
 							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	if (GetConfigOption("restrict_nonsystem_relation_kind", true, false) != NULL)
+		(void) set_config_option("restrict_nonsystem_relation_kind",
+								 "view, foreign-table", PGC_USERSET,
+								 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 	SPI_connect();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	return guc_level;
@@ -428,7 +473,11 @@ holder_of_lock(const ForeignLedger *ledger)
 	char	   *query;
 	int			guc_level;
 
-	if (!OidIsValid(relid) || get_rel_relkind(relid) != RELKIND_RELATION)
+	if (!OidIsValid(relid))
+		return NULL;
+	LockRelationOid(relid, AccessShareLock);
+	if (get_relname_relid(lock->relname, nspoid) != relid ||
+		get_rel_relkind(relid) != RELKIND_RELATION)
 		return NULL;
 	attnum = get_attnum(relid, lock->column);
 	if (attnum == InvalidAttrNumber ||
