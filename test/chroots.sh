@@ -209,6 +209,11 @@ enter_chroot()
 	shift
 	mount -t proc proc "$root/proc"
 	mount -t tmpfs -o mode=1777 tmpfs "$root/dev/shm"
+
+	# Terminals of its own, for tests that need one.
+	mkdir -p "$root/dev/pts"
+	mount -t devpts -o newinstance,ptmxmode=0666,mode=0620 devpts "$root/dev/pts"
+	[ -e "$root/dev/ptmx" ] || ln -s pts/ptmx "$root/dev/ptmx"
 	if [ -n "${SAFE_MIGRATE_BIND:-}" ]
 	then
 		mkdir -p "$root$SAFE_MIGRATE_BIND"
