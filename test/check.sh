@@ -155,8 +155,9 @@ run_tap()
 		return
 	fi
 	echo 'safe_migrate.observation = on' >"$SM_WORK/tap.conf"
+	# They wait more than they work: three at a time.
 	shown sm_make -s installcheck REGRESS= ISOLATION= \
-		TEMP_CONFIG="$SM_WORK/tap.conf" "$@"
+		TEMP_CONFIG="$SM_WORK/tap.conf" PROVE_FLAGS="-j3 --timer" "$@"
 
 	# "Files=2, Tests=31, ..." counts those that ran; "Failed 1/4 subtests".
 	ran=$(sed -n 's/^Files=.*Tests=\([0-9]*\).*/\1/p' "$output")
