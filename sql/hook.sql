@@ -135,6 +135,9 @@ SELECT indisvalid FROM pg_index WHERE indexrelid = 'fresh_id'::regclass;
 BEGIN;
 CREATE INDEX CONCURRENTLY ON big (id);
 ROLLBACK;
+BEGIN;
+REINDEX SCHEMA CONCURRENTLY nobodys;	-- in PostgreSQL's own words
+ROLLBACK;
 DO $$ BEGIN CREATE INDEX CONCURRENTLY few_id ON hook.few (id); END $$;
 SELECT indisvalid FROM pg_index WHERE indexrelid = 'few_id'::regclass;
 

@@ -169,14 +169,14 @@ concurrently_is_needless(Node *statement)
 		: !*flag)
 		return false;
 
+	/* a schema or database, which only PostgreSQL's own words may refuse */
+	if (IsA(statement, ReindexStmt) && ((ReindexStmt *) statement)->relation == NULL)
+		return false;
+
 	/* nothing to describe: the index or table is not there, see IF EXISTS */
 	foreach(cell, describe_effects(statement, &context))
 	{
 		RelationFacts *relation = ((Effect *) lfirst(cell))->relation;
-
-		/* every table of a schema or database */
-		if (relation == NULL)
-			return false;
 
 		/* PostgreSQL refuses the word for these; let it say so */
 		if (relation->relkind == RELKIND_PARTITIONED_TABLE)
