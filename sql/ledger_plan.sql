@@ -89,7 +89,8 @@ DELETE FROM migrate.migrations;
 SELECT migrate.register('1', 'scan', 'ALTER TABLE big ADD CHECK (a > 0)');
 SELECT migrate.forget_work_rates();
 SELECT work, estimated_ms FROM migrate.plan();
-CREATE TABLE wide AS SELECT g AS a, repeat('x', 1000) AS b FROM generate_series(1, 10000) g;
+CREATE TABLE wide WITH (autovacuum_enabled = off) AS
+	SELECT g AS a, repeat('x', 1000) AS b FROM generate_series(1, 20000) g;
 ALTER TABLE wide ADD CHECK (a > 0);
 SELECT migrate.register('2', 'scan', 'ALTER TABLE wide ADD CHECK (a > 1); ALTER TABLE wide ADD c int');
 SELECT version, work, estimated_ms > 0 AS has_time FROM migrate.plan() WHERE version = '2';

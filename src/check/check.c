@@ -12,18 +12,16 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "check/check.h"
 #include "common/catalog.h"
 #include "common/compat.h"
 #include "common/errors.h"
+#include "common/subtransaction.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "tcop/utility.h"
 #include "utils/builtins.h"
-#include "utils/memutils.h"
-#include "utils/resowner.h"
 #include "utils/tuplestore.h"
 
 /* One statement, as it is looked at. */
@@ -34,14 +32,12 @@ typedef struct StatementCheck
 	List	   *rows;			/* of CheckRow */
 } StatementCheck;
 
-typedef void (*CheckStep) (StatementCheck *check);
-
 PG_FUNCTION_INFO_V1(migrate_check);
 
 static ErrorData *apply_unless_failed(StatementCheck *check, ErrorData *error);
-static void look_at_statement(StatementCheck *check);
-static void apply_statement(StatementCheck *check);
-static ErrorData *run_step(CheckStep step, StatementCheck *check, bool keep);
+static bool look_at_statement(void *arg);
+static bool apply_statement(void *arg);
+static ErrorData *run_step(SubtransactionWork step, StatementCheck *check);
 static bool must_be_rethrown(const ErrorData *error);
 static void put_rows(ReturnSetInfo *result, int number, Node *statement,
 					 List *rows);
@@ -99,14 +95,14 @@ check_script_statement(ScriptState *state, ScriptStatement *statement)
 {
 	StatementCheck check = {state, statement};
 	bool		runs_alone;
-	ErrorData  *error = run_step(look_at_statement, &check, false);
+	ErrorData  *error = run_step(look_at_statement, &check);
 
 	/* what runs alone does not have the locks of those before it */
 	runs_alone = error == NULL && state->runs_alone;
 	if (runs_alone)
 	{
 		script_advance(state, state->implicit_commit);
-		error = run_step(look_at_statement, &check, false);
+		error = run_step(look_at_statement, &check);
 	}
 	error = apply_unless_failed(&check, error);
 	if (error != NULL)
@@ -120,63 +116,43 @@ check_script_statement(ScriptState *state, ScriptStatement *statement)
 static ErrorData *
 apply_unless_failed(StatementCheck *check, ErrorData *error)
 {
-	/* a setting is to stay until the check ends */
-	bool		keep = IsA(check->statement->raw->stmt, VariableSetStmt) ||
-	IsA(check->statement->raw->stmt, SelectStmt);
 	ErrorData  *second;
 
 	if (error != NULL && !error_may_be_opaque(check->state, error))
 		return error;
-	second = run_step(apply_statement, check, keep);
+	second = run_step(apply_statement, check);
 	if (second == NULL)
 		script_advance(check->state, check->statement);
 	return error != NULL ? error : second;
 }
 
-static void
-look_at_statement(StatementCheck *check)
+static bool
+look_at_statement(void *arg)
 {
+	StatementCheck *check = arg;
+
 	check->rows = check_rows(check->state, check->statement);
+	return false;
 }
 
-static void
-apply_statement(StatementCheck *check)
+static bool
+apply_statement(void *arg)
 {
+	StatementCheck *check = arg;
+	Node	   *statement = check->statement->raw->stmt;
+
 	script_apply(check->state, check->statement);
+
+	/* a setting is to stay until the check ends */
+	return IsA(statement, VariableSetStmt) || IsA(statement, SelectStmt);
 }
 
-/*
- * Run a step in a subtransaction, which is rolled back unless it is to be
- * kept.  Returns the error that it threw, or NULL; both in the current memory
- * context.
- */
+/* As run_in_subtransaction(). */
 static ErrorData *
-run_step(CheckStep step, StatementCheck *check, bool keep)
+run_step(SubtransactionWork step, StatementCheck *check)
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	ErrorData  *volatile error = NULL;
+	ErrorData  *error = run_in_subtransaction(step, check);
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		step(check);
-		if (keep)
-			ReleaseCurrentSubTransaction();
-		else
-			RollbackAndReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
 	if (error != NULL && must_be_rethrown(error))
 		ReThrowError(error);
 	return error;

@@ -11,11 +11,11 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_parameter_acl.h"
 #include "check/check.h"
 #include "common/settings.h"
+#include "common/subtransaction.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "plan/plan.h"
@@ -27,8 +27,6 @@
 #include "storage/lock.h"
 #include "tcop/utility.h"
 #include "utils/acl.h"
-#include "utils/memutils.h"
-#include "utils/resowner.h"
 
 /* The effects on one relation, or those on none. */
 typedef struct RelationRows
@@ -39,7 +37,16 @@ typedef struct RelationRows
 	List	   *findings;		/* of Finding */
 } RelationRows;
 
+typedef struct PlanRequest
+{
+	Node	   *node;
+	List	   *effects;
+	const char *text;
+	SafePlan   *plan;			/* the answer */
+} PlanRequest;
+
 static SafePlan *plan_in_script(Node *node, List *effects, const char *text);
+static bool make_plan(void *arg);
 static List *design_findings(EffectContext *context, Node *node,
 							 const ScriptStatement *statement);
 static void hold_locks(ScriptState *state, List *effects);
@@ -124,36 +131,25 @@ check_rows(ScriptState *state, const ScriptStatement *statement)
 static SafePlan *
 plan_in_script(Node *node, List *effects, const char *text)
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	SafePlan   *volatile plan = NULL;
+	PlanRequest request = {node, effects, text, NULL};
+	ErrorData  *error = run_in_subtransaction(make_plan, &request);
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		plan = plan_statement(node, effects, text);
-		ReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(context);
-		CurrentResourceOwner = owner;
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
+	if (error == NULL)
+		return request.plan;
+	if (ERRCODE_TO_CATEGORY(error->sqlerrcode) !=
+		ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION)
+		ReThrowError(error);
+	return NULL;
+}
 
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(context);
-		CurrentResourceOwner = owner;
-		if (ERRCODE_TO_CATEGORY(error->sqlerrcode) !=
-			ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION)
-			ReThrowError(error);
-		plan = NULL;
-	}
-	PG_END_TRY();
-	return plan;
+static bool
+make_plan(void *arg)
+{
+	PlanRequest *request = arg;
+
+	request->plan = plan_statement(request->node, request->effects,
+								   request->text);
+	return true;
 }
 
 static List *

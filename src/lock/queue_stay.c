@@ -7,17 +7,24 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "common/settings.h"
+#include "common/subtransaction.h"
 #include "lock/lock_internal.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "storage/proc.h"
-#include "utils/memutils.h"
 #include "utils/resowner.h"
 #include "utils/timestamp.h"
 
-static bool take_in_turn(List *targets, TimestampTz end);
+/* Some locks, as far as they are free before the end. */
+typedef struct QueueStay
+{
+	List	   *targets;		/* of LockTarget */
+	TimestampTz end;
+	bool		taken;			/* all of them */
+} QueueStay;
+
+static bool take_in_turn(void *arg);
 static bool take_until(const LockTarget *target, TimestampTz end);
 
 /*
@@ -66,56 +73,33 @@ is_short(int64 microseconds)
 bool
 queue_for_locks(List *targets, int milliseconds)
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	TimestampTz end = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-												  milliseconds);
+	QueueStay	stay = {targets};
 	int			lock_timeout = LockTimeout;
-	volatile bool taken = false;
+	ErrorData  *error;
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		taken = take_in_turn(targets, end);
-		LockTimeout = lock_timeout;
-		if (taken)
-			ReleaseCurrentSubTransaction();
-		else
-			RollbackAndReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(context);
-		CurrentResourceOwner = owner;
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
-
-		LockTimeout = lock_timeout;
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(context);
-		CurrentResourceOwner = owner;
-		if (error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE)
-			ReThrowError(error);
-		FreeErrorData(error);
-		taken = false;
-	}
-	PG_END_TRY();
-	return taken;
+	stay.end = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), milliseconds);
+	error = run_in_subtransaction(take_in_turn, &stay);
+	LockTimeout = lock_timeout;
+	if (error == NULL)
+		return stay.taken;
+	if (error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE)
+		ReThrowError(error);
+	FreeErrorData(error);
+	return false;
 }
 
 static bool
-take_in_turn(List *targets, TimestampTz end)
+take_in_turn(void *arg)
 {
+	QueueStay  *stay = arg;
 	ListCell   *cell;
 
-	foreach(cell, targets)
+	foreach(cell, stay->targets)
 	{
-		if (!take_until(lfirst(cell), end))
+		if (!take_until(lfirst(cell), stay->end))
 			return false;
 	}
+	stay->taken = true;
 	return true;
 }
 

@@ -16,6 +16,7 @@
 #include "common/migration_flag.h"
 #include "common/script.h"
 #include "common/settings.h"
+#include "common/subtransaction.h"
 #include "effects/effects.h"
 #include "lib/stringinfo.h"
 #include "lock/lock.h"
@@ -37,7 +38,6 @@
 #include "tcop/utility.h"
 #include "utils/acl.h"
 #include "utils/memutils.h"
-#include "utils/resowner.h"
 
 /* Relations that the DETAIL of a refusal lists. */
 #define MAX_EFFECTS_SHOWN 10
@@ -80,6 +80,7 @@ static void find_effects(Judgement *judgement);
 static void check_step(Judgement *judgement);
 static List *find_design(Judgement *judgement);
 static void find_effects_in_subtransaction(Judgement *judgement);
+static bool find_effects_and_keep(void *arg);
 static void report_internal_error(ErrorData *error);
 static bool must_be_rethrown(const ErrorData *error);
 static void act_on(Judgement *judgement, const Finding *finding);
@@ -377,34 +378,21 @@ find_design(Judgement *judgement)
 static void
 find_effects_in_subtransaction(Judgement *judgement)
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
+	ErrorData  *error = run_in_subtransaction(find_effects_and_keep, judgement);
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		find_effects(judgement);
-		ReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(context);
-		CurrentResourceOwner = owner;
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
+	if (error == NULL)
+		return;
+	if (must_be_rethrown(error))
+		ReThrowError(error);
+	judgement->findings = NIL;
+	judgement->context.effects = NIL;
+}
 
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(context);
-		CurrentResourceOwner = owner;
-		if (must_be_rethrown(error))
-			ReThrowError(error);
-		judgement->findings = NIL;
-		judgement->context.effects = NIL;
-	}
-	PG_END_TRY();
+static bool
+find_effects_and_keep(void *arg)
+{
+	find_effects(arg);
+	return true;
 }
 
 /* Somebody wants the statement to stop: that is not about our judgement. */

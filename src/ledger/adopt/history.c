@@ -7,10 +7,10 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "catalog/namespace.h"
 #include "common/catalog.h"
 #include "common/errors.h"
+#include "common/subtransaction.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "ledger/adopt/settle.h"
@@ -18,16 +18,21 @@
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
-#include "utils/memutils.h"
-#include "utils/resowner.h"
 #include "utils/timestamp.h"
 #include "utils/tuplestore.h"
 
 #define HISTORY_COLUMNS 9
 #define STATUS_VIEW "status"
 
+typedef struct LedgerReading
+{
+	const ForeignLedger *ledger;
+	List	   *rows;			/* what was read */
+} LedgerReading;
+
 static void check_access(void);
 static List *read_or_warn(const ForeignLedger *ledger);
+static bool read_ledger(void *arg);
 static void put_ledger(ReturnSetInfo *result, const ForeignLedger *ledger);
 static void put_adoption(ReturnSetInfo *result, const ForeignLedger *ledger,
 						 const Adoption *adoption);
@@ -97,9 +102,8 @@ put_ledger(ReturnSetInfo *result, const ForeignLedger *ledger)
 static List *
 read_or_warn(const ForeignLedger *ledger)
 {
-	MemoryContext caller = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	List	   *volatile rows = NIL;
+	LedgerReading reading = {ledger, NIL};
+	ErrorData  *error;
 
 	if (ledger->changed)
 		ereport(WARNING,
@@ -108,33 +112,25 @@ read_or_warn(const ForeignLedger *ledger)
 						ledger->tool->tool, ledger->name)));
 	if (!OidIsValid(ledger->relid))
 		return NIL;
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(caller);
-	PG_TRY();
-	{
-		rows = read_foreign_ledger(ledger);
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
+	error = run_in_subtransaction(read_ledger, &reading);
+	if (error == NULL)
+		return reading.rows;
+	if (error->sqlerrcode == ERRCODE_QUERY_CANCELED)
+		ReThrowError(error);
+	ereport(WARNING,
+			(errcode(error->sqlerrcode),
+			 errmsg("what %s has applied since it was adopted is not shown, because %s cannot be read: %s",
+					ledger->tool->tool, ledger->name, error->message)));
+	return NIL;
+}
 
-		MemoryContextSwitchTo(caller);
-		error = CopyErrorData();
-		if (error->sqlerrcode == ERRCODE_QUERY_CANCELED)
-			PG_RE_THROW();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		rows = NIL;
-		ereport(WARNING,
-				(errcode(error->sqlerrcode),
-				 errmsg("what %s has applied since it was adopted is not shown, because %s cannot be read: %s",
-						ledger->tool->tool, ledger->name, error->message)));
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(caller);
-	CurrentResourceOwner = owner;
-	return rows;
+static bool
+read_ledger(void *arg)
+{
+	LedgerReading *reading = arg;
+
+	reading->rows = read_foreign_ledger(reading->ledger);
+	return true;
 }
 
 static void

@@ -1,0 +1,16 @@
+/*-------------------------------------------------------------------------
+ *
+ * subtransaction.h
+ *	  Work whose errors are caught.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef SAFE_MIGRATE_SUBTRANSACTION_H
+#define SAFE_MIGRATE_SUBTRANSACTION_H
+
+/* Returns true if what it did, its locks included, is to stay. */
+typedef bool (*SubtransactionWork) (void *arg);
+
+extern ErrorData *run_in_subtransaction(SubtransactionWork work, void *arg);
+
+#endif							/* SAFE_MIGRATE_SUBTRANSACTION_H */
