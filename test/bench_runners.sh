@@ -8,9 +8,11 @@
 #
 # Ours: "deploy", migrate.load() of the files and CALL migrate.deploy(); "apply",
 # the same with SELECT migrate.apply(), all in one transaction; "up", the client
-# pg_safe_migrate, which sends the files.  The others: psql, one process for all
-# files and a transaction for each; psql, one process a file; dbmate; sqitch;
-# Liquibase.  psql keeps no ledger.  They run on a server without the library.
+# pg_safe_migrate, which sends the files.  The others: psql, one process a file;
+# psql, one process for all files and a transaction for each ("psql_once"), and the
+# same with a row in a ledger ("psql_ledger"), as a script of one's own may do it;
+# dbmate; sqitch; Liquibase.  They run on a server without the library.  psql_once
+# does nothing but the work itself: what is above it is what a runner costs.
 #
 # Each round runs all of them, each in a new database, in turn the next one
 # first.  Every one must end in the same schema with the same rows.  A ratio is
@@ -21,7 +23,7 @@
 #
 # From the environment, beside what lib.sh knows:
 #     BENCH_ROUNDS=5
-#     BENCH_RUNNERS="deploy apply up psql_once psql dbmate sqitch liquibase"
+#     BENCH_RUNNERS="deploy apply up psql psql_once psql_ledger dbmate sqitch liquibase"
 
 set -eu
 
@@ -33,7 +35,7 @@ set -eu
 . "$SM_TOP/test/interop/lib.sh"
 
 ROUNDS=${BENCH_ROUNDS:-5}
-RUNNERS=${BENCH_RUNNERS:-deploy apply up psql_once psql dbmate sqitch liquibase}
+RUNNERS=${BENCH_RUNNERS:-deploy apply up psql psql_once psql_ledger dbmate sqitch liquibase}
 OURS=" deploy apply up "
 
 
@@ -67,6 +69,11 @@ run_up()
 run_psql_once()
 {
 	sm_psql -q -v ON_ERROR_STOP=1 -d "$1" -f "$FILES/all.psql"
+}
+
+run_psql_ledger()
+{
+	sm_psql -q -v ON_ERROR_STOP=1 -d "$1" -f "$FILES/ledger.psql"
 }
 
 run_psql()
@@ -142,6 +149,15 @@ write_files()	# COUNT
 	do
 		printf 'BEGIN;\n\\i %s\nCOMMIT;\n' "$file"
 	done >"$FILES/all.psql"
+	{
+		echo 'CREATE TABLE schema_migrations (version text PRIMARY KEY);'
+		for file in "$FILES/plain"/*.sql
+		do
+			version=${file##*/}
+			printf "BEGIN;\n\\i %s\nINSERT INTO schema_migrations VALUES ('%s');\nCOMMIT;\n" \
+				"$file" "${version%%_*}"
+		done
+	} >"$FILES/ledger.psql"
 	sm_own "$SM_WORK/files"
 }
 
