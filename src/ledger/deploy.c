@@ -29,7 +29,9 @@
 static void deploy(int nargs, const ProcedureArgument *args);
 static void run_under_lock(const char *target, int *applied);
 static void run_pending(const char *target, int *applied);
-static List *plan_deployment(const char *target, char **role);
+static List *plan_deployment(const char *target, char **role,
+							 bool *has_neighbours);
+static bool was_taken_over(const LedgerEntry *pending);
 static void report_result(int applied);
 
 /*
@@ -123,23 +125,27 @@ run_pending(const char *target, int *applied)
 	List	   *pending;
 	ListCell   *cell;
 	char	   *role;
+	bool		has_neighbours;
 
-	pending = plan_deployment(target, &role);
+	pending = plan_deployment(target, &role, &has_neighbours);
 	disarm_statement_timeout();
 	progress_migrations(list_length(pending));
 	foreach(cell, pending)
 	{
 		MemoryContextSwitchTo(context);
+		if (has_neighbours && was_taken_over(lfirst(cell)))
+			continue;
 		run_migration(lfirst(cell), role);
 		(*applied)++;
 	}
 }
 
 /*
- * What is to be run, checked as far as that is possible before.
+ * What is to be run, checked as far as that is possible before; and whether
+ * there are tools that may run some of it meanwhile.
  */
 static List *
-plan_deployment(const char *target, char **role)
+plan_deployment(const char *target, char **role, bool *has_neighbours)
 {
 	MemoryContext context = CurrentMemoryContext;
 	List	   *pending;
@@ -148,7 +154,7 @@ plan_deployment(const char *target, char **role)
 	StartTransactionCommand();
 	MemoryContextSwitchTo(context);
 	*role = GetUserNameFromId(GetUserId(), false);
-	ledger_adopt_new_rows();
+	*has_neighbours = ledger_adopt_new_rows();
 	pending = pending_migrations(target);
 	check_migrations(pending);
 
@@ -157,6 +163,29 @@ plan_deployment(const char *target, char **role)
 		begin_fingerprints(list_length(pending));
 	CommitTransactionCommand();
 	return pending;
+}
+
+/*
+ * Whether a tool has applied it since the deploy began: its ledger was adopted,
+ * and the tool goes on.
+ */
+static bool
+was_taken_over(const LedgerEntry *pending)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	bool		is_applied;
+
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	(void) ledger_adopt_new_rows();
+	is_applied = ledger_read_entry(pending->version)->applied;
+
+	/* one of those that were expected; the last one must not be missing */
+	if (is_applied)
+		(void) fingerprint_now();
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(caller);
+	return is_applied;
 }
 
 static void

@@ -235,10 +235,10 @@ extern void register_ledger_procedures(void);
 /*
  * adopt/adopt.c: take over what tools whose ledgers were adopted have applied
  * since.  To be called before it is decided what is pending, while holding the
- * lock of the ledger; one look at an empty table if nothing was adopted.  Reads
- * as the current role.  Throws SM008 while such a tool is at work or has left
- * something half done, and SM009 if its ledger may not be read.
+ * lock of the ledger; one look at an empty table if nothing was adopted, and
+ * false then.  Reads as the current role.  Throws SM008 while such a tool is at
+ * work or has left something half done, and SM009 if its ledger may not be read.
  */
-extern void ledger_adopt_new_rows(void);
+extern bool ledger_adopt_new_rows(void);
 
 #endif							/* SAFE_MIGRATE_LEDGER_H */

@@ -6,6 +6,8 @@
 #     install_tool              a function: with_npm, with_packages, or what else it
 #                               takes; it fails if the tool cannot be had here
 #     SCENARIOS                 words; scenario_WORD is a function for each
+#     TOLD                      words that its section of docs/tools.md has in bold,
+#                               if not: Refused Then Deferred
 #
 # A scenario starts with
 #
@@ -13,17 +15,22 @@
 #     a working directory       $PROJECT: a copy of test/interop/TOOL/project
 #     the role migrator         PGUSER; PGHOST and PGPORT are TCP, and there is
 #                               DATABASE_URL; it owns the database
-#     safe_migrate              in its default mode, and observing what it foretold
+#     safe_migrate              in its default mode, which enforces where the extension
+#                               is, and observing what it foretold
 #
 # and has
 #
 #     run COMMAND...            run a program; it shows nothing.  Then $STATUS is
 #                               its exit status, and the file $OUTPUT what it said
+#     start COMMAND...          the same beside what follows; finish waits for its
+#                               end, and gives $STATUS and $OUTPUT
 #     add_file FILE             into $PROJECT, from standard input: migrations that
 #                               are not there from the beginning
 #     fill_orders               200,000 rows for the table orders (customer, amount)
 #     sql SQL                   as the superuser, what it gives on standard output
 #     defer_in_transactions     safe_migrate.in_transaction = defer, in this database
+#     make_runs                 a table "runs" for migrations to write into, and
+#                               functions with which they wait for each other
 #     judge_everything          in this database tables of any size, and UPDATE and
 #                               DELETE without WHERE
 #
@@ -41,6 +48,10 @@
 #     is_refused WHAT RULE RELATION     migrate.decisions has exactly one more
 #                               such row than the last time
 #     nothing_is_refused WHAT   and here none
+#     nothing_is_judged WHAT    nor is there any other decision
+#     waits_inside WHAT         what was started has come to a function of make_runs
+#     runs_are WHAT NAMES       what "runs" has; "alone" where nobody was met
+#     no_deadlock
 #     is_rewritten WHAT RULE    the last decision was to do it the safe way
 #     tasks_end WHAT N          CALL migrate.wait for N tasks; all are done then
 
@@ -83,7 +94,24 @@ interop_tool()	# TOOL
 		do
 			interop_scenario
 		done
+		interop_told
 	) || interop_result "not ok" "$1" "tool.sh ends early"
+}
+
+# What a user of the tool finds in docs/tools.md.
+interop_told()
+{
+	interop_section=$(awk -v "tool=$TOOL" '
+		/^## / { on = index(tolower($0), "## " tool) == 1 }
+		on' "$SM_TOP/docs/tools.md")
+	for interop_word in "##" ${TOLD-Refused Then Deferred}
+	do
+		case $interop_section in
+			*"$interop_word"*) interop_found=ok ;;
+			*) interop_found="not ok" ;;
+		esac
+		interop_result "$interop_found" "$TOOL docs/tools.md" "tells: $interop_word"
+	done
 }
 
 interop_scenario()
@@ -210,12 +238,44 @@ run()
 {
 	STATUS=0
 	timeout 180 "$@" >"$OUTPUT" 2>&1 </dev/null || STATUS=$?
+	interop_log_command "$@"
+}
+
+start()
+{
+	interop_command=$*
+	timeout 180 "$@" >"$PROJECT.beside" 2>&1 </dev/null &
+	interop_started=$!
+}
+
+finish()
+{
+	STATUS=0
+	wait "$interop_started" || STATUS=$?
+	cp "$PROJECT.beside" "$OUTPUT"
+	interop_log_command "$interop_command"
+}
+
+interop_log_command()	# COMMAND...
+{
 	[ "$STATUS" -ne 124 ] || echo "(ended after 180 s: $*)" >>"$OUTPUT"
 	{
 		printf '\n$ %s\n' "$*"
 		cat "$OUTPUT"
 		printf '\n(status %s)\n' "$STATUS"
 	} >>"$PROJECT.log"
+}
+
+interop_wait_for()	# SQL
+{
+	until [ "$(sql "$1")" = t ]
+	do
+		kill -0 "$interop_started" || {
+			cat "$PROJECT.beside"
+			return 1
+		}
+		sleep 0.1
+	done
 }
 
 add_file()	# FILE
@@ -332,6 +392,11 @@ nothing_is_refused()	# WHAT
 		WHERE outcome IN ('rejected', 'internal_error', 'mispredicted')"
 }
 
+nothing_is_judged()	# WHAT
+{
+	sql_is "$1" "" "SELECT outcome, rule, statement FROM migrate.decisions"
+}
+
 tasks_end()	# WHAT N
 {
 	check "$1" interop_wait_for_tasks "$2"
@@ -350,11 +415,74 @@ interop_wait_for_tasks()	# N
 	}
 }
 
+# meet() waits until another session waits for a lock of this one, so that a
+# migration knows that it was not alone; others_are_in() until another one is in
+# meet(), or the run has been written.  Both give up after a minute.
+make_runs()
+{
+	sql "CREATE TABLE runs (name text, met boolean);
+		GRANT ALL ON runs TO migrator;
+		CREATE FUNCTION meet() RETURNS boolean
+		LANGUAGE plpgsql SECURITY DEFINER AS \$\$
+		BEGIN
+			PERFORM pg_advisory_xact_lock_shared(1);
+			FOR i IN 1 .. 600 LOOP
+				IF EXISTS (SELECT FROM migrate.lock_waits
+						WHERE pg_backend_pid() = ANY (blocker_pids))
+					OR EXISTS (SELECT FROM pg_locks WHERE NOT granted
+						AND pg_backend_pid() = ANY (pg_blocking_pids(pid)))
+				THEN
+					RETURN true;
+				END IF;
+				PERFORM pg_sleep(0.1);
+			END LOOP;
+			RETURN false;
+		END\$\$;
+		CREATE FUNCTION others_are_in(run text) RETURNS boolean
+		LANGUAGE plpgsql AS \$\$
+		BEGIN
+			FOR i IN 1 .. 600 LOOP
+				IF EXISTS (SELECT FROM runs WHERE name = run)
+					OR EXISTS (SELECT FROM pg_locks
+						WHERE locktype = 'advisory' AND objid = 1 AND granted
+						AND pid <> pg_backend_pid())
+				THEN
+					RETURN true;
+				END IF;
+				PERFORM pg_sleep(0.1);
+			END LOOP;
+			RETURN false;
+		END\$\$"
+}
+
+waits_inside()	# WHAT
+{
+	check "$1" interop_wait_for "SELECT EXISTS (SELECT FROM pg_stat_activity
+		WHERE datname = current_database() AND wait_event = 'PgSleep')"
+}
+
+runs_are()	# WHAT NAMES
+{
+	sql_is "$1" "$2" "SELECT string_agg(name || CASE WHEN met THEN '' ELSE ' alone' END,
+		',' ORDER BY name) FROM runs"
+}
+
+no_deadlock()
+{
+	check "there was no deadlock" interop_no_deadlock
+}
+
+interop_no_deadlock()
+{
+	! grep -a "deadlock detected" "$SM_LOG"
+}
+
 # Tables of any size, and rows changed without a condition: what no tool's ledger
 # must care about.
 judge_everything()
 {
-	sql "ALTER DATABASE $PGDATABASE SET safe_migrate.small_table = 0;
+	sql "ALTER DATABASE $PGDATABASE SET safe_migrate.mode = enforce;
+		ALTER DATABASE $PGDATABASE SET safe_migrate.small_table = 0;
 		ALTER DATABASE $PGDATABASE SET safe_migrate.rules =
 			'update_without_where:reject, delete_without_where:reject'"
 }

@@ -8,7 +8,6 @@ use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
-use Time::HiRes qw(usleep);
 
 my $node = PostgreSQL::Test::Cluster->new('deploy');
 $node->init;
@@ -118,8 +117,9 @@ sub status
 # ---- two at once
 
 begin_test('two_at_once');
-query('CREATE TABLE runs (version int, pid int DEFAULT pg_backend_pid())');
-register(1, 'slow', 'INSERT INTO runs VALUES (1); SELECT pg_sleep(2)');
+query('CREATE TABLE runs (version int, pid int DEFAULT pg_backend_pid()); CREATE TABLE gate (open bool)');
+register(1, 'slow', q{INSERT INTO runs VALUES (1);
+DO $$ BEGIN WHILE NOT EXISTS (SELECT FROM gate) LOOP PERFORM pg_sleep(0.1); END LOOP; END $$});
 register(2, 'concurrently', q{-- safe_migrate: no-transaction
 INSERT INTO runs VALUES (2);
 CREATE INDEX CONCURRENTLY ON runs (version);
@@ -130,9 +130,10 @@ my $first = start_deploy('first');
 wait_for_query('first', 'pg_sleep');
 my $second = start_deploy('second');
 my $second_pid = wait_for_query('second', 'deploy');
-usleep(300_000);
-is( query("SELECT backend_xmin IS NULL AND backend_xid IS NULL AND NOT EXISTS (SELECT FROM pg_locks WHERE pid = $second_pid) FROM pg_stat_activity WHERE pid = $second_pid"),
-	't',
+ok( $node->poll_query_until(
+		$database,
+		"SELECT backend_xmin IS NULL AND backend_xid IS NULL AND NOT EXISTS (SELECT FROM pg_locks WHERE pid = $second_pid) FROM pg_stat_activity WHERE pid = $second_pid"
+	),
 	'the second deploy waits without a snapshot, a transaction or a lock');
 like(
 	failing('SELECT migrate.apply()'),
@@ -142,6 +143,12 @@ like(
 	failing("SET lock_timeout = '100ms'; CALL migrate.deploy()"),
 	qr/canceling deploy due to lock timeout: .*application 'first'/,
 	'lock_timeout counts');
+ok( $node->poll_query_until(
+		$database,
+		q{SELECT waiting_for IS NOT NULL AND now() - started_at > '2 s' FROM migrate.deploy_progress WHERE application = 'second'}
+	),
+	'the second one has waited long enough to say so');
+query('INSERT INTO gate VALUES (true)');
 unlike(finish($first), qr/ERROR/, 'the first deploy succeeds');
 my $said = finish($second);
 unlike($said, qr/ERROR/, 'the second deploy succeeds');

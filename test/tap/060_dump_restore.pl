@@ -137,7 +137,9 @@ $node->poll_query_until('source',
   or die 'the decisions are not recorded';
 query('postgres',
 	'ALTER SYSTEM SET safe_migrate.mode = enforce; SELECT pg_reload_conf()');
-$node->psql('source', "SELECT pg_sleep(0.1)");
+$node->poll_query_until('source',
+	q{SELECT current_setting('safe_migrate.mode') = 'enforce'})
+  or die 'the setting does not arrive';
 is($node->psql('source', 'DROP TABLE big'),
 	3, 'mode = enforce is in force');
 $node->poll_query_until('source',

@@ -387,14 +387,14 @@ without_launcher(
 	});
 wait_for_log_line(qr/ANALYZE (ONLY )?public\.busy \(v\): canceling statement due to lock timeout/,
 	$position);
-is(query('main', 'SET statement_timeout = 1000; SELECT count(*) FROM busy'),
+is(query('main', 'SET statement_timeout = 20000; SELECT count(*) FROM busy'),
 	5000, 'readers do not wait');
 $holder->query_safe('COMMIT');
 wait_until_queue_is_empty();
 is(statistics('main', 'busy'), 'busy.id busy.v busy.w busy.x busy.y',
 	'the table is analyzed when the lock is gone');
 
-# A worker that takes long, in an index of its table.
+# A worker that takes long, in an index of its table: several minutes.
 sub create_slow_table
 {
 	my ($database) = @_;
@@ -435,7 +435,7 @@ query('main', 'ALTER TABLE slow ALTER v TYPE varchar(20)');
 wait_for_worker('main');
 my $started = time();
 query('main', 'ALTER TABLE slow ADD COLUMN y int');
-cmp_ok(time() - $started, '<', 3, 'a statement does not wait for ANALYZE');
+cmp_ok(time() - $started, '<', 25, 'a statement does not wait for ANALYZE');
 wait_for_log_line(qr/public\.slow: canceling statement/, $position);
 query('main', 'DROP INDEX slow_sluggish');
 wait_until_queue_is_empty();
@@ -461,7 +461,7 @@ foreach (
 	wait_for_worker($database);
 	$started = time();
 	query('postgres', $command);
-	cmp_ok(time() - $started, '<', 5, $command);
+	cmp_ok(time() - $started, '<', 25, $command);
 }
 query('postgres', 'DROP DATABASE short');
 wait_until_queue_is_empty();

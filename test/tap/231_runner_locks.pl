@@ -15,6 +15,10 @@ use RunnerReplay::GolangMigrate;
 use RunnerReplay::Tern;
 
 my $node = RunnerReplay::start('runner_locks');
+
+# far less than the time for which a second run waits before there is a deadlock
+$node->safe_psql('postgres', q{ALTER SYSTEM SET deadlock_timeout = '200ms'});
+$node->reload;
 my @history = RunnerReplay::history();
 my @divided = RunnerReplay::divided();
 

@@ -292,9 +292,9 @@ GROUP BY target_schema, version HAVING count(*) > 1) twice}),
 
 note('what the leader makes of it');
 
-query(q{SELECT migrate.register('8', 'naps', 'SELECT pg_sleep(1)')});
+query(q{SELECT migrate.register('8', 'naps', 'SELECT pg_sleep(2.5)')});
 ($status, $messages) = deploy_all(q{schemas := '{tenant_01,tenant_02,tenant_03}', parallel := 1},
-	before => q{SET statement_timeout = '3s'; });
+	before => q{SET statement_timeout = '6s'; });
 is($status, 0, 'statement_timeout counts for each statement, not for the CALL');
 
 query(q{SELECT migrate.register('9', 'wide', $body$DO $do$ BEGIN RAISE EXCEPTION 'x%', repeat(chr(228), 5000); END $do$$body$)});
@@ -302,7 +302,7 @@ query(q{SELECT migrate.register('9', 'wide', $body$DO $do$ BEGIN RAISE EXCEPTION
 is( query(q{SELECT octet_length(error) BETWEEN 4090 AND 4095, right(error, 1) = chr(228) FROM migrate.targets WHERE target_schema = 'tenant_01'}),
 	't|t', 'a long error is cut between characters');
 
-query(q{SELECT migrate.register('9', 'wide', 'SELECT pg_sleep(3)')});
+query(q{SELECT migrate.register('9', 'wide', 'SELECT pg_sleep(6)')});
 my ($in, $out, $waits) = ('', '', '');
 my $caller = IPC::Run::start(
 	[

@@ -112,16 +112,19 @@ migrate_forget_ledger(PG_FUNCTION_ARGS)
 /*
  * See ledger.h.
  */
-void
+bool
 ledger_adopt_new_rows(void)
 {
+	List	   *ledgers;
 	ListCell   *cell;
 
 	/* histories of single schemas are not adopted */
 	if (RecoveryInProgress() || ledger_target_schema()[0] != '\0')
-		return;
-	foreach(cell, store_adopted_ledgers())
+		return false;
+	ledgers = store_adopted_ledgers();
+	foreach(cell, ledgers)
 		adopt_news(lfirst(cell));
+	return ledgers != NIL;
 }
 
 static void

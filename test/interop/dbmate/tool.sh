@@ -3,7 +3,7 @@
 # dbmate: SQL files, each sent as one message inside a transaction with its row in
 # the ledger; "transaction:false" sends it bare, and then it may hold one statement.
 
-SCENARIOS="normal refused deferred concurrently beside_deploy"
+SCENARIOS="normal refused deferred concurrently beside_deploy two_at_once"
 
 install_tool()
 {
@@ -23,6 +23,7 @@ ledger_is()	# WHAT VERSIONS
 
 scenario_normal()
 {
+	judge_everything
 	dbmate migrate
 	succeeds "applies three migrations"
 	ledger_is "has them in its ledger" 1,2,3
@@ -41,7 +42,7 @@ scenario_normal()
 		WHERE attrelid = 'orders'::regclass AND attname = 'note'"
 	dbmate migrate
 	ledger_is "and applies it again" 1,2,3
-	nothing_is_refused "nothing of it is refused"
+	nothing_is_judged "nothing of it is refused, nor done another way"
 }
 
 # A migration that is harmless on an empty table, and not on a large one.
@@ -66,6 +67,8 @@ scenario_refused()
 	dbmate migrate
 	fails "ends with an error"
 	says "tells what is wrong, and the remedy" "create_index: CREATE INDEX orders_customer"
+	says "and where" "line: 3, column: 1"
+	says "its SQLSTATE" "(SM001)"
 	is_refused "the decision is on record" create_index public.orders
 	ledger_is "the migration is not in the ledger" 1,2,3
 	column_is "and nothing of it in the schema" no orders status
@@ -144,17 +147,18 @@ SQL
 }
 
 # Two that migrate the same tables at once, dbmate and CALL migrate.deploy(), each
-# with blocks and with indexes.  "runs" tells how often each was run.
+# with transactions and with indexes.  In "runs" each transaction is once, and says
+# whether it has made another session wait: the first one of the deploy ends when
+# dbmate waits for it, and that of dbmate when the deploy does.
 scenario_beside_deploy()
 {
 	dbmate migrate
 	fill_orders
-	sm_psql -q -c "CREATE TABLE runs (name text)"
+	make_runs
 	add_file db/migrations/20260101000004_block.sql <<'SQL'
 -- migrate:up
 ALTER TABLE orders ADD COLUMN m1 int;
-SELECT pg_sleep(1);
-INSERT INTO runs VALUES ('dbmate 4');
+INSERT INTO runs SELECT 'dbmate 4', meet();
 -- migrate:down
 SQL
 	add_file db/migrations/20260101000005_index.sql <<'SQL'
@@ -165,47 +169,69 @@ SQL
 	add_file db/migrations/20260101000006_blocks.sql <<'SQL'
 -- migrate:up
 ALTER TABLE orders ADD COLUMN m2 int;
-SELECT pg_sleep(0.5);
 ALTER TABLE payments ADD COLUMN m3 int;
-INSERT INTO runs VALUES ('dbmate 6');
+INSERT INTO runs VALUES ('dbmate 6', true);
 -- migrate:down
 SQL
 	sql "SELECT migrate.register('1', 'block', 'ALTER TABLE orders ADD COLUMN d1 int;
-			SELECT pg_sleep(3); INSERT INTO runs VALUES (''deploy 1'')'),
+			INSERT INTO runs SELECT ''deploy 1'', meet()'),
 		migrate.register('2', 'index',
 			'CREATE INDEX CONCURRENTLY orders_amount ON orders (amount)'),
-		migrate.register('3', 'blocks', 'ALTER TABLE orders ADD COLUMN d2 int;
-			SELECT pg_sleep(0.5); ALTER TABLE payments ADD COLUMN d3 int;
-			INSERT INTO runs VALUES (''deploy 3'')')" >/dev/null
+		migrate.register('3', 'blocks', 'SELECT others_are_in(''dbmate 4'');
+			ALTER TABLE orders ADD COLUMN d2 int;
+			ALTER TABLE payments ADD COLUMN d3 int;
+			INSERT INTO runs VALUES (''deploy 3'', true)')" >/dev/null
 
-	sql "CALL migrate.deploy()" >"$PROJECT.deploy" 2>&1 &
-	interop_deploy=$!
-	until [ "$(sql "SELECT count(*) FROM pg_stat_activity
-		WHERE datname = current_database() AND wait_event = 'PgSleep'")" -gt 0 ]
-	do
-		kill -0 "$interop_deploy"
-		sleep 0.1
-	done
+	start env PGHOST="$SM_SUPERUSER_HOST" PGUSER=postgres \
+		"$SM_BIN/psql" -X -q -v ON_ERROR_STOP=1 -c "CALL migrate.deploy()"
+	waits_inside "one is at work"
 	dbmate migrate
 	succeeds "dbmate migrates beside a running deploy"
-	STATUS=0
-	wait "$interop_deploy" || STATUS=$?
-	cp "$PROJECT.deploy" "$OUTPUT"
+	finish
 	succeeds "the deploy ends well, too"
 	ledger_is "dbmate's ledger is whole" 1,2,3,4,5,6
 	sql_is "the other one as well" "applied 3" \
 		"SELECT state || ' ' || count(*) FROM migrate.status GROUP BY state"
-	sql_is "each was run once" "dbmate 4,dbmate 6,deploy 1,deploy 3" \
-		"SELECT string_agg(name, ',' ORDER BY name) FROM runs"
+	runs_are "each was run once, and they have waited for each other" \
+		"dbmate 4,dbmate 6,deploy 1,deploy 3"
 	index_is "the index of dbmate is there" valid orders_customer
 	index_is "that of the deploy, too" valid orders_amount
-	check "there was no deadlock" no_deadlock
+	no_deadlock
 	dbmate migrate
 	says_nothing_of "afterwards dbmate has nothing to do" Applying
 	nothing_is_refused "nothing is refused"
 }
 
-no_deadlock()
+# It takes no lock: the second one runs what the first one has not committed.
+scenario_two_at_once()
 {
-	! grep -a "deadlock detected" "$SM_LOG"
+	dbmate migrate
+	fill_orders
+	make_runs
+	add_file db/migrations/20260101000004_block.sql <<'SQL'
+-- migrate:up
+ALTER TABLE orders ADD COLUMN m1 int;
+INSERT INTO runs SELECT 'dbmate 4', meet();
+-- migrate:down
+SQL
+	add_file db/migrations/20260101000005_index.sql <<'SQL'
+-- migrate:up transaction:false
+CREATE INDEX orders_customer ON orders (customer);
+-- migrate:down
+SQL
+	start dbmate --no-dump-schema migrate
+	waits_inside "one is at work"
+	dbmate migrate
+	fails "the second one ends with an error"
+	says "since the first one has done it" 'column "m1" of relation "orders" already exists'
+	finish
+	succeeds "the first one ends well"
+	runs_are "the migration counts once" "dbmate 4"
+	ledger_is "the ledger is whole" 1,2,3,4,5
+	index_is "the index is there" valid orders_customer
+	no_deadlock
+	dbmate migrate
+	succeeds "another one"
+	says_nothing_of "has nothing to do" Applying
+	nothing_is_refused "nothing is refused"
 }

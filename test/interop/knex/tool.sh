@@ -3,7 +3,7 @@
 # knex: JavaScript; one query per call of the builder, the whole batch inside one
 # transaction unless a migration of it says otherwise.
 
-SCENARIOS="normal refused deferred concurrently"
+SCENARIOS="normal refused deferred concurrently two_at_once two_without"
 
 install_tool()
 {
@@ -23,6 +23,7 @@ is_unlocked()	# WHAT
 
 scenario_normal()
 {
+	judge_everything
 	run knex migrate:latest
 	succeeds "applies three migrations"
 	ledger_is "has them in its ledger" 1,2,3
@@ -41,7 +42,7 @@ scenario_normal()
 	succeeds "rolls all back"
 	sql_is "nothing is left" 0 "SELECT (SELECT count(*) FROM knex_migrations)
 		+ (SELECT count(*) FROM pg_class WHERE relname = 'orders')"
-	nothing_is_refused "nothing of it is refused"
+	nothing_is_judged "nothing of it is refused, nor done another way"
 }
 
 # A migration that is harmless on an empty table, and not on a large one.
@@ -70,6 +71,8 @@ scenario_refused()
 	run knex migrate:latest
 	fails "ends with an error"
 	says "tells what is wrong, and the remedy" "create_index: CREATE INDEX orders_customer"
+	says_nothing_of "not its SQLSTATE" SM001
+	says_nothing_of "nor the hint" "ON public.orders (customer);"
 	is_refused "the decision is on record" create_index public.orders
 	ledger_is "the migration is not in the ledger" 1,2,3
 	column_is "nothing of it is in the schema" no orders status
@@ -128,5 +131,69 @@ JS
 	run knex migrate:down
 	succeeds "and dropped"
 	index_is "and gone" no orders_customer
+	nothing_is_refused "nothing is refused"
+}
+
+# The migration before the index ends when the second run waits for the row that
+# is the lock.
+scenario_two_at_once()
+{
+	run knex migrate:latest
+	make_runs
+	add_file migrations/20260101000004_meeting.js <<'JS'
+exports.up = (knex) => knex.raw("INSERT INTO runs SELECT 'knex 4', meet()");
+exports.down = async () => {};
+JS
+	add_file migrations/20260101000005_index_orders.js <<'JS'
+exports.up = (knex) =>
+	knex.schema.alterTable('orders', (table) => table.index('customer', 'orders_customer'));
+exports.down = async () => {};
+JS
+	start knex migrate:latest
+	waits_inside "one is at work"
+	run knex migrate:latest
+	succeeds "the second one waits, and ends well"
+	says "it has nothing to do" "Already up to date"
+	finish
+	succeeds "the first one ends well"
+	runs_are "each migration was run once" "knex 4"
+	ledger_is "and is in the ledger" 1,2,3,4,5
+	index_is "the index is there" valid orders_customer
+	is_unlocked "the ledger is not locked"
+	no_deadlock
+	nothing_is_refused "nothing is refused"
+}
+
+# Without a transaction the row is committed, and the second run refuses to begin.
+scenario_two_without()
+{
+	run knex migrate:latest
+	fill_orders
+	make_runs
+	add_file migrations/20260101000004_index_orders.js <<'JS'
+exports.up = async (knex) => {
+	await knex.raw("SELECT others_are_in('test')");
+	await knex.raw("INSERT INTO runs VALUES ('knex 4', true)");
+	await knex.raw('CREATE INDEX orders_customer ON orders (customer)');
+};
+exports.down = async () => {};
+exports.config = { transaction: false };
+JS
+	start knex migrate:latest
+	waits_inside "one is at work"
+	run knex migrate:latest
+	fails "the second one ends with an error"
+	says "which tells that the ledger is locked" "Migration table is already locked"
+	sql "INSERT INTO runs VALUES ('test', true)"
+	finish
+	succeeds "the first one ends well"
+	runs_are "its migration was run once" "knex 4,test"
+	ledger_is "and is in the ledger" 1,2,3,4
+	index_is "the index is there" valid orders_customer
+	is_rewritten "which was built the safe way" create_index
+	is_unlocked "the ledger is not locked"
+	run knex migrate:latest
+	succeeds "another one"
+	says "has nothing to do" "Already up to date"
 	nothing_is_refused "nothing is refused"
 }

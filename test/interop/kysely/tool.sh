@@ -3,7 +3,7 @@
 # Kysely: a library; one query per call of the builder, all pending migrations
 # inside one transaction, behind an advisory lock.
 
-SCENARIOS="normal refused deferred"
+SCENARIOS="normal refused deferred two_at_once two_without"
 
 install_tool()
 {
@@ -18,6 +18,7 @@ ledger_is()	# WHAT VERSIONS
 
 scenario_normal()
 {
+	judge_everything
 	run node migrate.mjs latest
 	succeeds "applies three migrations"
 	says "and says so" "3_order_note: Up Success"
@@ -32,7 +33,7 @@ scenario_normal()
 	column_is "and out of the schema" no orders note
 	run node migrate.mjs latest
 	ledger_is "and applies it again" 1,2,3
-	nothing_is_refused "nothing of it is refused"
+	nothing_is_judged "nothing of it is refused, nor done another way"
 }
 
 # Migrations that are harmless on an empty table, and not on a large one.
@@ -63,6 +64,9 @@ scenario_refused()
 	says "the error has what is wrong, and the remedy" \
 		"create_index: CREATE INDEX orders_customer"
 	says "its SQLSTATE" "code: 'SM001'"
+	says "the DETAIL" "detail: 'public.orders (orders_customer)"
+	says "the HINT" \
+		"hint: 'CREATE INDEX CONCURRENTLY orders_customer ON public.orders ("
 	is_refused "the decision is on record" create_index public.orders
 	ledger_is "no migration of the run is in the ledger" 1,2,3
 	column_is "nor in the schema" no orders status
@@ -96,4 +100,63 @@ scenario_deferred()
 	tasks_end "the index is built after the commit" 1
 	index_is "and is there" valid orders_customer
 	nothing_is_refused "nothing is refused"
+}
+
+# The migration before the index ends when the second run waits for the lock.
+add_meeting_migrations()
+{
+	make_runs
+	add_file migrations/4_meeting.mjs <<'JS'
+import { sql } from 'kysely';
+
+export const up = (db) =>
+	sql`INSERT INTO runs SELECT 'kysely 4', meet()`.execute(db);
+JS
+	add_file migrations/5_index_orders.mjs <<'JS'
+export const up = (db) =>
+	db.schema.createIndex('orders_customer').on('orders').column('customer').execute();
+JS
+}
+
+scenario_two_at_once()
+{
+	run node migrate.mjs latest
+	add_meeting_migrations
+	start node migrate.mjs latest
+	waits_inside "one is at work"
+	run node migrate.mjs latest
+	succeeds "the second one waits, and ends well"
+	says_nothing_of "it has nothing to do" Success
+	finish
+	succeeds "the first one ends well"
+	says "and has done all" "5_index_orders: Up Success"
+	runs_are "each migration was run once" "kysely 4"
+	ledger_is "and is in the ledger" 1,2,3,4,5
+	index_is "the index is there" valid orders_customer
+	no_deadlock
+	nothing_is_refused "nothing is refused"
+}
+
+# The second one waits for the lock inside a query, so CREATE INDEX CONCURRENTLY of
+# the first one would wait for it.
+scenario_two_without()
+{
+	run node migrate.mjs latest
+	fill_orders
+	add_meeting_migrations
+	start node migrate.mjs latest --no-transactions
+	waits_inside "one is at work"
+	run node migrate.mjs latest --no-transactions
+	succeeds "the second one ends well"
+	says "having built the index" "5_index_orders: Up Success"
+	says_nothing_of "and not done what was done" "4_meeting"
+	finish
+	fails "the first one ends with an error"
+	says "which tells what it would have waited for" \
+		"lock_deadline: CREATE INDEX CONCURRENTLY would wait forever for process"
+	says "its SQLSTATE" "code: 'SM002'"
+	runs_are "each migration was run once" "kysely 4"
+	ledger_is "and is in the ledger" 1,2,3,4,5
+	index_is "the index is there" valid orders_customer
+	no_deadlock
 }

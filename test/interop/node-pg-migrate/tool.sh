@@ -18,6 +18,7 @@ ledger_is()	# WHAT VERSIONS
 
 scenario_normal()
 {
+	judge_everything
 	run node-pg-migrate up
 	succeeds "applies three migrations"
 	ledger_is "has them in its ledger" 1,2,3
@@ -33,7 +34,7 @@ scenario_normal()
 	succeeds "takes one back and applies it again"
 	run node-pg-migrate up
 	ledger_is "and all are there" 1,2,3
-	nothing_is_refused "nothing of it is refused"
+	nothing_is_judged "nothing of it is refused, nor done another way"
 }
 
 # Migrations that are harmless on an empty table, and not on a large one.
@@ -58,6 +59,9 @@ scenario_refused()
 	fails "ends with an error"
 	says "tells what is wrong, and the remedy" "create_index: CREATE INDEX orders_customer"
 	says "its SQLSTATE" "code: 'SM001'"
+	says "the DETAIL" "detail: 'public.orders (orders_customer)"
+	says "the HINT" \
+		"hint: 'CREATE INDEX CONCURRENTLY orders_customer ON public.orders ("
 	is_refused "the decision is on record" create_index public.orders
 	ledger_is "no migration of the run is in the ledger" 1,2,3
 	column_is "nor in the schema" no orders status

@@ -18,6 +18,7 @@ ledger_is()	# WHAT VERSIONS
 
 scenario_normal()
 {
+	judge_everything
 	run node migrate.mjs
 	succeeds "applies three migrations"
 	ledger_is "has them in its ledger" 1,2,3
@@ -31,7 +32,7 @@ scenario_normal()
 	column_is "and out of the schema" no orders note
 	run node migrate.mjs
 	ledger_is "and applies it again" 1,2,3
-	nothing_is_refused "nothing of it is refused"
+	nothing_is_judged "nothing of it is refused, nor done another way"
 }
 
 # A migration that is harmless on an empty table, and not on a large one.
@@ -52,6 +53,9 @@ scenario_refused()
 	fails "ends with an error"
 	says "tells what is wrong, and the remedy" "create_index: CREATE INDEX orders_customer"
 	says "its SQLSTATE" "code: 'SM001'"
+	says "the DETAIL" "detail: 'public.orders (orders_customer)"
+	says "the HINT" \
+		"hint: 'CREATE INDEX CONCURRENTLY orders_customer ON public.orders ("
 	is_refused "the decision is on record" create_index public.orders
 	ledger_is "the migration is not in the ledger" 1,2,3
 	column_is "nothing of it is in the schema" no orders status

@@ -20,6 +20,7 @@ ledger_is()	# WHAT VERSIONS
 
 scenario_normal()
 {
+	judge_everything
 	run node engine.mjs deploy
 	succeeds "applies three migrations"
 	ledger_is "has them in its ledger" 1,2,3
@@ -30,7 +31,7 @@ scenario_normal()
 	run node engine.mjs status
 	succeeds "compares the files with the ledger"
 	says "and finds them alike" '"history": null'
-	nothing_is_refused "nothing of it is refused"
+	nothing_is_judged "nothing of it is refused, nor done another way"
 }
 
 # What has a safe way is done so at once.

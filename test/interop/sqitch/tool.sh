@@ -53,7 +53,7 @@ scenario_normal()
 	succeeds "reverts all"
 	sql_is "nothing is left" 0 "SELECT (SELECT count(*) FROM sqitch.changes)
 		+ (SELECT count(*) FROM pg_class WHERE relname = 'orders')"
-	nothing_is_refused "nothing of it is refused"
+	nothing_is_judged "nothing of it is refused, nor done another way"
 }
 
 # Two changes, of which the second one is harmless on an empty table, and not on a

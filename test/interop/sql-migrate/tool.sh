@@ -40,7 +40,7 @@ scenario_normal()
 	succeeds "takes all back"
 	sql_is "nothing is left" 0 "SELECT (SELECT count(*) FROM gorp_migrations)
 		+ (SELECT count(*) FROM pg_class WHERE relname = 'orders')"
-	nothing_is_refused "nothing of it is refused"
+	nothing_is_judged "nothing of it is refused, nor done another way"
 }
 
 # A migration that is harmless on an empty table, and not on a large one.
@@ -65,6 +65,8 @@ scenario_refused()
 	run sql-migrate up
 	fails "ends with an error"
 	says "tells what is wrong, and the remedy" "create_index: CREATE INDEX orders_customer"
+	says_nothing_of "not its SQLSTATE" SM001
+	says_nothing_of "nor the hint" "ON public.orders (customer);"
 	is_refused "the decision is on record" create_index public.orders
 	ledger_is "the migration is not in the ledger" 1,2,3
 	column_is "and nothing of it in the schema" no orders status

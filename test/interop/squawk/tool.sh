@@ -4,6 +4,7 @@
 # given to both, and the differences are what docs/tools.md tells.
 
 SCENARIOS="verdicts histories"
+TOLD=
 
 install_tool()
 {

@@ -18,6 +18,7 @@ ledger_is()	# WHAT VERSIONS
 
 scenario_normal()
 {
+	judge_everything
 	run node migrate.js up
 	succeeds "applies three migrations"
 	ledger_is "has them in its ledger" 1,2,3
@@ -31,7 +32,7 @@ scenario_normal()
 	column_is "and out of the schema" no orders note
 	run node migrate.js up
 	ledger_is "and applies it again" 1,2,3
-	nothing_is_refused "nothing of it is refused"
+	nothing_is_judged "nothing of it is refused, nor done another way"
 }
 
 # What has a safe way is done so at once.
