@@ -229,7 +229,7 @@ my $port = $node->port;
 $environment{PGUSER} = 'stranger';
 file('1_a.sql', 'SELECT 1');
 for my $case (
-	[ 'up', 'GRANT EXECUTE ON ROUTINE migrate.load_files\(text\[\], text\[\], text\) TO stranger; GRANT EXECUTE ON ROUTINE migrate.deploy\(text\) TO stranger' ],
+	[ 'up', 'GRANT EXECUTE ON ROUTINE migrate.load_files\(text\[\], text\[\], text, text\) TO stranger; GRANT EXECUTE ON ROUTINE migrate.deploy\(text\) TO stranger' ],
 	[ 'plan', 'GRANT EXECUTE ON ROUTINE migrate.load_files\(.*\) TO stranger; GRANT EXECUTE ON ROUTINE migrate.plan\(text\) TO stranger' ],
 	[ 'status', 'GRANT SELECT ON migrate.status TO stranger' ],
 	[ 'rollback', 'GRANT SELECT ON migrate.status TO stranger; GRANT EXECUTE ON ROUTINE migrate.revert\(text\) TO stranger' ],
