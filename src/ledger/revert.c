@@ -30,16 +30,17 @@ static void refuse_later_ones(List *entries, const LedgerEntry *entry);
 static bool depends_on(const LedgerEntry *later, bool is_later,
 					   const LedgerEntry *entry);
 static LedgerEntry *down_script_of(const LedgerEntry *entry);
-static int	run_down_script(const LedgerEntry *down, List *entries);
+static int	run_down_script(const LedgerEntry *down, List *repeatable);
 static void refuse_without_transaction(const MigrationScript *script);
 static const char *reason_to_refuse(Node *statement);
 static void refuse_statement(const LedgerEntry *down,
 							 const ScriptStatement *statement,
 							 const char *reason);
 static void name_down_script(ErrorData *error);
-static char *applied_repeatable(List *entries);
-static void renew_repeatable(List *entries);
-static void name_repeatable(ErrorData *error, List *entries);
+static void name_repeatable(ErrorData *error, List *repeatable);
+static List *repeatable_migrations(List *entries);
+static void renew_repeatable(List *repeatable);
+static char *labels_of(List *entries);
 
 PG_FUNCTION_INFO_V1(migrate_revert);
 
@@ -50,6 +51,7 @@ Datum
 migrate_revert(PG_FUNCTION_ARGS)
 {
 	List	   *entries;
+	List	   *repeatable;
 	LedgerEntry *entry;
 	LedgerEntry *down;
 	Attempt		attempt = {0};
@@ -64,19 +66,19 @@ migrate_revert(PG_FUNCTION_ARGS)
 	refuse_not_applied(entry);
 	refuse_later_ones(entries, entry);
 	down = down_script_of(entry);
+	repeatable = entry->repeatable ? NIL : repeatable_migrations(entries);
 
 	attempt.entry = down;
 	attempt.kind = ATTEMPT_REVERT;
 	attempt.role = GetUserNameFromId(GetUserId(), false);
 	attempt.started_at = GetCurrentTimestamp();
-	attempt.statements = run_down_script(down, entries);
+	attempt.statements = run_down_script(down, repeatable);
 	attempt.done_bytes = strlen(down->body);
 	attempt.state = ATTEMPT_APPLIED;
 	attempt.fingerprint = take_fingerprint();
 	(void) ledger_end_effect(entry, ATTEMPT_REVERTED);
 	ledger_write_attempt(&attempt);
-	if (!entry->repeatable)
-		renew_repeatable(entries);
+	renew_repeatable(repeatable);
 	PG_RETURN_INT32(attempt.statements);
 }
 
@@ -181,7 +183,7 @@ down_script_of(const LedgerEntry *entry)
  * Returns how many statements it has.
  */
 static int
-run_down_script(const LedgerEntry *down, List *entries)
+run_down_script(const LedgerEntry *down, List *repeatable)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	const ScriptStatement *volatile statement = NULL;
@@ -207,7 +209,7 @@ run_down_script(const LedgerEntry *down, List *entries)
 		if (statement != NULL)
 			locate_error(error, down, statement);
 		name_down_script(error);
-		name_repeatable(error, entries);
+		name_repeatable(error, repeatable);
 		record_failed_script(error, statement);
 		ReThrowError(error);
 	}
@@ -279,33 +281,33 @@ name_down_script(ErrorData *error)
  * those, and stands in their way.
  */
 static void
-name_repeatable(ErrorData *error, List *entries)
+name_repeatable(ErrorData *error, List *repeatable)
 {
-	char	   *labels = applied_repeatable(entries);
-
 	if (error->sqlerrcode == ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST &&
-		labels[0] != '\0')
+		repeatable != NIL)
 		error->hint = psprintf("What a repeatable migration has made (%s) is not reverted: drop it in the down script, and the next deploy makes it again.",
-							   labels);
+							   labels_of(repeatable));
 }
 
-/* Labels of the repeatable migrations that are applied, separated by commas. */
-static char *
-applied_repeatable(List *entries)
+/*
+ * The repeatable migrations that are applied and have no down script, and so
+ * are not reverted by themselves either.
+ */
+static List *
+repeatable_migrations(List *entries)
 {
-	StringInfoData labels;
+	List	   *repeatable = NIL;
 	ListCell   *cell;
 
-	initStringInfo(&labels);
 	foreach(cell, entries)
 	{
-		const LedgerEntry *entry = lfirst(cell);
+		LedgerEntry *entry = lfirst(cell);
 
-		if (entry->repeatable && entry->applied)
-			appendStringInfo(&labels, "%s%s", labels.len ? ", " : "",
-							 entry->label);
+		if (entry->repeatable && entry->applied &&
+			ledger_read_down_body(entry) == NULL)
+			repeatable = lappend(repeatable, entry);
 	}
-	return labels.data;
+	return repeatable;
 }
 
 /*
@@ -313,20 +315,28 @@ applied_repeatable(List *entries)
  * run again.
  */
 static void
-renew_repeatable(List *entries)
+renew_repeatable(List *repeatable)
 {
-	char	   *labels = applied_repeatable(entries);
 	ListCell   *cell;
 
-	foreach(cell, entries)
-	{
-		const LedgerEntry *entry = lfirst(cell);
-
-		if (entry->repeatable && entry->applied)
-			(void) ledger_end_effect(entry, ATTEMPT_RESTARTED);
-	}
-	if (labels[0] != '\0')
+	foreach(cell, repeatable)
+		(void) ledger_end_effect(lfirst(cell), ATTEMPT_RESTARTED);
+	if (repeatable != NIL)
 		ereport(NOTICE,
 				(errmsg("the next deploy runs repeatable migrations again: %s",
-						labels)));
+						labels_of(repeatable))));
+}
+
+/* Separated by commas. */
+static char *
+labels_of(List *entries)
+{
+	StringInfoData labels;
+	ListCell   *cell;
+
+	initStringInfo(&labels);
+	foreach(cell, entries)
+		appendStringInfo(&labels, "%s%s", labels.len ? ", " : "",
+						 ((LedgerEntry *) lfirst(cell))->label);
+	return labels.data;
 }
