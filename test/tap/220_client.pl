@@ -719,7 +719,7 @@ SKIP:
 	file("2_$long.sql", 'SELECT pg_sleep(2.5);');
 	$columns = 40;
 	($status, $shown) = $on_terminal->([], 'up', '.');
-	like($shown, qr{\r1/1 2_(long){8}lo\e\[K}, 'a narrow one: what fits');
+	like($shown, qr{\r1/1 2_(long){8}l\e\[K}, 'a narrow one: what fits');
 	file("3_$long.sql", 'SELECT pg_sleep(2.5);');
 	$columns = 0;
 	{
