@@ -250,7 +250,7 @@ SELECT m.version,
 			WHEN l.statements OPERATOR(pg_catalog.=) 0 THEN
 				'mend its file or the data and load it again, then CALL migrate.deploy();'
 			ELSE pg_catalog.format(
-				'mend what has not run yet and load it again, then CALL migrate.deploy(); goes on there; only if you have taken back what has run, SELECT migrate.repair(%L); has it begin anew',
+				'mend the data, or what has not run yet of the file and load it again, then CALL migrate.deploy(); goes on there; only if you have taken back what has run, SELECT migrate.repair(%L); has it begin anew',
 				m.version) END
 		WHEN 'edited' THEN pg_catalog.format(
 			'restore the text that ran and load it again (SELECT body FROM migrate.attempts WHERE version = %1$L AND in_effect;), or accept the new one: SELECT migrate.repair(%1$L);',

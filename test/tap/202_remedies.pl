@@ -114,7 +114,7 @@ register(2, "CREATE INDEX big_a ON big (a);\nSELECT 1/0");
 like(deploy(), qr/statement 1 of 2 stays committed, and CALL migrate.deploy\(\) goes on behind it/,
 	'an error in a divided one');
 like(next_step(2),
-	qr/^failed: mend what has not run yet and load it again, then CALL migrate.deploy\(\); goes on there; only if you have taken back what has run, SELECT migrate.repair\('2'\);/,
+	qr/^failed: mend the data, or what has not run yet of the file and load it again, then CALL migrate.deploy\(\); goes on there; only if you have taken back what has run, SELECT migrate.repair\('2'\);/,
 	'the rest of it is to be mended');
 register(2, "CREATE INDEX big_a ON big (a);\nSELECT 1");
 is_well('an error in a divided one');

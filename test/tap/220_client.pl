@@ -621,6 +621,9 @@ for my $case ([ 'INT', 130 ], [ 'TERM', 143 ], [ 'HUP', 129 ])
 	like(slurp_file("$root/signal.err"),
 		qr/ERROR:  migration 1_slow, line 1: canceling statement due to user request/,
 		"SIG$signal cancels the statement");
+	like(slurp_file("$root/signal.err"),
+		qr/^pg_safe_migrate: interrupted: the same command again goes on where it stopped$/m,
+		"SIG$signal: what to do is told");
 	nothing_is_left("SIG$signal");
 }
 is(query(q{SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'}),
