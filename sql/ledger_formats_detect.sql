@@ -115,7 +115,7 @@ DELETE FROM migrate.migrations;
 
 -- a role that may load needs no more than EXECUTE for that
 CREATE ROLE regress_formats_loader;
-GRANT EXECUTE ON FUNCTION migrate.load_files(text[], text[], text) TO regress_formats_loader;
+GRANT EXECUTE ON FUNCTION migrate.load_files(text[], text[], text, text) TO regress_formats_loader;
 SET ROLE regress_formats_loader;
 SELECT * FROM migrate.load_files('{1_a.sql,2_b.sql}', '{SELECT 1,SELECT 2}');
 SELECT * FROM migrate.load_files('{1_a.sql}', '{SELECT 1}');

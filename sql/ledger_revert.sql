@@ -116,6 +116,27 @@ SELECT version, state FROM migrate.status;
 SELECT migrate.unregister('4');
 SELECT migrate.unregister('1');
 
+-- what a repeatable one has made is in the way, and is made again
+SELECT migrate.register('5', 'five', 'CREATE TABLE five (a int)', 'DROP TABLE five');
+SELECT migrate.register('view', 'again', 'CREATE OR REPLACE VIEW of_five AS SELECT * FROM five');
+UPDATE migrate.migrations SET repeatable = true WHERE version = 'view';
+CALL migrate.deploy();
+\set VERBOSITY default
+SELECT migrate.revert('5');
+\set VERBOSITY terse
+SELECT migrate.register('5', 'five', 'CREATE TABLE five (a int)', 'DROP VIEW of_five; DROP TABLE five');
+SET client_min_messages = notice;
+SELECT migrate.revert('5');
+SET client_min_messages = warning;
+SELECT version, state, next_step FROM migrate.status WHERE version IN ('5', 'view');
+SELECT state, count(*) FROM migrate.history WHERE version = 'view' GROUP BY state;
+CALL migrate.deploy();
+SELECT count(*) FROM of_five;
+SELECT migrate.revert('5');
+SELECT migrate.unregister('5');
+SELECT migrate.unregister('view');
+SELECT migrate.revert('3');
+
 -- where it cannot be
 BEGIN READ ONLY;
 SELECT migrate.revert('1');

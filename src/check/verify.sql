@@ -209,8 +209,8 @@ BEGIN ATOMIC
 			t.statement, ' (' OPERATOR(pg_catalog.||) t.error
 				OPERATOR(pg_catalog.||) ')'),
 		CASE WHEN t.next_attempt_at IS NULL THEN pg_catalog.format(
-				'SELECT migrate.retry(%1$s); or SELECT migrate.cancel(%1$s);',
-				t.id)
+				'%s; or SELECT migrate.cancel(%s);', COALESCE(t.continued_by,
+					pg_catalog.format('SELECT migrate.retry(%s)', t.id)), t.id)
 			ELSE pg_catalog.format('CALL migrate.wait(%s);', t.id) END
 	FROM migrate.tasks t
 	WHERE t.state OPERATOR(pg_catalog.=) ANY (ARRAY['failed', 'interrupted'])
@@ -225,16 +225,18 @@ BEGIN ATOMIC
 			WHEN t.id IS NULL THEN u.remedy
 			WHEN t.next_attempt_at IS NULL AND t.state OPERATOR(pg_catalog.=)
 				ANY (ARRAY['failed', 'interrupted']) THEN pg_catalog.format(
-				'%sSELECT migrate.retry(%s); or SELECT migrate.cancel(%2$s);',
+				'%s%s; or SELECT migrate.cancel(%s);',
 				/* it would fail again, and so would VALIDATE */
 				CASE WHEN pg_catalog.left(t.sqlstate, 2)
 					OPERATOR(pg_catalog.=) '23' THEN 'mend the rows, then ' END,
-				t.id)
+				COALESCE(t.continued_by,
+					pg_catalog.format('SELECT migrate.retry(%s)', t.id)), t.id)
 			ELSE pg_catalog.format('CALL migrate.wait(%s);', t.id)
 		END
 	FROM migrate.unfinished_objects u
 	LEFT JOIN LATERAL (
-		SELECT s.id, s.state, s.error, s.sqlstate, s.next_attempt_at
+		SELECT s.id, s.state, s.error, s.sqlstate, s.next_attempt_at,
+			s.continued_by
 		FROM migrate.task_objects o
 		JOIN migrate.tasks s ON s.id OPERATOR(pg_catalog.=) o.task
 		WHERE o.made OPERATOR(pg_catalog.=) u.made

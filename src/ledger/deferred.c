@@ -37,7 +37,7 @@ tasks_left(void)
  * See deferred.h.
  */
 void
-wait_for_deferred(List *tasks)
+wait_for_deferred(List *tasks, const char *version)
 {
 	ListCell   *cell;
 
@@ -46,7 +46,7 @@ wait_for_deferred(List *tasks)
 		int64		id = *(const int64 *) lfirst(cell);
 
 		progress_waits_for("task " INT64_FORMAT, id);
-		wait_until_task_is_done(id);
+		wait_until_task_is_done(id, version);
 	}
 	progress_waits_for(NULL);
 }

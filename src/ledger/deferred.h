@@ -18,9 +18,10 @@ extern List *tasks_left(void);
 /*
  * Wait until these are done, a list of int64 *, outside of a transaction.
  * Throws the error of one that fails, or was cancelled.  One that is not there
- * any more was rolled back, or was done and is forgotten.
+ * any more was rolled back, or was done and is forgotten.  version is that of
+ * the migration that has left them.
  */
-extern void wait_for_deferred(List *tasks);
+extern void wait_for_deferred(List *tasks, const char *version);
 
 /*
  * Throw if one of them is not done, for those who cannot wait: needs a

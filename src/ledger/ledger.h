@@ -147,6 +147,7 @@ extern void ledger_read_body(LedgerEntry *entry);
 extern MigrationText *ledger_read_text(const char *version);
 extern int64 ledger_forget_target(const char *schema);
 extern bool ledger_outlives_schema(const char *schema);
+extern int	ledger_count_targets(char **first);
 extern char *ledger_version_with_same_key(const char *version);
 extern bool ledger_is_same(const MigrationText *migration,
 						   const char *checksum);

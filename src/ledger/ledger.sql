@@ -135,7 +135,7 @@ COMMENT ON COLUMN migrate.attempts.body IS 'the text that was run';
 COMMENT ON COLUMN migrate.attempts.kind IS
 	'apply, or revert: its down script';
 COMMENT ON COLUMN migrate.attempts.state IS
-	'running, applied, failed; baseline, adopted, repaired: marked as applied without running it; reverted: it was applied before; superseded: a later row stands in its place; restarted: what had failed is to begin anew';
+	'running, applied, failed; baseline, adopted, repaired: marked as applied without running it; reverted: it was applied before; superseded: a later row stands in its place; restarted: what had failed is to begin anew, or a repeatable one to run again behind another that was reverted';
 COMMENT ON COLUMN migrate.attempts.in_effect IS
 	'true: by this row the migration counts as applied';
 COMMENT ON COLUMN migrate.attempts.tool IS
@@ -229,10 +229,28 @@ SELECT m.version,
 			ELSE 'CALL migrate.deploy();' END
 		WHEN 'repeat' THEN 'CALL migrate.deploy();'
 		WHEN 'failed' THEN CASE
+			WHEN k.state OPERATOR(pg_catalog.=) 'cancelled' THEN pg_catalog.format(
+				'do by hand what task %1$s was to do (SELECT statement FROM migrate.tasks WHERE id = %1$s;), then SELECT migrate.baseline(%2$L);',
+				k.id, m.version)
+			WHEN k.is_given_up THEN pg_catalog.format(
+				'mend the cause, then SELECT migrate.retry(%1$s); and CALL migrate.deploy(); or SELECT migrate.cancel(%1$s); takes back what task %1$s was to do',
+				k.id)
+			WHEN k.id IS NOT NULL THEN pg_catalog.format(
+				'CALL migrate.deploy(); waits for task %s, which goes on by itself',
+				k.id)
+			/* cut off, or not given what it waited for: as in deploy.md */
+			WHEN l.state OPERATOR(pg_catalog.=) 'running'
+				OR l.sqlstate OPERATOR(pg_catalog.=) ANY
+					(ARRAY['SM002', '55P03'])
+				OR pg_catalog.left(l.sqlstate, 2) OPERATOR(pg_catalog.=) ANY
+					(ARRAY['08', '40', '53', '57'])
+			THEN CASE WHEN l.statements OPERATOR(pg_catalog.=) 0
+				THEN 'CALL migrate.deploy(); runs it again'
+				ELSE 'CALL migrate.deploy(); goes on where it stopped' END
 			WHEN l.statements OPERATOR(pg_catalog.=) 0 THEN
 				'mend its file or the data and load it again, then CALL migrate.deploy();'
 			ELSE pg_catalog.format(
-				'mend what has not run yet and load it again, then CALL migrate.deploy(); or take back what has run, and SELECT migrate.repair(%L);',
+				'mend the data, or what has not run yet of the file and load it again, then CALL migrate.deploy(); goes on there; only if you have taken back what has run, SELECT migrate.repair(%L); has it begin anew',
 				m.version) END
 		WHEN 'edited' THEN pg_catalog.format(
 			'restore the text that ran and load it again (SELECT body FROM migrate.attempts WHERE version = %1$L AND in_effect;), or accept the new one: SELECT migrate.repair(%1$L);',
@@ -255,8 +273,8 @@ LEFT JOIN migrate.attempts a
 	AND a.target_schema OPERATOR(pg_catalog.=) ''
 	AND a.in_effect
 LEFT JOIN LATERAL (
-	SELECT t.state, t.role, t.duration_ms, t.statements, t.error,
-		t.state OPERATOR(pg_catalog.=) ANY (ARRAY['running', 'failed']) AS is_open
+	SELECT t.state, t.role, t.duration_ms, t.statements, t.error, t.sqlstate,
+		t.tasks, t.state OPERATOR(pg_catalog.=) ANY (ARRAY['running', 'failed']) AS is_open
 	FROM migrate.attempts t
 	WHERE (a.id IS NULL OR m.repeatable)
 		AND t.id OPERATOR(pg_catalog.>) COALESCE(a.id, 0)
@@ -265,6 +283,16 @@ LEFT JOIN LATERAL (
 		AND t.version OPERATOR(pg_catalog.=) m.version
 	ORDER BY t.id DESC
 	LIMIT 1) l ON true
+/* the first that is not done of what it has left to the background */
+LEFT JOIN LATERAL (
+	SELECT d.id, d.state, d.state OPERATOR(pg_catalog.=) 'failed'
+		AND migrate.next_attempt(d.state, d.sqlstate, d.attempts,
+			d.finished_at) IS NULL AS is_given_up
+	FROM migrate.task_log d
+	WHERE d.id OPERATOR(pg_catalog.=) ANY (l.tasks)
+		AND d.state OPERATOR(pg_catalog.<>) 'done'
+	ORDER BY d.id
+	LIMIT 1) k ON l.is_open
 CROSS JOIN LATERAL (
 	SELECT CASE
 		WHEN h.state IS NOT NULL THEN h.state
@@ -347,9 +375,12 @@ SELECT CASE
 		WHEN u.is_changed THEN pg_catalog.format(
 			'%s statements of it have run, and their text is another one now: nothing will run',
 			l.statements)
-		WHEN s.state OPERATOR(pg_catalog.=) 'failed' THEN pg_catalog.format(
-			'%s statements are committed; %s', s.statements,
-			COALESCE('line ' OPERATOR(pg_catalog.||) l.error_line::text
+		WHEN s.state OPERATOR(pg_catalog.=) 'failed' THEN pg_catalog.concat(
+			CASE s.statements WHEN 0 THEN 'nothing of it is committed'
+				WHEN 1 THEN '1 statement is committed'
+				ELSE pg_catalog.format('%s statements are committed',
+					s.statements) END,
+			'; ', COALESCE('line ' OPERATOR(pg_catalog.||) l.error_line::text
 				OPERATOR(pg_catalog.||) ': ', '')
 			OPERATOR(pg_catalog.||)
 			COALESCE(l.error, 'the session ended before the migration did'))
@@ -364,8 +395,6 @@ SELECT CASE
 	CASE WHEN u.is_changed THEN pg_catalog.format(
 			'restore the part that ran and load it again (SELECT body FROM migrate.attempts WHERE id = %1$s;), or take that part back and SELECT migrate.repair(%2$L); or finish it by hand and SELECT migrate.baseline(%2$L);',
 			l.id, s.version)
-		WHEN l.state OPERATOR(pg_catalog.=) 'running' THEN
-			'CALL migrate.deploy(); goes on where it stopped'
 		ELSE s.next_step
 	END AS remedy
 FROM migrate.status s
@@ -421,7 +450,7 @@ COMMENT ON COLUMN migrate.history.name IS
 COMMENT ON COLUMN migrate.history.kind IS
 	'apply, or revert: its down script';
 COMMENT ON COLUMN migrate.history.state IS
-	'running, applied, failed; baseline, adopted, repaired: marked as applied without running it; reverted: it was applied before; superseded: a later row stands in its place; restarted: what had failed is to begin anew';
+	'running, applied, failed; baseline, adopted, repaired: marked as applied without running it; reverted: it was applied before; superseded: a later row stands in its place; restarted: what had failed is to begin anew, or a repeatable one to run again behind another that was reverted';
 COMMENT ON COLUMN migrate.history.tool IS
 	'tool that had applied it, if its record was adopted from there';
 COMMENT ON COLUMN migrate.history.transactional IS
@@ -476,13 +505,13 @@ COMMENT ON FUNCTION migrate.load(text, text) IS
 	'registers the migrations of a directory of the server, all or none';
 
 CREATE FUNCTION migrate.load_files(paths text[], texts text[],
-	format text DEFAULT 'auto')
+	format text DEFAULT 'auto', directory text DEFAULT '.')
 RETURNS TABLE (version text, name text, state text)
 LANGUAGE C VOLATILE
 AS 'MODULE_PATHNAME', 'migrate_load_files';
-REVOKE ALL ON FUNCTION migrate.load_files(text[], text[], text) FROM PUBLIC;
-COMMENT ON FUNCTION migrate.load_files(text[], text[], text) IS
-	'registers the migrations of a directory whose files the client sends: paths relative to it, and the text of each; pg_safe_migrate does so';
+REVOKE ALL ON FUNCTION migrate.load_files(text[], text[], text, text) FROM PUBLIC;
+COMMENT ON FUNCTION migrate.load_files(text[], text[], text, text) IS
+	'registers the migrations of a directory whose files the client sends: paths relative to it, the text of each, and what messages are to call the directory; pg_safe_migrate does so';
 
 CREATE FUNCTION migrate.formats()
 RETURNS TABLE (format text, layout text)

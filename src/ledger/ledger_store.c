@@ -346,6 +346,29 @@ ledger_outlives_schema(const char *schema)
 }
 
 /*
+ * The number of schemas to which migrations are applied, and, if there are any,
+ * the first of them by name.
+ */
+int
+ledger_count_targets(char **first)
+{
+	OwnAccess	access;
+	OwnArguments arguments = {0};
+	int			count;
+
+	begin_own_access(&access);
+	run_own_query("SELECT DISTINCT target_schema FROM migrate.attempts "
+				  "WHERE in_effect AND target_schema OPERATOR(pg_catalog.<>) '' "
+				  "ORDER BY target_schema",
+				  &arguments, SPI_OK_SELECT);
+	count = SPI_processed;
+	if (count > 0)
+		*first = own_text_column(&access, 0, 1);
+	end_own_access(&access);
+	return count;
+}
+
+/*
  * Another version that has the same place in the order, or NULL.
  */
 char *

@@ -36,7 +36,7 @@ typedef struct Load
 
 static void load_directory(FunctionCallInfo fcinfo, const char *path,
 						   const char *format_name);
-static void give_arrays(ArrayType *paths, ArrayType *texts);
+static void give_arrays(const char *root, ArrayType *paths, ArrayType *texts);
 static void check_access(const char *directory);
 static void refuse_duplicates(List *files);
 static void refuse_duplicate(const MigrationFile *first,
@@ -76,21 +76,25 @@ migrate_load(PG_FUNCTION_ARGS)
 }
 
 /*
- * migrate.load_files(paths text[], texts text[], format text)
+ * migrate.load_files(paths text[], texts text[], format text, directory text)
  *	  returns table (version text, name text, state text)
  */
 Datum
 migrate_load_files(PG_FUNCTION_ARGS)
 {
+	char	   *root;
+
 	require_preloaded();
-	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2))
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2) ||
+		PG_ARGISNULL(3))
 		ereport(ERROR,
 				(errcode(ERRCODE_SM_BAD_MIGRATION),
-				 errmsg("migrate.load_files() needs paths, texts and a format, not NULL: use 'auto' to have the format found out")));
+				 errmsg("migrate.load_files() needs paths, texts, a format and a directory, not NULL: use 'auto' to have the format found out")));
+	root = text_to_cstring(PG_GETARG_TEXT_PP(3));
 	PG_TRY();
 	{
-		give_arrays(PG_GETARG_ARRAYTYPE_P(0), PG_GETARG_ARRAYTYPE_P(1));
-		load_directory(fcinfo, GIVEN_ROOT,
+		give_arrays(root, PG_GETARG_ARRAYTYPE_P(0), PG_GETARG_ARRAYTYPE_P(1));
+		load_directory(fcinfo, root,
 					   text_to_cstring(PG_GETARG_TEXT_PP(2)));
 	}
 	PG_FINALLY();
@@ -143,7 +147,7 @@ migrate_format_files(PG_FUNCTION_ARGS)
 
 /* The texts stay in their array until they are read. */
 static void
-give_arrays(ArrayType *paths, ArrayType *texts)
+give_arrays(const char *root, ArrayType *paths, ArrayType *texts)
 {
 	Datum	   *path_values;
 	Datum	   *text_values;
@@ -172,7 +176,7 @@ give_arrays(ArrayType *paths, ArrayType *texts)
 							i + 1)));
 		path_strings[i] = TextDatumGetCString(path_values[i]);
 	}
-	give_files(path_strings, text_values, count);
+	give_files(root, path_strings, text_values, count);
 }
 
 /*
@@ -222,7 +226,7 @@ check_access(const char *directory)
 	if (!has_privs_of_role(GetUserId(), ROLE_PG_READ_SERVER_FILES))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("permission denied to read directory \"%s\" of the server: send the files with migrate.register(), or have pg_read_server_files granted",
+				 errmsg("permission denied to read directory \"%s\" of the server: send the files from the client with pg_safe_migrate, or have pg_read_server_files granted",
 						directory)));
 	if (!is_absolute_path(directory))
 		ereport(ERROR,

@@ -30,6 +30,7 @@ typedef struct KnownVersion
 
 static void refuse_edited(List *entries);
 static void refuse_missing(List *pending);
+static void refuse_history_of_schemas(List *entries);
 static void check_order(List *entries, const LedgerEntry *single);
 static LedgerEntry *copy_entry(const LedgerEntry *entry);
 static bool asks_for_its_place(const LedgerEntry *entry);
@@ -76,6 +77,8 @@ pending_migrations(const char *target)
 	}
 	refuse_missing(pending);
 	check_required(entries, pending);
+	if (pending != NIL)
+		refuse_history_of_schemas(entries);
 
 	MemoryContextSwitchTo(caller);
 	foreach(cell, pending)
@@ -115,6 +118,7 @@ pending_single_migration(const char *version)
 	}
 	refuse_missing(pending);
 	check_required(entries, pending);
+	refuse_history_of_schemas(entries);
 	return pending;
 }
 
@@ -296,6 +300,39 @@ refuse_missing(List *pending)
 				 errmsg("migration %s is pending, but its file is gone since the last load: put the file back and load it again, or forget it with SELECT migrate.unregister(%s)",
 						entry->label, quote_literal_cstr(entry->version))));
 	}
+}
+
+/*
+ * A history that has only ever been applied to schemas would be built once
+ * more, in the one that search_path names first.
+ */
+static void
+refuse_history_of_schemas(List *entries)
+{
+	char	   *first;
+	int			count;
+	ListCell   *cell;
+
+	if (ledger_target_schema()[0] != '\0')
+		return;
+	foreach(cell, entries)
+	{
+		const LedgerEntry *entry = lfirst(cell);
+
+		if (entry->applied || entry->repeat || entry->statements > 0)
+			return;
+	}
+	count = ledger_count_targets(&first);
+	if (count == 0)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 count == 1 ?
+			 errmsg("the migrations of this database are for schema %s, not for the database as a whole: CALL migrate.deploy_all(schemas := '{...}') deploys them",
+					quote_identifier(first)) :
+			 errmsg("the migrations of this database are for schemas (%s and %d more), not for the database as a whole: CALL migrate.deploy_all(schemas := '{...}') deploys them",
+					quote_identifier(first), count - 1),
+			 errhint("From a client: pg_safe_migrate up --all-schemas. To have them in schema public as well, name that as one more target.")));
 }
 
 /*

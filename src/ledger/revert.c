@@ -25,19 +25,22 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-static LedgerEntry *migration_to_revert(const char *version);
 static void refuse_not_applied(const LedgerEntry *entry);
 static void refuse_later_ones(List *entries, const LedgerEntry *entry);
 static bool depends_on(const LedgerEntry *later, bool is_later,
 					   const LedgerEntry *entry);
 static LedgerEntry *down_script_of(const LedgerEntry *entry);
-static int	run_down_script(const LedgerEntry *down);
+static int	run_down_script(const LedgerEntry *down, List *repeatable);
 static void refuse_without_transaction(const MigrationScript *script);
 static const char *reason_to_refuse(Node *statement);
 static void refuse_statement(const LedgerEntry *down,
 							 const ScriptStatement *statement,
 							 const char *reason);
 static void name_down_script(ErrorData *error);
+static void name_repeatable(ErrorData *error, List *repeatable);
+static List *repeatable_migrations(List *entries);
+static void renew_repeatable(List *repeatable);
+static char *labels_of(List *entries);
 
 PG_FUNCTION_INFO_V1(migrate_revert);
 
@@ -47,6 +50,8 @@ PG_FUNCTION_INFO_V1(migrate_revert);
 Datum
 migrate_revert(PG_FUNCTION_ARGS)
 {
+	List	   *entries;
+	List	   *repeatable;
 	LedgerEntry *entry;
 	LedgerEntry *down;
 	Attempt		attempt = {0};
@@ -56,31 +61,25 @@ migrate_revert(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_SM_BAD_MIGRATION),
 				 errmsg("migrate.revert() needs the version of a migration, not NULL")));
-	entry = migration_to_revert(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	entries = ledger_read();
+	entry = find_migration(entries, text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	refuse_not_applied(entry);
+	refuse_later_ones(entries, entry);
 	down = down_script_of(entry);
+	repeatable = entry->repeatable ? NIL : repeatable_migrations(entries);
 
 	attempt.entry = down;
 	attempt.kind = ATTEMPT_REVERT;
 	attempt.role = GetUserNameFromId(GetUserId(), false);
 	attempt.started_at = GetCurrentTimestamp();
-	attempt.statements = run_down_script(down);
+	attempt.statements = run_down_script(down, repeatable);
 	attempt.done_bytes = strlen(down->body);
 	attempt.state = ATTEMPT_APPLIED;
 	attempt.fingerprint = take_fingerprint();
 	(void) ledger_end_effect(entry, ATTEMPT_REVERTED);
 	ledger_write_attempt(&attempt);
+	renew_repeatable(repeatable);
 	PG_RETURN_INT32(attempt.statements);
-}
-
-static LedgerEntry *
-migration_to_revert(const char *version)
-{
-	List	   *entries = ledger_read();
-	LedgerEntry *entry = find_migration(entries, version);
-
-	refuse_not_applied(entry);
-	refuse_later_ones(entries, entry);
-	return entry;
 }
 
 /*
@@ -184,7 +183,7 @@ down_script_of(const LedgerEntry *entry)
  * Returns how many statements it has.
  */
 static int
-run_down_script(const LedgerEntry *down)
+run_down_script(const LedgerEntry *down, List *repeatable)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	const ScriptStatement *volatile statement = NULL;
@@ -210,6 +209,7 @@ run_down_script(const LedgerEntry *down)
 		if (statement != NULL)
 			locate_error(error, down, statement);
 		name_down_script(error);
+		name_repeatable(error, repeatable);
 		record_failed_script(error, statement);
 		ReThrowError(error);
 	}
@@ -274,4 +274,69 @@ name_down_script(ErrorData *error)
 {
 	if (strncmp(error->message, "migration ", strlen("migration ")) == 0)
 		error->message = psprintf("down script of %s", error->message);
+}
+
+/*
+ * What repeatable migrations have made on top of others is not taken back by
+ * those, and stands in their way.
+ */
+static void
+name_repeatable(ErrorData *error, List *repeatable)
+{
+	if (error->sqlerrcode == ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST &&
+		repeatable != NIL)
+		error->hint = psprintf("What a repeatable migration has made (%s) is not reverted: drop it in the down script, and the next deploy makes it again.",
+							   labels_of(repeatable));
+}
+
+/*
+ * The repeatable migrations that are applied and have no down script, and so
+ * are not reverted by themselves either.
+ */
+static List *
+repeatable_migrations(List *entries)
+{
+	List	   *repeatable = NIL;
+	ListCell   *cell;
+
+	foreach(cell, entries)
+	{
+		LedgerEntry *entry = lfirst(cell);
+
+		if (entry->repeatable && entry->applied &&
+			ledger_read_down_body(entry) == NULL)
+			repeatable = lappend(repeatable, entry);
+	}
+	return repeatable;
+}
+
+/*
+ * The down script may have dropped what repeatable migrations have made: they
+ * run again.
+ */
+static void
+renew_repeatable(List *repeatable)
+{
+	ListCell   *cell;
+
+	foreach(cell, repeatable)
+		(void) ledger_end_effect(lfirst(cell), ATTEMPT_RESTARTED);
+	if (repeatable != NIL)
+		ereport(NOTICE,
+				(errmsg("the next deploy runs repeatable migrations again: %s",
+						labels_of(repeatable))));
+}
+
+/* Separated by commas. */
+static char *
+labels_of(List *entries)
+{
+	StringInfoData labels;
+	ListCell   *cell;
+
+	initStringInfo(&labels);
+	foreach(cell, entries)
+		appendStringInfo(&labels, "%s%s", labels.len ? ", " : "",
+						 ((LedgerEntry *) lfirst(cell))->label);
+	return labels.data;
 }

@@ -40,6 +40,7 @@
 
 static void settle_failure(Deployment *run, ErrorData *error);
 static void add_remedy(const Deployment *run, ErrorData *error);
+static const char *deploy_call(void);
 static void read_migration(Deployment *run);
 static void prepare_deployment(Deployment *run);
 static void enter_target_schema(Deployment *run);
@@ -130,14 +131,31 @@ add_remedy(const Deployment *run, ErrorData *error)
 	if (run->committed.state == ATTEMPT_APPLIED)
 		return;
 	if (run->waiting)
-		error->message = psprintf("migration %s is committed, but not all of it is done: %s; mend the cause, SELECT migrate.retry(task), then CALL migrate.deploy() again",
-								  run->entry->label, error->message);
+	{
+		/* without one, the task is well: we were told to wait no longer */
+		if (error->hint == NULL)
+			error->hint = psprintf("the rest goes on in the background, and %s waits for it again",
+								   deploy_call());
+		error->message = psprintf("migration %s is committed, but not all of it is done: %s; %s",
+								  run->entry->label, error->message,
+								  error->hint);
+		error->hint = NULL;
+	}
 	else if (run->committed.statements > 0)
 		error->message = psprintf(run->committed.statements == 1 ?
-								  "%s; statement %d of %d stays committed, and CALL migrate.deploy() goes on behind it" :
-								  "%s; statements 1 to %d of %d stay committed, and CALL migrate.deploy() goes on behind them",
+								  "%s; statement %d of %d stays committed, and %s goes on behind it" :
+								  "%s; statements 1 to %d of %d stay committed, and %s goes on behind them",
 								  error->message, run->committed.statements,
-								  list_length(run->script->statements));
+								  list_length(run->script->statements),
+								  deploy_call());
+}
+
+/* The call that goes on with a migration of this history. */
+static const char *
+deploy_call(void)
+{
+	return ledger_target_schema()[0] == '\0' ? "CALL migrate.deploy()" :
+		"CALL migrate.deploy_all()";
 }
 
 /*
@@ -309,7 +327,7 @@ finish_migration(Deployment *run)
 	if (run->committed.state != ATTEMPT_APPLIED)
 	{
 		run->waiting = true;
-		wait_for_deferred(run->committed.tasks);
+		wait_for_deferred(run->committed.tasks, run->entry->version);
 		run->waiting = false;
 		run->has_waited = true;
 		start_deployment_transaction(run);
@@ -497,6 +515,7 @@ run_hosted(Deployment *run)
 		run->host.divide = in_block || run->alone ? NULL : divide_for_task;
 		run->host.complete = complete_task;
 		run->host.arg = run;
+		run->host.continued_by = deploy_call();
 		run->host.remedy = !in_block ? NULL : run->explicit_block ?
 			"CALL migrate.deploy() does it so where it is not between BEGIN and COMMIT" :
 			"CALL migrate.deploy() does it so where it is not behind a SAVEPOINT";

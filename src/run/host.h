@@ -29,6 +29,9 @@ typedef struct ScriptHost
 	void		(*complete) (void *arg);
 	void	   *arg;
 
+	/* the call that goes on with the script when it was cut off */
+	const char *continued_by;
+
 	/* how to have it done safely where it cannot be; for the message */
 	const char *remedy;
 } ScriptHost;

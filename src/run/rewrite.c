@@ -241,6 +241,7 @@ run_rewrite(Task *task, const ScriptHost *host, CommandTag tag,
 			host->divide(host->arg);
 		task->complete = host->complete;
 		task->complete_arg = host->arg;
+		task->continued_by = host->continued_by;
 	}
 	MemoryContextSwitchTo(GetMemoryChunkContext(task));
 	run_task(task);

@@ -47,10 +47,11 @@ extern void wait_for_task(int nargs, const ProcedureArgument *args);
 /*
  * Wait until a task is done, polling, outside of a transaction, in the current
  * session; one that does not exist counts as done.  Throws its error if it
- * fails or was cancelled.  The current memory context must outlive
+ * fails or was cancelled, with a HINT that tells what to do about it for the
+ * migration of that version, which has left it, as the end of a sentence.  The current memory context must outlive
  * transactions.
  */
-extern void wait_until_task_is_done(int64 id);
+extern void wait_until_task_is_done(int64 id, const char *version);
 
 /* Register migrate.run() and migrate.wait().  Called once, from _PG_init. */
 extern void register_run_procedures(void);

@@ -534,8 +534,11 @@ failure_in_words(const TaskRun *run)
 	}
 	return psprintf("step %d of %d failed, and something is left behind; %s, or take it back with SELECT migrate.cancel(" INT64_FORMAT ")",
 					number, count,
-					task->deferred ? "SELECT migrate.retry() goes on with it" :
-					task->complete != NULL ? "CALL migrate.deploy() goes on with it" :
+					task->deferred ?
+					psprintf("SELECT migrate.retry(" INT64_FORMAT ") goes on with it",
+							 task->id) :
+					task->continued_by != NULL ?
+					psprintf("%s goes on with it", task->continued_by) :
 					"send the statement again to finish it", task->id);
 }
 

@@ -31,11 +31,14 @@
 #define LONGEST_PAUSE	1000
 #define SILENT_WAIT		2000
 
-static void poll_task(int64 id, int64 timeout, bool may_be_gone);
+static void poll_task(int64 id, int64 timeout, const char *version);
 static int64 timeout_argument(const ProcedureArgument *argument);
-static bool task_has_ended(const TaskStatus *status, int64 id);
-static void raise_failure(const TaskStatus *status);
+static bool task_has_ended(const TaskStatus *status, int64 id,
+						   const char *version);
 static bool will_go_on(const TaskStatus *status);
+static void raise_failure(const TaskStatus *status, const char *version);
+static char *remedy_for_migration(const TaskStatus *status,
+								  const char *version);
 static void tell_progress(const TaskStatus *status, char *told);
 static char *progress_in_words(const TaskStatus *status);
 static void wait_a_moment(long pause);
@@ -60,7 +63,7 @@ wait_for_task(int nargs, const ProcedureArgument *args)
 		PopActiveSnapshot();
 	CommitTransactionCommand();
 	MemoryContextSwitchTo(PortalContext);
-	poll_task(id, timeout, false);
+	poll_task(id, timeout, NULL);
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 	MemoryContextSwitchTo(CurTransactionContext);
@@ -70,21 +73,21 @@ wait_for_task(int nargs, const ProcedureArgument *args)
  * See run.h.
  */
 void
-wait_until_task_is_done(int64 id)
+wait_until_task_is_done(int64 id, const char *version)
 {
 	MemoryContext caller = CurrentMemoryContext;
 
-	poll_task(id, -1, true);
+	poll_task(id, -1, version);
 	MemoryContextSwitchTo(caller);
 }
 
 /*
  * Outside of a transaction: look at the task until it is done, for so many
- * milliseconds, or without a limit if that is negative; may_be_gone tells
- * whether one that does not exist is done.
+ * milliseconds, or without a limit if that is negative.  version is that of the
+ * migration that waits, NULL for none: to that, one that does not exist is done.
  */
 static void
-poll_task(int64 id, int64 timeout, bool may_be_gone)
+poll_task(int64 id, int64 timeout, const char *version)
 {
 	TimestampTz start = GetCurrentTimestamp();
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
@@ -103,7 +106,8 @@ poll_task(int64 id, int64 timeout, bool may_be_gone)
 		MemoryContextReset(context);
 		MemoryContextSwitchTo(context);
 		status = task_status(id);
-		if ((status == NULL && may_be_gone) || task_has_ended(status, id))
+		if ((status == NULL && version != NULL) ||
+			task_has_ended(status, id, version))
 			break;
 		if (timeout >= 0 && waited >= timeout)
 			ereport(ERROR,
@@ -147,7 +151,7 @@ timeout_argument(const ProcedureArgument *argument)
 
 /* True if it is done; throws if it has ended in another way. */
 static bool
-task_has_ended(const TaskStatus *status, int64 id)
+task_has_ended(const TaskStatus *status, int64 id, const char *version)
 {
 	if (status == NULL)
 		ereport(ERROR,
@@ -162,7 +166,7 @@ task_has_ended(const TaskStatus *status, int64 id)
 	if (strcmp(status->state, "done") == 0)
 		return true;
 	if (!will_go_on(status))
-		raise_failure(status);
+		raise_failure(status, version);
 	return false;
 }
 
@@ -179,9 +183,10 @@ will_go_on(const TaskStatus *status)
 }
 
 static void
-raise_failure(const TaskStatus *status)
+raise_failure(const TaskStatus *status, const char *version)
 {
 	const char *code = status->sqlstate;
+	bool		cancelled = strcmp(status->state, "cancelled") == 0;
 	bool		has_code = code != NULL && strlen(code) == 5;
 
 	ereport(ERROR,
@@ -190,14 +195,26 @@ raise_failure(const TaskStatus *status)
 					 ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("task " INT64_FORMAT " %s%s%s", status->id,
 					strcmp(status->state, "failed") == 0 ? "failed" :
-					strcmp(status->state, "cancelled") == 0 ? "was cancelled" :
-					"was interrupted",
+					cancelled ? "was cancelled" : "was interrupted",
 					status->error ? ": " : "",
 					status->error ? status->error : ""),
 			 errdetail("%d of %d steps are done.", status->done, status->steps),
-			 strcmp(status->state, "cancelled") == 0 ? 0 :
+			 version != NULL ?
+			 errhint("%s", remedy_for_migration(status, version)) :
+			 cancelled ? 0 :
 			 errhint("SELECT migrate.retry(" INT64_FORMAT "); or SELECT migrate.cancel(" INT64_FORMAT ");",
 					 status->id, status->id)));
+}
+
+/* To go behind the message, see add_remedy() of run_migration.c. */
+static char *
+remedy_for_migration(const TaskStatus *status, const char *version)
+{
+	if (strcmp(status->state, "cancelled") == 0)
+		return psprintf("do by hand what is missing (SELECT statement FROM migrate.tasks WHERE id = " INT64_FORMAT "), then SELECT migrate.baseline(%s)",
+						status->id, quote_literal_cstr(version));
+	return psprintf("mend the cause, SELECT migrate.retry(" INT64_FORMAT "), then deploy again, or have it taken back with SELECT migrate.cancel(" INT64_FORMAT ")",
+					status->id, status->id);
 }
 
 /* Once for each step and state; told, of NAMEDATALEN bytes, is the last one. */

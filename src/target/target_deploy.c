@@ -628,10 +628,12 @@ target_name(const TargetRun *run, const Target *target)
 static void
 report_run(const TargetRun *run)
 {
-	char	   *summary = psprintf("%d targets: %d deployed (" INT64_FORMAT " migrations), %d with nothing to do, %d failed",
-								   list_length(run->targets), run->deployed,
-								   run->migrations, run->untouched,
-								   run->failed);
+	char	   *summary = psprintf("%d %s: %d deployed (" INT64_FORMAT " %s), %d with nothing to do, %d failed",
+								   list_length(run->targets),
+								   list_length(run->targets) == 1 ? "target" : "targets",
+								   run->deployed, run->migrations,
+								   run->migrations == 1 ? "migration" : "migrations",
+								   run->untouched, run->failed);
 
 	if (run->failed == 0)
 		ereport(NOTICE, (errmsg("%s", summary)));

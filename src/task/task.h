@@ -51,6 +51,8 @@ typedef struct Task
 	int			attempts;		/* how often it was started */
 	const char *error;			/* of the last attempt, or NULL */
 	const char *sqlstate;
+	const char *continued_by;	/* the call that goes on with it, or NULL: who
+								 * sends its statement again does */
 	uint64		size_bytes;		/* of the relations; not in the table */
 
 	/* called before the commit that completes it, or NULL; not in the table */

@@ -40,6 +40,7 @@ CREATE TABLE migrate.task_log (
 	finished_at timestamptz,
 	error text,
 	sqlstate text,
+	continued_by text,
 	CONSTRAINT task_log_pkey PRIMARY KEY (id),
 	CONSTRAINT task_log_state_check CHECK (state OPERATOR(pg_catalog.=) ANY
 		(ARRAY['waiting', 'running', 'failed', 'undoing', 'done', 'cancelled']))
@@ -99,6 +100,8 @@ COMMENT ON COLUMN migrate.task_log.started_at IS 'time of its last start';
 COMMENT ON COLUMN migrate.task_log.finished_at IS 'time of its end';
 COMMENT ON COLUMN migrate.task_log.error IS 'message of the last error';
 COMMENT ON COLUMN migrate.task_log.sqlstate IS 'SQLSTATE of the last error';
+COMMENT ON COLUMN migrate.task_log.continued_by IS
+	'the call that goes on with it, where it is a statement of a migration that is run at once';
 COMMENT ON CONSTRAINT task_log_pkey ON migrate.task_log IS 'one row a task';
 COMMENT ON CONSTRAINT task_log_state_check ON migrate.task_log IS
 	'the states there are';
@@ -172,7 +175,8 @@ SELECT t.id,
 	t.attempts,
 	t.created_at,
 	t.started_at,
-	t.finished_at
+	t.finished_at,
+	t.continued_by
 FROM migrate.task_log t
 CROSS JOIN LATERAL (
 	SELECT CASE
@@ -240,6 +244,8 @@ COMMENT ON COLUMN migrate.tasks.attempts IS
 COMMENT ON COLUMN migrate.tasks.created_at IS 'time at which it was asked for';
 COMMENT ON COLUMN migrate.tasks.started_at IS 'time of its last start';
 COMMENT ON COLUMN migrate.tasks.finished_at IS 'time of its end';
+COMMENT ON COLUMN migrate.tasks.continued_by IS
+	'the call that goes on with it, where it is a statement of a migration that is run at once: it cannot be retried by itself';
 
 CREATE FUNCTION migrate.retry(task bigint) RETURNS text
 LANGUAGE c VOLATILE STRICT

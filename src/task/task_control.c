@@ -28,6 +28,7 @@ PG_FUNCTION_INFO_V1(migrate_cancel);
 static void require_control(int64 id, const char *function);
 static bool lock_stopped_task(int64 id);
 static void refuse_finished(const Task *task);
+static void refuse_hosted(const Task *task);
 static const char *cancel_stopped(const Task *task);
 static const char *cancel_running(int64 id);
 static void stop_runner(const TaskStatus *status);
@@ -48,7 +49,10 @@ migrate_retry(PG_FUNCTION_ARGS)
 				 errhint("CALL migrate.wait(" INT64_FORMAT ");", id)));
 	PG_TRY();
 	{
-		refuse_finished(task_read(id));
+		Task	   *task = task_read(id);
+
+		refuse_finished(task);
+		refuse_hosted(task);
 		task_hand_over(id, false);
 	}
 	PG_FINALLY();
@@ -156,6 +160,20 @@ refuse_finished(const Task *task)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("task " INT64_FORMAT " is %s already", task->id,
 						task->state == TASK_DONE ? "done" : "cancelled")));
+}
+
+/*
+ * The ledger would not learn that the statement is done, and the migration
+ * would run it again.
+ */
+static void
+refuse_hosted(const Task *task)
+{
+	if (task->continued_by != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("task " INT64_FORMAT " is a statement of a migration: %s goes on with it, or SELECT migrate.cancel(" INT64_FORMAT ") takes it back",
+						task->id, task->continued_by, task->id)));
 }
 
 /* Returns the new state. */

@@ -53,7 +53,8 @@ static const char *const kept_settings[] = {
 #define TASK_QUERY \
 	"SELECT id, statement, command, rule, relation, steps, undos, done, " \
 	"state, deferred, settings, role, session_role, attempts, error, " \
-	"sqlstate, pid, cancelled, relid, made, witness FROM migrate.task_log "
+	"sqlstate, pid, cancelled, relid, made, witness, continued_by " \
+	"FROM migrate.task_log "
 
 static void set_origin(Task *task);
 static void add_steps(OwnArguments *arguments, const Task *task);
@@ -93,13 +94,14 @@ task_insert(Task *task)
 	add_own_argument(&arguments, OIDOID, ObjectIdGetDatum(role), false);
 	add_own_argument(&arguments, OIDOID,
 					 ObjectIdGetDatum(GetSessionUserId()), false);
+	add_own_text(&arguments, task->continued_by);
 	run_own_query("INSERT INTO migrate.task_log (statement, command, rule, "
 				  "relation, steps, undos, state, deferred, settings, role, "
 				  "session_role, done, relid, made, witness, role_oid, "
-				  "session_role_oid, origin, client, application, pid, "
-				  "attempts, created_at, started_at) "
+				  "session_role_oid, continued_by, origin, client, "
+				  "application, pid, attempts, created_at, started_at) "
 				  "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, "
-				  "$13, $14, $15, $16, $17, migrate.origin(), "
+				  "$13, $14, $15, $16, $17, $18, migrate.origin(), "
 				  "pg_catalog.inet_client_addr(), "
 				  "pg_catalog.current_setting('application_name'), "
 				  "CASE WHEN $8 THEN NULL ELSE pg_catalog.pg_backend_pid() END, "
@@ -448,6 +450,7 @@ task_of_row(OwnAccess *access, uint64 row)
 												 &isnull));
 	task->made = own_text_list(access, row, 20);
 	task->witness = own_text_list(access, row, 21);
+	task->continued_by = own_text_column(access, row, 22);
 	MemoryContextSwitchTo(old);
 	return task;
 }

@@ -85,14 +85,14 @@ give_input(char *input)
 		texts[count++] = PointerGetDatum(text);
 		at = next;
 	}
-	give_files(paths, texts, count);
+	give_files(".", paths, texts, count);
 }
 
 /* As load_directory() does. */
 static void
 read_all(const char *format_name)
 {
-	Directory  *directory = read_directory(GIVEN_ROOT);
+	Directory  *directory = read_directory(".");
 	const MigrationFormat *format = find_format(format_name, directory);
 	List	   *files = format->list(directory);
 	ListCell   *cell;

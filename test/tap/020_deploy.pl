@@ -345,7 +345,7 @@ for my $call (
 }
 query('GRANT EXECUTE ON FUNCTION migrate.load(text, text) TO deployer');
 like(failing(q{SELECT migrate.load('/tmp')}, @as_deployer),
-	qr/permission denied to read directory "\/tmp" of the server: send the files with migrate.register\(\)/,
+	qr/permission denied to read directory "\/tmp" of the server: send the files from the client with pg_safe_migrate/,
 	'to read files of the server takes more than EXECUTE');
 register(2, 'override', "-- safe_migrate: override because\nSELECT 1");
 like(failing('CALL migrate.deploy()', @as_deployer),

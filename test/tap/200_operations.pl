@@ -104,7 +104,7 @@ kill_sleeper($deploy);
 is(query(q{SELECT state || ' ' || statements FROM migrate.status WHERE version = '2'}),
 	'failed 1', 'migrate.status shows that it was cut off');
 is(query(q{SELECT kind || ' ' || object || ': ' || detail || ': ' || remedy FROM migrate.verify() WHERE kind ~ 'migration'}),
-	'interrupted migration 2_two: 1 statements are committed; the session ended before the migration did: CALL migrate.deploy(); goes on where it stopped',
+	'interrupted migration 2_two: 1 statement is committed; the session ended before the migration did: CALL migrate.deploy(); goes on where it stopped',
 	'migrate.verify() shows what to do');
 is(query(q{SELECT string_agg(DISTINCT state, ' ') || count(*) FROM migrate.plan()}),
 	'resume2', 'migrate.plan() shows what is left');

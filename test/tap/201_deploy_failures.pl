@@ -82,7 +82,7 @@ COMMIT});
 register(4, q{INSERT INTO runs VALUES ('behind it')});
 like(
 	deploy('safe_migrate.in_transaction = defer'),
-	qr/ERROR:  migration 3_m is committed, but not all of it is done: task \d+ failed: check constraint "positive" of relation "big" is violated by some row; mend the cause, SELECT migrate.retry\(task\), then CALL migrate.deploy\(\) again/,
+	qr/ERROR:  migration 3_m is committed, but not all of it is done: task (\d+) failed: check constraint "positive" of relation "big" is violated by some row; mend the cause, SELECT migrate.retry\(\1\), then deploy again, or have it taken back with SELECT migrate.cancel\(\1\)/,
 	'a deferred task that fails fails its migration');
 is(state_of(3), 'failed|3', 'which is not applied');
 is(state_of(4), 'pending|0', 'and the next one does not run');

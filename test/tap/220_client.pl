@@ -168,7 +168,8 @@ is(is_status(0, ['--version'], '--version'),
 	"pg_safe_migrate $version\n", 'its version is that of the extension');
 like(is_status(0, ['--help'], '--help'), qr/pg_safe_migrate up \[DIRECTORY\]/, 'help of all');
 for my $command (
-	qw(up load deploy apply plan status check verify drift rollback repair baseline new))
+	qw(up load deploy apply plan status check verify drift rollback repair baseline unregister
+	adopt targets tasks retry cancel new))
 {
 	like(is_status(0, [ $command, '--help' ], "$command --help"),
 		qr/^pg_safe_migrate $command\b/, "$command has a help of its own");
@@ -178,10 +179,14 @@ is_status(2, ['frobnicate'], 'an unknown command', qr/there is no command frobni
 is_status(2, [ 'up', '--frobnicate' ], 'an unknown option', qr/there is no option --frobnicate/);
 is_status(2, [ 'status', '--to', '1' ], 'an option of another command', qr/status has no option --to/);
 is_status(2, [ 'up', '--to' ], 'an option without its value', qr/--to needs a value/);
-is_status(2, [ 'up', 'a', 'b' ], 'too much', qr/up takes no more than 1/);
-is_status(2, ['check'], 'too little', qr/check needs one thing more/);
+is_status(2, [ 'up', 'a', 'b' ], 'too much', qr/up takes one DIRECTORY, not 2 arguments/);
+is_status(2, ['check'], 'too little', qr/check needs a FILE, or several/);
 is_status(2, [ 'plan', '--registered', 'a' ], 'a contradiction', qr/reads no directory/);
-is_status(1, [ 'up', 'nowhere' ], 'no such directory', qr/nowhere is not a directory/);
+is_status(1, [ 'up', 'nowhere' ], 'no such directory',
+	qr/there is no directory nowhere: name it with the command, or make its first migration with pg_safe_migrate new/);
+file('a_file', '');
+is_status(1, [ 'up', 'a_file' ], 'a file', qr/a_file is not a directory/);
+unlink 'a_file';
 is_status(1, [ 'up', $directory ], 'an empty directory', qr/is empty/);
 
 my ($status, $document) = json('frobnicate');
@@ -229,8 +234,8 @@ my $port = $node->port;
 $environment{PGUSER} = 'stranger';
 file('1_a.sql', 'SELECT 1');
 for my $case (
-	[ 'up', 'GRANT EXECUTE ON ROUTINE migrate.load_files\(text\[\], text\[\], text\) TO stranger; GRANT EXECUTE ON ROUTINE migrate.deploy\(text\) TO stranger' ],
-	[ 'plan', 'GRANT EXECUTE ON ROUTINE migrate.load_files\(.*\) TO stranger; GRANT EXECUTE ON ROUTINE migrate.plan\(text\) TO stranger' ],
+	[ 'up', 'GRANT EXECUTE ON ROUTINE migrate.load_files\(text\[\], text\[\], text, text\) TO stranger; GRANT SELECT ON migrate.status TO stranger; GRANT EXECUTE ON ROUTINE migrate.deploy\(text\) TO stranger' ],
+	[ 'plan', 'GRANT EXECUTE ON ROUTINE migrate.load_files\(.*\) TO stranger; GRANT EXECUTE ON ROUTINE migrate.plan\(text\) TO stranger; GRANT SELECT ON migrate.status TO stranger' ],
 	[ 'status', 'GRANT SELECT ON migrate.status TO stranger' ],
 	[ 'rollback', 'GRANT SELECT ON migrate.status TO stranger; GRANT EXECUTE ON ROUTINE migrate.revert\(text\) TO stranger' ],
 	[ 'drift', 'GRANT EXECUTE ON ROUTINE migrate.drift\(.*' ])
@@ -244,8 +249,13 @@ for my $case (
 }
 ($status, $document) = json('status');
 is($document->{error}{sqlstate}, '42501', 'in JSON');
-is_status(0, ['verify'], 'verify needs none');
-is_status(0, [ 'check', '1_a.sql' ], 'nor does check');
+is_status(1, ['verify'], 'verify tells what it may not see',
+	qr/WARNING:  nothing is told of migrations, .* because role stranger may not see them: have a superuser GRANT SELECT ON migrate.status TO stranger$/m);
+($status, $document) = json('verify');
+is($status, 1, 'also in JSON');
+is_deeply($document->{result}, { findings => [] }, 'with what it may see');
+like($document->{notices}[0]{message}, qr/nothing is told of migrations/, 'and what not');
+is_status(0, [ 'check', '1_a.sql' ], 'check needs none');
 my ($grants) = ((client('up', $directory))[2]) =~ /have a superuser (.*)/;
 query($grants);
 is_status(0, [ 'up', $directory ], 'that is all it needs', qr/1 migration applied/);
@@ -611,6 +621,9 @@ for my $case ([ 'INT', 130 ], [ 'TERM', 143 ], [ 'HUP', 129 ])
 	like(slurp_file("$root/signal.err"),
 		qr/ERROR:  migration 1_slow, line 1: canceling statement due to user request/,
 		"SIG$signal cancels the statement");
+	like(slurp_file("$root/signal.err"),
+		qr/^pg_safe_migrate: interrupted: the same command again goes on where it stopped$/m,
+		"SIG$signal: what to do is told");
 	nothing_is_left("SIG$signal");
 }
 is(query(q{SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'}),
@@ -636,10 +649,11 @@ is_deeply($document->{result}{loaded}{states}, { unchanged => 1 }, 'with what ca
 
 SKIP:
 {
-	skip 'IO::Pty is not installed', 12 unless eval { require IO::Pty; 1 };
+	skip 'IO::Pty is not installed', 16 unless eval { require IO::Pty; 1 };
 
 	# Run the client on a terminal; the callback gets what it has shown so far,
 	# and returns what is to be typed, once for each call that matches.
+	my $columns = 0;
 	my $on_terminal = sub {
 		my ($answers, @arguments) = @_;
 		my $terminal = IO::Pty->new;
@@ -650,6 +664,7 @@ SKIP:
 		{
 			$terminal->make_slave_controlling_terminal;
 			my $slave = $terminal->slave;
+			$slave->set_winsize(24, $columns);
 			%ENV = (%ENV, %environment);
 			close $terminal;
 			open STDIN, '<&', $slave;
@@ -698,6 +713,27 @@ SKIP:
 	like($shown, qr/no progress could be shown: .*permission denied for view deploy_progress/, 'which --verbose tells');
 	like($shown, qr/NOTICE:  00000: 1 migration applied/, 'it is applied all the same');
 
+	my $long = 'long' x 30;
+	begin_test('width');
+	file("1_$long.sql", 'SELECT pg_sleep(2.5);');
+	$columns = 200;
+	($status, $shown) = $on_terminal->([], 'up', '.');
+	like($shown, qr{\r1/1 1_$long, statement 1/1 SELECT, 00:00:0\d\e\[K}, 'a wide terminal: the whole line');
+	file("2_$long.sql", 'SELECT pg_sleep(2.5);');
+	$columns = 40;
+	($status, $shown) = $on_terminal->([], 'up', '.');
+	like($shown, qr{\r1/1 2_(long){8}l\e\[K}, 'a narrow one: what fits');
+	file("3_$long.sql", 'SELECT pg_sleep(2.5);');
+	$columns = 0;
+	{
+		local $environment{COLUMNS} = 50;
+		($status, $shown) = $on_terminal->([], 'up', '.');
+	}
+	like($shown, qr{\r1/1 3_(long){10}lon\e\[K}, 'one that does not know: what COLUMNS says');
+	begin_test('terminal_again');
+	file('3_slow.sql', 'SELECT 1;');
+	is_status(0, [ 'up', '.' ], 'up');
+
 	file('4_slow.sql', 'SELECT pg_sleep(600);');
 	query('GRANT SELECT ON migrate.deploy_progress TO deployer');
 	($status, $shown) = $on_terminal->([ [ qr{1/1 4_slow}, "\x03" ] ], 'up', '.');
@@ -718,13 +754,13 @@ SKIP:
 	is(query("SELECT state FROM migrate.status WHERE version = '3'"), 'pending', 'is done');
 
 	($status, $shown) =
-	  $on_terminal->([ [ qr/Password: /, "a secret\n" ] ], 'verify', '-W', '-U', 'asked');
+	  $on_terminal->([ [ qr/Password: /, "a secret\n" ] ], 'tasks', '-W', '-U', 'asked');
 	is($status, 0, 'a password that is asked for');
 	unlike($shown, qr/a secret/, 'is not shown');
 	($status, $shown) =
-	  $on_terminal->([ [ qr/Password: /, "a guess\n" ] ], 'verify', '-W', '-U', 'asked');
+	  $on_terminal->([ [ qr/Password: /, "a guess\n" ] ], 'tasks', '-W', '-U', 'asked');
 	is($status, 2, 'a wrong password');
-	is_status(2, [ 'verify', '-w', '-U', 'asked' ], 'none', qr/no password supplied/);
+	is_status(2, [ 'tasks', '-w', '-U', 'asked' ], 'none', qr/no password supplied/);
 }
 nothing_is_left('all');
 

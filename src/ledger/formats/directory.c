@@ -67,7 +67,7 @@ check_directory(const char *path)
 	if (stat(path, &st) != 0)
 		ereport(ERROR,
 				(errcode_for_file_access(),
-				 errmsg("could not open directory \"%s\" of the database server: %m: give a directory that the server can read, or send the files with migrate.register()",
+				 errmsg("could not open directory \"%s\" of the database server: %m: give a directory that the server can read, or send the files from the client with pg_safe_migrate",
 						path)));
 	if (!S_ISDIR(st.st_mode))
 		ereport(ERROR,

@@ -210,9 +210,12 @@ detect_by_strong_signs(const Directory *directory)
 		if (found != NULL)
 			ereport(ERROR,
 					(errcode(ERRCODE_SM_BAD_MIGRATION),
-					 errmsg("directory \"%s\" has migrations of format %s (\"%s\") and of format %s (\"%s\"): name the one you mean, as in migrate.load(..., '%s')",
+					 errmsg("directory \"%s\" has migrations of format %s (\"%s\") and of format %s (\"%s\"): name the one you mean, as in %s",
 							directory->path, found->name, sign,
-							formats[i]->name, other, found->name)));
+							formats[i]->name, other,
+							psprintf(files_are_given() ?
+									 "pg_safe_migrate --format %s" :
+									 "migrate.load(..., '%s')", found->name))));
 		found = formats[i];
 		sign = other;
 	}
@@ -296,11 +299,13 @@ no_format(const Directory *directory)
 							 formats[i]->name);
 	ereport(ERROR,
 			(errcode(ERRCODE_SM_BAD_MIGRATION),
-			 errmsg("directory \"%s\" %s: looked for %s; SELECT * FROM migrate.formats() tells what a directory of each has",
+			 errmsg("directory \"%s\" %s: looked for %s; %s",
 					directory->path,
 					directory->entries == NIL ? "is empty" :
 					"has no migrations of a known format",
-					names.data)));
+					names.data, files_are_given() ?
+					"name the files <version>_<name>.sql, or as the tool whose format you want does" :
+					"SELECT * FROM migrate.formats() tells what a directory of each has")));
 }
 
 /* Migrations of Django, Alembic, Rails, Kysely and the like. */

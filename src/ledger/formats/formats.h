@@ -150,11 +150,10 @@ extern bool file_exists(const char *path);
 
 /* given_files.c */
 
-/* Stands for the directory whose files a client has sent. */
-#define GIVEN_ROOT "."
-
 extern bool path_is_given(const char *path);
-extern void give_files(const char *const *paths, const Datum *texts, int count);
+extern bool files_are_given(void);
+extern void give_files(const char *root, const char *const *paths,
+					   const Datum *texts, int count);
 extern void forget_given_files(void);
 extern bool given_file_exists(const char *path);
 extern char *given_text(const char *path);

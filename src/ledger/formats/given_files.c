@@ -16,13 +16,16 @@
 
 typedef struct GivenFile
 {
-	const char *path;			/* below GIVEN_ROOT */
+	const char *path;			/* below given_root */
 	Datum		text;
 } GivenFile;
 
 /* Sorted by path; NULL while the server's own files are read. */
 static GivenFile *given_files = NULL;
 static int	given_count = 0;
+
+/* What the client calls the directory whose files it has sent. */
+static const char *given_root = NULL;
 
 static const char *path_below_root(const char *path);
 static int	compare_files(const void *a, const void *b);
@@ -35,21 +38,30 @@ bool
 path_is_given(const char *path)
 {
 	return given_files != NULL &&
-		(strcmp(path, GIVEN_ROOT) == 0 ||
-		 strncmp(path, GIVEN_ROOT "/", strlen(GIVEN_ROOT "/")) == 0);
+		strncmp(path, given_root, strlen(given_root)) == 0 &&
+		(path[strlen(given_root)] == '\0' || path[strlen(given_root)] == '/');
+}
+
+/* Does a client send the files, so that its directory is not the server's? */
+bool
+files_are_given(void)
+{
+	return given_files != NULL;
 }
 
 /*
- * From now on, until forget_given_files(), paths below GIVEN_ROOT are these
+ * From now on, until forget_given_files(), paths below root are these
  * files.  The paths are relative, with "/" between their parts; the texts are
  * of type text, and must live that long.  Throws SM008 for paths that are not
  * so, or given twice.
  */
 void
-give_files(const char *const *paths, const Datum *texts, int count)
+give_files(const char *root, const char *const *paths, const Datum *texts,
+		   int count)
 {
 	GivenFile  *files = palloc((count + 1) * sizeof(GivenFile));
 
+	given_root = root;
 	for (int i = 0; i < count; i++)
 	{
 		files[i].path = path_below_root(paths[i]);
@@ -61,7 +73,7 @@ give_files(const char *const *paths, const Datum *texts, int count)
 			ereport(ERROR,
 					(errcode(ERRCODE_SM_BAD_MIGRATION),
 					 errmsg("path \"%s\" of a migration file is given twice",
-							files[i].path + strlen(GIVEN_ROOT "/"))));
+							files[i].path + strlen(root) + 1)));
 	given_files = files;
 	given_count = count;
 }
@@ -81,7 +93,7 @@ path_below_root(const char *path)
 				(errcode(ERRCODE_SM_BAD_MIGRATION),
 				 errmsg("path \"%s\" of a migration file has a part that begins with a period",
 						path)));
-	return psprintf(GIVEN_ROOT "/%s", path);
+	return psprintf("%s/%s", given_root, path);
 }
 
 static int
@@ -95,6 +107,7 @@ forget_given_files(void)
 {
 	given_files = NULL;
 	given_count = 0;
+	given_root = NULL;
 }
 
 bool
@@ -127,7 +140,7 @@ compare_with_path(const void *path, const void *file)
 }
 
 /*
- * The entries of GIVEN_ROOT or a directory below it, sorted by name.
+ * The entries of given_root or a directory below it, sorted by name.
  */
 List *
 given_entries(const char *directory)
