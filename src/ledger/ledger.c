@@ -356,6 +356,7 @@ migrate_baseline(PG_FUNCTION_ARGS)
 							entry->label)));
 		if (!entry->applied)
 		{
+			ledger_release_tasks(entry);
 			mark_as_applied(entry, ATTEMPT_BASELINE);
 			marked++;
 		}
@@ -376,6 +377,7 @@ Datum
 migrate_unregister(PG_FUNCTION_ARGS)
 {
 	char	   *version;
+	LedgerEntry *entry;
 
 	require_preloaded();
 	PreventCommandIfReadOnly("migrate.unregister()");
@@ -385,6 +387,9 @@ migrate_unregister(PG_FUNCTION_ARGS)
 				 errmsg("migrate.unregister() needs a version, not NULL")));
 	lock_ledger_for_transaction();
 	version = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	entry = ledger_read_version(version);
+	if (entry != NULL)
+		ledger_release_tasks(entry);
 	if (!ledger_delete_migration(version))
 		ereport(ERROR,
 				(errcode(ERRCODE_SM_BAD_MIGRATION),

@@ -164,6 +164,7 @@ extern const char *attempt_state_name(AttemptState state);
 /* ledger_change.c: likewise, for what changes the record of what has run */
 extern bool ledger_end_effect(const LedgerEntry *entry, AttemptState state);
 extern void ledger_forget_migration(const LedgerEntry *entry);
+extern void ledger_release_tasks(const LedgerEntry *entry);
 extern char *ledger_read_down_body(const LedgerEntry *entry);
 
 /*

@@ -55,6 +55,27 @@ ledger_forget_migration(const LedgerEntry *entry)
 }
 
 /*
+ * No deploy will go on with a migration that was cut off: what is unfinished of
+ * its statement can be retried by itself.  There is one such migration at a
+ * time, since nothing runs behind it.
+ */
+void
+ledger_release_tasks(const LedgerEntry *entry)
+{
+	OwnAccess	access;
+	OwnArguments arguments = {0};
+
+	if (entry->applied || entry->attempt == 0)
+		return;
+	begin_own_access(&access);
+	run_own_query("UPDATE migrate.task_log SET continued_by = NULL "
+				  "WHERE continued_by OPERATOR(pg_catalog.=) 'CALL migrate.deploy()' "
+				  "AND state OPERATOR(pg_catalog.<>) ALL (ARRAY['done', 'cancelled'])",
+				  &arguments, SPI_OK_UPDATE);
+	end_own_access(&access);
+}
+
+/*
  * The text that reverts a migration, or NULL; in the current memory context.
  */
 char *

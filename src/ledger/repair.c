@@ -55,6 +55,7 @@ repair_migration(LedgerEntry *entry)
 		mark_as_applied(entry, ATTEMPT_RESTARTED);
 	if (entry->missing)
 	{
+		ledger_release_tasks(entry);
 		ledger_forget_migration(entry);
 		return "forgotten";
 	}

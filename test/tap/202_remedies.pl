@@ -128,7 +128,7 @@ sub deploy_blocked_index
 	my $holder = $node->background_psql('postgres');
 
 	$holder->query_safe('BEGIN; UPDATE big SET b = b');
-	register($version, "SELECT 1;\nCREATE INDEX big_$version ON big (b);\nSELECT 2");
+	register($version, "SELECT 1;\nCREATE INDEX \"big_$version\" ON big (b);\nSELECT 2");
 	my $session = deploy_until(
 		"EXISTS (SELECT FROM pg_stat_progress_create_index WHERE phase LIKE 'waiting%')");
 	return ($holder, $session);
@@ -166,6 +166,20 @@ $node->poll_query_until('postgres',
 	q{SELECT NOT EXISTS (SELECT FROM migrate.tasks WHERE state NOT IN ('done', 'cancelled'))});
 is(remedies(), 'CALL migrate.deploy(); goes on where it stopped', 'with the statement taken back');
 is_well('cancelled and taken back');
+
+# or given up, which leaves the statement alone
+($holder, $session) = deploy_blocked_index('4.5');
+cancel_deploy($session);
+$holder->query_safe('COMMIT');
+$holder->quit;
+$task = query(q{SELECT max(id) FROM migrate.tasks});
+query(q{SELECT migrate.baseline('4.5')});
+is( remedies(),
+	join("\n", ("SELECT migrate.retry($task); or SELECT migrate.cancel($task);") x 2),
+	'marked as applied: what is left is retried by itself');
+query("SELECT migrate.retry($task)");
+$node->poll_query_until('postgres', "SELECT state = 'done' FROM migrate.tasks WHERE id = $task");
+is_well('marked as applied');
 
 
 # ---- the server is killed
