@@ -96,7 +96,10 @@ DATA_built = $(EXTENSION)--$(EXTVERSION).sql
 
 # The client
 
-SCRIPTS = bin/pg_safe_migrate
+CLIENT_PARTS = $(patsubst %,src/client/%.sh, usage output options psql files \
+	apply look mend new main)
+
+SCRIPTS_built = pg_safe_migrate
 
 # The tests; test/check.sh prepares a server for them
 
@@ -119,18 +122,14 @@ include $(PGXS)
 # Modules of the TAP tests lie beside them.
 PG_PROVE_FLAGS += -I $(srcdir)/test/tap
 
-# PGXS installs a script by its name alone, but looks for it by its path.
-uninstall: uninstall-client
-
-uninstall-client:
-	rm -f $(addprefix '$(DESTDIR)$(bindir)'/, $(notdir $(SCRIPTS)))
-
-.PHONY: uninstall-client
-
 # A header may reach any object; the whole library builds in seconds.
 $(OBJS): $(wildcard src/*.h src/*/*.h src/*/*/*.h)
 
 $(DATA_built): $(SQL_PARTS) Makefile
 	cat $(SQL_PARTS) >$@.tmp && mv $@.tmp $@
+
+$(SCRIPTS_built): $(CLIENT_PARTS) Makefile
+	awk 'FNR == 1 && NR > 1 { print "\n" } { print }' $(CLIENT_PARTS) >$@.tmp
+	chmod 755 $@.tmp && mv $@.tmp $@
 
 endif

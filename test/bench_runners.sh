@@ -63,7 +63,7 @@ run_apply()
 
 run_up()
 {
-	sh "$SM_TOP/bin/pg_safe_migrate" up -d "$1" "$FILES/plain"
+	"$SM_BIN/pg_safe_migrate" up -d "$1" "$FILES/plain"
 }
 
 run_psql_once()

@@ -202,7 +202,7 @@ own_directory()
 {
 	chapter "Your migrations: $directory"
 	tell "They are applied to an empty database of a throw-away server, with every rule in force."
-	PATH=$SM_BIN:$PATH sh "$SM_TOP/bin/pg_safe_migrate" deploy -d demo "$directory" ||
+	PATH=$SM_BIN:$PATH "$SM_BIN/pg_safe_migrate" deploy -d demo "$directory" ||
 		failed=1
 	sql ok "SELECT state, count(*) FROM migrate.status GROUP BY state ORDER BY state"
 	sql ok "SELECT outcome, rule, relation, message FROM migrate.decisions WHERE outcome IN ('rejected', 'warned') ORDER BY decided_at LIMIT 20"

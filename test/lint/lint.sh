@@ -139,8 +139,8 @@ versions_that_differ()
 	version=$(sed -n "s/^default_version *= *'\(.*\)'/\1/p" safe_migrate.control)
 	grep '"version"' META.json | grep -v "\"$version\"\|\"1.0.0\"" || true
 	grep -q "^## $version" CHANGELOG.md || sm_say "CHANGELOG.md has no $version"
-	grep -q "^VERSION=$version$" bin/pg_safe_migrate ||
-		sm_say "bin/pg_safe_migrate is of another version than $version"
+	grep -q "^VERSION=$version$" src/client/usage.sh ||
+		sm_say "src/client/usage.sh is of another version than $version"
 }
 
 shell_scripts()
@@ -154,6 +154,15 @@ shell_scripts()
 		done
 }
 
+# Its parts make sense together only.
+check_client()
+{
+	# shellcheck disable=SC2016  # make expands it
+	make -s PG_CONFIG="${PG_CONFIG:-/usr/lib/postgresql/$(sm_major)/bin/pg_config}" \
+		--eval 'print-client: ; @cat $(CLIENT_PARTS)' print-client |
+		shellcheck -
+}
+
 
 tool pg_bsd_indent sh test/lint/format.sh --check
 tool cppcheck cppcheck -q --std=c11 --enable=warning,portability,performance \
@@ -161,6 +170,7 @@ tool cppcheck cppcheck -q --std=c11 --enable=warning,portability,performance \
 	--inline-suppr --suppress=missingIncludeSystem --error-exitcode=1 -I src src
 # shellcheck disable=SC2046  # no script of ours has a space in its name
 tool shellcheck shellcheck -x $(shell_scripts)
+tool shellcheck check_client
 
 check "files of more than 800 lines:" long_files
 check "PG_VERSION_NUM outside of src/common:" version_checks
