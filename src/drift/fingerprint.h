@@ -11,11 +11,14 @@
 #include "postgres.h"
 
 /*
- * Before the first of so many migrations: reads the whole schema.  Needs a
- * transaction, in which it holds no lock that others wait for.  The state
- * lasts, through commits, until end_fingerprints(), which must be reached on
- * every path and throws nothing.  What fails on the way, but for a cancel, is
- * told as a WARNING, and there is no fingerprint then.
+ * Before the first of so many migrations: reads the whole schema, unless it is
+ * as the last migration has left it.  Drift that was found by that is kept in
+ * migrate.found_drift, and a NOTICE says that there is some, or was before.
+ * Needs a transaction, in which it holds no lock that others wait for, and the
+ * lock of the ledger.  The state lasts, through commits, until
+ * end_fingerprints(), which must be reached on every path and throws nothing.
+ * What fails on the way, but for a cancel, is told as a WARNING, and there is
+ * no fingerprint then.
  */
 extern void begin_fingerprints(int migrations);
 extern void end_fingerprints(void);
@@ -34,5 +37,12 @@ extern char *fingerprint_now(void);
  * baseline, adopt and repair.
  */
 extern char *take_fingerprint(void);
+
+/*
+ * The same as take_fingerprint(), and what has happened so far is acknowledged.
+ * Returns the number of statements and of objects, those that have not been
+ * found before included.
+ */
+extern int64 acknowledge_drift(void);
 
 #endif							/* SAFE_MIGRATE_FINGERPRINT_H */
