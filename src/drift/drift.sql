@@ -134,26 +134,25 @@ COMMENT ON COLUMN migrate.last_fingerprint.catalog_state IS
  * A transaction that was open when the fingerprint was taken, and committed
  * later, explains what differs from it, whatever the time.
  */
-CREATE VIEW migrate.explained_units AS
-SELECT u.unit
+CREATE VIEW migrate.explanations AS
+SELECT l.units
 FROM migrate.last_fingerprint f
 JOIN migrate.ddl_log l ON
 	CASE WHEN l.cluster <> f.cluster OR l.transaction = f.transaction
 		THEN l.executed_at > f.taken_at
 		ELSE NOT pg_visible_in_snapshot(l.transaction, f.snapshot) END
-CROSS JOIN LATERAL unnest(l.units) u (unit)
-UNION
+UNION ALL
 /* a migration that has no fingerprint, or has stopped half way */
-SELECT '*'
+SELECT '{*}'
 FROM migrate.last_fingerprint f
 JOIN migrate.attempts a ON COALESCE(a.finished_at, a.started_at) > f.taken_at
 WHERE a.fingerprint IS NULL AND a.done_bytes > 0
 	AND a.state NOT IN ('baseline', 'adopted', 'repaired');
-REVOKE ALL ON migrate.explained_units FROM PUBLIC;
-COMMENT ON VIEW migrate.explained_units IS
-	'objects that may differ from the last manifest because of what is recorded; * stands for any';
-COMMENT ON COLUMN migrate.explained_units.unit IS
-	'as in migrate.last_manifest';
+REVOKE ALL ON migrate.explanations FROM PUBLIC;
+COMMENT ON VIEW migrate.explanations IS
+	'what is recorded and may have made objects differ from the last manifest';
+COMMENT ON COLUMN migrate.explanations.units IS
+	'names of those in migrate.last_manifest; * stands for any';
 
 CREATE FUNCTION migrate.schema_objects()
 RETURNS TABLE (kind text, identity text, unit text, hash text)
@@ -203,31 +202,30 @@ BEGIN ATOMIC
 		SELECT NULL::timestamptz AS found_at, d.what
 		FROM differences d
 		WHERE NOT EXISTS (
-				SELECT FROM migrate.explained_units e WHERE e.unit = '*')
+				SELECT FROM migrate.explanations e WHERE '*' = ANY (e.units))
 			AND NOT EXISTS (
-				SELECT FROM migrate.explained_units e WHERE e.unit = d.unit)
+				SELECT FROM migrate.explanations e, unnest(e.units) u (unit)
+				WHERE u.unit = d.unit)
 		UNION ALL
 		SELECT f.found_at, f.object
 		FROM migrate.found_drift f
 		WHERE f.found_at > drift.since
 			OR (drift.since IS NULL AND f.acknowledged_at IS NULL)),
 	writers AS (
-		SELECT c.relname::text AS runner, w.xid
+		SELECT min(c.relname::text) AS runner, w.xid,
+			(SELECT s.system_identifier
+			 FROM pg_catalog.pg_control_system() s) AS cluster
 		FROM pg_catalog.pg_class c, migrate.runner_writers(c.oid) w (xid)
-		WHERE c.relkind = 'r' AND migrate.belongs_to_runner(c.oid))
+		WHERE c.relkind = 'r' AND migrate.belongs_to_runner(c.oid)
+		GROUP BY w.xid)
 	SELECT d.kind, d.executed_at, d.command, d.objects, d.statement, d.role,
 		d.session_role, d.client, d.application, d.runner, d.reason
 	FROM (
 		SELECT 'statement' AS kind, l.executed_at, l.command, l.objects,
 			l.statement, l.role, l.session_role, l.client, l.application,
-			COALESCE(l.runner, (
-				SELECT w.runner FROM writers w
-				WHERE w.xid = l.transaction::xid
-					AND l.cluster = (
-						SELECT c.system_identifier
-						FROM pg_catalog.pg_control_system() c)
-				LIMIT 1)) AS runner, l.reason, l.id
+			COALESCE(l.runner, w.runner) AS runner, l.reason, l.id
 		FROM migrate.ddl_log l
+		LEFT JOIN writers w ON w.xid = l.transaction::xid AND w.cluster = l.cluster
 		WHERE l.executed_at > drift.since
 			OR (drift.since IS NULL AND l.acknowledged_at IS NULL)
 		UNION ALL
@@ -250,7 +248,7 @@ BEGIN ATOMIC
 END;
 REVOKE ALL ON FUNCTION migrate.drift(timestamptz) FROM PUBLIC;
 COMMENT ON FUNCTION migrate.drift(timestamptz) IS
-	'schema changes that were no part of a migration and that nobody has acknowledged, or all since a point in time: statement: who sent which, when, from where, and in which table a migration tool wrote in the same transaction (runner); unrecorded: objects that differ from what a migration left, though no statement says so; to call it, a role needs EXECUTE on migrate.schema_objects() and migrate.runner_writers() and SELECT on migrate.ddl_log, migrate.explained_units, migrate.found_drift, migrate.last_fingerprint and migrate.last_manifest as well';
+	'schema changes that were no part of a migration and that nobody has acknowledged, or all since a point in time: statement: who sent which, when, from where, and in which table a migration tool wrote in the same transaction (runner); unrecorded: objects that differ from what a migration left, though no statement says so; to call it, a role needs EXECUTE on migrate.schema_objects() and migrate.runner_writers() and SELECT on migrate.ddl_log, migrate.explanations, migrate.found_drift, migrate.last_fingerprint and migrate.last_manifest as well';
 
 CREATE FUNCTION migrate.acknowledge_drift() RETURNS bigint
 LANGUAGE c VOLATILE

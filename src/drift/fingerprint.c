@@ -25,6 +25,7 @@
 #include "drift/touched.h"
 #include "drift/unit.h"
 #include "utils/hsearch.h"
+#include "utils/inval.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 #include "utils/timestamp.h"
@@ -63,6 +64,7 @@ static Fingerprints *fingerprints = NULL;
 
 static bool begin(int migrations, bool all_migrated, bool write);
 static bool is_affordable(void);
+static void settle(bool all_migrated);
 static bool guarded(void (*work) (void *arg), void *arg, bool writes);
 static void read_all(void *arg);
 static void read_anew(const SavedFingerprint *saved, bool all_migrated);
@@ -84,14 +86,17 @@ static void verify_sum(void);
 void
 begin_fingerprints(int migrations)
 {
+	static bool is_told = false;
 	bool		is_drift = false;
 
-	if (!begin(migrations, false, false))
+	if (!begin(migrations, false, false) ||
+		!guarded(look_for_drift, &is_drift, false))
 		return;
-	if (guarded(look_for_drift, &is_drift, false) && is_drift)
+	if (is_drift && !is_told)
 		ereport(NOTICE,
 				(errmsg("the schema was changed other than by migrations, and nobody has acknowledged that"),
 				 errhint("SELECT * FROM migrate.drift() tells what it was, SELECT migrate.acknowledge_drift() that it may stay.")));
+	is_told = is_drift;
 }
 
 /*
@@ -169,41 +174,44 @@ is_affordable(void)
 /*
  * See fingerprint.h.
  */
-char *
-take_fingerprint(void)
+void
+keep_fingerprint(void)
 {
-	char	   *result = NULL;
-
-	PG_TRY();
-	{
-		if (begin(1, true, true))
-			result = sum_in_words(&fingerprints->sum);
-	}
-	PG_FINALLY();
-	{
-		end_fingerprints();
-	}
-	PG_END_TRY();
-	return result;
+	settle(true);
 }
 
 /*
- * See fingerprint.h.  What has not been found yet is found first, so that it
- * stays known.
+ * See fingerprint.h.
+ */
+void
+accept_schema(void)
+{
+	settle(true);
+	(void) acknowledge_saved_drift();
+}
+
+/*
+ * See fingerprint.h.
  */
 int64
 acknowledge_drift(void)
 {
+	settle(false);
+	return acknowledge_saved_drift();
+}
+
+static void
+settle(bool all_migrated)
+{
 	PG_TRY();
 	{
-		(void) begin(1, false, true);
+		(void) begin(1, all_migrated, true);
 	}
 	PG_FINALLY();
 	{
 		end_fingerprints();
 	}
 	PG_END_TRY();
-	return acknowledge_saved_drift();
 }
 
 /*
@@ -356,6 +364,7 @@ read_changes(void *arg)
 	if (fingerprints->expected <= 0)
 		fingerprints->catalog_state =
 			MemoryContextStrdup(fingerprints->changes, catalog_state());
+	AcceptInvalidationMessages();
 	look_again(take_touched(visit_units));
 	if (setting_observation)
 		verify_sum();
@@ -374,7 +383,7 @@ write_changes(void *arg)
 	char	   *snapshot = current_snapshot();
 
 	if (fingerprints->found_objects != NIL)
-		keep_found_drift(fingerprints->found_units,
+		keep_found_drift(fingerprints->taken_at, fingerprints->found_units,
 						 fingerprints->found_objects);
 	if (fingerprints->gone != NIL || fingerprints->added != NIL)
 		change_saved_manifest(fingerprints->gone, fingerprints->added);

@@ -304,7 +304,7 @@ write_saved_fingerprint(const SavedFingerprint *saved, TimestampTz taken_at,
  * See saved_manifest.h.
  */
 void
-keep_found_drift(List *units, List *objects)
+keep_found_drift(TimestampTz found_at, List *units, List *objects)
 {
 	OwnAccess	access;
 	OwnArguments arguments = {0};
@@ -312,15 +312,17 @@ keep_found_drift(List *units, List *objects)
 	begin_own_access(&access);
 	add_own_text_list(&arguments, units);
 	add_own_text_list(&arguments, objects);
+	add_own_argument(&arguments, TIMESTAMPTZOID, TimestampTzGetDatum(found_at),
+					 false);
 	run_own_query("INSERT INTO migrate.found_drift (found_at, object) "
-				  "SELECT DISTINCT n.at, d.object "
-				  "FROM (SELECT pg_catalog.clock_timestamp() AS at OFFSET 0) n, "
-				  "ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) "
+				  "SELECT DISTINCT $3, d.object "
+				  "FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) "
 				  "d (unit, object) "
-				  "WHERE NOT EXISTS (SELECT FROM migrate.explained_units e "
-				  "WHERE e.unit OPERATOR(pg_catalog.=) '*') "
-				  "AND NOT EXISTS (SELECT FROM migrate.explained_units e "
-				  "WHERE e.unit OPERATOR(pg_catalog.=) d.unit)",
+				  "WHERE NOT EXISTS (SELECT FROM migrate.explanations e "
+				  "WHERE '*' OPERATOR(pg_catalog.=) ANY (e.units)) "
+				  "AND NOT EXISTS (SELECT FROM migrate.explanations e, "
+				  "pg_catalog.unnest(e.units) u (unit) "
+				  "WHERE u.unit OPERATOR(pg_catalog.=) d.unit)",
 				  &arguments, SPI_OK_INSERT);
 	end_own_access(&access);
 }

@@ -47,7 +47,8 @@ extern void write_saved_fingerprint(const SavedFingerprint *saved,
  * Keep what was found to differ, units and descriptions side by side, unless
  * a record explains it.
  */
-extern void keep_found_drift(List *units, List *objects);
+extern void keep_found_drift(TimestampTz found_at, List *units,
+							 List *objects);
 
 /* True if there is drift that nobody has acknowledged. */
 extern bool drift_is_unacknowledged(void);

@@ -206,7 +206,8 @@ look_at_relation(TraitContext *context, RangeVar *relation)
 		namespace_oid = LookupExplicitNamespace(relation->schemaname, true);
 	else
 		namespace_oid = first_of_search_path();
-	if (OidIsValid(namespace_oid) && isTempNamespace(namespace_oid))
+	if (OidIsValid(namespace_oid) ? isTempNamespace(namespace_oid) :
+		relation->schemaname == NULL)
 		return;
 	nspname = OidIsValid(namespace_oid) ? get_namespace_name(namespace_oid) :
 		relation->schemaname;

@@ -366,7 +366,7 @@ migrate_baseline(PG_FUNCTION_ARGS)
 
 	/* the schema as it is counts as migrated from now on */
 	if (marked > 0)
-		(void) take_fingerprint();
+		accept_schema();
 	PG_RETURN_INT32(marked);
 }
 

@@ -198,7 +198,7 @@ take_fingerprint_of_all(const TargetRun *run)
 		return;
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
-	(void) take_fingerprint();
+	keep_fingerprint();
 	CommitTransactionCommand();
 }
 
