@@ -62,6 +62,9 @@ typedef struct Fingerprints
 /* NULL: there is none. */
 static Fingerprints *fingerprints = NULL;
 
+/* This session has been told that there is drift. */
+static bool is_told = false;
+
 static bool begin(int migrations, bool all_migrated, bool write);
 static bool is_affordable(void);
 static void settle(bool all_migrated);
@@ -86,7 +89,6 @@ static void verify_sum(void);
 void
 begin_fingerprints(int migrations)
 {
-	static bool is_told = false;
 	bool		is_drift = false;
 
 	if (!begin(migrations, false, false) ||
@@ -188,6 +190,7 @@ accept_schema(void)
 {
 	settle(true);
 	(void) acknowledge_saved_drift();
+	is_told = false;
 }
 
 /*
@@ -197,6 +200,7 @@ int64
 acknowledge_drift(void)
 {
 	settle(false);
+	is_told = false;
 	return acknowledge_saved_drift();
 }
 
