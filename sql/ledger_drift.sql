@@ -202,6 +202,19 @@ CALL migrate.wait(:task);
 RESET client_min_messages;
 SELECT command, objects, statement FROM migrate.drift() ORDER BY executed_at DESC LIMIT 1;
 SELECT kind, objects FROM migrate.drift() WHERE kind <> 'statement';
+-- also of a migration: which table it was about is known
+SELECT migrate.acknowledge_drift() > 0 AS acknowledged;
+SET client_min_messages = warning;
+SELECT migrate.apply('9103.1', 'CREATE INDEX large_later ON drift.large ((a + 1))');
+SELECT max(id)::text AS task FROM migrate.tasks \gset
+CALL migrate.wait(:task);
+RESET client_min_messages;
+SELECT kind, objects FROM migrate.drift();
+SET safe_migrate.mode = off;
+ALTER TABLE base ADD d int;
+RESET safe_migrate.mode;
+SELECT kind, objects FROM migrate.drift();
+SELECT migrate.acknowledge_drift();
 RESET safe_migrate.in_transaction;
 RESET safe_migrate.small_table;
 

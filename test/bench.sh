@@ -500,14 +500,16 @@ bench_fingerprint()
 	# shellcheck disable=SC2086  # $pin is a list of words, or nothing
 	on with $pin perl "$BENCH/fingerprint.pl" "$SM_BIN/psql" "$PAIRS" \
 		>"$SM_WORK/output"
-	sed -n '/^first/!p' "$SM_WORK/output" | fingerprint_cost "$1" 'as another'
-	sed -n 's/^first //p' "$SM_WORK/output" | fingerprint_cost "$1" 'as the first'
+	sed -n '/^first/!p' "$SM_WORK/output" >"$SM_WORK/applied"
+	fingerprint_cost "$1" 'as another'
+	sed -n 's/^first //p' "$SM_WORK/output" >"$SM_WORK/applied"
+	fingerprint_cost "$1" 'as the first'
 }
 
-# fingerprint_cost HOW_MANY AS_WHICH: of a series in standard input.
 fingerprint_cost()
 {
-	awk '{ print $2 / 1000, $1 / 1000 }' >"$SM_WORK/series/fingerprint"
+	awk '{ print $2 / 1000, $1 / 1000 }' "$SM_WORK/applied" \
+		>"$SM_WORK/series/fingerprint"
 	analyse difference fingerprint
 	note "$(printf 'apply() of one column, %s tables, %s of a session: %.1f ms of CPU, where somebody has changed the schema %.1f: %+.1f [%+.1f, %+.1f] (%d pairs)' \
 		"$1" "$2" "$second" "$first" "$median" "$low" "$high" "$count")"

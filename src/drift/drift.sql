@@ -147,7 +147,12 @@ SELECT '{*}'
 FROM migrate.last_fingerprint f
 JOIN migrate.attempts a ON COALESCE(a.finished_at, a.started_at) > f.taken_at
 WHERE a.fingerprint IS NULL AND a.done_bytes > 0
-	AND a.state NOT IN ('baseline', 'adopted', 'repaired');
+	AND a.state NOT IN ('baseline', 'adopted', 'repaired')
+UNION ALL
+/* what went on in several transactions, of whoever has asked for it */
+SELECT ARRAY[COALESCE(t.relation, '*')]
+FROM migrate.last_fingerprint f
+JOIN migrate.task_log t ON COALESCE(t.finished_at, 'infinity') > f.taken_at;
 REVOKE ALL ON migrate.explanations FROM PUBLIC;
 COMMENT ON VIEW migrate.explanations IS
 	'what is recorded and may have made objects differ from the last manifest';

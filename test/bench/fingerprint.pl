@@ -49,6 +49,7 @@ sub apply
 {
 	my ($in, $change) = @_;
 	$count++;
+	$in->ask('SET client_min_messages = warning;');
 	$in->ask("CREATE TABLE bench_between_$count (); DROP TABLE bench_between_$count;"
 		  . "ALTER TABLE bench_fingerprint ALTER id SET STATISTICS $count;")
 	  if $change;
