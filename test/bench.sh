@@ -473,7 +473,8 @@ bench_drift()
 	# shellcheck disable=SC2086  # $pin is a list of words, or nothing
 	on with $pin perl "$BENCH/record.pl" "$SM_BIN/psql" \
 		"$JUDGE_PAIRS" >"$SM_WORK/output"
-	for kind in $(cut -d ' ' -f 1 "$SM_WORK/output" | sort -u)
+	cut -d ' ' -f 1 "$SM_WORK/output" | sort -u >"$SM_WORK/kinds"
+	while read -r kind
 	do
 		grep "^$kind " "$SM_WORK/output" | cut -d ' ' -f 2,3 \
 			>"$SM_WORK/series/record-cpu"
@@ -484,7 +485,7 @@ bench_drift()
 		analyse difference record-cpu
 		note "$(printf 'record of %s: %+.0f [%+.0f, %+.0f] us of CPU, to %.0f without (%d pairs); %s us elapsed' \
 			"$kind" "$median" "$low" "$high" "$second" "$count" "$elapsed")"
-	done
+	done <"$SM_WORK/kinds"
 	bench_fingerprint few
 	on with unjudged sm_quietly sm_psql -q -v ON_ERROR_STOP=1 \
 		-f "$BENCH/many_tables.sql"

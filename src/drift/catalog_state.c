@@ -244,7 +244,7 @@ static uint64
 hash_of_version(Oid catalog, HeapTuple tuple)
 {
 	uint64		hash = (uint64) catalog << 32 |
-		HeapTupleHeaderGetRawXmin(tuple->t_data);
+	HeapTupleHeaderGetRawXmin(tuple->t_data);
 
 	hash = mixed(hash) + (uint64) ItemPointerGetBlockNumber(&tuple->t_self);
 	return mixed(hash << 16 ^ hash >> 48 ^

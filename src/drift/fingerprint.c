@@ -37,8 +37,6 @@
 #define ALWAYS_TAKEN 50
 #define SHARE_OF_TIME 20
 
-#define MAJOR_VERSION (PG_VERSION_NUM / 10000)
-
 typedef struct Fingerprints
 {
 	MemoryContext context;
@@ -319,7 +317,7 @@ read_anew(const SavedFingerprint *saved, bool all_migrated)
 		note_row(&fingerprints->added, lfirst(cell));
 
 	/* of another major version, definitions cannot be compared */
-	if (all_migrated || saved->server_version != MAJOR_VERSION)
+	if (all_migrated || saved->server_version != COMPAT_MAJOR_VERSION_NUM)
 		return;
 	foreach(cell, differences.new_objects)
 		note_found("added", lfirst(cell));
@@ -392,7 +390,7 @@ write_changes(void *arg)
 	if (fingerprints->gone != NIL || fingerprints->added != NIL)
 		change_saved_manifest(fingerprints->gone, fingerprints->added);
 	saved.sum = fingerprints->sum;
-	saved.server_version = MAJOR_VERSION;
+	saved.server_version = COMPAT_MAJOR_VERSION_NUM;
 	saved.catalog_state = fingerprints->catalog_state;
 	write_saved_fingerprint(&saved, fingerprints->taken_at,
 							fingerprints->snapshot);
