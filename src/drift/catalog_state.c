@@ -216,6 +216,9 @@ row_counts(Oid catalog, HeapTuple tuple, Passing *passing)
 		case SequenceRelationId:
 			return !contains(passing->relations,
 							 ((Form_pg_sequence) form)->seqrelid);
+		case NamespaceRelationId:
+			return strncmp(NameStr(((Form_pg_namespace) form)->nspname),
+						   "pg_", strlen("pg_")) != 0;
 		default:
 			return true;
 	}
