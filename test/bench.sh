@@ -7,6 +7,7 @@
 #     sh test/bench.sh select           pgbench select-only
 #     sh test/bench.sh add-column       ALTER TABLE ... ADD COLUMN
 #     sh test/bench.sh judge            judging alone, and squawk beside it
+#     sh test/bench.sh drift            the record of DDL, and the fingerprint
 #     sh test/bench.sh apply            1,000 migrations, and none
 #
 # Two throw-away clusters, alike but for one thing: one preloads the library and
@@ -54,14 +55,14 @@ NOTHING_TARGET_MS=100
 
 if [ $# -eq 0 ]
 then
-	set -- select add-column judge apply
+	set -- select add-column judge drift apply
 	[ -z "${BENCH_NULL:-}" ] || set -- select add-column
 fi
 for part in "$@"
 do
 	case $part in
-		select | add-column | judge | apply) ;;
-		*) sm_die "usage: sh test/bench.sh [select] [add-column] [judge] [apply]" ;;
+		select | add-column | judge | drift | apply) ;;
+		*) sm_die "usage: sh test/bench.sh [select] [add-column] [judge] [drift] [apply]" ;;
 	esac
 done
 parts=" $* "
@@ -464,6 +465,58 @@ beside_squawk()
 }
 
 
+# ---- the record of schema changes, and the fingerprint
+
+bench_drift()
+{
+	on with restart with
+	# shellcheck disable=SC2086  # $pin is a list of words, or nothing
+	on with $pin perl "$BENCH/record.pl" "$SM_BIN/psql" \
+		"$JUDGE_PAIRS" >"$SM_WORK/output"
+	cut -d ' ' -f 1 "$SM_WORK/output" | sort -u >"$SM_WORK/kinds"
+	while read -r kind
+	do
+		grep "^$kind " "$SM_WORK/output" | cut -d ' ' -f 2,3 \
+			>"$SM_WORK/series/record-cpu"
+		grep "^$kind " "$SM_WORK/output" | cut -d ' ' -f 4,5 \
+			>"$SM_WORK/series/record-elapsed"
+		analyse difference record-elapsed
+		elapsed=$(printf '%+.0f [%+.0f, %+.0f]' "$median" "$low" "$high")
+		analyse difference record-cpu
+		note "$(printf 'record of %s: %+.0f [%+.0f, %+.0f] us of CPU, to %.0f without (%d pairs); %s us elapsed' \
+			"$kind" "$median" "$low" "$high" "$second" "$count" "$elapsed")"
+	done <"$SM_WORK/kinds"
+	bench_fingerprint few
+	on with unjudged sm_quietly sm_psql -q -v ON_ERROR_STOP=1 \
+		-f "$BENCH/many_tables.sql"
+	on with sm_psql -q -c 'VACUUM ANALYZE'
+	bench_fingerprint 500
+}
+
+# bench_fingerprint HOW_MANY: tables there are.
+bench_fingerprint()
+{
+	on with sm_psql -q -c 'DROP TABLE IF EXISTS bench_fingerprint' \
+		-c 'DELETE FROM migrate.migrations' -c 'DELETE FROM migrate.attempts'
+	# shellcheck disable=SC2086  # $pin is a list of words, or nothing
+	on with $pin perl "$BENCH/fingerprint.pl" "$SM_BIN/psql" "$PAIRS" \
+		>"$SM_WORK/output"
+	sed -n '/^first/!p' "$SM_WORK/output" >"$SM_WORK/applied"
+	fingerprint_cost "$1" 'as another'
+	sed -n 's/^first //p' "$SM_WORK/output" >"$SM_WORK/applied"
+	fingerprint_cost "$1" 'as the first'
+}
+
+fingerprint_cost()
+{
+	awk '{ print $2 / 1000, $1 / 1000 }' "$SM_WORK/applied" \
+		>"$SM_WORK/series/fingerprint"
+	analyse difference fingerprint
+	note "$(printf 'apply() of one column, %s tables, %s of a session: %.1f ms of CPU, where somebody has changed the schema %.1f: %+.1f [%+.1f, %+.1f] (%d pairs)' \
+		"$1" "$2" "$second" "$first" "$median" "$low" "$high" "$count")"
+}
+
+
 # ---- 1,000 migrations
 
 # apply_with_RUNNER DATABASE: apply the files to it.
@@ -638,6 +691,7 @@ pin_to_one_processor
 ! wanted select || bench_select
 ! wanted add-column || bench_add_column
 ! wanted judge || bench_judge
+! wanted drift || bench_drift
 ! wanted apply || bench_apply
 
 printf '\n==== %s, %s processors%s\n' "$SM_VERSION" "$(nproc)" \

@@ -249,7 +249,8 @@ command_verify()
 command_drift()
 {
 	then_need "migrate.drift(timestamptz)" "migrate.schema_objects()" "migrate.runner_writers(oid)" \
-		migrate.attempts migrate.ddl_log migrate.last_manifest
+		migrate.ddl_log migrate.explanations migrate.found_drift \
+		migrate.last_fingerprint migrate.last_manifest
 	: >"$work/unseen"
 	show_all changes "migrate.drift(${since:+$(sql_quoted "$since")})"
 }

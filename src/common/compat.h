@@ -32,6 +32,7 @@
 
 /* As a string: "15". */
 #define COMPAT_MAJOR_VERSION PG_MAJORVERSION
+#define COMPAT_MAJOR_VERSION_NUM PG_MAJORVERSION_NUM
 
 /* 18: the module can tell its name and version */
 #ifdef PG_MODULE_MAGIC_EXT

@@ -111,6 +111,24 @@ add_own_text_list(OwnArguments *arguments, List *values)
  * See own_tables.h.
  */
 void
+add_own_oid_list(OwnArguments *arguments, const List *oids)
+{
+	Datum	   *elements = palloc(list_length(oids) * sizeof(Datum));
+	ArrayType  *array;
+	ListCell   *cell;
+
+	foreach(cell, oids)
+		elements[foreach_current_index(cell)] =
+		ObjectIdGetDatum(lfirst_oid(cell));
+	array = construct_array(elements, list_length(oids), OIDOID, sizeof(Oid),
+							true, TYPALIGN_INT);
+	add_own_argument(arguments, OIDARRAYOID, PointerGetDatum(array), false);
+}
+
+/*
+ * See own_tables.h.
+ */
+void
 run_own_query(const char *query, OwnArguments *arguments, int expected)
 {
 	int			result;

@@ -56,8 +56,9 @@ extern void add_own_argument(OwnArguments *arguments, Oid type, Datum value,
 /* NULL is allowed. */
 extern void add_own_text(OwnArguments *arguments, const char *value);
 
-/* A text[] of a list of char *; NIL is the empty array. */
+/* A text[] of a list of char *, an oid[] of one of OIDs; NIL is the empty array. */
 extern void add_own_text_list(OwnArguments *arguments, List *values);
+extern void add_own_oid_list(OwnArguments *arguments, const List *oids);
 
 /* A column of a row of the result: a copy in the caller's memory context. */
 extern char *own_text_column(OwnAccess *access, uint64 row, int column);

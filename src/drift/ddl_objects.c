@@ -26,10 +26,10 @@
 #include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
 #include "common/catalog.h"
-#include "common/own_tables.h"
 #include "drift/ddl_objects.h"
+#include "drift/dependents.h"
+#include "drift/touched.h"
 #include "effects/ledgers.h"
-#include "executor/spi.h"
 #include "nodes/makefuncs.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -49,12 +49,14 @@ typedef struct DdlObject
 	bool		is_dropped;
 	bool		counts;			/* of one that is dropped, or found before */
 	Oid			table;			/* that it is a part of, or InvalidOid */
+	char	   *runner;			/* ledger of a migration tool, or NULL */
 	char	   *shown;			/* as it was before, or NULL */
 	char	   *unit;
 } DdlObject;
 
 static DdlObject *find_object(const DdlObjects *objects, Oid classid, Oid objid);
 static void describe_object(DdlObject *object);
+static char *ledger_of_object(const DdlObject *object);
 static Oid	relation_of_part(Oid classid, Oid objid);
 static AttrNumber relation_column(Oid classid);
 static Oid	table_of_relation(Oid relid);
@@ -172,6 +174,7 @@ describe_object(DdlObject *object)
 	if (!object->counts)
 		return;
 	object->table = relation_of_part(object->classid, object->objid);
+	object->runner = ledger_of_object(object);
 	if (object->classid == ConstraintRelationId ||
 		object->classid == AttrDefaultRelationId)
 	{
@@ -188,6 +191,18 @@ describe_object(DdlObject *object)
 		object->unit = identity_of(RelationRelationId, object->table);
 	else
 		object->unit = identity_of(object->classid, object->objid);
+}
+
+/* Anybody can make a table that looks like one: so that is recorded as well. */
+static char *
+ledger_of_object(const DdlObject *object)
+{
+	Oid			relid = OidIsValid(object->table) ? object->table :
+	object->classid == RelationRelationId ? object->objid : InvalidOid;
+
+	if (!OidIsValid(relid) || !has_shape_of_runner_ledger(relid))
+		return NULL;
+	return get_rel_name(relid);
 }
 
 /* The table that a trigger, an index or the like is on; InvalidOid for others. */
@@ -291,7 +306,7 @@ is_made_along(const DdlObject *object)
 		(OidIsValid(relid) && get_rel_relkind(relid) != RELKIND_COMPOSITE_TYPE);
 }
 
-/* False for what is temporary, of the system, of a migration tool or ours. */
+/* False for what is temporary, of the system or ours. */
 static bool
 object_counts(const DdlObject *object)
 {
@@ -303,8 +318,7 @@ object_counts(const DdlObject *object)
 	if (!OidIsValid(table) && object->classid == RelationRelationId)
 		table = object->objid;
 	if (OidIsValid(table))
-		return namespace_counts(get_rel_namespace(table)) &&
-			!has_shape_of_runner_ledger(table);
+		return namespace_counts(get_rel_namespace(table));
 	ObjectAddressSet(address, object->classid, object->objid);
 	if (get_object_attnum_namespace(object->classid) == InvalidAttrNumber)
 		return true;
@@ -363,6 +377,7 @@ describe_ddl_objects(DdlObjects *objects)
 {
 	int			hidden = 0;
 	bool		counts = false;
+	bool		of_schema = false;
 	ListCell   *cell;
 
 	foreach(cell, objects->objects)
@@ -373,6 +388,9 @@ describe_ddl_objects(DdlObjects *objects)
 		if (!object->is_dropped)
 			describe_object(object);
 		counts |= object->counts;
+		of_schema |= object->counts && object->runner == NULL;
+		if (object->runner != NULL)
+			objects->runner = object->runner;
 		if (unit_before != NULL)
 			add_text(&objects->units, unit_before);
 		if (object->unit != NULL)
@@ -384,6 +402,8 @@ describe_ddl_objects(DdlObjects *objects)
 	}
 	if (hidden > 0)
 		objects->shown = lappend(objects->shown, psprintf("and %d more", hidden));
+	if (of_schema)
+		objects->runner = NULL;
 	/* what is left for after the commit has not touched anything yet */
 	if (objects->reaches_others || objects->objects == NIL)
 		objects->units = list_make1(ALL_UNITS);
@@ -414,35 +434,12 @@ add_text(List **texts, char *text)
 static void
 add_dependents(DdlObjects *objects, const DdlObject *object)
 {
-	OwnAccess	access;
-	OwnArguments arguments = {0};
-	List	   *dependents = NIL;
+	TouchedObject key = {object->classid, object->objid};
 	ListCell   *cell;
-	bool		isnull;
 
-	begin_own_access(&access);
-	add_own_argument(&arguments, OIDOID, ObjectIdGetDatum(object->classid), false);
-	add_own_argument(&arguments, OIDOID, ObjectIdGetDatum(object->objid), false);
-	run_own_query("SELECT d.classid, d.objid FROM migrate.dependents($1, $2) d",
-				  &arguments, SPI_OK_SELECT);
-	for (uint64 row = 0; row < SPI_processed; row++)
+	foreach(cell, dependents_of(list_make1(&key)))
 	{
-		HeapTuple	tuple = SPI_tuptable->vals[row];
-		TupleDesc	tupdesc = SPI_tuptable->tupdesc;
-		MemoryContext old = MemoryContextSwitchTo(access.caller);
-		DdlObject  *dependent = palloc0(sizeof(DdlObject));
-
-		dependent->classid =
-			DatumGetObjectId(SPI_getbinval(tuple, tupdesc, 1, &isnull));
-		dependent->objid =
-			DatumGetObjectId(SPI_getbinval(tuple, tupdesc, 2, &isnull));
-		dependents = lappend(dependents, dependent);
-		MemoryContextSwitchTo(old);
-	}
-	end_own_access(&access);
-	foreach(cell, dependents)
-	{
-		DdlObject  *dependent = lfirst(cell);
+		TouchedObject *dependent = lfirst(cell);
 		char	   *unit = identity_of(dependent->classid, dependent->objid);
 
 		if (unit != NULL)

@@ -21,6 +21,8 @@ typedef struct DdlObjects
 	List	   *objects;		/* of DdlObject */
 	List	   *shown;			/* of char *: kind and name, for the reader */
 	List	   *units;			/* of char *: as in the manifest */
+	char	   *runner;			/* ledger of a migration tool, if it is all
+								 * about one; or NULL */
 } DdlObjects;
 
 /*
@@ -39,8 +41,8 @@ extern void note_ddl_object(DdlObjects *objects, ObjectAccessType access,
 extern void note_ddl_targets(DdlObjects *objects, Node *statement);
 
 /*
- * Fill in shown and units, after the statement has run.  Returns false if all
- * of it is temporary, or of the system, of a migration tool or ours.
+ * Fill in shown, units and runner, after the statement has run.  Returns false
+ * if all of it is temporary, or of the system or ours.
  */
 extern bool describe_ddl_objects(DdlObjects *objects);
 

@@ -103,6 +103,8 @@ end_ddl_record(DdlRecord *record, const char *reason)
 	MemoryContext old;
 
 	close_record(record);
+	/* the end of the transaction frees it should we fail on the way */
+	MemoryContextSetParent(record->context, CurTransactionContext);
 	old = MemoryContextSwitchTo(record->context);
 	/* the statement may have dropped us */
 	if (has_changed_something(record) && extension_is_created())
@@ -184,10 +186,11 @@ write_record(const DdlRecord *record, const char *reason)
 	add_own_text(&arguments, record->source);
 	add_own_text(&arguments, record->role);
 	add_own_text(&arguments, reason);
+	add_own_text(&arguments, record->objects.runner);
 	run_own_query("INSERT INTO migrate.ddl_log (executed_at, command, objects, "
-				  "units, statement, role, reason, session_role, client, "
+				  "units, statement, role, reason, runner, session_role, client, "
 				  "application, transaction, cluster) "
-				  "SELECT pg_catalog.clock_timestamp(), $1, $2, $3, $4, $5, $6, "
+				  "SELECT pg_catalog.clock_timestamp(), $1, $2, $3, $4, $5, $6, $7, "
 				  "SESSION_USER, pg_catalog.inet_client_addr(), "
 				  "pg_catalog.current_setting('application_name'), "
 				  "pg_catalog.pg_current_xact_id(), c.system_identifier "

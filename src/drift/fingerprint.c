@@ -3,10 +3,11 @@
  * fingerprint.c
  *	  What the schema is, in 64 hexadecimal digits, after each migration.
  *
- * The fingerprint is the sum of the hashes of all objects.  While migrations
- * run, the objects are kept in memory with their hashes, and after each
- * migration only those are read again that it has touched, and those whose
- * definitions name one that was renamed.
+ * The fingerprint is the sum of the hashes of all objects.  Where nothing has
+ * changed since the last one, that of then is taken over, and the hashes of an
+ * object are read from the table that has them when they are needed; else all
+ * are read anew.  After each migration only those objects are read again that
+ * it has touched, and those whose definitions name one that was renamed.
  *
  *-------------------------------------------------------------------------
  */
@@ -14,16 +15,17 @@
 
 #include "access/xact.h"
 #include "catalog/pg_class.h"
-#include "catalog/pg_rewrite.h"
-#include "catalog/pg_type.h"
 #include "common/compat.h"
-#include "common/own_tables.h"
 #include "common/settings.h"
+#include "drift/catalog_state.h"
+#include "drift/dependents.h"
 #include "drift/fingerprint.h"
 #include "drift/manifest.h"
+#include "drift/saved_manifest.h"
 #include "drift/touched.h"
-#include "executor/spi.h"
+#include "drift/unit.h"
 #include "utils/hsearch.h"
+#include "utils/inval.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 #include "utils/timestamp.h"
@@ -38,64 +40,48 @@
 /* So often one looks again whether others have changed something meanwhile. */
 #define VERIFY_LOOKS 5
 
-/* All rows of one object; in a memory context of its own. */
-typedef struct Unit
-{
-	TouchedObject key;
-	MemoryContext context;
-	List	   *rows;			/* of ManifestRow */
-	uint64		pass;			/* that has looked at it last */
-} Unit;
-
-/* Rows of one object that were read together with those of others. */
-typedef struct FoundRows
-{
-	TouchedObject key;
-	List	   *rows;			/* of ManifestRow */
-} FoundRows;
-
 typedef struct Fingerprints
 {
 	MemoryContext context;
-	HTAB	   *units;
 	ManifestSum sum;
-	uint64		pass;
 	int			expected;		/* migrations to come */
 	int			taken;
 	TimestampTz taken_at;		/* the last one */
 	int64		cost;			/* of that, microseconds */
-	MemoryContext changes;		/* of what is not yet written to the table: */
-	List	   *gone;			/* of SavedRow */
+	char	   *snapshot;		/* what it sees is in the sum for sure */
+	bool		is_settled;		/* the tables say what we know */
+
+	/* what is to be written: */
+	MemoryContext changes;
+	List	   *gone;			/* of ManifestRow */
 	List	   *added;
+	List	   *found_units;	/* of char *: drift, see keep_found_drift() */
+	List	   *found_objects;
+	char	   *catalog_state;	/* or NULL */
 } Fingerprints;
 
 /* NULL: there is none. */
 static Fingerprints *fingerprints = NULL;
 
+/* This session has been told that there is drift. */
+static bool is_told = false;
+
+static bool begin(int migrations, bool all_migrated, bool write);
 static bool is_affordable(void);
+static void settle(bool all_migrated);
 static bool guarded(void (*work) (void *arg), void *arg, bool writes);
 static void read_all(void *arg);
-static void compare_with_saved(void);
-static void note_saved(List **list, const char *kind, const char *identity,
-					   const char *unit, const char *hash);
-static void note_row(List **list, const ManifestRow *row);
+static void read_anew(const SavedFingerprint *saved, bool all_migrated);
+static void note_found(const char *what, const ManifestRow *row);
 static void read_changes(void *arg);
 static void write_changes(void *arg);
+static void look_for_drift(void *arg);
+static void note_row(List **list, const ManifestRow *row);
 static void look_again(Touched *touched);
-static List *objects_of_classes(const Touched *touched);
+static List *look_at_classes(const Touched *touched);
 static List *read_objects(List *objects);
-static HTAB *rows_by_object(List *rows);
-static List *replace_unit(const TouchedObject *object, List *after);
-static Unit *find_unit(Oid classid, Oid objid, bool create);
-static List *copy_rows(MemoryContext context, List *rows);
-static void compare_rows(List *before, List *after);
-static bool forget_added(const ManifestRow *row);
-static bool has_row(List *rows, const ManifestRow *row);
-static bool name_is_lost(List *before, List *after);
-static bool has_name(List *rows, uint64 name);
-static List *dependents_of(const TouchedObject *object, bool views_only);
-static void visit_known(Oid classid, void (*visit) (Oid objid, void *arg),
-						void *arg);
+static List *replace_units(List *objects, List *rows);
+static bool compare_rows(List *before, List *after);
 static void verify_sum(void);
 static bool is_sum_of(List *rows);
 static void report_unnoticed(List *rows);
@@ -106,12 +92,36 @@ static void report_unnoticed(List *rows);
 void
 begin_fingerprints(int migrations)
 {
+	bool		is_drift = false;
+
+	if (!begin(migrations, false, false) ||
+		!guarded(look_for_drift, &is_drift, false))
+		return;
+	if (is_drift && !is_told)
+		ereport(NOTICE,
+				(errmsg("the schema was changed other than by migrations, and nobody has acknowledged that"),
+				 errhint("SELECT * FROM migrate.drift() tells what it was, SELECT migrate.acknowledge_drift() that it may stay.")));
+	is_told = is_drift;
+}
+
+/*
+ * all_migrated: no difference is drift.  write: also that nothing differs.
+ * Returns false if there will be no fingerprint.
+ */
+static bool
+begin(int migrations, bool all_migrated, bool write)
+{
 	end_fingerprints();
 	begin_touched();
-	if (guarded(read_all, NULL, false))
+	if (guarded(read_all, &all_migrated, false) &&
+		((fingerprints->is_settled && !write) ||
+		 guarded(write_changes, NULL, true)))
+	{
 		fingerprints->expected = migrations;
-	else
-		end_fingerprints();
+		return true;
+	}
+	end_fingerprints();
+	return false;
 }
 
 /*
@@ -124,6 +134,7 @@ end_fingerprints(void)
 
 	end_touched();
 	fingerprints = NULL;
+	forget_units();
 	if (ended != NULL)
 		MemoryContextDelete(ended->context);
 }
@@ -142,6 +153,7 @@ fingerprint_now(void)
 	if (!is_affordable())
 		return NULL;
 	CommandCounterIncrement();
+	fingerprints->taken_at = start;
 	if (!guarded(read_changes, NULL, false) ||
 		!guarded(write_changes, NULL, true))
 	{
@@ -167,22 +179,46 @@ is_affordable(void)
 /*
  * See fingerprint.h.
  */
-char *
-take_fingerprint(void)
+void
+keep_fingerprint(void)
 {
-	char	   *result;
+	settle(true);
+}
 
+/*
+ * See fingerprint.h.
+ */
+void
+accept_schema(void)
+{
+	settle(true);
+	(void) acknowledge_saved_drift();
+	is_told = false;
+}
+
+/*
+ * See fingerprint.h.
+ */
+int64
+acknowledge_drift(void)
+{
+	settle(false);
+	is_told = false;
+	return acknowledge_saved_drift();
+}
+
+static void
+settle(bool all_migrated)
+{
 	PG_TRY();
 	{
-		begin_fingerprints(1);
-		result = fingerprint_now();
+		(void) begin(1, all_migrated, true);
 	}
 	PG_FINALLY();
 	{
 		end_fingerprints();
 	}
 	PG_END_TRY();
-	return result;
 }
 
 /*
@@ -239,102 +275,90 @@ read_all(void *arg)
 	MemoryContext context = AllocSetContextCreate(TopMemoryContext,
 												  "safe_migrate fingerprints",
 												  ALLOCSET_DEFAULT_SIZES);
-	List	   *rows;
-	ListCell   *cell;
-	HASHCTL		control = {0};
+	SavedFingerprint *saved;
 
 	fingerprints = MemoryContextAllocZero(context, sizeof(Fingerprints));
 	fingerprints->context = context;
 	fingerprints->changes = AllocSetContextCreate(context,
 												  "safe_migrate manifest changes",
 												  ALLOCSET_DEFAULT_SIZES);
-	control.hcxt = context;
-	control.keysize = sizeof(TouchedObject);
-	control.entrysize = sizeof(Unit);
-	fingerprints->units = hash_create("safe_migrate objects", 1024, &control,
-									  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	rows = read_manifest(InvalidOid, NIL);
-	foreach(cell, rows)
+	fingerprints->taken_at = GetCurrentTimestamp();
+	fingerprints->snapshot = MemoryContextStrdup(context, current_snapshot());
+	fingerprints->catalog_state =
+		MemoryContextStrdup(fingerprints->changes, catalog_state());
+	saved = read_saved_fingerprint();
+	if (saved->catalog_state == NULL ||
+		strcmp(saved->catalog_state, fingerprints->catalog_state) != 0)
 	{
-		ManifestRow *row = lfirst(cell);
-		Unit	   *unit = find_unit(row->classid, row->objid, true);
-		MemoryContext old = MemoryContextSwitchTo(unit->context);
-
-		unit->rows = list_concat(unit->rows,
-								 copy_rows(unit->context, list_make1(row)));
-		MemoryContextSwitchTo(old);
-		add_to_sum(&fingerprints->sum, row);
+		read_anew(saved, *(bool *) arg);
+		return;
 	}
-	compare_with_saved();
+	know_units(context, NIL, false);
+	fingerprints->sum = saved->sum;
+	fingerprints->is_settled = true;
+	if (setting_observation)
+		verify_sum();
 }
 
 /*
- * What differs from the manifest of the last migration is written with that of
- * the next, and not before: until then migrate.drift() tells of it.
+ * What differs from the manifest of the last migration has been changed by
+ * somebody else.
  */
 static void
-compare_with_saved(void)
+read_anew(const SavedFingerprint *saved, bool all_migrated)
 {
-	HASHCTL		control = {0};
-	HTAB	   *hashes;
-	List	   *saved = read_saved_manifest();
+	List	   *rows = read_manifest(InvalidOid, NIL);
+	List	   *saved_rows = read_saved_manifest();
+	RowDifferences differences = {0};
 	ListCell   *cell;
-	HASH_SEQ_STATUS status;
-	Unit	   *unit;
-	char		(*found)[65];
 
-	control.keysize = control.entrysize = sizeof(*found);
-	hashes = hash_create("safe_migrate saved hashes",
-						 Max(list_length(saved), 16), &control,
-						 HASH_ELEM | HASH_STRINGS);
-	foreach(cell, saved)
-		(void) hash_search(hashes, ((SavedRow *) lfirst(cell))->hash,
-						   HASH_ENTER, NULL);
-	if (hash_search(hashes, COMPAT_MAJOR_VERSION, HASH_REMOVE, NULL) == NULL)
-		note_saved(&fingerprints->added, "server version",
-				   COMPAT_MAJOR_VERSION, "", COMPAT_MAJOR_VERSION);
-	hash_seq_init(&status, fingerprints->units);
-	while ((unit = hash_seq_search(&status)) != NULL)
-	{
-		foreach(cell, unit->rows)
-		{
-			if (hash_search(hashes, hash_in_words(lfirst(cell)),
-							HASH_REMOVE, NULL) == NULL)
-				note_row(&fingerprints->added, lfirst(cell));
-		}
-	}
-	foreach(cell, saved)
-	{
-		SavedRow   *row = lfirst(cell);
+	know_units(fingerprints->context, rows, true);
+	foreach(cell, rows)
+		add_to_sum(&fingerprints->sum, lfirst(cell));
+	compare_manifests(saved_rows, rows, &differences);
+	foreach(cell, differences.gone)
+		note_row(&fingerprints->gone, lfirst(cell));
+	foreach(cell, differences.added)
+		note_row(&fingerprints->added, lfirst(cell));
 
-		if (hash_search(hashes, row->hash, HASH_FIND, NULL) != NULL)
-			note_saved(&fingerprints->gone, row->kind, row->identity,
-					   row->unit, row->hash);
-	}
-	hash_destroy(hashes);
+	/* of another major version, definitions cannot be compared */
+	if (all_migrated || saved->server_version != COMPAT_MAJOR_VERSION_NUM)
+		return;
+	foreach(cell, differences.new_objects)
+		note_found("added", lfirst(cell));
+	foreach(cell, differences.changed_objects)
+		note_found("changed", lfirst(cell));
+	foreach(cell, differences.lost_objects)
+		note_found("dropped", lfirst(cell));
 }
 
+/* In the words of migrate.drift(). */
 static void
-note_saved(List **list, const char *kind, const char *identity,
-		   const char *unit, const char *hash)
+note_found(const char *what, const ManifestRow *row)
 {
 	MemoryContext old = MemoryContextSwitchTo(fingerprints->changes);
-	SavedRow   *row = palloc(sizeof(SavedRow));
 
-	row->kind = pstrdup(kind);
-	row->identity = pstrdup(identity);
-	row->unit = pstrdup(unit);
-	row->hash = pstrdup(hash);
-	*list = lappend(*list, row);
+	fingerprints->found_units = lappend(fingerprints->found_units,
+										pstrdup(row->unit));
+	fingerprints->found_objects = lappend(fingerprints->found_objects,
+										  psprintf("%s: %s %s", what,
+												   row->kind, row->identity));
 	MemoryContextSwitchTo(old);
 }
 
 static void
 note_row(List **list, const ManifestRow *row)
 {
-	note_saved(list, row->kind, row->identity, row->unit, hash_in_words(row));
+	MemoryContext old = MemoryContextSwitchTo(fingerprints->changes);
+
+	*list = lappend(*list, copy_row(row));
+	MemoryContextSwitchTo(old);
 }
 
+/*
+ * What is read after the state of the catalog has all that is in that state:
+ * a change is told to us before much can be read.
+ */
 static void
 read_changes(void *arg)
 {
@@ -344,19 +368,50 @@ read_changes(void *arg)
 												  ALLOCSET_DEFAULT_SIZES);
 
 	MemoryContextSwitchTo(context);
-	look_again(take_touched(visit_known));
+	if (fingerprints->expected <= 0)
+		fingerprints->catalog_state =
+			MemoryContextStrdup(fingerprints->changes, catalog_state());
+	AcceptInvalidationMessages();
+	look_again(take_touched(visit_units));
 	if (setting_observation)
 		verify_sum();
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(context);
 }
 
+/*
+ * Transactions that were open at the time of the snapshot of before, or began
+ * later, may have been too late for what we have read.
+ */
 static void
 write_changes(void *arg)
 {
-	change_saved_manifest(fingerprints->gone, fingerprints->added);
+	SavedFingerprint saved = {0};
+	char	   *snapshot = current_snapshot();
+
+	if (fingerprints->found_objects != NIL)
+		keep_found_drift(fingerprints->taken_at, fingerprints->found_units,
+						 fingerprints->found_objects);
+	if (fingerprints->gone != NIL || fingerprints->added != NIL)
+		change_saved_manifest(fingerprints->gone, fingerprints->added);
+	saved.sum = fingerprints->sum;
+	saved.server_version = COMPAT_MAJOR_VERSION_NUM;
+	saved.catalog_state = fingerprints->catalog_state;
+	write_saved_fingerprint(&saved, fingerprints->taken_at,
+							fingerprints->snapshot);
+
+	fingerprints->snapshot = MemoryContextStrdup(fingerprints->context,
+												 snapshot);
 	fingerprints->gone = fingerprints->added = NIL;
+	fingerprints->found_units = fingerprints->found_objects = NIL;
+	fingerprints->catalog_state = NULL;
 	MemoryContextReset(fingerprints->changes);
+}
+
+static void
+look_for_drift(void *arg)
+{
+	*(bool *) arg = drift_is_unacknowledged();
 }
 
 /*
@@ -366,74 +421,36 @@ write_changes(void *arg)
 static void
 look_again(Touched *touched)
 {
-	List	   *objects = list_concat(objects_of_classes(touched),
-									  touched->objects);
+	List	   *objects;
 
-	fingerprints->pass++;
+	begin_pass();
+	objects = list_concat(look_at_classes(touched), touched->objects);
 	while (objects != NIL)
 	{
-		List	   *next = NIL;
-		List	   *wanted = NIL;
-		HTAB	   *found;
-		ListCell   *cell;
+		List	   *wanted = not_seen_in_pass(objects);
 
-		foreach(cell, objects)
-		{
-			TouchedObject *object = lfirst(cell);
-			Unit	   *unit = find_unit(object->classid, object->objid, true);
-
-			if (unit->pass == fingerprints->pass)
-				continue;
-			unit->pass = fingerprints->pass;
-			wanted = lappend(wanted, object);
-		}
-		found = rows_by_object(read_objects(wanted));
-		foreach(cell, wanted)
-		{
-			FoundRows  *rows = hash_search(found, lfirst(cell), HASH_FIND,
-										   NULL);
-
-			next = list_concat(next, replace_unit(lfirst(cell),
-												  rows ? rows->rows : NIL));
-		}
-		hash_destroy(found);
-		objects = next;
+		objects = replace_units(wanted, read_objects(wanted));
 	}
 }
 
 /* Those that are known, and those that are there. */
 static List *
-objects_of_classes(const Touched *touched)
+look_at_classes(const Touched *touched)
 {
-	List	   *objects = NIL;
 	List	   *classes = touched->all ? list_make1_oid(InvalidOid) :
 	touched->classes;
+	List	   *next = NIL;
 	ListCell   *cell;
 
 	foreach(cell, classes)
 	{
-		Oid			classid = lfirst_oid(cell);
-		List	   *rows = read_manifest(classid, NIL);
-		HASH_SEQ_STATUS status;
-		Unit	   *unit;
-		ListCell   *row_cell;
+		List	   *rows = read_manifest(lfirst_oid(cell), NIL);
 
-		foreach(row_cell, rows)
-		{
-			ManifestRow *row = lfirst(row_cell);
-
-			(void) find_unit(row->classid, row->objid, true);
-		}
-		hash_seq_init(&status, fingerprints->units);
-		while ((unit = hash_seq_search(&status)) != NULL)
-		{
-			if (!OidIsValid(classid) || unit->key.classid == classid)
-				objects = lappend(objects,
-								  memcpy(palloc(sizeof(TouchedObject)),
-										 &unit->key, sizeof(TouchedObject)));
-		}
+		next = list_concat(next,
+						   replace_units(not_seen_of_class(lfirst_oid(cell),
+														   rows), rows));
 	}
-	return objects;
+	return touched->all ? NIL : next;
 }
 
 /* The rows of these objects, with one query a class. */
@@ -464,116 +481,45 @@ read_objects(List *objects)
 	return rows;
 }
 
-static HTAB *
-rows_by_object(List *rows)
-{
-	HASHCTL		control = {0};
-	HTAB	   *result;
-	ListCell   *cell;
-
-	control.hcxt = CurrentMemoryContext;
-	control.keysize = sizeof(TouchedObject);
-	control.entrysize = sizeof(FoundRows);
-	result = hash_create("safe_migrate rows", Max(list_length(rows), 16),
-						 &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	foreach(cell, rows)
-	{
-		ManifestRow *row = lfirst(cell);
-		TouchedObject key;
-		FoundRows  *of_object;
-		bool		found;
-
-		memset(&key, 0, sizeof(key));
-		key.classid = row->classid;
-		key.objid = row->objid;
-		of_object = hash_search(result, &key, HASH_ENTER, &found);
-		if (!found)
-			of_object->rows = NIL;
-		of_object->rows = lappend(of_object->rows, row);
-	}
-	return result;
-}
-
 /*
- * Put the rows of one object in the place of what it had.  Returns the objects
- * that have to be looked at because of that, a list of TouchedObject.
+ * Put rows in the place of what their objects had; one that is without any is
+ * gone.  Returns the objects that have to be looked at because of that, a list
+ * of TouchedObject.
  */
 static List *
-replace_unit(const TouchedObject *object, List *after)
+replace_units(List *objects, List *rows)
 {
-	Unit	   *unit = find_unit(object->classid, object->objid, true);
-	List	   *before = copy_rows(CurrentMemoryContext, unit->rows);
-	List	   *next = NIL;
-
-	compare_rows(before, after);
-	if (after == NIL)
-	{
-		MemoryContextDelete(unit->context);
-		(void) hash_search(fingerprints->units, object, HASH_REMOVE, NULL);
-		return NIL;
-	}
-	if (before != NIL && name_is_lost(before, after))
-		next = dependents_of(object, false);
-	else if (before != NIL && object->classid == RelationRelationId)
-		next = dependents_of(object, true);
-
-	MemoryContextReset(unit->context);
-	unit->rows = copy_rows(unit->context, after);
-	return next;
-}
-
-static Unit *
-find_unit(Oid classid, Oid objid, bool create)
-{
-	TouchedObject key;
-	Unit	   *unit;
-	bool		found;
-
-	memset(&key, 0, sizeof(key));
-	key.classid = classid;
-	key.objid = objid;
-	unit = hash_search(fingerprints->units, &key, create ? HASH_ENTER : HASH_FIND,
-					   &found);
-	if (unit != NULL && !found)
-	{
-		unit->rows = NIL;
-		unit->pass = 0;
-		unit->context = AllocSetContextCreate(fingerprints->context,
-											  "safe_migrate object",
-											  ALLOCSET_SMALL_SIZES);
-	}
-	return unit;
-}
-
-static List *
-copy_rows(MemoryContext context, List *rows)
-{
-	MemoryContext old = MemoryContextSwitchTo(context);
-	List	   *copies = NIL;
+	HTAB	   *found = rows_by_object(rows);
+	List	   *renamed = NIL;
+	List	   *relations = NIL;
 	ListCell   *cell;
 
-	foreach(cell, rows)
+	foreach(cell, objects)
 	{
-		const ManifestRow *row = lfirst(cell);
-		ManifestRow *copy = palloc(sizeof(ManifestRow));
+		TouchedObject *object = lfirst(cell);
+		List	   *after = rows_of_object(found, object);
+		List	   *before = rows_of_unit(object);
 
-		*copy = *row;
-		copy->kind = pstrdup(row->kind);
-		copy->identity = pstrdup(row->identity);
-		copy->unit = pstrdup(row->unit);
-		copy->names = palloc(Max(row->name_count, 1) * sizeof(uint64));
-		if (row->name_count > 0)
-			memcpy(copy->names, row->names, row->name_count * sizeof(uint64));
-		copies = lappend(copies, copy);
+		if (!compare_rows(before, after))
+			continue;
+		if (before != NIL && after != NIL)
+		{
+			if (name_is_lost(before, after))
+				renamed = lappend(renamed, object);
+			else if (object->classid == RelationRelationId)
+				relations = lappend(relations, object);
+		}
+		set_rows_of_unit(object, after);
 	}
-	MemoryContextSwitchTo(old);
-	return copies;
+	hash_destroy(found);
+	return list_concat(dependents_of(renamed), views_of(relations));
 }
 
-/* Note the differences, in the sum and for the table. */
-static void
+/* Note the differences, in the sum and for the table.  False: there are none. */
+static bool
 compare_rows(List *before, List *after)
 {
+	bool		differ = false;
 	ListCell   *cell;
 
 	foreach(cell, before)
@@ -583,8 +529,8 @@ compare_rows(List *before, List *after)
 		if (has_row(after, row))
 			continue;
 		take_from_sum(&fingerprints->sum, row);
-		if (!forget_added(row))
-			note_row(&fingerprints->gone, row);
+		note_row(&fingerprints->gone, row);
+		differ = true;
 	}
 	foreach(cell, after)
 	{
@@ -594,131 +540,9 @@ compare_rows(List *before, List *after)
 			continue;
 		add_to_sum(&fingerprints->sum, row);
 		note_row(&fingerprints->added, row);
+		differ = true;
 	}
-}
-
-/* A row that has not been written yet need not be deleted. */
-static bool
-forget_added(const ManifestRow *row)
-{
-	char	   *hash = hash_in_words(row);
-	ListCell   *cell;
-
-	foreach(cell, fingerprints->added)
-	{
-		if (strcmp(((SavedRow *) lfirst(cell))->hash, hash) != 0)
-			continue;
-		fingerprints->added = foreach_delete_current(fingerprints->added, cell);
-		return true;
-	}
-	return false;
-}
-
-static bool
-has_row(List *rows, const ManifestRow *row)
-{
-	ListCell   *cell;
-
-	foreach(cell, rows)
-	{
-		if (memcmp(((ManifestRow *) lfirst(cell))->hash, row->hash,
-				   sizeof(row->hash)) == 0)
-			return true;
-	}
-	return false;
-}
-
-/* Was anything renamed? */
-static bool
-name_is_lost(List *before, List *after)
-{
-	ListCell   *cell;
-
-	foreach(cell, before)
-	{
-		const ManifestRow *row = lfirst(cell);
-
-		for (int i = 0; i < row->name_count; i++)
-			if (!has_name(after, row->names[i]))
-				return true;
-	}
-	return false;
-}
-
-static bool
-has_name(List *rows, uint64 name)
-{
-	ListCell   *cell;
-
-	foreach(cell, rows)
-	{
-		const ManifestRow *row = lfirst(cell);
-
-		for (int i = 0; i < row->name_count; i++)
-			if (row->names[i] == name)
-				return true;
-	}
-	return false;
-}
-
-/*
- * Objects whose definitions may name the object; of views that is so with
- * columns that are added as well.
- */
-static List *
-dependents_of(const TouchedObject *object, bool views_only)
-{
-	OwnAccess	access;
-	OwnArguments arguments = {0};
-	List	   *dependents = NIL;
-	bool		isnull;
-
-	begin_own_access(&access);
-	add_own_argument(&arguments, OIDOID, ObjectIdGetDatum(object->classid), false);
-	add_own_argument(&arguments, OIDOID, ObjectIdGetDatum(object->objid), false);
-	if (views_only)
-		run_own_query("SELECT p.refclassid, r.ev_class FROM pg_catalog.pg_depend p "
-					  "JOIN pg_catalog.pg_rewrite r "
-					  "ON r.oid OPERATOR(pg_catalog.=) p.objid "
-					  "WHERE p.refclassid OPERATOR(pg_catalog.=) $1 "
-					  "AND p.refobjid OPERATOR(pg_catalog.=) $2 "
-					  "AND p.classid OPERATOR(pg_catalog.=) "
-					  "'pg_catalog.pg_rewrite'::pg_catalog.regclass",
-					  &arguments, SPI_OK_SELECT);
-	else
-		run_own_query("SELECT d.classid, d.objid FROM migrate.dependents($1, $2) d",
-					  &arguments, SPI_OK_SELECT);
-	for (uint64 row = 0; row < SPI_processed; row++)
-	{
-		HeapTuple	tuple = SPI_tuptable->vals[row];
-		TupleDesc	tupdesc = SPI_tuptable->tupdesc;
-		MemoryContext old = MemoryContextSwitchTo(access.caller);
-		TouchedObject *dependent = palloc(sizeof(TouchedObject));
-
-		dependent->classid =
-			DatumGetObjectId(SPI_getbinval(tuple, tupdesc, 1, &isnull));
-		dependent->objid =
-			DatumGetObjectId(SPI_getbinval(tuple, tupdesc, 2, &isnull));
-		dependents = lappend(dependents, dependent);
-		MemoryContextSwitchTo(old);
-	}
-	end_own_access(&access);
-	return dependents;
-}
-
-/* See touched.h. */
-static void
-visit_known(Oid classid, void (*visit) (Oid objid, void *arg), void *arg)
-{
-	HASH_SEQ_STATUS status;
-	Unit	   *unit;
-
-	hash_seq_init(&status, fingerprints->units);
-	while ((unit = hash_seq_search(&status)) != NULL)
-	{
-		if (unit->key.classid == classid)
-			visit(unit->key.objid, arg);
-	}
+	return differ;
 }
 
 /*
@@ -738,7 +562,7 @@ verify_sum(void)
 			report_unnoticed(rows);
 			return;
 		}
-		look_again(take_touched(visit_known));
+		look_again(take_touched(visit_units));
 		rows = read_manifest(InvalidOid, NIL);
 	}
 }
@@ -764,9 +588,8 @@ report_unnoticed(List *rows)
 	foreach(cell, rows)
 	{
 		ManifestRow *row = lfirst(cell);
-		Unit	   *unit = find_unit(row->classid, row->objid, false);
 
-		if (unit == NULL || !has_row(unit->rows, row))
+		if (!has_row(rows_of_unit_of(row), row))
 			appendStringInfo(&differences, " %s %s", row->kind, row->identity);
 	}
 	ereport(LOG,

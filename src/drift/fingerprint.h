@@ -11,11 +11,15 @@
 #include "postgres.h"
 
 /*
- * Before the first of so many migrations: reads the whole schema.  Needs a
- * transaction, in which it holds no lock that others wait for.  The state
- * lasts, through commits, until end_fingerprints(), which must be reached on
- * every path and throws nothing.  What fails on the way, but for a cancel, is
- * told as a WARNING, and there is no fingerprint then.
+ * Before the first of so many migrations: reads the whole schema, unless it is
+ * as the last migration has left it.  Drift that was found by that is kept in
+ * migrate.found_drift, and a NOTICE says that there is some, or was before:
+ * once a session, until there is none.
+ * Needs a transaction, in which it holds no lock that others wait for, and the
+ * lock of the ledger.  The state lasts, through commits, until
+ * end_fingerprints(), which must be reached on every path and throws nothing.
+ * What fails on the way, but for a cancel, is told as a WARNING, and there is
+ * no fingerprint then.
  */
 extern void begin_fingerprints(int migrations);
 extern void end_fingerprints(void);
@@ -30,9 +34,21 @@ extern void end_fingerprints(void);
 extern char *fingerprint_now(void);
 
 /*
- * The same in one call, where the schema as it is counts as migrated: for
- * baseline, adopt and repair.
+ * In one call, where nothing in the schema as it is counts as drift that was
+ * not found before: keep its fingerprint and its manifest.
  */
-extern char *take_fingerprint(void);
+extern void keep_fingerprint(void);
+
+/*
+ * The same, and what has happened so far is acknowledged: for baseline and
+ * adopt.
+ */
+extern void accept_schema(void);
+
+/*
+ * The same once more, but what was not found before is found first.  Returns
+ * the number of statements and of objects that are acknowledged.
+ */
+extern int64 acknowledge_drift(void);
 
 #endif							/* SAFE_MIGRATE_FINGERPRINT_H */

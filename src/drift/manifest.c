@@ -24,8 +24,6 @@
 #include "utils/guc.h"
 #include "utils/resowner.h"
 
-#define DIGITS lengthof(((ManifestSum *) 0)->digits)
-
 #define MANIFEST_QUERY \
 	"SELECT d.classid, d.objid, d.kind, d.identity, d.unit, d.names, " \
 	"d.definition, d.owner, d.privileges FROM migrate.schema_definitions d "
@@ -49,10 +47,22 @@ static const struct
 };
 
 /*
- * To show a view locks its tables: of more relations than that at a time, they
- * might not fit into the lock table, which others need as well.
+ * To show a view, or a function with a parsed body, locks its tables: of more
+ * at a time, they might not fit into the lock table, which others need as well.
  */
-#define RELATIONS_AT_A_TIME 500
+#define OBJECTS_AT_A_TIME 500
+
+static const struct
+{
+	Oid			classid;
+	const char *query;			/* for the objects that may count */
+}			classes_in_parts[] = {
+
+	{RelationRelationId, "SELECT r.oid FROM migrate.user_relations r"},
+	{ProcedureRelationId, "SELECT p.oid FROM pg_catalog.pg_proc p "
+		"JOIN migrate.user_schemas n "
+	"ON n.oid OPERATOR(pg_catalog.=) p.pronamespace"},
+};
 
 /* Columns of that. */
 enum
@@ -83,19 +93,31 @@ static const char *const shown_by[][2] = {
 	{"jit", "off"},
 };
 
-static List *read_all_relations(void);
-static List *relations_that_count(void);
+/*
+ * The planner thinks of few rows of small tables, and would read those from
+ * end to end, however often.  The views join everything by index, in their
+ * order; other orders need not be thought of, which takes longer than to read
+ * a table.
+ */
+static const char *const planned_by[][2] = {
+	{"enable_seqscan", "off"},
+	{"enable_hashjoin", "off"},
+	{"enable_mergejoin", "off"},
+	{"from_collapse_limit", "1"},
+	{"join_collapse_limit", "1"},
+};
+
+static List *read_in_parts(Oid classid, const List *objids);
+static List *oids_of(const char *query);
 static List *read_and_unlock(Oid classid, const List *objids);
 static List *read_objects(Oid classid, const List *objids);
+static void set_for_query(const char *const setting[2]);
 static void run_manifest_query(Oid classid, const List *objids);
 static void add_rows(OwnAccess *access, uint64 row, List **rows);
 static ManifestRow *new_row(OwnAccess *access, uint64 row);
 static void set_hash(ManifestRow *row, const char *definition);
 static void hash_text(pg_cryptohash_ctx *context, const char *text);
 static void set_names(ManifestRow *row, const List *names);
-static void add_oids(OwnArguments *arguments, const List *oids);
-static void add_saved_texts(OwnArguments *arguments, const List *rows,
-							size_t offset);
 
 /*
  * See manifest.h.
@@ -103,29 +125,36 @@ static void add_saved_texts(OwnArguments *arguments, const List *rows,
 List *
 read_manifest(Oid classid, const List *objids)
 {
-	if (!OidIsValid(classid))
-		return list_concat(read_all_relations(),
-						   read_and_unlock(InvalidOid, NIL));
-	if (classid == RelationRelationId && objids == NIL)
-		return read_all_relations();
-	return read_objects(classid, objids);
+	List	   *rows = NIL;
+
+	if (objids != NIL)
+		return read_in_parts(classid, objids);
+	for (int i = 0; i < lengthof(classes_in_parts); i++)
+	{
+		if (!OidIsValid(classid) || classid == classes_in_parts[i].classid)
+			rows = list_concat(rows,
+							   read_in_parts(classes_in_parts[i].classid,
+											 oids_of(classes_in_parts[i].query)));
+		if (classid == classes_in_parts[i].classid)
+			return rows;
+	}
+	return list_concat(rows, read_and_unlock(classid, NIL));
 }
 
 static List *
-read_all_relations(void)
+read_in_parts(Oid classid, const List *objids)
 {
-	List	   *relations = relations_that_count();
 	List	   *rows = NIL;
 	List	   *part = NIL;
 	ListCell   *cell;
 
-	foreach(cell, relations)
+	foreach(cell, objids)
 	{
 		part = lappend_oid(part, lfirst_oid(cell));
-		if (list_length(part) < RELATIONS_AT_A_TIME &&
-			lnext(relations, cell) != NULL)
+		if (list_length(part) < OBJECTS_AT_A_TIME &&
+			lnext(objids, cell) != NULL)
 			continue;
-		rows = list_concat(rows, read_and_unlock(RelationRelationId, part));
+		rows = list_concat(rows, read_and_unlock(classid, part));
 		list_free(part);
 		part = NIL;
 	}
@@ -133,27 +162,26 @@ read_all_relations(void)
 }
 
 static List *
-relations_that_count(void)
+oids_of(const char *query)
 {
 	OwnAccess	access;
 	OwnArguments arguments = {0};
-	List	   *relations = NIL;
+	List	   *oids = NIL;
 	bool		isnull;
 
 	begin_own_access(&access);
-	run_own_query("SELECT r.oid FROM migrate.user_relations r", &arguments,
-				  SPI_OK_SELECT);
+	run_own_query(query, &arguments, SPI_OK_SELECT);
 	for (uint64 row = 0; row < SPI_processed; row++)
 	{
 		Datum		oid = SPI_getbinval(SPI_tuptable->vals[row],
 										SPI_tuptable->tupdesc, 1, &isnull);
 		MemoryContext old = MemoryContextSwitchTo(access.caller);
 
-		relations = lappend_oid(relations, DatumGetObjectId(oid));
+		oids = lappend_oid(oids, DatumGetObjectId(oid));
 		MemoryContextSwitchTo(old);
 	}
 	end_own_access(&access);
-	return relations;
+	return oids;
 }
 
 /* What is rolled back lets go of its locks. */
@@ -191,9 +219,9 @@ read_objects(Oid classid, const List *objids)
 	begin_own_access(&access);
 	level = NewGUCNestLevel();
 	for (int i = 0; i < lengthof(shown_by); i++)
-		(void) set_config_option(shown_by[i][0], shown_by[i][1], PGC_SUSET,
-								 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
-								 false);
+		set_for_query(shown_by[i]);
+	for (int i = 0; objids != NIL && i < lengthof(planned_by); i++)
+		set_for_query(planned_by[i]);
 	run_manifest_query(classid, objids);
 	for (uint64 row = 0; row < SPI_processed; row++)
 		add_rows(&access, row, &rows);
@@ -202,10 +230,17 @@ read_objects(Oid classid, const List *objids)
 	return rows;
 }
 
+static void
+set_for_query(const char *const setting[2])
+{
+	(void) set_config_option(setting[0], setting[1], PGC_SUSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+}
+
 /*
- * InvalidOid stands for all that are no relations, nor belong to one.
- * Where only some objects are wanted the plan is made once, for any.  That of
- * the usual classes leaves out the others.
+ * InvalidOid stands for all classes that are not read in parts.  Where only
+ * some objects are wanted the plan is made once, for any.  That of the usual
+ * classes leaves out the others.
  */
 static void
 run_manifest_query(Oid classid, const List *objids)
@@ -216,7 +251,9 @@ run_manifest_query(Oid classid, const List *objids)
 	if (!OidIsValid(classid))
 	{
 		run_own_query(MANIFEST_QUERY "WHERE d.classid OPERATOR(pg_catalog.<>) "
-					  "'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid",
+					  "'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid "
+					  "AND d.classid OPERATOR(pg_catalog.<>) "
+					  "'pg_catalog.pg_proc'::pg_catalog.regclass::pg_catalog.oid",
 					  &arguments, SPI_OK_SELECT);
 		return;
 	}
@@ -228,7 +265,7 @@ run_manifest_query(Oid classid, const List *objids)
 					  &arguments, SPI_OK_SELECT);
 		return;
 	}
-	add_oids(&arguments, objids);
+	add_own_oid_list(&arguments, objids);
 	for (int i = 0; i < lengthof(class_queries); i++)
 	{
 		if (class_queries[i].classid == classid)
@@ -240,21 +277,6 @@ run_manifest_query(Oid classid, const List *objids)
 		query = OBJECTS_QUERY("$2");
 	}
 	run_own_query(query, &arguments, SPI_OK_SELECT);
-}
-
-static void
-add_oids(OwnArguments *arguments, const List *oids)
-{
-	Datum	   *elements = palloc(list_length(oids) * sizeof(Datum));
-	ArrayType  *array;
-	ListCell   *cell;
-
-	foreach(cell, oids)
-		elements[foreach_current_index(cell)] =
-		ObjectIdGetDatum(lfirst_oid(cell));
-	array = construct_array(elements, list_length(oids), OIDOID, sizeof(Oid),
-							true, TYPALIGN_INT);
-	add_own_argument(arguments, OIDARRAYOID, PointerGetDatum(array), false);
 }
 
 /*
@@ -351,159 +373,4 @@ set_names(ManifestRow *row, const List *names)
 			DatumGetUInt64(hash_any_extended((const unsigned char *) name,
 											 strlen(name), 0));
 	}
-}
-
-/*
- * See manifest.h.
- */
-void
-add_to_sum(ManifestSum *sum, const ManifestRow *row)
-{
-	uint64		carry = 0;
-
-	for (int i = 0; i < DIGITS; i++)
-	{
-		uint32		digit;
-
-		memcpy(&digit, row->hash + i * sizeof(digit), sizeof(digit));
-		carry += (uint64) sum->digits[i] + pg_ntoh32(digit);
-		sum->digits[i] = (uint32) carry;
-		carry >>= 32;
-	}
-}
-
-/*
- * See manifest.h.  To take a number away is to add its complement and 1.
- */
-void
-take_from_sum(ManifestSum *sum, const ManifestRow *row)
-{
-	uint64		carry = 1;
-
-	for (int i = 0; i < DIGITS; i++)
-	{
-		uint32		digit;
-
-		memcpy(&digit, row->hash + i * sizeof(digit), sizeof(digit));
-		carry += (uint64) sum->digits[i] + ~pg_ntoh32(digit);
-		sum->digits[i] = (uint32) carry;
-		carry >>= 32;
-	}
-}
-
-/*
- * See manifest.h.
- */
-char *
-hash_in_words(const ManifestRow *row)
-{
-	StringInfoData words;
-
-	initStringInfo(&words);
-	for (int i = 0; i < sizeof(row->hash); i++)
-		appendStringInfo(&words, "%02x", row->hash[i]);
-	return words.data;
-}
-
-/*
- * See manifest.h.
- */
-char *
-sum_in_words(const ManifestSum *sum)
-{
-	StringInfoData words;
-
-	initStringInfo(&words);
-	for (int i = DIGITS - 1; i >= 0; i--)
-		appendStringInfo(&words, "%08x", sum->digits[i]);
-	return words.data;
-}
-
-/*
- * See manifest.h.
- */
-List *
-read_saved_manifest(void)
-{
-	OwnAccess	access;
-	OwnArguments arguments = {0};
-	List	   *rows = NIL;
-
-	begin_own_access(&access);
-	run_own_query("SELECT m.kind, m.identity, m.unit, m.hash "
-				  "FROM migrate.last_manifest m",
-				  &arguments, SPI_OK_SELECT);
-	for (uint64 row = 0; row < SPI_processed; row++)
-	{
-		MemoryContext old = MemoryContextSwitchTo(access.caller);
-		SavedRow   *saved = palloc(sizeof(SavedRow));
-
-		saved->kind = own_text_column(&access, row, 1);
-		saved->identity = own_text_column(&access, row, 2);
-		saved->unit = own_text_column(&access, row, 3);
-		saved->hash = own_text_column(&access, row, 4);
-		rows = lappend(rows, saved);
-		MemoryContextSwitchTo(old);
-	}
-	end_own_access(&access);
-	return rows;
-}
-
-/*
- * See manifest.h.
- */
-void
-change_saved_manifest(const List *gone, const List *added)
-{
-	OwnAccess	access;
-	OwnArguments none = {0};
-
-	begin_own_access(&access);
-	if (gone != NIL)
-	{
-		OwnArguments arguments = {0};
-
-		add_saved_texts(&arguments, gone, offsetof(SavedRow, kind));
-		add_saved_texts(&arguments, gone, offsetof(SavedRow, identity));
-		run_own_query("DELETE FROM migrate.last_manifest m "
-					  "USING ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) "
-					  "g (kind, identity) "
-					  "WHERE m.identity OPERATOR(pg_catalog.=) g.identity "
-					  "AND m.kind OPERATOR(pg_catalog.=) g.kind",
-					  &arguments, SPI_OK_DELETE);
-	}
-	if (added != NIL)
-	{
-		OwnArguments arguments = {0};
-
-		add_saved_texts(&arguments, added, offsetof(SavedRow, kind));
-		add_saved_texts(&arguments, added, offsetof(SavedRow, identity));
-		add_saved_texts(&arguments, added, offsetof(SavedRow, unit));
-		add_saved_texts(&arguments, added, offsetof(SavedRow, hash));
-		run_own_query("INSERT INTO migrate.last_manifest "
-					  "(kind, identity, unit, hash) "
-					  "SELECT a.kind, a.identity, a.unit, a.hash "
-					  "FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), "
-					  "pg_catalog.unnest($3), pg_catalog.unnest($4)) "
-					  "a (kind, identity, unit, hash)",
-					  &arguments, SPI_OK_INSERT);
-	}
-	run_own_query("UPDATE migrate.last_manifest m "
-				  "SET taken_at = pg_catalog.clock_timestamp() "
-				  "WHERE m.kind OPERATOR(pg_catalog.=) 'server version' "
-				  "AND m.identity OPERATOR(pg_catalog.=) '" COMPAT_MAJOR_VERSION "'",
-				  &none, SPI_OK_UPDATE);
-	end_own_access(&access);
-}
-
-/* One member of each row, as a text[]. */
-static void
-add_saved_texts(OwnArguments *arguments, const List *rows, size_t offset)
-{
-	List	   *texts = NIL;
-	ListCell   *cell;
-
-	foreach(cell, rows)
-		texts = lappend(texts, *(char **) ((char *) lfirst(cell) + offset));
-	add_own_text_list(arguments, texts);
 }

@@ -13,7 +13,9 @@
  */
 #include "postgres.h"
 
+#include "access/genam.h"
 #include "access/htup_details.h"
+#include "access/table.h"
 #include "access/transam.h"
 #include "catalog/index.h"
 #include "catalog/pg_am.h"
@@ -57,12 +59,13 @@
 typedef struct WatchedCache
 {
 	int			cacheid;
-	Oid			classid;		/* InvalidOid: everything may be concerned */
-	bool		by_oid;			/* else all objects of the class may be */
+	Oid			classid;
+	bool		by_oid;			/* else all objects of the class may be
+								 * concerned; of roles only a new name matters */
 } WatchedCache;
 
 static const WatchedCache watched_caches[] = {
-	{AUTHOID, InvalidOid, false},
+	{AUTHOID, AuthIdRelationId, false},
 	{DEFACLROLENSPOBJ, DefaultAclRelationId, false},
 	{ENUMOID, TypeRelationId, false},
 	{EVENTTRIGGEROID, EventTriggerRelationId, true},
@@ -81,7 +84,17 @@ typedef struct CacheHit
 {
 	int			cache;			/* index into watched_caches */
 	uint32		hash;
+	bool		is_resolved;	/* its object is found; no part of the key */
 } CacheHit;
+
+#define HIT_KEY_SIZE offsetof(CacheHit, is_resolved)
+
+/* A role, as it was called when we began. */
+typedef struct KnownRole
+{
+	Oid			oid;
+	NameData	name;
+} KnownRole;
 
 static bool is_on = false;
 static MemoryContext context = NULL;
@@ -91,11 +104,15 @@ static MemoryContext lasting = NULL;	/* until the end: */
 static HTAB *answered = NULL;	/* of CacheHit, for objects of our own */
 static List *classes = NIL;
 static bool all_touched = false;
+static HTAB *roles = NULL;		/* of KnownRole */
 static ObjectWatch watch;
 
 static void register_callbacks(void);
 static void reset_touched(void);
-static HTAB *make_set(MemoryContext parent, Size size);
+static HTAB *make_set(MemoryContext parent, Size keysize, Size entrysize);
+static bool visit_roles(bool (*visit) (Form_pg_authid role));
+static bool remember_role(Form_pg_authid role);
+static bool role_has_its_name(Form_pg_authid role);
 static void note_object(ObjectAccessType access, Oid classid, Oid objid,
 						int32 subid, bool is_internal, void *arg);
 static void touch(Oid classid, Oid objid);
@@ -103,8 +120,10 @@ static void touch_constraint(Oid constraint);
 static void note_relation(Datum arg, Oid relid);
 static void note_hit(Datum arg, int cacheid, uint32 hash);
 static void resolve_hits(Touched *touched, KnownObjects known);
-static void resolve_by_touched(CacheHit *hit);
-static void compare_known(Oid objid, void *arg);
+static void resolve_by_oid(Touched *touched, int cache, KnownObjects known);
+static bool resolve_hit(int cache, Oid objid, bool answers);
+static void touch_if_hit(Oid objid, void *arg);
+static bool has_open_hits(int cache, bool count_answered);
 static void add_object(Touched *touched, const TouchedObject *object);
 static bool is_made_along(Oid type);
 
@@ -122,7 +141,9 @@ begin_touched(void)
 	lasting = AllocSetContextCreate(TopMemoryContext,
 									"safe_migrate answered cache entries",
 									ALLOCSET_DEFAULT_SIZES);
-	answered = make_set(lasting, sizeof(CacheHit));
+	answered = make_set(lasting, HIT_KEY_SIZE, sizeof(CacheHit));
+	roles = make_set(lasting, sizeof(Oid), sizeof(KnownRole));
+	visit_roles(remember_role);
 	reset_touched();
 	watch.watcher = note_object;
 	begin_object_watch(&watch);
@@ -162,21 +183,57 @@ static void
 reset_touched(void)
 {
 	MemoryContextReset(context);
-	objects = make_set(context, sizeof(TouchedObject));
-	hits = make_set(context, sizeof(CacheHit));
+	objects = make_set(context, sizeof(TouchedObject), sizeof(TouchedObject));
+	hits = make_set(context, HIT_KEY_SIZE, sizeof(CacheHit));
 	classes = NIL;
 	all_touched = false;
 }
 
 static HTAB *
-make_set(MemoryContext parent, Size size)
+make_set(MemoryContext parent, Size keysize, Size entrysize)
 {
 	HASHCTL		control = {0};
 
 	control.hcxt = parent;
-	control.keysize = control.entrysize = size;
+	control.keysize = keysize;
+	control.entrysize = entrysize;
 	return hash_create("safe_migrate touched", 64, &control,
 					   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+}
+
+/* False when visit has said so of one of them. */
+static bool
+visit_roles(bool (*visit) (Form_pg_authid role))
+{
+	Relation	rel = table_open(AuthIdRelationId, AccessShareLock);
+	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, NULL, 0, NULL);
+	bool		result = true;
+	HeapTuple	tuple;
+
+	while (result && HeapTupleIsValid(tuple = systable_getnext(scan)))
+		result = visit((Form_pg_authid) GETSTRUCT(tuple));
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return result;
+}
+
+static bool
+remember_role(Form_pg_authid role)
+{
+	KnownRole  *known = hash_search(roles, &role->oid, HASH_ENTER, NULL);
+
+	known->name = role->rolname;
+	return true;
+}
+
+/* Nothing was about one that is new, and nothing is about one that is gone. */
+static bool
+role_has_its_name(Form_pg_authid role)
+{
+	KnownRole  *known = hash_search(roles, &role->oid, HASH_FIND, NULL);
+
+	return known == NULL ||
+		strcmp(NameStr(known->name), NameStr(role->rolname)) == 0;
 }
 
 /* Of parts of a table, the relation cache tells; not of what a part is. */
@@ -210,8 +267,10 @@ note_object(ObjectAccessType access, Oid classid, Oid objid, int32 subid,
 			touch(PublicationRelationId, InvalidOid);
 			break;
 		case ExtensionRelationId:
-			/* it may have got members, or lost them */
-			all_touched = true;
+			/* later on it may get members that were there, or lose some */
+			if (access == OAT_POST_ALTER)
+				all_touched = true;
+			touch(classid, objid);
 			break;
 		default:
 			touch(classid, objid);
@@ -279,11 +338,10 @@ note_hit(Datum arg, int cacheid, uint32 hash)
 	memset(&hit, 0, sizeof(hit));
 	hit.cache = DatumGetInt32(arg);
 	hit.hash = hash;
-	if (!OidIsValid(watched_caches[hit.cache].classid) ||
-		(hash == 0 && watched_caches[hit.cache].by_oid))
+	if (hash == 0 && watched_caches[hit.cache].by_oid)
 		all_touched = true;
 	else
-		(void) hash_search(hits, &hit, HASH_ENTER, NULL);
+		((CacheHit *) hash_search(hits, &hit, HASH_ENTER, NULL))->is_resolved = false;
 }
 
 /*
@@ -293,105 +351,131 @@ Touched *
 take_touched(KnownObjects known)
 {
 	Touched    *touched = palloc0(sizeof(Touched));
+	List	   *found = NIL;
 	HASH_SEQ_STATUS status;
 	TouchedObject *object;
+	ListCell   *cell;
 
 	/* looking things up may touch more, for the next call */
 	touched->all = all_touched;
 	touched->classes = list_copy(classes);
 	if (!touched->all)
 		resolve_hits(touched, known);
-	hash_seq_init(&status, objects);
-	while ((object = hash_seq_search(&status)) != NULL)
-		touched->objects = lappend(touched->objects,
-								   memcpy(palloc(sizeof(*object)), object,
-										  sizeof(*object)));
-	reset_touched();
 	if (!touched->all)
 	{
-		List	   *found = touched->objects;
-		ListCell   *cell;
-
-		touched->objects = NIL;
-		foreach(cell, found)
-			add_object(touched, lfirst(cell));
+		hash_seq_init(&status, objects);
+		while ((object = hash_seq_search(&status)) != NULL)
+			found = lappend(found, memcpy(palloc(sizeof(*object)), object,
+										  sizeof(*object)));
 	}
+	reset_touched();
+	foreach(cell, found)
+		add_object(touched, lfirst(cell));
 	return touched;
 }
 
 /*
- * Whose entry was it?  Most often of an object that is touched anyway; else
- * of one that is known; else of one that another session has made.
+ * Whose entries were they?  Most often of objects that are touched anyway;
+ * else of known ones that are at hand; else of others that are known; else of
+ * some that another session has made.
  */
 static void
 resolve_hits(Touched *touched, KnownObjects known)
 {
+	bool		hit_caches[lengthof(watched_caches)] = {false};
 	HASH_SEQ_STATUS status;
 	CacheHit   *hit;
-	List	   *left = NIL;
-	ListCell   *cell;
 
 	hash_seq_init(&status, hits);
 	while ((hit = hash_seq_search(&status)) != NULL)
-		left = lappend(left, memcpy(palloc(sizeof(*hit)), hit, sizeof(*hit)));
-	foreach(cell, left)
+		hit_caches[hit->cache] = true;
+	for (int i = 0; i < lengthof(watched_caches); i++)
 	{
-		const WatchedCache *cache;
+		Oid			classid = watched_caches[i].classid;
 
-		hit = lfirst(cell);
-		cache = &watched_caches[hit->cache];
-		if (!cache->by_oid)
-		{
-			touched->classes = list_append_unique_oid(touched->classes,
-													  cache->classid);
+		if (!hit_caches[i])
 			continue;
+		if (watched_caches[i].by_oid)
+			resolve_by_oid(touched, i, known);
+		else if (classid != AuthIdRelationId)
+			touched->classes = list_append_unique_oid(touched->classes, classid);
+		else if (!visit_roles(role_has_its_name))
+		{
+			visit_roles(remember_role);
+			touched->all = true;
 		}
-		resolve_by_touched(hit);
-		if (hit->hash != 0)
-			known(cache->classid, compare_known, hit);
-
-		/* what we have sent ourselves comes back after the commit */
-		if (hit->hash != 0 &&
-			hash_search(answered, hit, HASH_FIND, NULL) == NULL)
-			touched->classes = list_append_unique_oid(touched->classes,
-													  cache->classid);
 	}
 }
 
-/* hit->hash becomes 0 when its object is found. */
 static void
-resolve_by_touched(CacheHit *hit)
+resolve_by_oid(Touched *touched, int cache, KnownObjects known)
 {
-	const WatchedCache *cache = &watched_caches[hit->cache];
+	Oid			classid = watched_caches[cache].classid;
 	HASH_SEQ_STATUS status;
 	TouchedObject *object;
 
 	hash_seq_init(&status, objects);
 	while ((object = hash_seq_search(&status)) != NULL)
 	{
-		if (object->classid != cache->classid ||
-			GetSysCacheHashValue1(cache->cacheid,
-								  ObjectIdGetDatum(object->objid)) != hit->hash)
-			continue;
-		(void) hash_search(answered, hit, HASH_ENTER, NULL);
-		hit->hash = 0;
-		hash_seq_term(&status);
-		return;
+		if (object->classid == classid)
+			(void) resolve_hit(cache, object->objid, true);
 	}
+	if (!has_open_hits(cache, true))
+		return;
+	known(classid, false, touch_if_hit, &cache);
+	if (!has_open_hits(cache, false))
+		return;
+	known(classid, true, touch_if_hit, &cache);
+	if (has_open_hits(cache, false))
+		touched->classes = list_append_unique_oid(touched->classes, classid);
+}
+
+/* False if no message was about this object. */
+static bool
+resolve_hit(int cache, Oid objid, bool answers)
+{
+	CacheHit	key = {0};
+	CacheHit   *hit;
+
+	key.cache = cache;
+	key.hash = GetSysCacheHashValue1(watched_caches[cache].cacheid,
+									 ObjectIdGetDatum(objid));
+	hit = hash_search(hits, &key, HASH_FIND, NULL);
+	if (hit == NULL)
+		return false;
+	hit->is_resolved = true;
+	if (answers)
+		(void) hash_search(answered, &key, HASH_ENTER, NULL);
+	return true;
 }
 
 static void
-compare_known(Oid objid, void *arg)
+touch_if_hit(Oid objid, void *arg)
 {
-	CacheHit   *hit = arg;
-	const WatchedCache *cache = &watched_caches[hit->cache];
+	int			cache = *(int *) arg;
 
-	if (hit->hash == 0 ||
-		GetSysCacheHashValue1(cache->cacheid,
-							  ObjectIdGetDatum(objid)) != hit->hash)
-		return;
-	touch(cache->classid, objid);
-	hit->hash = 0;
+	if (resolve_hit(cache, objid, false))
+		touch(watched_caches[cache].classid, objid);
+}
+
+/* What we have sent ourselves comes back after the commit. */
+static bool
+has_open_hits(int cache, bool count_answered)
+{
+	HASH_SEQ_STATUS status;
+	CacheHit   *hit;
+
+	hash_seq_init(&status, hits);
+	while ((hit = hash_seq_search(&status)) != NULL)
+	{
+		if (hit->cache != cache || hit->is_resolved ||
+			(!count_answered &&
+			 hash_search(answered, hit, HASH_FIND, NULL) != NULL))
+			continue;
+		hash_seq_term(&status);
+		return true;
+	}
+	return false;
 }
 
 /* An index stands for its table. */

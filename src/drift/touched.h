@@ -27,7 +27,7 @@ typedef struct TouchedObject
 } TouchedObject;
 
 /*
- * Begin and end to remember.  What is remembered are the objects that this
+ * Begin, in a transaction, and end to remember.  What is remembered are the objects that this
  * session makes, alters or drops, and those of which the server says that
  * they have changed, in other sessions as well.  The end must be reached on
  * every path; it throws nothing.
@@ -38,11 +38,11 @@ extern void end_touched(void);
 /*
  * What was touched since the last call.  An object is one that has rows in the
  * manifest, or may have: a part of a table stands for the table.  known() is
- * to call visit() for all objects of a class that are known.  Needs a
- * transaction.
+ * to call visit() for the objects of a class that are known at hand, or for
+ * all.  Needs a transaction.
  */
-typedef void (*KnownObjects) (Oid classid, void (*visit) (Oid objid, void *arg),
-							  void *arg);
+typedef void (*KnownObjects) (Oid classid, bool all,
+							  void (*visit) (Oid objid, void *arg), void *arg);
 
 extern Touched *take_touched(KnownObjects known);
 

@@ -23,6 +23,7 @@ static RangeVar *relation_of_statement(Node *statement);
 static List *name_of_statement(Node *statement);
 static bool is_relation(ObjectType type);
 static void look_at_relation(TraitContext *context, RangeVar *relation);
+static Oid	first_of_search_path(void);
 static void look_at_name(TraitContext *context, List *name);
 static void add_origin(TraitContext *context, const char *nspname,
 					   const char *relname, const char *shown, int location);
@@ -204,14 +205,29 @@ look_at_relation(TraitContext *context, RangeVar *relation)
 	else if (relation->schemaname != NULL)
 		namespace_oid = LookupExplicitNamespace(relation->schemaname, true);
 	else
-		namespace_oid = RangeVarGetCreationNamespace(relation);
-	if (OidIsValid(namespace_oid) && isTempNamespace(namespace_oid))
+		namespace_oid = first_of_search_path();
+	if (OidIsValid(namespace_oid) ? isTempNamespace(namespace_oid) :
+		relation->schemaname == NULL)
 		return;
 	nspname = OidIsValid(namespace_oid) ? get_namespace_name(namespace_oid) :
 		relation->schemaname;
 	add_origin(context, nspname, relation->relname,
 			   quote_qualified_identifier(nspname, relation->relname),
 			   relation->location);
+}
+
+/*
+ * Where a relation is made that names no schema; InvalidOid for nowhere: that
+ * PostgreSQL itself refuses, or does nothing, as for IF EXISTS.
+ */
+static Oid
+first_of_search_path(void)
+{
+	List	   *path = fetch_search_path(false);
+	Oid			result = path == NIL ? InvalidOid : linitial_oid(path);
+
+	list_free(path);
+	return result;
 }
 
 /* Where it is not said in which schema, it is not looked for. */

@@ -44,6 +44,7 @@ static RegisterResult compare_with_applied(const LedgerEntry *before,
 
 PG_FUNCTION_INFO_V1(migrate_register);
 PG_FUNCTION_INFO_V1(migrate_baseline);
+PG_FUNCTION_INFO_V1(migrate_acknowledge_drift);
 PG_FUNCTION_INFO_V1(migrate_unregister);
 
 /*
@@ -366,8 +367,20 @@ migrate_baseline(PG_FUNCTION_ARGS)
 
 	/* the schema as it is counts as migrated from now on */
 	if (marked > 0)
-		(void) take_fingerprint();
+		accept_schema();
 	PG_RETURN_INT32(marked);
+}
+
+/*
+ * migrate.acknowledge_drift() returns bigint
+ */
+Datum
+migrate_acknowledge_drift(PG_FUNCTION_ARGS)
+{
+	require_preloaded();
+	PreventCommandIfReadOnly("migrate.acknowledge_drift()");
+	lock_ledger_for_transaction();
+	PG_RETURN_INT64(acknowledge_drift());
 }
 
 /*

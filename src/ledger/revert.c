@@ -72,10 +72,19 @@ migrate_revert(PG_FUNCTION_ARGS)
 	attempt.kind = ATTEMPT_REVERT;
 	attempt.role = GetUserNameFromId(GetUserId(), false);
 	attempt.started_at = GetCurrentTimestamp();
-	attempt.statements = run_down_script(down, repeatable);
 	attempt.done_bytes = strlen(down->body);
 	attempt.state = ATTEMPT_APPLIED;
-	attempt.fingerprint = take_fingerprint();
+	PG_TRY();
+	{
+		begin_fingerprints(1);
+		attempt.statements = run_down_script(down, repeatable);
+		attempt.fingerprint = fingerprint_now();
+	}
+	PG_FINALLY();
+	{
+		end_fingerprints();
+	}
+	PG_END_TRY();
 	(void) ledger_end_effect(entry, ATTEMPT_REVERTED);
 	ledger_write_attempt(&attempt);
 	renew_repeatable(repeatable);

@@ -83,6 +83,7 @@ typedef struct TargetRun
 PG_FUNCTION_INFO_V1(migrate_forget_target);
 
 static void deploy_all(int nargs, const ProcedureArgument *args);
+static void look_for_drift(const TargetRun *run);
 static void take_fingerprint_of_all(const TargetRun *run);
 static void read_arguments(TargetRun *run, const ProcedureArgument *args);
 static List *patterns_of(const ProcedureArgument *argument);
@@ -151,6 +152,7 @@ deploy_all(int nargs, const ProcedureArgument *args)
 	PG_TRY();
 	{
 		prepare_run(run);
+		look_for_drift(run);
 		run_targets(run);
 		take_fingerprint_of_all(run);
 	}
@@ -167,6 +169,27 @@ deploy_all(int nargs, const ProcedureArgument *args)
 	report_run(run);
 }
 
+/* Before what the targets do mixes with it. */
+static void
+look_for_drift(const TargetRun *run)
+{
+	if (run->whole_databases)
+		return;
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	PG_TRY();
+	{
+		begin_fingerprints(1);
+	}
+	PG_FINALLY();
+	{
+		end_fingerprints();
+	}
+	PG_END_TRY();
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(run->context);
+}
+
 /* The schema as it is now, with all targets, is what migrations made it. */
 static void
 take_fingerprint_of_all(const TargetRun *run)
@@ -175,7 +198,7 @@ take_fingerprint_of_all(const TargetRun *run)
 		return;
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
-	(void) take_fingerprint();
+	keep_fingerprint();
 	CommitTransactionCommand();
 }
 

@@ -292,7 +292,7 @@ is_deeply(
 	[ map { "$_->{version} $_->{state}" } @{ $document->{result}{attempts} } ],
 	['2 applied'], 'what was done');
 is($document->{error}, undef, 'no error');
-is($document->{notices}[0]{message}, '1 migration applied', 'and a notice');
+is($document->{notices}[-1]{message}, '1 migration applied', 'and a notice');
 is_status(0, [ 'status', '--exit-code' ], 'status --exit-code: nothing to do');
 ($status, $document) = json('status');
 is_deeply($document->{result}{states}, { applied => 2 }, 'status --json');
@@ -315,7 +315,7 @@ is($document->{error}{sqlstate}, 'SM001', 'its SQLSTATE');
 like($document->{error}{message}, qr/^migration 3_risky, line \d/, 'and message');
 is($document->{result}{attempts}[0]{state}, 'failed', 'the attempt is in the result');
 is_status(1, [ 'status', '--exit-code' ], 'status --exit-code: failed');
-is_status(1, ['up'], 'up of it, for people', qr/\AERROR:  migration 3_risky, line \d/);
+is_status(1, ['up'], 'up of it, for people', qr/^ERROR:  migration 3_risky, line \d/m);
 unlink 'migrations/3_risky.sql';
 file('migrations/3_bad.sql', "SELECT 1;\nSELECT \$\$\x01\t\"\\\$\$::int;");
 query("SELECT migrate.unregister('3')") if query("SELECT count(*) FROM migrate.status WHERE version = '3'");

@@ -57,12 +57,77 @@ like($stderr, qr/WARNING:  the fingerprint of the schema cannot be told/,
 	'and says so');
 $locker->query_safe('ROLLBACK');
 $locker->quit;
+unlike($stderr, qr/NOTICE:  the schema was changed/, 'there is no drift');
 is(drift('source'), '', 'what it has done is not called unrecorded');
 query('source', q{SELECT migrate.apply('3', 'CREATE TABLE three (id int)')});
 query('source', 'SET safe_migrate.mode = off; CREATE TABLE hidden (id int)');
 like(drift('source'), qr/^unrecorded\|.*added: table public\.hidden/,
 	'after the next one drift is told again');
-query('source', q{SELECT migrate.apply('4', 'DROP TABLE hidden')});
+query('source', q{SELECT migrate.register('4', '', 'DROP TABLE hidden')});
+($status, $stdout, $stderr) = $node->psql('source', 'CALL migrate.deploy()');
+is(() = $stderr =~ /NOTICE:  the schema was changed other than by migrations/g,
+	1, 'a deploy says once that there is drift');
+like($stderr, qr/HINT: .*migrate\.drift\(\)/, 'and where to look');
+like(drift('source'), qr/^unrecorded\|.*added: table public\.hidden[^\n]*\z/,
+	'which has not forgotten it');
+is(query('source', 'SELECT migrate.acknowledge_drift()'),
+	2, 'the table and its privileges are acknowledged');
+is(drift('source'), '', 'it is told no more');
+
+#
+# A transaction that is open while migrations run, and commits later
+#
+my $late = $node->background_psql('source');
+$late->query_safe('BEGIN; CREATE TABLE late (id int); CREATE FUNCTION late() RETURNS int RETURN 1');
+query('source', q{SELECT migrate.apply('4.1', 'CREATE TABLE beside (id int)')});
+query('source', q{SELECT migrate.register('4.2', '', 'ALTER TABLE beside ADD a int')});
+($status, $stdout, $stderr) = $node->psql('source', 'CALL migrate.deploy()');
+unlike($stderr, qr/NOTICE:  the schema was changed/,
+	'what is not committed is no drift yet');
+$late->query_safe('COMMIT');
+$late->quit;
+like(
+	drift('source'),
+	qr/^statement\|\{"table public.late"\}.*\nstatement\|\{"function public.late\(\)"\}[^\n]*\z/s,
+	'a record tells of it, and nothing is unrecorded');
+query('source', q{SELECT migrate.register('4.3', '', 'ALTER TABLE beside ADD b int')});
+($status, $stdout, $stderr) = $node->psql('source', 'CALL migrate.deploy()');
+like($stderr, qr/NOTICE:  the schema was changed/, 'the next deploy tells of it');
+unlike(drift('source'), qr/unrecorded/, 'and takes it for recorded');
+is(query('source', 'SELECT migrate.acknowledge_drift()'),
+	2, 'both are acknowledged');
+
+#
+# What another session does while migrations run
+#
+query('source', q{SELECT migrate.register('4.4', '', 'CREATE TABLE slow (id int); SELECT pg_sleep(3)')});
+query('source', q{SELECT migrate.register('4.5', '', 'ALTER TABLE slow ADD a int')});
+my $deploy = $node->background_psql('source');
+$deploy->query_until(qr/begun/, "\\echo begun\nCALL migrate.deploy();\n");
+$node->poll_query_until('source',
+	q{SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'});
+query('source', 'CREATE TABLE meanwhile (id int); CREATE FUNCTION meanwhile() RETURNS int RETURN 1');
+query('source', 'SET safe_migrate.mode = off; CREATE TABLE in_silence (id int)');
+$deploy->query('SELECT 1');
+$deploy->quit;
+is( query('source',
+		q{SELECT fingerprint FROM migrate.history WHERE version = '4.5'}),
+	query('source', 'SELECT migrate.schema_fingerprint()'),
+	'the fingerprint has it');
+like(drift('source'), qr/table public.meanwhile/, 'a record tells of it');
+query('source', 'SELECT migrate.acknowledge_drift()');
+
+#
+# A copy of the database has other numbers, or numbers of its own
+#
+query('postgres', 'CREATE DATABASE copied TEMPLATE source');
+query('copied', q{SELECT migrate.apply('4.6', 'CREATE TABLE six (id int)')});
+is(drift('copied'), '', 'in a copy of the database nothing is drift');
+is( query('copied',
+		q{SELECT fingerprint FROM migrate.history WHERE version = '4.6'}),
+	query('copied', 'SELECT migrate.schema_fingerprint()'),
+	'and the next fingerprint is right');
+query('source', q{SELECT migrate.apply('4.6', 'CREATE TABLE six (id int)')});
 
 #
 # Dump and restore
@@ -128,6 +193,14 @@ foreach my $restoring ('on', 'off')
 	like(drift($database), qr/CREATE TABLE stray/, 'and what was recorded is there');
 }
 is(drift('restored_on'), $drift, 'the drift is the same');
+query('restored_on',
+	q{SET client_min_messages = warning; SELECT migrate.apply('6', 'CREATE TABLE restored (id int)')});
+is(drift('restored_on'), $drift,
+	'nor is anything of it drift for the next migration');
+is( query('restored_on',
+		q{SELECT fingerprint FROM migrate.history WHERE version = '6'}),
+	query('restored_on', 'SELECT migrate.schema_fingerprint()'),
+	'whose fingerprint is right');
 
 unlike(slurp_file($node->logfile),
 	qr/was terminated by signal|TRAP:|PANIC:|safe_migrate failed/,

@@ -68,7 +68,7 @@ migrate_adopt(PG_FUNCTION_ARGS)
 		put_result(result, ledger, lfirst(cell));
 
 	/* the schema as it is counts as migrated from now on */
-	(void) take_fingerprint();
+	accept_schema();
 	return (Datum) 0;
 }
 
