@@ -38,7 +38,6 @@ migrate_apply(PG_FUNCTION_ARGS)
 	text_to_cstring(PG_GETARG_TEXT_PP(0));
 
 	begin_ledger_script("migrate.apply()", "CALL migrate.deploy()");
-	ledger_adopt_new_rows();
 	PG_RETURN_INT32(apply_migrations(pending_migrations(target)));
 }
 
@@ -61,7 +60,6 @@ migrate_apply_sql(PG_FUNCTION_ARGS)
 		migration.name = text_to_cstring(PG_GETARG_TEXT_PP(2));
 	migration.in_transaction = true;
 	(void) register_migration(&migration);
-	ledger_adopt_new_rows();
 	PG_RETURN_INT32(apply_migrations(pending_single_migration(migration.version)));
 }
 

@@ -148,7 +148,6 @@ plan_deployment(const char *target, char **role)
 	StartTransactionCommand();
 	MemoryContextSwitchTo(context);
 	*role = GetUserNameFromId(GetUserId(), false);
-	ledger_adopt_new_rows();
 	pending = pending_migrations(target);
 	check_migrations(pending);
 

@@ -16,6 +16,7 @@
 #include "fmgr.h"
 #include "ledger/directives.h"
 #include "ledger/ledger.h"
+#include "ledger/ledger_target.h"
 #include "ledger/migration_script.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
@@ -38,6 +39,7 @@ static void check_version(const char *version);
 static void check_text(const MigrationText *migration);
 static void check_down(const MigrationText *migration, MemoryContext context);
 static bool insert_new(const MigrationText *migration, const char *checksum);
+static Datum baseline(PG_FUNCTION_ARGS);
 static RegisterResult compare_with_applied(const LedgerEntry *before,
 										   const MigrationText *migration,
 										   RegisterResult result);
@@ -326,9 +328,16 @@ compare_with_applied(const LedgerEntry *before, const MigrationText *migration,
 
 /*
  * migrate.baseline(version text) returns int
+ * migrate.baseline(version text, target_schema text) returns int
  */
 Datum
 migrate_baseline(PG_FUNCTION_ARGS)
+{
+	return call_on_target(fcinfo, 1, baseline);
+}
+
+static Datum
+baseline(PG_FUNCTION_ARGS)
 {
 	List	   *entries;
 	LedgerEntry *last;

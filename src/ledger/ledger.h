@@ -163,6 +163,8 @@ extern const char *attempt_state_name(AttemptState state);
 /* ledger_change.c: likewise, for what changes the record of what has run */
 extern bool ledger_end_effect(const LedgerEntry *entry, AttemptState state);
 extern void ledger_forget_migration(const LedgerEntry *entry);
+extern List *ledger_half_done_elsewhere(const LedgerEntry *entry);
+extern List *ledger_read_tasks(const LedgerEntry *entry);
 extern char *ledger_read_down_body(const LedgerEntry *entry);
 
 /*
@@ -174,8 +176,9 @@ extern const char *ledger_target_schema(void);
 
 /*
  * pending.c: the migrations that are to be run, in order, repeatable ones last;
- * all, or those up to a version.  Their bodies are not read yet: there may be
- * ten thousand of them.  Throws if what is registered does not fit what has
+ * all, or those up to a version; what tools whose ledgers were adopted have
+ * applied since is taken over before.  Their bodies are not read yet: there may
+ * be ten thousand of them.  Throws if what is registered does not fit what has
  * been applied: SM003 edited, SM004 out of order or a required one is missing,
  * SM008 its file is gone, SM009.  Needs a transaction, and the ledger's lock;
  * the result is in the current memory context.
@@ -240,5 +243,8 @@ extern void register_ledger_procedures(void);
  * something half done, and SM009 if its ledger may not be read.
  */
 extern void ledger_adopt_new_rows(void);
+
+/* Would that look at any ledger? */
+extern bool ledger_follows_tools(void);
 
 #endif							/* SAFE_MIGRATE_LEDGER_H */

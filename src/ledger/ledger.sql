@@ -516,6 +516,14 @@ REVOKE ALL ON FUNCTION migrate.baseline(text) FROM PUBLIC;
 COMMENT ON FUNCTION migrate.baseline(text) IS
 	'marks the migrations up to a version as applied without running them; returns how many';
 
+CREATE FUNCTION migrate.baseline(version text, target_schema text)
+RETURNS int
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'migrate_baseline';
+REVOKE ALL ON FUNCTION migrate.baseline(text, text) FROM PUBLIC;
+COMMENT ON FUNCTION migrate.baseline(text, text) IS
+	'the same for one of the schemas that migrate.deploy_all() deploys to';
+
 CREATE FUNCTION migrate.plan(target text DEFAULT NULL)
 RETURNS TABLE (version text, name text, state text, statement int, line int,
 	command text, relation text, lock_mode text, work text, size_bytes bigint,
@@ -535,6 +543,14 @@ REVOKE ALL ON FUNCTION migrate.repair(text) FROM PUBLIC;
 COMMENT ON FUNCTION migrate.repair(text) IS
 	'has the ledger follow what was done by hand, and returns what that is: accepted (an edited migration: its text now counts as what was applied), restarted (one that has run in part begins anew) or forgotten (one whose file is gone is no longer registered); what was recorded before stays in migrate.history';
 
+CREATE FUNCTION migrate.repair(version text, target_schema text)
+RETURNS text
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'migrate_repair';
+REVOKE ALL ON FUNCTION migrate.repair(text, text) FROM PUBLIC;
+COMMENT ON FUNCTION migrate.repair(text, text) IS
+	'the same for one of the schemas that migrate.deploy_all() deploys to';
+
 CREATE FUNCTION migrate.revert(version text)
 RETURNS int
 LANGUAGE C VOLATILE
@@ -542,6 +558,14 @@ AS 'MODULE_PATHNAME', 'migrate_revert';
 REVOKE ALL ON FUNCTION migrate.revert(text) FROM PUBLIC;
 COMMENT ON FUNCTION migrate.revert(text) IS
 	'runs the down script of the migration that was applied last, in the caller''s transaction, after which it is pending again; returns how many statements that were';
+
+CREATE FUNCTION migrate.revert(version text, target_schema text)
+RETURNS int
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'migrate_revert';
+REVOKE ALL ON FUNCTION migrate.revert(text, text) FROM PUBLIC;
+COMMENT ON FUNCTION migrate.revert(text, text) IS
+	'the same for one of the schemas that migrate.deploy_all() deploys to; search_path is that schema, then public';
 
 CREATE FUNCTION migrate.apply(target text DEFAULT NULL)
 RETURNS int

@@ -15,16 +15,20 @@
 #include "common/migration_flag.h"
 #include "drift/fingerprint.h"
 #include "fmgr.h"
+#include "ledger/deferred.h"
 #include "ledger/ledger.h"
+#include "ledger/ledger_target.h"
 #include "ledger/script_in_function.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "run/step.h"
 #include "tcop/utility.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+static Datum revert(PG_FUNCTION_ARGS);
 static LedgerEntry *migration_to_revert(const char *version);
 static void refuse_not_applied(const LedgerEntry *entry);
 static void refuse_later_ones(List *entries, const LedgerEntry *entry);
@@ -43,9 +47,16 @@ PG_FUNCTION_INFO_V1(migrate_revert);
 
 /*
  * migrate.revert(version text) returns int
+ * migrate.revert(version text, target_schema text) returns int
  */
 Datum
 migrate_revert(PG_FUNCTION_ARGS)
+{
+	return call_on_target(fcinfo, 1, revert);
+}
+
+static Datum
+revert(PG_FUNCTION_ARGS)
 {
 	LedgerEntry *entry;
 	LedgerEntry *down;
@@ -56,7 +67,10 @@ migrate_revert(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_SM_BAD_MIGRATION),
 				 errmsg("migrate.revert() needs the version of a migration, not NULL")));
+	if (ledger_target_schema()[0] != '\0')
+		require_target_schema();
 	entry = migration_to_revert(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	require_finished(ledger_read_tasks(entry), entry->label);
 	down = down_script_of(entry);
 
 	attempt.entry = down;
@@ -92,16 +106,17 @@ refuse_not_applied(const LedgerEntry *entry)
 	if (entry->edited)
 		ereport(ERROR,
 				(errcode(ERRCODE_SM_MIGRATION_EDITED),
-				 errmsg("migration %s was changed after it had been applied, and its down script may not fit: restore its file, or accept the change with SELECT migrate.repair(%s)",
-						entry->label, quote_literal_cstr(entry->version))));
+				 errmsg("migration %s was changed after it had been applied, and its down script may not fit: restore its file, or accept the change with SELECT %s",
+						entry->label,
+						target_call("migrate.repair", entry->version))));
 	if (entry->applied || (entry->repeat && entry->done_bytes == 0))
 		return;
 	if (entry->done_bytes > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("migration %s has run in part (%d statements): let CALL migrate.deploy() finish it before you revert it, or take that part back by hand and SELECT migrate.repair(%s)",
+				 errmsg("migration %s has run in part (%d statements): let CALL migrate.deploy() finish it before you revert it, or take that part back by hand and SELECT %s",
 						entry->label, entry->statements,
-						quote_literal_cstr(entry->version))));
+						target_call("migrate.repair", entry->version))));
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("migration %s is not applied: there is nothing to revert",
@@ -135,9 +150,9 @@ refuse_later_ones(List *entries, const LedgerEntry *entry)
 	if (last != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_SM_OUT_OF_ORDER),
-				 errmsg("migration %s cannot be reverted while later ones are applied (%s): revert them first, from the last one: SELECT migrate.revert(%s)",
+				 errmsg("migration %s cannot be reverted while later ones are applied (%s): revert them first, from the last one: SELECT %s",
 						entry->label, labels.data,
-						quote_literal_cstr(last->version))));
+						target_call("migrate.revert", last->version))));
 }
 
 /*
@@ -189,7 +204,10 @@ run_down_script(const LedgerEntry *down)
 	MemoryContext caller = CurrentMemoryContext;
 	const ScriptStatement *volatile statement = NULL;
 	volatile int statements = 0;
+	int			level = NewGUCNestLevel();
 
+	if (ledger_target_schema()[0] != '\0')
+		enter_target_search_path(GUC_ACTION_SAVE);
 	set_migration_running(true);
 	PG_TRY();
 	{
@@ -215,6 +233,7 @@ run_down_script(const LedgerEntry *down)
 	}
 	PG_END_TRY();
 	set_migration_running(false);
+	AtEOXact_GUC(false, level);
 	return statements;
 }
 

@@ -124,6 +124,15 @@ ledger_adopt_new_rows(void)
 		adopt_news(lfirst(cell));
 }
 
+/*
+ * See ledger.h.
+ */
+bool
+ledger_follows_tools(void)
+{
+	return !RecoveryInProgress() && store_adopted_ledgers() != NIL;
+}
+
 static void
 adopt_news(const ForeignLedger *ledger)
 {
@@ -146,8 +155,8 @@ adopt_news(const ForeignLedger *ledger)
 		tell_news(ledger, lfirst(cell), &adopted);
 	if (adopted > 0)
 		ereport(NOTICE,
-				(errmsg_plural("%d migration that %s has applied since is taken over from %s",
-							   "%d migrations that %s has applied since are taken over from %s",
+				(errmsg_plural("%d migration that %s has applied since counts as applied: %s has it",
+							   "%d migrations that %s has applied since count as applied: %s has them",
 							   adopted, adopted, ledger->tool->tool,
 							   ledger->name)));
 }
