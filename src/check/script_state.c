@@ -73,7 +73,8 @@ script_begin(ScriptState *state)
  * See check.h.
  */
 void
-script_next_text(ScriptState *state, const char *text, const char *label)
+script_next_text(ScriptState *state, const char *text, int first_line,
+				 const char *label)
 {
 	MemoryContext old_context = MemoryContextSwitchTo(state->context);
 	ScriptText *next = palloc(sizeof(ScriptText));
@@ -84,6 +85,7 @@ script_next_text(ScriptState *state, const char *text, const char *label)
 		renew_settings(state);
 	}
 	next->label = label;
+	next->first_line = first_line;
 	next->first = list_length(state->applied);
 	next->line_base = state->line_base;
 	state->texts = lappend(state->texts, next);
@@ -170,10 +172,12 @@ void
 script_apply(ScriptState *state, const ScriptStatement *statement)
 {
 	Node	   *node = statement->raw->stmt;
+	const ScriptText *text = llast(state->texts);
 
 	if (IsA(node, VariableSetStmt) || IsA(node, SelectStmt))
 		apply_settings(state, node, false);
-	overlay_apply(state->overlay, node, statement->line + state->line_base);
+	overlay_apply(state->overlay, node,
+				  statement->line - text->first_line + 1 + state->line_base);
 }
 
 /*
@@ -197,7 +201,8 @@ script_opaque_place(const ScriptState *state, const char **command)
 	ListCell   *cell;
 
 	if (line > text->line_base)
-		return psprintf("line %d", line - text->line_base);
+		return psprintf("line %d",
+						line - text->line_base + text->first_line - 1);
 	foreach(cell, state->texts)
 	{
 		const ScriptText *other = lfirst(cell);
@@ -206,7 +211,8 @@ script_opaque_place(const ScriptState *state, const char **command)
 			break;
 		text = other;
 	}
-	return psprintf("line %d of migration %s", line - text->line_base,
+	return psprintf("line %d of migration %s",
+					line - text->line_base + text->first_line - 1,
 					text->label);
 }
 

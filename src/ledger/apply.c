@@ -58,6 +58,7 @@ migrate_apply_sql(PG_FUNCTION_ARGS)
 	migration.body = text_to_cstring(PG_GETARG_TEXT_PP(1));
 	if (!PG_ARGISNULL(2))
 		migration.name = text_to_cstring(PG_GETARG_TEXT_PP(2));
+	migration.body_line = migration.down_line = 1;
 	migration.in_transaction = true;
 	(void) register_migration(&migration);
 	PG_RETURN_INT32(apply_migrations(pending_single_migration(migration.version)));

@@ -121,7 +121,8 @@ plan_migration(DryRun *run)
 	MigrationScript *script = read_migration_script(run->entry);
 	DoneSettings settings = settings_of_done_part(script);
 
-	script_next_text(&run->state, run->entry->body, run->entry->label);
+	script_next_text(&run->state, run->entry->body, run->entry->body_line,
+					 run->entry->label);
 	if (script->statements == NIL ||
 		statement_is_done(run->entry, llast(script->statements)))
 	{

@@ -68,6 +68,7 @@ migrate_register(PG_FUNCTION_ARGS)
 	migration.body = text_to_cstring(PG_GETARG_TEXT_PP(2));
 	if (!PG_ARGISNULL(3))
 		migration.down_body = text_to_cstring(PG_GETARG_TEXT_PP(3));
+	migration.body_line = migration.down_line = 1;
 	migration.in_transaction = true;
 	PG_RETURN_TEXT_P(cstring_to_text(register_result_name(register_migration(&migration))));
 }
@@ -176,6 +177,7 @@ normalize_migration(MigrationText *migration)
 		migration->down_origin = psprintf("down script of %s",
 										  migration->origin);
 	foreach(cell, read_directives(migration->body,
+								  migration->body_line,
 								  migration->origin).requires)
 	{
 		if (!names_version(migration->requires, lfirst(cell)))
@@ -242,7 +244,8 @@ check_text(const MigrationText *migration)
 	context = AllocSetContextCreate(caller, "safe_migrate parse",
 									ALLOCSET_DEFAULT_SIZES);
 	MemoryContextSwitchTo(context);
-	(void) parse_migration(migration->body, migration->origin);
+	(void) parse_migration(migration->body, migration->body_line,
+						   migration->origin);
 	if (migration->down_body != NULL)
 		check_down(migration, context);
 	MemoryContextSwitchTo(caller);
@@ -258,7 +261,8 @@ check_down(const MigrationText *migration, MemoryContext context)
 {
 	PG_TRY();
 	{
-		(void) parse_migration(migration->down_body, migration->down_origin);
+		(void) parse_migration(migration->down_body, migration->down_line,
+							   migration->down_origin);
 	}
 	PG_CATCH();
 	{

@@ -24,7 +24,9 @@ typedef struct MigrationText
 	const char *name;
 	const char *format;			/* a MigrationFormat, or "sql" */
 	const char *body;			/* normalized */
+	int			body_line;		/* of the file, with which it begins */
 	const char *down_body;		/* normalized, or NULL */
+	int			down_line;		/* likewise */
 	const char *tool_checksum;	/* as the tool of the format has it, or NULL */
 	List	   *requires;		/* of char *, versions */
 	int			listed_at;		/* place in a list; 0: ordered by version */
@@ -51,6 +53,7 @@ typedef struct LedgerEntry
 	char	   *label;			/* version and name, for messages */
 	char	   *checksum;
 	char	   *body;			/* NULL until ledger_read_body() */
+	int			body_line;		/* likewise: line of the file where it begins */
 	char	   *attempted_body; /* likewise: what the last attempt ran */
 	List	   *requires;		/* of char *, versions */
 	bool		in_transaction;
@@ -165,7 +168,7 @@ extern bool ledger_end_effect(const LedgerEntry *entry, AttemptState state);
 extern void ledger_forget_migration(const LedgerEntry *entry);
 extern List *ledger_half_done_elsewhere(const LedgerEntry *entry);
 extern List *ledger_read_tasks(const LedgerEntry *entry);
-extern char *ledger_read_down_body(const LedgerEntry *entry);
+extern char *ledger_read_down_body(const LedgerEntry *entry, int *line);
 
 /*
  * The schema whose history all of the above read and write; empty, as at

@@ -127,10 +127,11 @@ ledger_read_tasks(const LedgerEntry *entry)
 }
 
 /*
- * The text that reverts a migration, or NULL; in the current memory context.
+ * The text that reverts a migration, or NULL, in the current memory context;
+ * and the line of its file with which it begins.
  */
 char *
-ledger_read_down_body(const LedgerEntry *entry)
+ledger_read_down_body(const LedgerEntry *entry, int *line)
 {
 	OwnAccess	access;
 	OwnArguments arguments = {0};
@@ -138,11 +139,14 @@ ledger_read_down_body(const LedgerEntry *entry)
 
 	begin_own_access(&access);
 	add_own_text(&arguments, entry->version);
-	run_own_query("SELECT down_body FROM migrate.migrations "
+	run_own_query("SELECT down_body, down_line FROM migrate.migrations "
 				  "WHERE version OPERATOR(pg_catalog.=) $1",
 				  &arguments, SPI_OK_SELECT);
 	if (SPI_processed > 0)
+	{
 		body = own_text_column(&access, 0, 1);
+		*line = own_int_column(0, 2);
+	}
 	end_own_access(&access);
 	return body;
 }

@@ -246,7 +246,7 @@ ledger_read_body(LedgerEntry *entry)
 	begin_own_access(&access);
 	add_own_text(&arguments, entry->version);
 	add_own_argument(&arguments, INT8OID, Int64GetDatum(entry->attempt), false);
-	run_own_query("SELECT m.body, t.body FROM migrate.migrations m "
+	run_own_query("SELECT m.body, t.body, m.body_line FROM migrate.migrations m "
 				  "LEFT JOIN migrate.attempts t "
 				  "ON t.id OPERATOR(pg_catalog.=) $2 "
 				  "WHERE m.version OPERATOR(pg_catalog.=) $1",
@@ -255,6 +255,7 @@ ledger_read_body(LedgerEntry *entry)
 		elog(ERROR, "migration \"%s\" has vanished", entry->version);
 	entry->body = own_text_column(&access, 0, 1);
 	entry->attempted_body = own_text_column(&access, 0, 2);
+	entry->body_line = own_int_column(0, 3);
 	end_own_access(&access);
 }
 
@@ -271,7 +272,8 @@ ledger_read_text(const char *version)
 	begin_own_access(&access);
 	add_own_text(&arguments, version);
 	run_own_query("SELECT name, format, body, down_body, tool_checksum, requires, "
-				  "listed_at, in_transaction, repeatable FROM migrate.migrations "
+				  "listed_at, in_transaction, repeatable, body_line, down_line "
+				  "FROM migrate.migrations "
 				  "WHERE version OPERATOR(pg_catalog.=) $1",
 				  &arguments, SPI_OK_SELECT);
 	if (SPI_processed != 1)
@@ -286,6 +288,8 @@ ledger_read_text(const char *version)
 	text->listed_at = own_int_column(0, 7);
 	text->in_transaction = own_bool_column(0, 8);
 	text->repeatable = own_bool_column(0, 9);
+	text->body_line = own_int_column(0, 10);
+	text->down_line = own_int_column(0, 11);
 	end_own_access(&access);
 	return text;
 }
@@ -386,6 +390,10 @@ add_migration_arguments(OwnArguments *arguments,
 					 migration->listed_at == 0);
 	add_own_argument(arguments, BOOLOID, BoolGetDatum(migration->repeatable),
 					 false);
+	add_own_argument(arguments, INT4OID, Int32GetDatum(migration->body_line),
+					 false);
+	add_own_argument(arguments, INT4OID, Int32GetDatum(migration->down_line),
+					 false);
 }
 
 /*
@@ -413,6 +421,8 @@ ledger_is_same(const MigrationText *migration, const char *checksum)
 				  "AND requires OPERATOR(pg_catalog.=) $9 "
 				  "AND NOT (listed_at IS DISTINCT FROM $10) "
 				  "AND repeatable OPERATOR(pg_catalog.=) $11 "
+				  "AND body_line OPERATOR(pg_catalog.=) $12 "
+				  "AND down_line OPERATOR(pg_catalog.=) $13 "
 				  "AND missing_since IS NULL",
 				  &arguments, SPI_OK_SELECT);
 	same = SPI_processed > 0;
@@ -437,9 +447,10 @@ ledger_insert_migration(const MigrationText *migration, const char *checksum)
 	add_own_text(&arguments, role);
 	run_own_query("INSERT INTO migrate.migrations (version, name, format, body, "
 				  "down_body, checksum, in_transaction, tool_checksum, requires, "
-				  "listed_at, repeatable, registered_at, registered_by) "
-				  "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, "
-				  "pg_catalog.clock_timestamp(), $12) ON CONFLICT DO NOTHING",
+				  "listed_at, repeatable, body_line, down_line, registered_at, "
+				  "registered_by) "
+				  "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, "
+				  "$13, pg_catalog.clock_timestamp(), $14) ON CONFLICT DO NOTHING",
 				  &arguments, SPI_OK_INSERT);
 	inserted = SPI_processed > 0;
 	end_own_access(&access);
@@ -492,9 +503,10 @@ ledger_update_migration(const MigrationText *migration, const char *checksum)
 	run_own_query("UPDATE migrate.migrations SET name = $2, format = $3, "
 				  "body = $4, down_body = $5, checksum = $6, "
 				  "in_transaction = $7, tool_checksum = $8, requires = $9, "
-				  "listed_at = $10, repeatable = $11, missing_since = NULL, "
+				  "listed_at = $10, repeatable = $11, body_line = $12, "
+				  "down_line = $13, missing_since = NULL, "
 				  "registered_at = pg_catalog.clock_timestamp(), "
-				  "registered_by = $12 WHERE version OPERATOR(pg_catalog.=) $1",
+				  "registered_by = $14 WHERE version OPERATOR(pg_catalog.=) $1",
 				  &arguments, SPI_OK_UPDATE);
 	end_own_access(&access);
 }

@@ -345,7 +345,8 @@ asks_for_its_place(const LedgerEntry *entry)
 	char	   *role;
 
 	ledger_read_body(copy);
-	if (!read_directives(copy->body, copy->label).out_of_order)
+	if (!read_directives(copy->body, copy->body_line,
+						 copy->label).out_of_order)
 		return false;
 	if (pg_parameter_aclcheck(OUT_OF_ORDER_SETTING, GetUserId(),
 							  ACL_SET) == ACLCHECK_OK)

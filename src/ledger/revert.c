@@ -184,7 +184,7 @@ down_script_of(const LedgerEntry *entry)
 	down->version = entry->version;
 	down->name = entry->name;
 	down->label = entry->label;
-	down->body = ledger_read_down_body(entry);
+	down->body = ledger_read_down_body(entry, &down->body_line);
 	if (down->body == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_SM_BAD_MIGRATION),
