@@ -188,6 +188,24 @@ SELECT * FROM load_given(ARRAY[
 SELECT version, listed_at, placed(body, body_line), missing_since IS NOT NULL AS missing FROM migrate.migrations ORDER BY version_key;
 DELETE FROM migrate.attempts;
 DELETE FROM migrate.migrations;
+-- what goes wrong is told with the line of the file, whatever moves above it
+SELECT count(*) FROM load_given(ARRAY['b.sql', E'--liquibase formatted sql\n--changeset ann:1\nSELECT 1;\n'
+	'--changeset ann:lines runInTransaction:false\n\n-- safe_migrate: override why not\nSELECT 1;\n\nSELECT 1 / 0;\n--rollback SELECT 1;\n--rollback SELECT 1 / 0;']);
+CALL migrate.deploy('ann:lines');
+SELECT statement, line FROM migrate.plan('ann:lines');
+SELECT count(*) FROM load_given(ARRAY['b.sql', E'--liquibase formatted sql\n-- more\n--changeset ann:1\nSELECT 1;\n\n'
+	'--changeset ann:lines runInTransaction:false\n\n-- safe_migrate: override why not\nSELECT 1;\n\nSELECT 1 / 0;\n--rollback SELECT 1;\n--rollback SELECT 1 / 0;']);
+SELECT statement, line FROM migrate.plan('ann:lines');
+CALL migrate.deploy('ann:lines');
+SELECT statements, error_line FROM migrate.history WHERE version = 'ann:lines' ORDER BY id;
+SELECT migrate.baseline('ann:lines');
+SELECT migrate.revert('ann:lines');
+SELECT name FROM load_given(ARRAY['b.sql', E'--liquibase formatted sql\n--changeset ann:1\nSELECT 1;\n\n'
+	'--changeset ann:lines\n\n-- safe_migrate: overide why not\nSELECT 1;']) WHERE state = 'ERROR';
+SELECT name FROM load_given(ARRAY['b.sql', E'--liquibase formatted sql\n--changeset ann:1\nSELECT 1;\n\n'
+	'--changeset ann:lines\n\nSELECT 1;\n\\d']) WHERE state = 'ERROR';
+DELETE FROM migrate.attempts;
+DELETE FROM migrate.migrations;
 SELECT l.version, l.name FROM unnest(ARRAY[
 	E'--changeset bob:1\nSELECT 1;',
 	E'--liquibase formatted sql\nSELECT 1;\n--changeset bob:1\nSELECT 1;',

@@ -59,8 +59,8 @@ typedef struct Fingerprints
 	uint64		pass;
 	int			expected;		/* migrations to come */
 	int			taken;
-	TimestampTz taken_at;		/* the last one */
-	int64		cost;			/* of that, microseconds */
+	TimestampTz begun_at;
+	int64		cost;			/* of all, microseconds */
 	MemoryContext changes;		/* of what is not yet written to the table: */
 	List	   *gone;			/* of SavedRow */
 	List	   *added;
@@ -144,18 +144,20 @@ fingerprint_now(void)
 		return NULL;
 	}
 	fingerprints->taken++;
-	fingerprints->taken_at = GetCurrentTimestamp();
-	fingerprints->cost = fingerprints->taken_at - start;
+	fingerprints->cost += GetCurrentTimestamp() - start;
 	return sum_in_words(&fingerprints->sum);
 }
 
-/* What is not taken now is read with the next one. */
+/*
+ * What is not taken now is read with the next one: that costs by the objects
+ * that were touched since, so that all of it counts, not the last one alone.
+ */
 static bool
 is_affordable(void)
 {
 	return fingerprints->expected <= 0 ||
 		fingerprints->taken < ALWAYS_TAKEN ||
-		GetCurrentTimestamp() - fingerprints->taken_at >
+		GetCurrentTimestamp() - fingerprints->begun_at >
 		fingerprints->cost * SHARE_OF_TIME;
 }
 
@@ -240,6 +242,7 @@ read_all(void *arg)
 
 	fingerprints = MemoryContextAllocZero(context, sizeof(Fingerprints));
 	fingerprints->context = context;
+	fingerprints->begun_at = GetCurrentTimestamp();
 	fingerprints->changes = AllocSetContextCreate(context,
 												  "safe_migrate manifest changes",
 												  ALLOCSET_DEFAULT_SIZES);

@@ -194,6 +194,15 @@ read_objects(Oid classid, const List *objids)
 		(void) set_config_option(shown_by[i][0], shown_by[i][1], PGC_SUSET,
 								 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
 								 false);
+
+	/*
+	 * The plan for some objects is kept, and made when the catalog may be
+	 * small still: to go through all of it for each of them is never right.
+	 */
+	if (objids != NIL)
+		(void) set_config_option("enable_seqscan", "off", PGC_SUSET,
+								 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
+								 false);
 	run_manifest_query(classid, objids);
 	for (uint64 row = 0; row < SPI_processed; row++)
 		add_rows(&access, row, &rows);

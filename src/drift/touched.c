@@ -83,6 +83,14 @@ typedef struct CacheHit
 	uint32		hash;
 } CacheHit;
 
+/* Which of the objects that are known gave a message. */
+typedef struct KnownSearch
+{
+	HTAB	   *left;			/* of CacheHit */
+	int			cache;			/* that is searched for now */
+	List	   *found;			/* of CacheHit, among these */
+} KnownSearch;
+
 static bool is_on = false;
 static MemoryContext context = NULL;
 static HTAB *objects = NULL;	/* of TouchedObject */
@@ -103,7 +111,9 @@ static void touch_constraint(Oid constraint);
 static void note_relation(Datum arg, Oid relid);
 static void note_hit(Datum arg, int cacheid, uint32 hash);
 static void resolve_hits(Touched *touched, KnownObjects known);
-static void resolve_by_touched(CacheHit *hit);
+static HTAB *hits_of_touched(void);
+static CacheHit hit_of_object(int cache, Oid objid);
+static void resolve_by_known(HTAB *left, KnownObjects known);
 static void compare_known(Oid objid, void *arg);
 static void add_object(Touched *touched, const TouchedObject *object);
 static bool is_made_along(Oid type);
@@ -326,72 +336,107 @@ take_touched(KnownObjects known)
 static void
 resolve_hits(Touched *touched, KnownObjects known)
 {
+	HTAB	   *ours = hits_of_touched();
+	HTAB	   *left = make_set(CurrentMemoryContext, sizeof(CacheHit));
 	HASH_SEQ_STATUS status;
 	CacheHit   *hit;
-	List	   *left = NIL;
-	ListCell   *cell;
 
 	hash_seq_init(&status, hits);
 	while ((hit = hash_seq_search(&status)) != NULL)
-		left = lappend(left, memcpy(palloc(sizeof(*hit)), hit, sizeof(*hit)));
-	foreach(cell, left)
 	{
-		const WatchedCache *cache;
-
-		hit = lfirst(cell);
-		cache = &watched_caches[hit->cache];
-		if (!cache->by_oid)
-		{
+		if (!watched_caches[hit->cache].by_oid)
 			touched->classes = list_append_unique_oid(touched->classes,
-													  cache->classid);
-			continue;
-		}
-		resolve_by_touched(hit);
-		if (hit->hash != 0)
-			known(cache->classid, compare_known, hit);
-
-		/* what we have sent ourselves comes back after the commit */
-		if (hit->hash != 0 &&
-			hash_search(answered, hit, HASH_FIND, NULL) == NULL)
-			touched->classes = list_append_unique_oid(touched->classes,
-													  cache->classid);
+													  watched_caches[hit->cache].classid);
+		else if (hash_search(ours, hit, HASH_FIND, NULL) != NULL)
+			(void) hash_search(answered, hit, HASH_ENTER, NULL);
+		else
+			(void) hash_search(left, hit, HASH_ENTER, NULL);
 	}
+	hash_destroy(ours);
+	resolve_by_known(left, known);
+
+	/* what we have sent ourselves comes back after the commit */
+	hash_seq_init(&status, left);
+	while ((hit = hash_seq_search(&status)) != NULL)
+	{
+		if (hash_search(answered, hit, HASH_FIND, NULL) == NULL)
+			touched->classes = list_append_unique_oid(touched->classes,
+													  watched_caches[hit->cache].classid);
+	}
+	hash_destroy(left);
 }
 
-/* hit->hash becomes 0 when its object is found. */
-static void
-resolve_by_touched(CacheHit *hit)
+/* The messages that the objects which are touched would give. */
+static HTAB *
+hits_of_touched(void)
 {
-	const WatchedCache *cache = &watched_caches[hit->cache];
+	HTAB	   *result = make_set(CurrentMemoryContext, sizeof(CacheHit));
 	HASH_SEQ_STATUS status;
 	TouchedObject *object;
 
 	hash_seq_init(&status, objects);
 	while ((object = hash_seq_search(&status)) != NULL)
 	{
-		if (object->classid != cache->classid ||
-			GetSysCacheHashValue1(cache->cacheid,
-								  ObjectIdGetDatum(object->objid)) != hit->hash)
-			continue;
-		(void) hash_search(answered, hit, HASH_ENTER, NULL);
-		hit->hash = 0;
-		hash_seq_term(&status);
-		return;
+		for (int i = 0; i < lengthof(watched_caches); i++)
+		{
+			CacheHit	hit;
+
+			if (!watched_caches[i].by_oid ||
+				watched_caches[i].classid != object->classid)
+				continue;
+			hit = hit_of_object(i, object->objid);
+			(void) hash_search(result, &hit, HASH_ENTER, NULL);
+		}
 	}
+	return result;
+}
+
+static CacheHit
+hit_of_object(int cache, Oid objid)
+{
+	CacheHit	hit;
+
+	memset(&hit, 0, sizeof(hit));
+	hit.cache = cache;
+	hit.hash = GetSysCacheHashValue1(watched_caches[cache].cacheid,
+									 ObjectIdGetDatum(objid));
+	return hit;
+}
+
+/* Of what is left, takes away what belongs to an object that is known. */
+static void
+resolve_by_known(HTAB *left, KnownObjects known)
+{
+	bool		has_left[lengthof(watched_caches)] = {false};
+	KnownSearch search = {left};
+	HASH_SEQ_STATUS status;
+	CacheHit   *hit;
+	ListCell   *cell;
+
+	hash_seq_init(&status, left);
+	while ((hit = hash_seq_search(&status)) != NULL)
+		has_left[hit->cache] = true;
+	for (search.cache = 0; search.cache < lengthof(watched_caches); search.cache++)
+	{
+		if (has_left[search.cache])
+			known(watched_caches[search.cache].classid, compare_known, &search);
+	}
+	foreach(cell, search.found)
+		(void) hash_search(left, lfirst(cell), HASH_REMOVE, NULL);
 }
 
 static void
 compare_known(Oid objid, void *arg)
 {
-	CacheHit   *hit = arg;
-	const WatchedCache *cache = &watched_caches[hit->cache];
+	KnownSearch *search = arg;
+	CacheHit	hit = hit_of_object(search->cache, objid);
+	CacheHit   *found = hash_search(search->left, &hit, HASH_FIND, NULL);
 
-	if (hit->hash == 0 ||
-		GetSysCacheHashValue1(cache->cacheid,
-							  ObjectIdGetDatum(objid)) != hit->hash)
+	if (found == NULL)
 		return;
-	touch(cache->classid, objid);
-	hit->hash = 0;
+	touch(watched_caches[search->cache].classid, objid);
+	search->found = lappend(search->found,
+							memcpy(palloc(sizeof(hit)), &hit, sizeof(hit)));
 }
 
 /* An index stands for its table. */

@@ -100,8 +100,7 @@ migration_label(const char *version, const char *name)
 /*
  * SHA-256 of a text in UTF-8, in hexadecimal: that of the file, if the file
  * has LF line ends and no byte order mark.  Empty lines at the top do not
- * count: a section of a file has as many of them as there are lines before it,
- * and what changes there is no edit of the section.
+ * count: what a tool puts before a section is no edit of the section.
  */
 char *
 text_checksum(const char *body)

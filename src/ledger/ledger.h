@@ -142,7 +142,10 @@ extern void mark_as_applied(LedgerEntry *entry, AttemptState state);
 extern List *ledger_read(void);
 extern LedgerEntry *ledger_read_version(const char *version);
 
-/* The same without a lock; throws if it is not registered any more. */
+/*
+ * The same with its bodies and without a lock; throws if it is not registered
+ * any more.
+ */
 extern LedgerEntry *ledger_read_entry(const char *version);
 
 /* Read its text, and that of the last attempt at it, into the entry. */

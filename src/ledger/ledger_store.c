@@ -44,17 +44,19 @@ static char *target_schema = "";
  * because an attempt that resumes another starts with what that one had done;
  * behind one that was taken back or set aside, nothing of it counts.
  */
-#define ENTRY_QUERY \
+#define ENTRY_COLUMNS \
 	"SELECT m.version, m.name, m.checksum, m.in_transaction, " \
 	"a.checksum, l.id, l.state OPERATOR(pg_catalog.=) 'running', " \
 	"l.statements, l.done_bytes, m.repeatable, m.requires, " \
-	"m.missing_since IS NOT NULL, l.tasks::pg_catalog.text[] " \
-	"FROM migrate.migrations m " \
+	"m.missing_since IS NOT NULL, l.tasks::pg_catalog.text[]"
+
+#define ENTRY_SOURCE \
+	" FROM migrate.migrations m " \
 	"LEFT JOIN migrate.attempts a " \
 	"ON a.version OPERATOR(pg_catalog.=) m.version " \
 	"AND a.target_schema OPERATOR(pg_catalog.=) $1 AND a.in_effect " \
 	"LEFT JOIN LATERAL (SELECT t.id, t.state, t.statements, t.done_bytes, " \
-	"t.tasks FROM migrate.attempts t " \
+	"t.tasks, t.body FROM migrate.attempts t " \
 	"WHERE (a.id IS NULL OR m.repeatable) " \
 	"AND t.id OPERATOR(pg_catalog.>) COALESCE(a.id, 0) " \
 	"AND t.version OPERATOR(pg_catalog.=) m.version " \
@@ -63,9 +65,16 @@ static char *target_schema = "";
 	"ORDER BY t.id DESC LIMIT 1) l " \
 	"ON l.state OPERATOR(pg_catalog.=) ANY (ARRAY['running', 'failed']) "
 
+#define ENTRY_QUERY ENTRY_COLUMNS ENTRY_SOURCE
+
+/* Behind those columns. */
+#define BODY_COLUMNS	", m.body, l.body, m.body_line"
+#define FIRST_BODY_COLUMN 14
+
 static LedgerEntry *entry_of_row(OwnAccess *access, uint64 row);
 static List *numbers_of(List *texts);
-static LedgerEntry *read_one(const char *query, const char *version);
+static LedgerEntry *read_one(const char *query, const char *version,
+							 bool with_bodies);
 static bool state_is_in_effect(AttemptState state);
 static void supersede(const Attempt *attempt);
 static void insert_attempt(Attempt *attempt, OwnArguments *arguments);
@@ -196,7 +205,7 @@ ledger_read_version(const char *version)
 {
 	return read_one(ENTRY_QUERY
 					"WHERE m.version OPERATOR(pg_catalog.=) $2 "
-					"FOR UPDATE OF m", version);
+					"FOR UPDATE OF m", version, false);
 }
 
 /*
@@ -205,9 +214,9 @@ ledger_read_version(const char *version)
 LedgerEntry *
 ledger_read_entry(const char *version)
 {
-	LedgerEntry *entry = read_one(ENTRY_QUERY
+	LedgerEntry *entry = read_one(ENTRY_COLUMNS BODY_COLUMNS ENTRY_SOURCE
 								  "WHERE m.version OPERATOR(pg_catalog.=) $2",
-								  version);
+								  version, true);
 
 	if (entry == NULL)
 		ereport(ERROR,
@@ -218,7 +227,7 @@ ledger_read_entry(const char *version)
 }
 
 static LedgerEntry *
-read_one(const char *query, const char *version)
+read_one(const char *query, const char *version, bool with_bodies)
 {
 	OwnAccess	access;
 	OwnArguments arguments = {0};
@@ -230,6 +239,13 @@ read_one(const char *query, const char *version)
 	run_own_query(query, &arguments, SPI_OK_SELECT);
 	if (SPI_processed > 0)
 		entry = entry_of_row(&access, 0);
+	if (entry != NULL && with_bodies)
+	{
+		entry->body = own_text_column(&access, 0, FIRST_BODY_COLUMN);
+		entry->attempted_body = own_text_column(&access, 0,
+												FIRST_BODY_COLUMN + 1);
+		entry->body_line = own_int_column(0, FIRST_BODY_COLUMN + 2);
+	}
 	end_own_access(&access);
 	return entry;
 }

@@ -149,7 +149,6 @@ read_pending(const LedgerEntry *pending)
 {
 	LedgerEntry *entry = ledger_read_entry(pending->version);
 
-	ledger_read_body(entry);
 	entry->runs_after = pending->runs_after;
 	if (!done_part_was_changed(entry))
 		return entry;

@@ -214,9 +214,12 @@ like(
 	$messages,
 	qr/m_1: migration 1_one was changed .*SELECT migrate\.repair\('1', 'm_1'\)/,
 	'the remedy names the schema');
-is( query(q{SELECT string_agg(migrate.repair('1', target_schema), ' ') FROM migrate.attempts
-WHERE version = '1' AND in_effect AND target_schema <> ''}, 'mends'),
-	'accepted accepted accepted', 'all of them at once');
+is( query(q{
+SELECT a.target_schema, migrate.repair(a.version, a.target_schema)
+FROM migrate.attempts a JOIN migrate.migrations m USING (version)
+WHERE a.version = '1' AND a.in_effect AND a.target_schema <> '' AND a.checksum <> m.checksum
+ORDER BY 1}, 'mends'),
+	"m_1|accepted\nm_2|accepted\nm_3|accepted", 'all of them at once');
 ($status) = deploy_mends();
 is($status, 0, 'and all goes on');
 
