@@ -145,7 +145,12 @@ SELECT version, state FROM migrate.status;
 CALL flyway(4, '3', 'CREATE TABLE tool.three (i int);');
 CALL flyway(5, '4', 'CREATE TABLE tool.four (i int);');
 SELECT version, name, state, applied_at, role, duration_ms FROM migrate.status;
--- a deploy runs only the rest
+-- a deploy runs only the rest, and a plan tells so without writing anything down
+SELECT version, state, command FROM migrate.plan();
+SELECT count(*) FROM migrate.attempts WHERE state = 'adopted';
+BEGIN READ ONLY;
+SELECT version FROM migrate.plan();
+COMMIT;
 CALL migrate.deploy();
 SELECT to_regclass('tool.three') IS NULL AS three_was_not_run, to_regclass('tool.five') IS NOT NULL AS five_was;
 SELECT version, state FROM migrate.status;
@@ -283,10 +288,12 @@ SELECT migrate.apply('2');
 SELECT * FROM migrate.adopt();
 UPDATE tool.schema_migrations SET version = 2;
 SELECT version, state FROM migrate.status;
+SELECT version FROM migrate.plan();
 CALL migrate.deploy();
 SELECT version, state, tool FROM migrate.attempts ORDER BY id;
 SELECT migrate.register('0', 'late', 'SELECT 0;');
 SELECT version, state FROM migrate.status;
+SELECT count(*) FROM migrate.plan();
 CALL migrate.deploy();
 
 -- a migration cannot adopt

@@ -18,11 +18,11 @@ BEGIN
 EXCEPTION WHEN OTHERS THEN
 	RETURN QUERY SELECT SQLSTATE::text, SQLERRM, 'ERROR';
 END $$;
--- Texts with the number of empty lines before them.
-CREATE FUNCTION placed(body text) RETURNS text LANGUAGE sql AS $$
-	SELECT length(body) - length(ltrim(body, E'\n')) || ': ' || btrim(body, E'\n') $$;
+-- Texts with the number of lines before them.
+CREATE FUNCTION placed(body text, line int) RETURNS text LANGUAGE sql AS $$
+	SELECT line - 1 + length(body) - length(ltrim(body, E'\n')) || ': ' || btrim(body, E'\n') $$;
 CREATE VIEW registered AS
-	SELECT m.version, m.name, m.format, placed(m.body) AS body, placed(m.down_body) AS down,
+	SELECT m.version, m.name, m.format, placed(m.body, m.body_line) AS body, placed(m.down_body, m.down_line) AS down,
 		m.in_transaction AS tx, m.repeatable AS again, m.listed_at
 	FROM migrate.migrations m ORDER BY m.repeatable, m.version_key;
 -- What is wrong with each text, as the second file of a directory.
@@ -185,7 +185,25 @@ DROP TABLE a;
 -- a new one between others changes no text
 SELECT * FROM load_given(ARRAY[
 	'b.sql', E'--liquibase formatted sql\n\n--changeset ann:0\nSELECT 0;\n--changeset ann:1\nSELECT 1;']);
-SELECT version, listed_at, placed(body), missing_since IS NOT NULL AS missing FROM migrate.migrations ORDER BY version_key;
+SELECT version, listed_at, placed(body, body_line), missing_since IS NOT NULL AS missing FROM migrate.migrations ORDER BY version_key;
+DELETE FROM migrate.attempts;
+DELETE FROM migrate.migrations;
+-- what goes wrong is told with the line of the file, whatever moves above it
+SELECT count(*) FROM load_given(ARRAY['b.sql', E'--liquibase formatted sql\n--changeset ann:1\nSELECT 1;\n'
+	'--changeset ann:lines runInTransaction:false\n\n-- safe_migrate: override why not\nSELECT 1;\n\nSELECT 1 / 0;\n--rollback SELECT 1;\n--rollback SELECT 1 / 0;']);
+CALL migrate.deploy('ann:lines');
+SELECT statement, line FROM migrate.plan('ann:lines');
+SELECT count(*) FROM load_given(ARRAY['b.sql', E'--liquibase formatted sql\n-- more\n--changeset ann:1\nSELECT 1;\n\n'
+	'--changeset ann:lines runInTransaction:false\n\n-- safe_migrate: override why not\nSELECT 1;\n\nSELECT 1 / 0;\n--rollback SELECT 1;\n--rollback SELECT 1 / 0;']);
+SELECT statement, line FROM migrate.plan('ann:lines');
+CALL migrate.deploy('ann:lines');
+SELECT statements, error_line FROM migrate.history WHERE version = 'ann:lines' ORDER BY id;
+SELECT migrate.baseline('ann:lines');
+SELECT migrate.revert('ann:lines');
+SELECT name FROM load_given(ARRAY['b.sql', E'--liquibase formatted sql\n--changeset ann:1\nSELECT 1;\n\n'
+	'--changeset ann:lines\n\n-- safe_migrate: overide why not\nSELECT 1;']) WHERE state = 'ERROR';
+SELECT name FROM load_given(ARRAY['b.sql', E'--liquibase formatted sql\n--changeset ann:1\nSELECT 1;\n\n'
+	'--changeset ann:lines\n\nSELECT 1;\n\\d']) WHERE state = 'ERROR';
 DELETE FROM migrate.attempts;
 DELETE FROM migrate.migrations;
 SELECT l.version, l.name FROM unnest(ARRAY[
@@ -235,5 +253,5 @@ DELETE FROM migrate.migrations;
 
 DROP FUNCTION try_texts(text, text[], text);
 DROP VIEW registered;
-DROP FUNCTION placed(text);
+DROP FUNCTION placed(text, int);
 DROP FUNCTION load_given(text[], text);

@@ -76,6 +76,11 @@ DELETE FROM migrate.migrations WHERE version = '2';
 -- what would keep deploy from running anything
 SELECT migrate.register('0.5', 'late', 'SELECT 1');
 SELECT count(*) FROM migrate.plan();
+SET client_min_messages = notice;
+SET safe_migrate.out_of_order = apply;
+SELECT version, command FROM migrate.plan();
+RESET safe_migrate.out_of_order;
+SET client_min_messages = warning;
 SELECT migrate.unregister('0.5');
 SELECT migrate.register('3', 'open', E'SELECT 1;\nBEGIN;');
 SELECT count(*) FROM migrate.plan();

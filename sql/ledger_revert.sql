@@ -46,7 +46,7 @@ SELECT version, kind, state FROM migrate.history WHERE version = '2' ORDER BY id
 INSERT INTO two VALUES (1);
 SELECT migrate.revert('2');
 SELECT outcome, command, statement, message FROM migrate.decisions
-WHERE outcome = 'migration_failed' AND message LIKE 'down script%';
+WHERE outcome = 'migration_failed' AND message LIKE 'down script of migration 2%';
 SELECT version, state FROM migrate.status;
 SELECT migrate.register('2', 'two', 'CREATE TABLE two (a int)', E'-- safe_migrate: override not needed any more\nDROP TABLE two;');
 SELECT migrate.revert('2');
@@ -135,7 +135,40 @@ SELECT count(*) FROM of_five;
 SELECT migrate.revert('5');
 SELECT migrate.unregister('5');
 SELECT migrate.unregister('view');
+
+-- not while the background is at work on it
+ALTER SEQUENCE migrate.task_log_id_seq RESTART 3000;
+INSERT INTO two SELECT g FROM generate_series(1, 1000) g;
+SET safe_migrate.small_table = 0;
+SET safe_migrate.in_transaction = defer;
+SELECT migrate.register('5', 'checked', 'ALTER TABLE two ADD CONSTRAINT checked CHECK (a > 0)', 'ALTER TABLE two DROP CONSTRAINT IF EXISTS checked');
+BEGIN;
+SELECT migrate.apply();
+SELECT migrate.revert('5');
+ROLLBACK;
+BEGIN;
+SELECT migrate.apply();
+COMMIT;
+SELECT tasks FROM migrate.history WHERE version = '5' AND tasks <> '{}';
+CALL migrate.wait(3001);
+SELECT migrate.revert('5');
+-- nor before one that has failed is taken back
+BEGIN;
+INSERT INTO two VALUES (-1);
+SELECT migrate.apply();
+COMMIT;
+CALL migrate.wait(3002);
+SELECT migrate.revert('5');
+SELECT migrate.cancel(3002);
+CALL migrate.wait(3002);
+SELECT conname FROM pg_constraint WHERE conname = 'checked';
+SELECT migrate.revert('5');
+DELETE FROM two WHERE a = -1;
+RESET safe_migrate.in_transaction;
+RESET safe_migrate.small_table;
+SELECT migrate.unregister('5');
 SELECT migrate.revert('3');
+DELETE FROM migrate.task_log WHERE id BETWEEN 3000 AND 3999;
 
 -- where it cannot be
 BEGIN READ ONLY;

@@ -59,7 +59,7 @@ migrate_check(PG_FUNCTION_ARGS)
 	ListCell   *cell;
 
 	require_preloaded();
-	statements = parse_script(script, "script");
+	statements = parse_script(script, "script", 1);
 	if (statements == NIL)
 		ereport(ERROR,
 				(errcode(ERRCODE_SM_BAD_MIGRATION),
@@ -67,7 +67,7 @@ migrate_check(PG_FUNCTION_ARGS)
 
 	InitMaterializedSRF(fcinfo, 0);
 	script_begin(&state);
-	script_next_text(&state, script, NULL);
+	script_next_text(&state, script, 1, NULL);
 	context = AllocSetContextCreate(caller, "safe_migrate check",
 									ALLOCSET_DEFAULT_SIZES);
 	foreach(cell, statements)

@@ -37,6 +37,7 @@ typedef struct CheckRow
 typedef struct ScriptText
 {
 	const char *label;			/* NULL: it is the only one */
+	int			first_line;		/* number of its first line */
 	int			first;			/* index in applied of its first statement */
 	int			line_base;		/* lines of the texts before it */
 } ScriptText;
@@ -121,10 +122,10 @@ extern void script_end(ScriptState *state);
 /*
  * Begin the only text, with a NULL label, or the next of several; the settings
  * of the one before it end with it.  Messages about another text have its
- * label.
+ * label, and the line counted from first_line.
  */
 extern void script_next_text(ScriptState *state, const char *text,
-							 const char *label);
+							 int first_line, const char *label);
 
 /*
  * Between the two, what is outside of the text's own BEGIN and COMMIT is run

@@ -13,6 +13,7 @@
 #include "postgres.h"
 
 #include "check/check.h"
+#include "common/set_config.h"
 #include "common/settings.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
@@ -32,9 +33,8 @@ static void begin_text_again(ScriptState *state, int index);
 static int	find_savepoint(const ScriptState *state, const char *name);
 static void apply_settings(ScriptState *state, Node *statement, bool lasting);
 static void apply_set(VariableSetStmt *stmt);
-static void apply_set_config(FuncCall *call, bool lasting);
+static void apply_set_config(Node *expression, bool lasting);
 static bool setting_matters(const char *name);
-static char *constant_in_words(Node *node);
 static void consume_override(void);
 
 /* Settings that judging depends on; RESET ALL leaves the role alone. */
@@ -73,7 +73,8 @@ script_begin(ScriptState *state)
  * See check.h.
  */
 void
-script_next_text(ScriptState *state, const char *text, const char *label)
+script_next_text(ScriptState *state, const char *text, int first_line,
+				 const char *label)
 {
 	MemoryContext old_context = MemoryContextSwitchTo(state->context);
 	ScriptText *next = palloc(sizeof(ScriptText));
@@ -84,6 +85,7 @@ script_next_text(ScriptState *state, const char *text, const char *label)
 		renew_settings(state);
 	}
 	next->label = label;
+	next->first_line = first_line;
 	next->first = list_length(state->applied);
 	next->line_base = state->line_base;
 	state->texts = lappend(state->texts, next);
@@ -170,22 +172,22 @@ void
 script_apply(ScriptState *state, const ScriptStatement *statement)
 {
 	Node	   *node = statement->raw->stmt;
+	const ScriptText *text = llast(state->texts);
 
 	if (IsA(node, VariableSetStmt) || IsA(node, SelectStmt))
 		apply_settings(state, node, false);
-	overlay_apply(state->overlay, node, statement->line + state->line_base);
+	overlay_apply(state->overlay, node,
+				  statement->line - text->first_line + 1 + state->line_base);
 }
 
 /*
- * See check.h.  That it is done once more after a ROLLBACK is for SET alone:
- * nobody knows what else a SELECT has done.
+ * See check.h.
  */
 void
 script_apply_settings(ScriptState *state, ScriptStatement *statement)
 {
-	apply_settings(state, statement->raw->stmt, true);
-	if (IsA(statement->raw->stmt, VariableSetStmt))
-		script_advance(state, statement);
+	apply_settings(state, statement->raw->stmt, !state->in_transaction);
+	script_advance(state, statement);
 }
 
 /*
@@ -199,7 +201,8 @@ script_opaque_place(const ScriptState *state, const char **command)
 	ListCell   *cell;
 
 	if (line > text->line_base)
-		return psprintf("line %d", line - text->line_base);
+		return psprintf("line %d",
+						line - text->line_base + text->first_line - 1);
 	foreach(cell, state->texts)
 	{
 		const ScriptText *other = lfirst(cell);
@@ -208,7 +211,8 @@ script_opaque_place(const ScriptState *state, const char **command)
 			break;
 		text = other;
 	}
-	return psprintf("line %d of migration %s", line - text->line_base,
+	return psprintf("line %d of migration %s",
+					line - text->line_base + text->first_line - 1,
 					text->label);
 }
 
@@ -366,13 +370,8 @@ apply_settings(ScriptState *state, Node *statement, bool lasting)
 		ListCell   *cell;
 
 		foreach(cell, ((SelectStmt *) statement)->targetList)
-		{
-			Node	   *value = lfirst_node(ResTarget, cell)->val;
-
-			if (value != NULL && IsA(value, FuncCall))
-				apply_set_config((FuncCall *) value,
-								 lasting || !state->in_transaction);
-		}
+			apply_set_config(lfirst_node(ResTarget, cell)->val,
+							 lasting || !state->in_transaction);
 	}
 }
 
@@ -401,27 +400,17 @@ apply_set(VariableSetStmt *stmt)
  * not if it is local.
  */
 static void
-apply_set_config(FuncCall *call, bool lasting)
+apply_set_config(Node *expression, bool lasting)
 {
-	char	   *name;
-	char	   *value;
-	char	   *local;
-	bool		is_local;
+	ConstantSetting setting;
 
-	if (strcmp(strVal(llast(call->funcname)), "set_config") != 0 ||
-		list_length(call->args) != 3)
+	if (!is_constant_set_config(expression, &setting) ||
+		!setting_matters(setting.name) || (setting.is_local && lasting))
 		return;
-	name = constant_in_words(linitial(call->args));
-	value = constant_in_words(lsecond(call->args));
-	local = constant_in_words(lthird(call->args));
-	if (name == NULL || value == NULL || local == NULL ||
-		!setting_matters(name) || !parse_bool(local, &is_local) ||
-		(is_local && lasting))
-		return;
-	(void) set_config_option(name, value,
+	(void) set_config_option(setting.name, setting.value,
 							 superuser() ? PGC_SUSET : PGC_USERSET,
 							 PGC_S_SESSION,
-							 is_local ? GUC_ACTION_LOCAL : GUC_ACTION_SET,
+							 setting.is_local ? GUC_ACTION_LOCAL : GUC_ACTION_SET,
 							 true, 0, false);
 }
 
@@ -435,27 +424,6 @@ setting_matters(const char *name)
 		if (pg_strcasecmp(name, design_settings[i]) == 0)
 			return true;
 	return false;
-}
-
-/* The text of a string or boolean constant, or NULL. */
-static char *
-constant_in_words(Node *node)
-{
-	A_Const    *constant;
-
-	/* until 15 the grammar wraps true and false in a cast */
-	if (IsA(node, TypeCast))
-		node = ((TypeCast *) node)->arg;
-	if (!IsA(node, A_Const))
-		return NULL;
-	constant = (A_Const *) node;
-	if (constant->isnull)
-		return NULL;
-	if (IsA(&constant->val, String))
-		return strVal(&constant->val);
-	if (IsA(&constant->val, Boolean))
-		return boolVal(&constant->val) ? "true" : "false";
-	return NULL;
 }
 
 /* An override is for one transaction: see end_override() in src/run. */

@@ -24,11 +24,12 @@
 #define DIRECTIVE_MARK	"safe_migrate:"
 
 static void rethrow_with_line(const char *text, const char *what,
-							  MemoryContext context);
+							  int first_line, MemoryContext context);
 static char *directive_in_gap(const char *gap, int length, const char *word);
 static char *directive_value(const char *at);
 static List *directives_in_gap(List *directives, const SqlTokens *tokens,
-							   int next, int start, int end);
+							   int next, int start, int end,
+							   int first_line);
 static bool begins_its_line(const char *text, int start, int at);
 
 /*
@@ -97,7 +98,7 @@ token_is(const SqlTokens *tokens, int index, const char *word)
  * See script.h.
  */
 List *
-parse_script(const char *text, const char *what)
+parse_script(const char *text, const char *what, int first_line)
 {
 	MemoryContext context = CurrentMemoryContext;
 	List	   *volatile raws = NIL;
@@ -105,7 +106,7 @@ parse_script(const char *text, const char *what)
 	ListCell   *cell;
 	size_t		length = strlen(text);
 	int			offset = 0;
-	int			line = 1;
+	int			line = first_line;
 	int			counted = 0;
 
 	if (length > SCRIPT_MAX_BYTES)
@@ -120,7 +121,7 @@ parse_script(const char *text, const char *what)
 	}
 	PG_CATCH();
 	{
-		rethrow_with_line(text, what, context);
+		rethrow_with_line(text, what, first_line, context);
 	}
 	PG_END_TRY();
 
@@ -159,7 +160,8 @@ parse_script(const char *text, const char *what)
  * most clients print nothing but the message.
  */
 static void
-rethrow_with_line(const char *text, const char *what, MemoryContext context)
+rethrow_with_line(const char *text, const char *what, int first_line,
+				  MemoryContext context)
 {
 	ErrorData  *error;
 	int			position;
@@ -178,7 +180,7 @@ rethrow_with_line(const char *text, const char *what, MemoryContext context)
 		for (int i = 1; i < position && text[offset]; i++)
 			offset += pg_mblen(text + offset);
 		error->message = psprintf("%s, line %d: %s", what,
-								  line_of_offset(text, offset),
+								  first_line - 1 + line_of_offset(text, offset),
 								  error->message);
 		error->cursorpos = 0;
 
@@ -281,7 +283,7 @@ directive_value(const char *at)
  * See script.h.
  */
 List *
-list_directives(const char *text, const char *what)
+list_directives(const char *text, const char *what, int first_line)
 {
 	MemoryContext context = CurrentMemoryContext;
 	List	   *directives = NIL;
@@ -296,7 +298,7 @@ list_directives(const char *text, const char *what)
 	}
 	PG_CATCH();
 	{
-		rethrow_with_line(text, what, context);
+		rethrow_with_line(text, what, first_line, context);
 	}
 	PG_END_TRY();
 	for (int i = 0; i <= tokens->count; i++)
@@ -304,7 +306,8 @@ list_directives(const char *text, const char *what)
 		int			start = i < tokens->count ? tokens->tokens[i].location
 		: (int) strlen(text);
 
-		directives = directives_in_gap(directives, tokens, i, end, start);
+		directives = directives_in_gap(directives, tokens, i, end, start,
+									   first_line);
 		if (i < tokens->count)
 			end = start + tokens->tokens[i].length;
 	}
@@ -314,7 +317,7 @@ list_directives(const char *text, const char *what)
 /* Those between two tokens, the second of which is "next". */
 static List *
 directives_in_gap(List *directives, const SqlTokens *tokens, int next,
-				  int start, int end)
+				  int start, int end, int first_line)
 {
 	const char *text = tokens->text;
 	bool		is_behind = next > 0 && tokens->tokens[next - 1].code == ';';
@@ -333,7 +336,7 @@ directives_in_gap(List *directives, const SqlTokens *tokens, int next,
 		directive = palloc0(sizeof(ScriptDirective));
 		directive->word = pnstrdup(word, strcspn(word, " \t\r\n*"));
 		directive->value = directive_value(word + strlen(directive->word));
-		directive->line = line_of_offset(text, offset);
+		directive->line = first_line - 1 + line_of_offset(text, offset);
 		directive->first = next == 0;
 		directive->has_statement = next < tokens->count ||
 			(next > 0 && !is_behind);

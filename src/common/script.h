@@ -36,7 +36,7 @@ typedef struct ScriptStatement
 	const char *text;			/* the statement alone, without its semicolon,
 								 * but with the comments before it */
 	int			offset;			/* of text in the script, bytes */
-	int			line;			/* of the first token, counted from 1 */
+	int			line;			/* of the first token */
 	int			end;			/* offset behind the statement's semicolon */
 } ScriptStatement;
 
@@ -57,13 +57,14 @@ extern int	first_token_offset(const char *text);
 
 /*
  * Parse a script into a list of ScriptStatement, in the current memory
- * context.  A syntax error is thrown as PostgreSQL throws it, with the line
+ * context; first_line is the number of its first line, where it is a part of a
+ * file.  A syntax error is thrown as PostgreSQL throws it, with the line
  * number in the message and, unless the script is long, the position in an
  * internal query; what names the script in messages ("script", "migration
  * 12").  An empty script gives NIL.
  * A script over SCRIPT_MAX_BYTES throws SM008.
  */
-extern List *parse_script(const char *text, const char *what);
+extern List *parse_script(const char *text, const char *what, int first_line);
 
 /*
  * The value of a directive in the comments of a statement, "safe_migrate:
@@ -88,7 +89,8 @@ typedef struct ScriptDirective
  * All directives of a script, in order, palloc'd.  Throws the scanner's syntax
  * errors as parse_script() does.
  */
-extern List *list_directives(const char *text, const char *what);
+extern List *list_directives(const char *text, const char *what,
+							 int first_line);
 
 /* Line number, from 1, of a byte offset. */
 extern int	line_of_offset(const char *text, int offset);

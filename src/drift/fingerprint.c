@@ -46,8 +46,9 @@ typedef struct Fingerprints
 	ManifestSum sum;
 	int			expected;		/* migrations to come */
 	int			taken;
+	TimestampTz begun_at;
 	TimestampTz taken_at;		/* the last one */
-	int64		cost;			/* of that, microseconds */
+	int64		cost;			/* of all, microseconds */
 	char	   *snapshot;		/* what it sees is in the sum for sure */
 	bool		is_settled;		/* the tables say what we know */
 
@@ -161,18 +162,20 @@ fingerprint_now(void)
 		return NULL;
 	}
 	fingerprints->taken++;
-	fingerprints->taken_at = GetCurrentTimestamp();
-	fingerprints->cost = fingerprints->taken_at - start;
+	fingerprints->cost += GetCurrentTimestamp() - start;
 	return sum_in_words(&fingerprints->sum);
 }
 
-/* What is not taken now is read with the next one. */
+/*
+ * What is not taken now is read with the next one: that costs by the objects
+ * that were touched since, so that all of it counts, not the last one alone.
+ */
 static bool
 is_affordable(void)
 {
 	return fingerprints->expected <= 0 ||
 		fingerprints->taken < ALWAYS_TAKEN ||
-		GetCurrentTimestamp() - fingerprints->taken_at >
+		GetCurrentTimestamp() - fingerprints->begun_at >
 		fingerprints->cost * SHARE_OF_TIME;
 }
 
@@ -279,6 +282,7 @@ read_all(void *arg)
 
 	fingerprints = MemoryContextAllocZero(context, sizeof(Fingerprints));
 	fingerprints->context = context;
+	fingerprints->begun_at = GetCurrentTimestamp();
 	fingerprints->changes = AllocSetContextCreate(context,
 												  "safe_migrate manifest changes",
 												  ALLOCSET_DEFAULT_SIZES);

@@ -38,7 +38,6 @@ migrate_apply(PG_FUNCTION_ARGS)
 	text_to_cstring(PG_GETARG_TEXT_PP(0));
 
 	begin_ledger_script("migrate.apply()", "CALL migrate.deploy()");
-	(void) ledger_adopt_new_rows();
 	PG_RETURN_INT32(apply_migrations(pending_migrations(target)));
 }
 
@@ -59,9 +58,9 @@ migrate_apply_sql(PG_FUNCTION_ARGS)
 	migration.body = text_to_cstring(PG_GETARG_TEXT_PP(1));
 	if (!PG_ARGISNULL(2))
 		migration.name = text_to_cstring(PG_GETARG_TEXT_PP(2));
+	migration.body_line = migration.down_line = 1;
 	migration.in_transaction = true;
 	(void) register_migration(&migration);
-	(void) ledger_adopt_new_rows();
 	PG_RETURN_INT32(apply_migrations(pending_single_migration(migration.version)));
 }
 

@@ -55,6 +55,32 @@ wait_for_deferred(List *tasks, const char *version)
  * See deferred.h.
  */
 void
+require_finished(List *tasks, const char *label)
+{
+	ListCell   *cell;
+
+	foreach(cell, tasks)
+	{
+		int64		id = *(const int64 *) lfirst(cell);
+		const TaskStatus *status = task_status(id);
+
+		if (status == NULL || strcmp(status->state, "done") == 0 ||
+			strcmp(status->state, "cancelled") == 0)
+			continue;
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 strcmp(status->state, "failed") == 0 ?
+				 errmsg("migration %s has left task " INT64_FORMAT " to the background, which has failed: SELECT migrate.retry(" INT64_FORMAT ") and CALL migrate.wait(" INT64_FORMAT ") first, or take it back with SELECT migrate.cancel(" INT64_FORMAT ")",
+						label, id, id, id, id) :
+				 errmsg("migration %s has left task " INT64_FORMAT " to the background, which is %s: CALL migrate.wait(" INT64_FORMAT ") first, or take it back with SELECT migrate.cancel(" INT64_FORMAT ")",
+						label, id, status->state, id, id)));
+	}
+}
+
+/*
+ * See deferred.h.
+ */
+void
 require_deferred(List *tasks, const char *label)
 {
 	ListCell   *cell;

@@ -29,4 +29,10 @@ extern void wait_for_deferred(List *tasks, const char *version);
  */
 extern void require_deferred(List *tasks, const char *label);
 
+/*
+ * Throw if one of them may still change something: it is neither done nor taken
+ * back.  Needs a transaction.
+ */
+extern void require_finished(List *tasks, const char *label);
+
 #endif							/* SAFE_MIGRATE_DEFERRED_H */

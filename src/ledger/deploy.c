@@ -154,8 +154,8 @@ plan_deployment(const char *target, char **role, bool *has_neighbours)
 	StartTransactionCommand();
 	MemoryContextSwitchTo(context);
 	*role = GetUserNameFromId(GetUserId(), false);
-	*has_neighbours = ledger_adopt_new_rows();
 	pending = pending_migrations(target);
+	*has_neighbours = ledger_follows_tools();
 	check_migrations(pending);
 
 	/* whoever deploys to many schemas at a time takes one for all of them */
@@ -177,7 +177,7 @@ was_taken_over(const LedgerEntry *pending)
 
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
-	(void) ledger_adopt_new_rows();
+	ledger_adopt_new_rows();
 	is_applied = ledger_read_entry(pending->version)->applied;
 
 	/* one of those that were expected; the last one must not be missing */

@@ -45,7 +45,6 @@ typedef struct Deployment
 	bool		has_waited;		/* it is done */
 
 	SessionSettings *settings;	/* before it, if guc_level is not used */
-	List	   *local_settings; /* ScriptStatement: done, but still in force */
 } Deployment;
 
 /*

@@ -47,12 +47,12 @@ static const DirectiveKind kinds[] = {
  * See directives.h.
  */
 MigrationDirectives
-read_directives(const char *body, const char *origin)
+read_directives(const char *body, int first_line, const char *origin)
 {
 	MigrationDirectives result = {0};
 	ListCell   *cell;
 
-	foreach(cell, list_directives(body, origin))
+	foreach(cell, list_directives(body, origin, first_line))
 	{
 		const ScriptDirective *directive = lfirst(cell);
 		const DirectiveKind *kind = find_kind(directive, origin);

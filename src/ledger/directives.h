@@ -27,7 +27,7 @@ typedef struct MigrationDirectives
  * scanner's syntax errors.  Allocated in the current memory context; costs
  * next to nothing for a text without directives.
  */
-extern MigrationDirectives read_directives(const char *body,
+extern MigrationDirectives read_directives(const char *body, int first_line,
 										   const char *origin);
 
 #endif							/* SAFE_MIGRATE_DIRECTIVES_H */

@@ -10,10 +10,12 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "check/check.h"
 #include "common/catalog.h"
 #include "fmgr.h"
 #include "funcapi.h"
+#include "ledger/done_settings.h"
 #include "ledger/ledger.h"
 #include "ledger/migration_script.h"
 #include "ledger/precheck.h"
@@ -21,6 +23,7 @@
 #include "policy/policy.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
+#include "utils/resowner.h"
 #include "utils/tuplestore.h"
 
 /* Columns before and behind those of migrate.check(). */
@@ -38,8 +41,9 @@ typedef struct DryRun
 	int			statement_number;
 } DryRun;
 
+static void plan_pending(DryRun *run, const char *target);
 static void plan_migration(DryRun *run);
-static bool plan_done_part(DryRun *run, const MigrationScript *script);
+static void apply_settings(DryRun *run, List *statements);
 static void plan_statements(DryRun *run, const MigrationScript *script);
 static void plan_statement(DryRun *run);
 static void put_row(DryRun *run, const CheckRow *row);
@@ -56,38 +60,71 @@ migrate_plan(PG_FUNCTION_ARGS)
 	char	   *target = PG_ARGISNULL(0) ? NULL :
 	text_to_cstring(PG_GETARG_TEXT_PP(0));
 	DryRun		run = {(ReturnSetInfo *) fcinfo->resultinfo};
-	List	   *pending;
-	ListCell   *cell;
+	MemoryContext caller = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
 
 	require_preloaded();
-	pending = pending_migrations(target);
-	check_migrations(pending);
-
 	InitMaterializedSRF(fcinfo, 0);
-	script_begin(&run.state);
-	run.context = AllocSetContextCreate(CurrentMemoryContext,
-										"safe_migrate plan",
-										ALLOCSET_DEFAULT_SIZES);
-	foreach(cell, pending)
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(caller);
+	PG_TRY();
 	{
-		run.entry = read_pending(lfirst(cell));
-		plan_migration(&run);
+		plan_pending(&run, target);
 	}
-	MemoryContextDelete(run.context);
-	script_end(&run.state);
+	PG_FINALLY();
+	{
+		RollbackAndReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(caller);
+		CurrentResourceOwner = owner;
+	}
+	PG_END_TRY();
 	return (Datum) 0;
 }
 
 /*
- * The script has to stay, since the state refers to its statements.
+ * In a subtransaction that is rolled back: to take over what other tools have
+ * applied, as deploy would, is to write it down.
+ */
+static void
+plan_pending(DryRun *run, const char *target)
+{
+	List	   *pending;
+	ListCell   *cell;
+
+	if (ledger_follows_tools())
+		lock_ledger_for_transaction();
+	pending = pending_migrations(target);
+	check_migrations(pending);
+
+	script_begin(&run->state);
+	run->context = AllocSetContextCreate(CurrentMemoryContext,
+										 "safe_migrate plan",
+										 ALLOCSET_DEFAULT_SIZES);
+	foreach(cell, pending)
+	{
+		run->entry = read_pending(lfirst(cell));
+		tell_late(run->entry);
+		plan_migration(run);
+	}
+	MemoryContextDelete(run->context);
+	script_end(&run->state);
+}
+
+/*
+ * The script has to stay, since the state refers to its statements.  What an
+ * earlier attempt has done is in the catalog, but for the settings, which
+ * deploy makes once more.
  */
 static void
 plan_migration(DryRun *run)
 {
 	MigrationScript *script = read_migration_script(run->entry);
+	DoneSettings settings = settings_of_done_part(script);
 
-	script_next_text(&run->state, run->entry->body, run->entry->label);
-	if (!plan_done_part(run, script))
+	script_next_text(&run->state, run->entry->body, run->entry->body_line,
+					 run->entry->label);
+	if (script->statements == NIL ||
+		statement_is_done(run->entry, llast(script->statements)))
 	{
 		CheckRow	row = {.action = action_name(ACTION_ALLOW)};
 
@@ -95,31 +132,22 @@ plan_migration(DryRun *run)
 		put_row(run, &row);
 		return;
 	}
+	apply_settings(run, settings.lasting);
 	if (!script->no_transaction)
 		script_begin_implicit(&run->state);
+	apply_settings(run, settings.open);
 	plan_statements(run, script);
 	if (!script->no_transaction)
 		script_end_implicit(&run->state);
 }
 
-/*
- * What an earlier attempt has done is in the catalog, but for the settings,
- * which deploy makes once more.  Returns false if there is nothing else.
- */
-static bool
-plan_done_part(DryRun *run, const MigrationScript *script)
+static void
+apply_settings(DryRun *run, List *statements)
 {
 	ListCell   *cell;
 
-	foreach(cell, script->statements)
-	{
-		ScriptStatement *statement = lfirst(cell);
-
-		if (!statement_is_done(run->entry, statement))
-			return true;
-		script_apply_settings(&run->state, statement);
-	}
-	return false;
+	foreach(cell, statements)
+		script_apply_settings(&run->state, lfirst(cell));
 }
 
 static void

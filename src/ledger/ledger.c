@@ -16,6 +16,7 @@
 #include "fmgr.h"
 #include "ledger/directives.h"
 #include "ledger/ledger.h"
+#include "ledger/ledger_target.h"
 #include "ledger/migration_script.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
@@ -38,6 +39,7 @@ static void check_version(const char *version);
 static void check_text(const MigrationText *migration);
 static void check_down(const MigrationText *migration, MemoryContext context);
 static bool insert_new(const MigrationText *migration, const char *checksum);
+static Datum baseline(PG_FUNCTION_ARGS);
 static RegisterResult compare_with_applied(const LedgerEntry *before,
 										   const MigrationText *migration,
 										   RegisterResult result);
@@ -67,6 +69,7 @@ migrate_register(PG_FUNCTION_ARGS)
 	migration.body = text_to_cstring(PG_GETARG_TEXT_PP(2));
 	if (!PG_ARGISNULL(3))
 		migration.down_body = text_to_cstring(PG_GETARG_TEXT_PP(3));
+	migration.body_line = migration.down_line = 1;
 	migration.in_transaction = true;
 	PG_RETURN_TEXT_P(cstring_to_text(register_result_name(register_migration(&migration))));
 }
@@ -98,8 +101,7 @@ migration_label(const char *version, const char *name)
 /*
  * SHA-256 of a text in UTF-8, in hexadecimal: that of the file, if the file
  * has LF line ends and no byte order mark.  Empty lines at the top do not
- * count: a section of a file has as many of them as there are lines before it,
- * and what changes there is no edit of the section.
+ * count: what a tool puts before a section is no edit of the section.
  */
 char *
 text_checksum(const char *body)
@@ -175,6 +177,7 @@ normalize_migration(MigrationText *migration)
 		migration->down_origin = psprintf("down script of %s",
 										  migration->origin);
 	foreach(cell, read_directives(migration->body,
+								  migration->body_line,
 								  migration->origin).requires)
 	{
 		if (!names_version(migration->requires, lfirst(cell)))
@@ -241,7 +244,8 @@ check_text(const MigrationText *migration)
 	context = AllocSetContextCreate(caller, "safe_migrate parse",
 									ALLOCSET_DEFAULT_SIZES);
 	MemoryContextSwitchTo(context);
-	(void) parse_migration(migration->body, migration->origin);
+	(void) parse_migration(migration->body, migration->body_line,
+						   migration->origin);
 	if (migration->down_body != NULL)
 		check_down(migration, context);
 	MemoryContextSwitchTo(caller);
@@ -257,7 +261,8 @@ check_down(const MigrationText *migration, MemoryContext context)
 {
 	PG_TRY();
 	{
-		(void) parse_migration(migration->down_body, migration->down_origin);
+		(void) parse_migration(migration->down_body, migration->down_line,
+							   migration->down_origin);
 	}
 	PG_CATCH();
 	{
@@ -327,9 +332,16 @@ compare_with_applied(const LedgerEntry *before, const MigrationText *migration,
 
 /*
  * migrate.baseline(version text) returns int
+ * migrate.baseline(version text, target_schema text) returns int
  */
 Datum
 migrate_baseline(PG_FUNCTION_ARGS)
+{
+	return call_on_target(fcinfo, 1, baseline);
+}
+
+static Datum
+baseline(PG_FUNCTION_ARGS)
 {
 	List	   *entries;
 	LedgerEntry *last;

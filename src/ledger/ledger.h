@@ -24,7 +24,9 @@ typedef struct MigrationText
 	const char *name;
 	const char *format;			/* a MigrationFormat, or "sql" */
 	const char *body;			/* normalized */
+	int			body_line;		/* of the file, with which it begins */
 	const char *down_body;		/* normalized, or NULL */
+	int			down_line;		/* likewise */
 	const char *tool_checksum;	/* as the tool of the format has it, or NULL */
 	List	   *requires;		/* of char *, versions */
 	int			listed_at;		/* place in a list; 0: ordered by version */
@@ -51,6 +53,7 @@ typedef struct LedgerEntry
 	char	   *label;			/* version and name, for messages */
 	char	   *checksum;
 	char	   *body;			/* NULL until ledger_read_body() */
+	int			body_line;		/* likewise: line of the file where it begins */
 	char	   *attempted_body; /* likewise: what the last attempt ran */
 	List	   *requires;		/* of char *, versions */
 	bool		in_transaction;
@@ -139,7 +142,10 @@ extern void mark_as_applied(LedgerEntry *entry, AttemptState state);
 extern List *ledger_read(void);
 extern LedgerEntry *ledger_read_version(const char *version);
 
-/* The same without a lock; throws if it is not registered any more. */
+/*
+ * The same with its bodies and without a lock; throws if it is not registered
+ * any more.
+ */
 extern LedgerEntry *ledger_read_entry(const char *version);
 
 /* Read its text, and that of the last attempt at it, into the entry. */
@@ -165,7 +171,9 @@ extern const char *attempt_state_name(AttemptState state);
 extern bool ledger_end_effect(const LedgerEntry *entry, AttemptState state);
 extern void ledger_forget_migration(const LedgerEntry *entry);
 extern void ledger_release_tasks(const LedgerEntry *entry);
-extern char *ledger_read_down_body(const LedgerEntry *entry);
+extern List *ledger_half_done_elsewhere(const LedgerEntry *entry);
+extern List *ledger_read_tasks(const LedgerEntry *entry);
+extern char *ledger_read_down_body(const LedgerEntry *entry, int *line);
 
 /*
  * The schema whose history all of the above read and write; empty, as at
@@ -176,8 +184,9 @@ extern const char *ledger_target_schema(void);
 
 /*
  * pending.c: the migrations that are to be run, in order, repeatable ones last;
- * all, or those up to a version.  Their bodies are not read yet: there may be
- * ten thousand of them.  Throws if what is registered does not fit what has
+ * all, or those up to a version; what tools whose ledgers were adopted have
+ * applied since is taken over before.  Their bodies are not read yet: there may
+ * be ten thousand of them.  Throws if what is registered does not fit what has
  * been applied: SM003 edited, SM004 out of order or a required one is missing,
  * SM008 its file is gone, SM009.  Needs a transaction, and the ledger's lock;
  * the result is in the current memory context.
@@ -237,10 +246,13 @@ extern void register_ledger_procedures(void);
 /*
  * adopt/adopt.c: take over what tools whose ledgers were adopted have applied
  * since.  To be called before it is decided what is pending, while holding the
- * lock of the ledger; one look at an empty table if nothing was adopted, and
- * false then.  Reads as the current role.  Throws SM008 while such a tool is at
+ * lock of the ledger; one look at an empty table if nothing was adopted.  Reads
+ * as the current role.  Throws SM008 while such a tool is at
  * work or has left something half done, and SM009 if its ledger may not be read.
  */
-extern bool ledger_adopt_new_rows(void);
+extern void ledger_adopt_new_rows(void);
+
+/* Does that look at any ledger? */
+extern bool ledger_follows_tools(void);
 
 #endif							/* SAFE_MIGRATE_LEDGER_H */

@@ -24,7 +24,9 @@ CREATE TABLE migrate.migrations (
 	name text NOT NULL,
 	format text NOT NULL,
 	body text NOT NULL,
+	body_line int NOT NULL DEFAULT 1,
 	down_body text,
+	down_line int NOT NULL DEFAULT 1,
 	checksum text NOT NULL,
 	tool_checksum text,
 	in_transaction boolean NOT NULL,
@@ -52,9 +54,13 @@ COMMENT ON COLUMN migrate.migrations.name IS 'what follows the version';
 COMMENT ON COLUMN migrate.migrations.format IS
 	'layout that the text was loaded from, sql when it was given to a function';
 COMMENT ON COLUMN migrate.migrations.body IS
-	'text, with LF line ends and no byte order mark; of a section of a file, with empty lines in the place of those before it';
+	'text, with LF line ends and no byte order mark; of a section of a file, from its first line that is not empty on';
+COMMENT ON COLUMN migrate.migrations.body_line IS
+	'line of the file with which body begins';
 COMMENT ON COLUMN migrate.migrations.down_body IS
 	'text that reverts it, if there is one';
+COMMENT ON COLUMN migrate.migrations.down_line IS
+	'line of its file with which down_body begins';
 COMMENT ON COLUMN migrate.migrations.checksum IS
 	'SHA-256 of body in UTF-8, in hexadecimal, without empty lines at its top';
 COMMENT ON COLUMN migrate.migrations.tool_checksum IS
@@ -161,7 +167,7 @@ COMMENT ON COLUMN migrate.attempts.error IS 'message of the error';
 COMMENT ON COLUMN migrate.attempts.error_statement IS
 	'number of the statement that failed, counted from 1';
 COMMENT ON COLUMN migrate.attempts.error_line IS
-	'line of body with that statement';
+	'line of the file, or of the registered text, with that statement';
 COMMENT ON COLUMN migrate.attempts.sqlstate IS 'SQLSTATE of the error';
 COMMENT ON COLUMN migrate.attempts.fingerprint IS
 	'fingerprint of the schema after it';
@@ -476,7 +482,7 @@ COMMENT ON COLUMN migrate.history.error IS
 COMMENT ON COLUMN migrate.history.error_statement IS
 	'number of the statement that failed, counted from 1';
 COMMENT ON COLUMN migrate.history.error_line IS
-	'line of the text with that statement';
+	'line of the file, or of the registered text, with that statement';
 COMMENT ON COLUMN migrate.history.sqlstate IS
 	'SQLSTATE of the error';
 COMMENT ON COLUMN migrate.history.checksum IS
@@ -545,6 +551,14 @@ REVOKE ALL ON FUNCTION migrate.baseline(text) FROM PUBLIC;
 COMMENT ON FUNCTION migrate.baseline(text) IS
 	'marks the migrations up to a version as applied without running them; returns how many';
 
+CREATE FUNCTION migrate.baseline(version text, target_schema text)
+RETURNS int
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'migrate_baseline';
+REVOKE ALL ON FUNCTION migrate.baseline(text, text) FROM PUBLIC;
+COMMENT ON FUNCTION migrate.baseline(text, text) IS
+	'the same for one of the schemas that migrate.deploy_all() deploys to';
+
 CREATE FUNCTION migrate.plan(target text DEFAULT NULL)
 RETURNS TABLE (version text, name text, state text, statement int, line int,
 	command text, relation text, lock_mode text, work text, size_bytes bigint,
@@ -564,6 +578,14 @@ REVOKE ALL ON FUNCTION migrate.repair(text) FROM PUBLIC;
 COMMENT ON FUNCTION migrate.repair(text) IS
 	'has the ledger follow what was done by hand, and returns what that is: accepted (an edited migration: its text now counts as what was applied), restarted (one that has run in part begins anew) or forgotten (one whose file is gone is no longer registered); what was recorded before stays in migrate.history';
 
+CREATE FUNCTION migrate.repair(version text, target_schema text)
+RETURNS text
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'migrate_repair';
+REVOKE ALL ON FUNCTION migrate.repair(text, text) FROM PUBLIC;
+COMMENT ON FUNCTION migrate.repair(text, text) IS
+	'the same for one of the schemas that migrate.deploy_all() deploys to';
+
 CREATE FUNCTION migrate.revert(version text)
 RETURNS int
 LANGUAGE C VOLATILE
@@ -571,6 +593,14 @@ AS 'MODULE_PATHNAME', 'migrate_revert';
 REVOKE ALL ON FUNCTION migrate.revert(text) FROM PUBLIC;
 COMMENT ON FUNCTION migrate.revert(text) IS
 	'runs the down script of the migration that was applied last, in the caller''s transaction, after which it is pending again; returns how many statements that were';
+
+CREATE FUNCTION migrate.revert(version text, target_schema text)
+RETURNS int
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'migrate_revert';
+REVOKE ALL ON FUNCTION migrate.revert(text, text) FROM PUBLIC;
+COMMENT ON FUNCTION migrate.revert(text, text) IS
+	'the same for one of the schemas that migrate.deploy_all() deploys to; search_path is that schema, then public';
 
 CREATE FUNCTION migrate.apply(target text DEFAULT NULL)
 RETURNS int

@@ -4,9 +4,10 @@
  *	  One deploy or apply at a time in a database.
  *
  * The lock is on our extension's row, or on that of the schema deployed to, in
- * a place where nothing else locks, and no SQL function can take it: a user without the right to deploy cannot
- * be in the way.  It is of the kind that advisory locks are, because a lock
- * of the session has to survive a rollback inside a migration.
+ * a place where nothing else locks, and no SQL function can take it: a user
+ * without the right to deploy cannot be in the way.  It is of the kind that
+ * advisory locks are, because a lock of the session has to survive a rollback
+ * inside a migration.
  *
  *-------------------------------------------------------------------------
  */
@@ -19,6 +20,7 @@
 #include "catalog/pg_type.h"
 #include "common/catalog.h"
 #include "common/compat.h"
+#include "common/fault.h"
 #include "common/migration_flag.h"
 #include "executor/spi.h"
 #include "ledger/deploy_progress.h"
@@ -44,11 +46,12 @@
 
 static LOCKTAG session_tag;
 
-static void set_tag(LOCKTAG *tag);
+static void set_tag(LOCKTAG *tag, const char *schema);
 static void refuse_recursion(void);
 static void give_back_at_exit(int code, Datum arg);
 static bool try_session_lock(void);
 static LOCKTAG default_tag_of(const LOCKTAG *tag);
+static void lock_target_for_transaction(const char *schema);
 static void wait_a_moment(long pause);
 static void name_holder(void);
 static void tell_holder(void);
@@ -56,10 +59,8 @@ static char *describe_holder(const LOCKTAG *tag);
 static void lock_timed_out(void);
 
 static void
-set_tag(LOCKTAG *tag)
+set_tag(LOCKTAG *tag, const char *schema)
 {
-	const char *schema = ledger_target_schema();
-
 	if (schema[0] == '\0')
 		SET_LOCKTAG_OBJECT(*tag, MyDatabaseId, ExtensionRelationId,
 						   migrate_extension_oid(false), LOCK_SUBID);
@@ -104,7 +105,7 @@ lock_ledger_for_session(void)
 	}
 
 	StartTransactionCommand();
-	set_tag(&session_tag);
+	set_tag(&session_tag, ledger_target_schema());
 	CommitTransactionCommand();
 
 	while (!try_session_lock())
@@ -148,17 +149,25 @@ static bool
 try_session_lock(void)
 {
 	LOCKTAG		default_tag = default_tag_of(&session_tag);
+	volatile bool both = false;
 
 	if (LockAcquire(&session_tag, ExclusiveLock, true, true) ==
 		LOCKACQUIRE_NOT_AVAIL)
 		return false;
-	if (LockAcquire(&default_tag, ExclusiveLock, true, true) ==
-		LOCKACQUIRE_NOT_AVAIL)
+	PG_TRY();
 	{
-		LockRelease(&session_tag, ExclusiveLock, true);
-		return false;
+		/* throws if the lock table is full */
+		reach_fault_point("ledger_lock_second");
+		both = LockAcquire(&default_tag, ExclusiveLock, true, true) !=
+			LOCKACQUIRE_NOT_AVAIL;
 	}
-	return true;
+	PG_FINALLY();
+	{
+		if (!both)
+			LockRelease(&session_tag, ExclusiveLock, true);
+	}
+	PG_END_TRY();
+	return both;
 }
 
 static LOCKTAG
@@ -265,12 +274,22 @@ unlock_ledger_for_session(void)
 void
 lock_ledger_for_transaction(void)
 {
+	refuse_recursion();
+	keep_extension();
+
+	/* whoever deploys to many schemas has that of the database */
+	lock_target_for_transaction("");
+	if (ledger_target_schema()[0] != '\0')
+		lock_target_for_transaction(ledger_target_schema());
+}
+
+static void
+lock_target_for_transaction(const char *schema)
+{
 	LOCKTAG		tag;
 	LOCKTAG		default_tag;
 
-	refuse_recursion();
-	keep_extension();
-	set_tag(&tag);
+	set_tag(&tag, schema);
 	default_tag = default_tag_of(&tag);
 	if (LockAcquire(&tag, ExclusiveLock, false, true) == LOCKACQUIRE_NOT_AVAIL ||
 		LockAcquire(&default_tag, ExclusiveLock, false, true) ==

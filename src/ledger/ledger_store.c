@@ -44,17 +44,19 @@ static char *target_schema = "";
  * because an attempt that resumes another starts with what that one had done;
  * behind one that was taken back or set aside, nothing of it counts.
  */
-#define ENTRY_QUERY \
+#define ENTRY_COLUMNS \
 	"SELECT m.version, m.name, m.checksum, m.in_transaction, " \
 	"a.checksum, l.id, l.state OPERATOR(pg_catalog.=) 'running', " \
 	"l.statements, l.done_bytes, m.repeatable, m.requires, " \
-	"m.missing_since IS NOT NULL, l.tasks::pg_catalog.text[] " \
-	"FROM migrate.migrations m " \
+	"m.missing_since IS NOT NULL, l.tasks::pg_catalog.text[]"
+
+#define ENTRY_SOURCE \
+	" FROM migrate.migrations m " \
 	"LEFT JOIN migrate.attempts a " \
 	"ON a.version OPERATOR(pg_catalog.=) m.version " \
 	"AND a.target_schema OPERATOR(pg_catalog.=) $1 AND a.in_effect " \
 	"LEFT JOIN LATERAL (SELECT t.id, t.state, t.statements, t.done_bytes, " \
-	"t.tasks FROM migrate.attempts t " \
+	"t.tasks, t.body FROM migrate.attempts t " \
 	"WHERE (a.id IS NULL OR m.repeatable) " \
 	"AND t.id OPERATOR(pg_catalog.>) COALESCE(a.id, 0) " \
 	"AND t.version OPERATOR(pg_catalog.=) m.version " \
@@ -63,9 +65,16 @@ static char *target_schema = "";
 	"ORDER BY t.id DESC LIMIT 1) l " \
 	"ON l.state OPERATOR(pg_catalog.=) ANY (ARRAY['running', 'failed']) "
 
+#define ENTRY_QUERY ENTRY_COLUMNS ENTRY_SOURCE
+
+/* Behind those columns. */
+#define BODY_COLUMNS	", m.body, l.body, m.body_line"
+#define FIRST_BODY_COLUMN 14
+
 static LedgerEntry *entry_of_row(OwnAccess *access, uint64 row);
 static List *numbers_of(List *texts);
-static LedgerEntry *read_one(const char *query, const char *version);
+static LedgerEntry *read_one(const char *query, const char *version,
+							 bool with_bodies);
 static bool state_is_in_effect(AttemptState state);
 static void supersede(const Attempt *attempt);
 static void insert_attempt(Attempt *attempt, OwnArguments *arguments);
@@ -196,7 +205,7 @@ ledger_read_version(const char *version)
 {
 	return read_one(ENTRY_QUERY
 					"WHERE m.version OPERATOR(pg_catalog.=) $2 "
-					"FOR UPDATE OF m", version);
+					"FOR UPDATE OF m", version, false);
 }
 
 /*
@@ -205,9 +214,9 @@ ledger_read_version(const char *version)
 LedgerEntry *
 ledger_read_entry(const char *version)
 {
-	LedgerEntry *entry = read_one(ENTRY_QUERY
+	LedgerEntry *entry = read_one(ENTRY_COLUMNS BODY_COLUMNS ENTRY_SOURCE
 								  "WHERE m.version OPERATOR(pg_catalog.=) $2",
-								  version);
+								  version, true);
 
 	if (entry == NULL)
 		ereport(ERROR,
@@ -218,7 +227,7 @@ ledger_read_entry(const char *version)
 }
 
 static LedgerEntry *
-read_one(const char *query, const char *version)
+read_one(const char *query, const char *version, bool with_bodies)
 {
 	OwnAccess	access;
 	OwnArguments arguments = {0};
@@ -230,6 +239,13 @@ read_one(const char *query, const char *version)
 	run_own_query(query, &arguments, SPI_OK_SELECT);
 	if (SPI_processed > 0)
 		entry = entry_of_row(&access, 0);
+	if (entry != NULL && with_bodies)
+	{
+		entry->body = own_text_column(&access, 0, FIRST_BODY_COLUMN);
+		entry->attempted_body = own_text_column(&access, 0,
+												FIRST_BODY_COLUMN + 1);
+		entry->body_line = own_int_column(0, FIRST_BODY_COLUMN + 2);
+	}
 	end_own_access(&access);
 	return entry;
 }
@@ -246,7 +262,7 @@ ledger_read_body(LedgerEntry *entry)
 	begin_own_access(&access);
 	add_own_text(&arguments, entry->version);
 	add_own_argument(&arguments, INT8OID, Int64GetDatum(entry->attempt), false);
-	run_own_query("SELECT m.body, t.body FROM migrate.migrations m "
+	run_own_query("SELECT m.body, t.body, m.body_line FROM migrate.migrations m "
 				  "LEFT JOIN migrate.attempts t "
 				  "ON t.id OPERATOR(pg_catalog.=) $2 "
 				  "WHERE m.version OPERATOR(pg_catalog.=) $1",
@@ -255,6 +271,7 @@ ledger_read_body(LedgerEntry *entry)
 		elog(ERROR, "migration \"%s\" has vanished", entry->version);
 	entry->body = own_text_column(&access, 0, 1);
 	entry->attempted_body = own_text_column(&access, 0, 2);
+	entry->body_line = own_int_column(0, 3);
 	end_own_access(&access);
 }
 
@@ -271,7 +288,8 @@ ledger_read_text(const char *version)
 	begin_own_access(&access);
 	add_own_text(&arguments, version);
 	run_own_query("SELECT name, format, body, down_body, tool_checksum, requires, "
-				  "listed_at, in_transaction, repeatable FROM migrate.migrations "
+				  "listed_at, in_transaction, repeatable, body_line, down_line "
+				  "FROM migrate.migrations "
 				  "WHERE version OPERATOR(pg_catalog.=) $1",
 				  &arguments, SPI_OK_SELECT);
 	if (SPI_processed != 1)
@@ -286,6 +304,8 @@ ledger_read_text(const char *version)
 	text->listed_at = own_int_column(0, 7);
 	text->in_transaction = own_bool_column(0, 8);
 	text->repeatable = own_bool_column(0, 9);
+	text->body_line = own_int_column(0, 10);
+	text->down_line = own_int_column(0, 11);
 	end_own_access(&access);
 	return text;
 }
@@ -409,6 +429,10 @@ add_migration_arguments(OwnArguments *arguments,
 					 migration->listed_at == 0);
 	add_own_argument(arguments, BOOLOID, BoolGetDatum(migration->repeatable),
 					 false);
+	add_own_argument(arguments, INT4OID, Int32GetDatum(migration->body_line),
+					 false);
+	add_own_argument(arguments, INT4OID, Int32GetDatum(migration->down_line),
+					 false);
 }
 
 /*
@@ -436,6 +460,8 @@ ledger_is_same(const MigrationText *migration, const char *checksum)
 				  "AND requires OPERATOR(pg_catalog.=) $9 "
 				  "AND NOT (listed_at IS DISTINCT FROM $10) "
 				  "AND repeatable OPERATOR(pg_catalog.=) $11 "
+				  "AND body_line OPERATOR(pg_catalog.=) $12 "
+				  "AND down_line OPERATOR(pg_catalog.=) $13 "
 				  "AND missing_since IS NULL",
 				  &arguments, SPI_OK_SELECT);
 	same = SPI_processed > 0;
@@ -460,9 +486,10 @@ ledger_insert_migration(const MigrationText *migration, const char *checksum)
 	add_own_text(&arguments, role);
 	run_own_query("INSERT INTO migrate.migrations (version, name, format, body, "
 				  "down_body, checksum, in_transaction, tool_checksum, requires, "
-				  "listed_at, repeatable, registered_at, registered_by) "
-				  "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, "
-				  "pg_catalog.clock_timestamp(), $12) ON CONFLICT DO NOTHING",
+				  "listed_at, repeatable, body_line, down_line, registered_at, "
+				  "registered_by) "
+				  "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, "
+				  "$13, pg_catalog.clock_timestamp(), $14) ON CONFLICT DO NOTHING",
 				  &arguments, SPI_OK_INSERT);
 	inserted = SPI_processed > 0;
 	end_own_access(&access);
@@ -515,9 +542,10 @@ ledger_update_migration(const MigrationText *migration, const char *checksum)
 	run_own_query("UPDATE migrate.migrations SET name = $2, format = $3, "
 				  "body = $4, down_body = $5, checksum = $6, "
 				  "in_transaction = $7, tool_checksum = $8, requires = $9, "
-				  "listed_at = $10, repeatable = $11, missing_since = NULL, "
+				  "listed_at = $10, repeatable = $11, body_line = $12, "
+				  "down_line = $13, missing_since = NULL, "
 				  "registered_at = pg_catalog.clock_timestamp(), "
-				  "registered_by = $12 WHERE version OPERATOR(pg_catalog.=) $1",
+				  "registered_by = $14 WHERE version OPERATOR(pg_catalog.=) $1",
 				  &arguments, SPI_OK_UPDATE);
 	end_own_access(&access);
 }

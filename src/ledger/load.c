@@ -286,6 +286,10 @@ load_one_file(Load *load, const MigrationFile *file, MemoryContext keep)
 	char	   *text = normalize_newlines(raw);
 	char	   *down_text = file->down_path ?
 	read_migration_file(file->down_path) : NULL;
+	MemoryContext context = CurrentMemoryContext;
+	MemoryContext registering = AllocSetContextCreate(context,
+													  "safe_migrate migration",
+													  ALLOCSET_DEFAULT_SIZES);
 	ListCell   *cell;
 
 	foreach(cell, read_migrations(load->format, file, text, down_text))
@@ -296,7 +300,10 @@ load_one_file(Load *load, const MigrationFile *file, MemoryContext keep)
 
 		if (file->listed_at > 0)
 			migration->listed_at = ++load->listed;
+		MemoryContextSwitchTo(registering);
 		register_file(load, migration, raw);
+		MemoryContextSwitchTo(context);
+		MemoryContextReset(registering);
 
 		old = MemoryContextSwitchTo(keep);
 		kept = copy_migration_file(migration);
@@ -320,7 +327,9 @@ register_file(Load *load, MigrationFile *file, const char *raw_text)
 	migration.name = file->name;
 	migration.format = load->format->name;
 	migration.body = file->body;
+	migration.body_line = file->body_line;
 	migration.down_body = file->down_body;
+	migration.down_line = file->down_line;
 	migration.tool_checksum = tool_checksum(load->format->name, raw_text,
 											file->section ? file->body : NULL);
 	migration.requires = file->requires;

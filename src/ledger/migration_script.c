@@ -53,9 +53,10 @@ read_migration_script(const LedgerEntry *entry)
 	ListCell   *cell;
 
 	script->entry = entry;
-	script->statements = parse_migration(entry->body, origin);
+	script->statements = parse_migration(entry->body, entry->body_line,
+										 origin);
 	script->no_transaction = !entry->in_transaction ||
-		read_directives(entry->body, origin).no_transaction;
+		read_directives(entry->body, entry->body_line, origin).no_transaction;
 
 	foreach(cell, script->statements)
 	{
@@ -75,7 +76,7 @@ read_migration_script(const LedgerEntry *entry)
  * See migration_script.h.
  */
 List *
-parse_migration(const char *body, const char *origin)
+parse_migration(const char *body, int first_line, const char *origin)
 {
 	ErrorContextCallback *callbacks = error_context_stack;
 	List	   *statements;
@@ -85,7 +86,7 @@ parse_migration(const char *body, const char *origin)
 	 * the query that calls us, instead of that in the body.
 	 */
 	error_context_stack = NULL;
-	statements = parse_script(body, origin);
+	statements = parse_script(body, origin, first_line);
 	error_context_stack = callbacks;
 	return statements;
 }

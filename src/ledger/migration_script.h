@@ -30,7 +30,8 @@ typedef struct MigrationScript
 /*
  * Parse a text, as parse_script() does.  origin names it in messages.
  */
-extern List *parse_migration(const char *body, const char *origin);
+extern List *parse_migration(const char *body, int first_line,
+							 const char *origin);
 
 /*
  * Parse a migration whose body has been read, and check that it can be run at

@@ -11,6 +11,7 @@
 #include "common/settings.h"
 #include "ledger/directives.h"
 #include "ledger/ledger.h"
+#include "ledger/ledger_target.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
@@ -62,6 +63,7 @@ pending_migrations(const char *target)
 	ListCell   *cell;
 
 	MemoryContextSwitchTo(context);
+	ledger_adopt_new_rows();
 	entries = ledger_read();
 	last = target ? find_migration(entries, target) : NULL;
 	refuse_edited(entries);
@@ -93,11 +95,15 @@ pending_migrations(const char *target)
 List *
 pending_single_migration(const char *version)
 {
-	List	   *entries = ledger_read();
-	LedgerEntry *entry = find_migration(entries, version);
-	List	   *pending = list_make1(entry);
+	List	   *entries;
+	LedgerEntry *entry;
+	List	   *pending;
 	ListCell   *cell;
 
+	ledger_adopt_new_rows();
+	entries = ledger_read();
+	entry = find_migration(entries, version);
+	pending = list_make1(entry);
 	refuse_edited(entries);
 	if (entry->applied)
 		return NIL;
@@ -147,16 +153,15 @@ read_pending(const LedgerEntry *pending)
 {
 	LedgerEntry *entry = ledger_read_entry(pending->version);
 
-	ledger_read_body(entry);
 	entry->runs_after = pending->runs_after;
 	if (!done_part_was_changed(entry))
 		return entry;
 	if (!entry->repeatable)
 		ereport(ERROR,
 				(errcode(ERRCODE_SM_MIGRATION_EDITED),
-				 errmsg("migration %s was changed in the part that has run already (%d statements): restore that part, or finish it by hand and mark it with SELECT migrate.baseline(%s)",
+				 errmsg("migration %s was changed in the part that has run already (%d statements): restore that part, or finish it by hand and mark it with SELECT %s",
 						entry->label, entry->statements,
-						quote_literal_cstr(entry->version)),
+						target_call("migrate.baseline", entry->version)),
 				 errhint("The text that was run: SELECT body FROM migrate.attempts WHERE id = " INT64_FORMAT ";",
 						 entry->attempt)));
 
@@ -270,8 +275,9 @@ refuse_edited(List *entries)
 	if (first != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_SM_MIGRATION_EDITED),
-				 errmsg("migration %s was changed after it had been applied: restore its file and put the change into a new migration, or, if it makes no difference, SELECT migrate.repair(%s)",
-						first->label, quote_literal_cstr(first->version)),
+				 errmsg("migration %s was changed after it had been applied: restore its file and put the change into a new migration, or, if it makes no difference, SELECT %s",
+						first->label,
+						target_call("migrate.repair", first->version)),
 				 others.len ? errdetail("Also changed: %s.", others.data) : 0,
 				 errhint("The text that was applied: SELECT body FROM migrate.attempts WHERE version = %s AND target_schema = %s AND in_effect;",
 						 quote_literal_cstr(first->version),
@@ -375,7 +381,8 @@ asks_for_its_place(const LedgerEntry *entry)
 	char	   *role;
 
 	ledger_read_body(copy);
-	if (!read_directives(copy->body, copy->label).out_of_order)
+	if (!read_directives(copy->body, copy->body_line,
+						 copy->label).out_of_order)
 		return false;
 	if (pg_parameter_aclcheck(OUT_OF_ORDER_SETTING, GetUserId(),
 							  ACL_SET) == ACLCHECK_OK)
@@ -394,10 +401,10 @@ refuse_out_of_order(const LedgerEntry *late, const LedgerEntry *last_applied)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_SM_OUT_OF_ORDER),
-			 errmsg("migration %s comes before %s, which is applied: give it a later version and SELECT migrate.unregister(%s), or run it all the same with -- safe_migrate: out-of-order in its text, or, if its changes are there, SELECT migrate.baseline(%s)",
+			 errmsg("migration %s comes before %s, which is applied: give it a later version and SELECT migrate.unregister(%s), or run it all the same with -- safe_migrate: out-of-order in its text, or, if its changes are there, SELECT %s",
 					late->label, last_applied->label,
 					quote_literal_cstr(late->version),
-					quote_literal_cstr(late->version))));
+					target_call("migrate.baseline", late->version))));
 }
 
 /*

@@ -13,19 +13,29 @@
 #include "common/errors.h"
 #include "fmgr.h"
 #include "ledger/ledger.h"
+#include "ledger/ledger_target.h"
 #include "ledger/script_in_function.h"
 #include "utils/builtins.h"
 
+static Datum repair(PG_FUNCTION_ARGS);
 static const char *repair_migration(LedgerEntry *entry);
+static bool can_be_forgotten(const LedgerEntry *entry, bool was_half_done);
 static void nothing_to_repair(const LedgerEntry *entry);
 
 PG_FUNCTION_INFO_V1(migrate_repair);
 
 /*
  * migrate.repair(version text) returns text
+ * migrate.repair(version text, target_schema text) returns text
  */
 Datum
 migrate_repair(PG_FUNCTION_ARGS)
+{
+	return call_on_target(fcinfo, 1, repair);
+}
+
+static Datum
+repair(PG_FUNCTION_ARGS)
 {
 	LedgerEntry *entry;
 
@@ -53,7 +63,7 @@ repair_migration(LedgerEntry *entry)
 	}
 	if (half_done)
 		mark_as_applied(entry, ATTEMPT_RESTARTED);
-	if (entry->missing)
+	if (entry->missing && can_be_forgotten(entry, half_done))
 	{
 		ledger_release_tasks(entry);
 		ledger_forget_migration(entry);
@@ -62,6 +72,37 @@ repair_migration(LedgerEntry *entry)
 	if (!half_done)
 		nothing_to_repair(entry);
 	return "restarted";
+}
+
+/*
+ * Of the others that have it half done, the registered text is what tells how
+ * they go on.
+ */
+static bool
+can_be_forgotten(const LedgerEntry *entry, bool was_half_done)
+{
+	List	   *schemas = ledger_half_done_elsewhere(entry);
+	const char *first;
+
+	if (schemas == NIL)
+		return true;
+	if (was_half_done)
+		return false;
+	first = linitial(schemas);
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 first[0] == '\0' ?
+			 errmsg("migration %s cannot be forgotten, it has run in part in the database itself: take that part back and SELECT migrate.repair(%s) first",
+					entry->label, quote_literal_cstr(entry->version)) :
+			 errmsg("migration %s cannot be forgotten, it has run in part in schema %s: take that part back and SELECT migrate.repair(%s, %s) first",
+					entry->label, first, quote_literal_cstr(entry->version),
+					quote_literal_cstr(first)),
+			 list_length(schemas) > 1 ?
+			 errdetail_plural("So it has in %d more schema.",
+							  "So it has in %d more schemas.",
+							  list_length(schemas) - 1,
+							  list_length(schemas) - 1) : 0));
+	return false;
 }
 
 static void

@@ -15,16 +15,21 @@
 #include "common/migration_flag.h"
 #include "drift/fingerprint.h"
 #include "fmgr.h"
+#include "ledger/deferred.h"
 #include "ledger/ledger.h"
+#include "ledger/ledger_target.h"
 #include "ledger/script_in_function.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "run/step.h"
 #include "tcop/utility.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+static Datum revert(PG_FUNCTION_ARGS);
+static void run_with_fingerprint(Attempt *attempt, List *repeatable);
 static void refuse_not_applied(const LedgerEntry *entry);
 static void refuse_later_ones(List *entries, const LedgerEntry *entry);
 static bool depends_on(const LedgerEntry *later, bool is_later,
@@ -46,9 +51,16 @@ PG_FUNCTION_INFO_V1(migrate_revert);
 
 /*
  * migrate.revert(version text) returns int
+ * migrate.revert(version text, target_schema text) returns int
  */
 Datum
 migrate_revert(PG_FUNCTION_ARGS)
+{
+	return call_on_target(fcinfo, 1, revert);
+}
+
+static Datum
+revert(PG_FUNCTION_ARGS)
 {
 	List	   *entries;
 	List	   *repeatable;
@@ -61,10 +73,13 @@ migrate_revert(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_SM_BAD_MIGRATION),
 				 errmsg("migrate.revert() needs the version of a migration, not NULL")));
+	if (ledger_target_schema()[0] != '\0')
+		require_target_schema();
 	entries = ledger_read();
 	entry = find_migration(entries, text_to_cstring(PG_GETARG_TEXT_PP(0)));
 	refuse_not_applied(entry);
 	refuse_later_ones(entries, entry);
+	require_finished(ledger_read_tasks(entry), entry->label);
 	down = down_script_of(entry);
 	repeatable = entry->repeatable ? NIL : repeatable_migrations(entries);
 
@@ -74,21 +89,27 @@ migrate_revert(PG_FUNCTION_ARGS)
 	attempt.started_at = GetCurrentTimestamp();
 	attempt.done_bytes = strlen(down->body);
 	attempt.state = ATTEMPT_APPLIED;
+	run_with_fingerprint(&attempt, repeatable);
+	(void) ledger_end_effect(entry, ATTEMPT_REVERTED);
+	ledger_write_attempt(&attempt);
+	renew_repeatable(repeatable);
+	PG_RETURN_INT32(attempt.statements);
+}
+
+static void
+run_with_fingerprint(Attempt *attempt, List *repeatable)
+{
 	PG_TRY();
 	{
 		begin_fingerprints(1);
-		attempt.statements = run_down_script(down, repeatable);
-		attempt.fingerprint = fingerprint_now();
+		attempt->statements = run_down_script(attempt->entry, repeatable);
+		attempt->fingerprint = fingerprint_now();
 	}
 	PG_FINALLY();
 	{
 		end_fingerprints();
 	}
 	PG_END_TRY();
-	(void) ledger_end_effect(entry, ATTEMPT_REVERTED);
-	ledger_write_attempt(&attempt);
-	renew_repeatable(repeatable);
-	PG_RETURN_INT32(attempt.statements);
 }
 
 /*
@@ -100,16 +121,17 @@ refuse_not_applied(const LedgerEntry *entry)
 	if (entry->edited)
 		ereport(ERROR,
 				(errcode(ERRCODE_SM_MIGRATION_EDITED),
-				 errmsg("migration %s was changed after it had been applied, and its down script may not fit: restore its file, or accept the change with SELECT migrate.repair(%s)",
-						entry->label, quote_literal_cstr(entry->version))));
+				 errmsg("migration %s was changed after it had been applied, and its down script may not fit: restore its file, or accept the change with SELECT %s",
+						entry->label,
+						target_call("migrate.repair", entry->version))));
 	if (entry->applied || (entry->repeat && entry->done_bytes == 0))
 		return;
 	if (entry->done_bytes > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("migration %s has run in part (%d statements): let CALL migrate.deploy() finish it before you revert it, or take that part back by hand and SELECT migrate.repair(%s)",
+				 errmsg("migration %s has run in part (%d statements): let CALL migrate.deploy() finish it before you revert it, or take that part back by hand and SELECT %s",
 						entry->label, entry->statements,
-						quote_literal_cstr(entry->version))));
+						target_call("migrate.repair", entry->version))));
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("migration %s is not applied: there is nothing to revert",
@@ -143,9 +165,9 @@ refuse_later_ones(List *entries, const LedgerEntry *entry)
 	if (last != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_SM_OUT_OF_ORDER),
-				 errmsg("migration %s cannot be reverted while later ones are applied (%s): revert them first, from the last one: SELECT migrate.revert(%s)",
+				 errmsg("migration %s cannot be reverted while later ones are applied (%s): revert them first, from the last one: SELECT %s",
 						entry->label, labels.data,
-						quote_literal_cstr(last->version))));
+						target_call("migrate.revert", last->version))));
 }
 
 /*
@@ -177,7 +199,7 @@ down_script_of(const LedgerEntry *entry)
 	down->version = entry->version;
 	down->name = entry->name;
 	down->label = entry->label;
-	down->body = ledger_read_down_body(entry);
+	down->body = ledger_read_down_body(entry, &down->body_line);
 	if (down->body == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_SM_BAD_MIGRATION),
@@ -197,7 +219,10 @@ run_down_script(const LedgerEntry *down, List *repeatable)
 	MemoryContext caller = CurrentMemoryContext;
 	const ScriptStatement *volatile statement = NULL;
 	volatile int statements = 0;
+	int			level = NewGUCNestLevel();
 
+	if (ledger_target_schema()[0] != '\0')
+		enter_target_search_path(GUC_ACTION_SAVE);
 	set_migration_running(true);
 	PG_TRY();
 	{
@@ -224,6 +249,7 @@ run_down_script(const LedgerEntry *down, List *repeatable)
 	}
 	PG_END_TRY();
 	set_migration_running(false);
+	AtEOXact_GUC(false, level);
 	return statements;
 }
 
@@ -311,9 +337,10 @@ repeatable_migrations(List *entries)
 	foreach(cell, entries)
 	{
 		LedgerEntry *entry = lfirst(cell);
+		int			line;
 
 		if (entry->repeatable && entry->applied &&
-			ledger_read_down_body(entry) == NULL)
+			ledger_read_down_body(entry, &line) == NULL)
 			repeatable = lappend(repeatable, entry);
 	}
 	return repeatable;

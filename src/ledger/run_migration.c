@@ -20,7 +20,9 @@
 #include "ledger/deferred.h"
 #include "ledger/deploy_progress.h"
 #include "ledger/deployment.h"
+#include "ledger/done_settings.h"
 #include "ledger/ledger.h"
+#include "ledger/ledger_target.h"
 #include "ledger/migration_script.h"
 #include "ledger/run_migration.h"
 #include "ledger/session_settings.h"
@@ -46,11 +48,9 @@ static void prepare_deployment(Deployment *run);
 static void enter_target_schema(Deployment *run);
 static bool commits_inside(const MigrationScript *script);
 static void run_statements(Deployment *run);
-static void pass_done_statement(Deployment *run);
-static void renew_local_settings(Deployment *run);
+static void renew_settings(Deployment *run);
+static void run_settings(Deployment *run, List *statements);
 static void finish_migration(Deployment *run);
-static bool sets_for_session(Node *statement);
-static bool sets_locally(Node *statement);
 static void run_statement(Deployment *run, bool last);
 static void run_begin(Deployment *run, TransactionStmt *stmt);
 static void run_end(Deployment *run, TransactionStmt *stmt, bool last);
@@ -221,14 +221,9 @@ prepare_deployment(Deployment *run)
 static void
 enter_target_schema(Deployment *run)
 {
-	const char *schema = ledger_target_schema();
-
-	if (schema[0] == '\0')
+	if (ledger_target_schema()[0] == '\0')
 		return;
-	(void) set_config_option("search_path",
-							 psprintf("%s, public", quote_identifier(schema)),
-							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SET, true,
-							 0, false);
+	enter_target_search_path(GUC_ACTION_SET);
 	if (run->guc_level > 0)
 		return;
 	CommitTransactionCommand();
@@ -263,17 +258,14 @@ run_statements(Deployment *run)
 
 	read_migration(run);
 	prepare_deployment(run);
+	renew_settings(run);
 	foreach(cell, run->script->statements)
 	{
+		if (statement_is_done(run->entry, lfirst(cell)))
+			continue;
 		run->statement = lfirst(cell);
 		run->statement_number = foreach_current_index(cell) + 1;
-		if (statement_is_done(run->entry, run->statement))
-		{
-			pass_done_statement(run);
-			continue;
-		}
 		CHECK_FOR_INTERRUPTS();
-		renew_local_settings(run);
 		run_statement(run, lnext(run->script->statements, cell) == NULL);
 	}
 	run->statement = NULL;
@@ -281,38 +273,35 @@ run_statements(Deployment *run)
 }
 
 /*
- * What an earlier attempt has done stays done, but its settings went with its
- * session: the statements to come count on them.
+ * Those of an earlier attempt.  Where the migration commits inside, a ROLLBACK
+ * in what is to come must not take back what lasts.
  */
 static void
-pass_done_statement(Deployment *run)
+renew_settings(Deployment *run)
 {
-	Node	   *node = run->statement->raw->stmt;
-	StatementRole role = statement_role(node);
+	DoneSettings settings = settings_of_done_part(run->script);
 
-	if (role == STATEMENT_COMMIT || role == STATEMENT_ROLLBACK)
-		run->local_settings = NIL;
-	else if (sets_for_session(node))
-		run_in_transaction(run);
-	else if (sets_locally(node) && !run->script->no_transaction)
-		run->local_settings = lappend(run->local_settings,
-									  (ScriptStatement *) run->statement);
+	run_settings(run, settings.lasting);
+	if (settings.lasting != NIL && run->guc_level == 0)
+	{
+		EndImplicitTransactionBlock();
+		CommitTransactionCommand();
+		start_deployment_transaction(run);
+	}
+	run_settings(run, settings.open);
 }
 
-/* Those of the transaction that was divided. */
 static void
-renew_local_settings(Deployment *run)
+run_settings(Deployment *run, List *statements)
 {
-	const ScriptStatement *statement = run->statement;
 	ListCell   *cell;
 
-	foreach(cell, run->local_settings)
+	foreach(cell, statements)
 	{
 		run->statement = lfirst(cell);
 		run_in_transaction(run);
 	}
-	run->statement = statement;
-	run->local_settings = NIL;
+	run->statement = NULL;
 }
 
 /*
@@ -334,39 +323,6 @@ finish_migration(Deployment *run)
 		commit_deployment(run, ATTEMPT_APPLIED);
 	}
 	restore_deployment_settings(run);
-}
-
-static bool
-sets_for_session(Node *statement)
-{
-	ListCell   *cell;
-
-	if (IsA(statement, VariableSetStmt))
-		return !((VariableSetStmt *) statement)->is_local &&
-			statement_role(statement) == STATEMENT_ORDINARY;
-
-	/* SELECT set_config(...), as pg_dump writes it */
-	if (!IsA(statement, SelectStmt) ||
-		((SelectStmt *) statement)->targetList == NIL)
-		return false;
-	foreach(cell, ((SelectStmt *) statement)->targetList)
-	{
-		Node	   *value = lfirst_node(ResTarget, cell)->val;
-
-		if (value == NULL || !IsA(value, FuncCall) ||
-			strcmp(strVal(llast(((FuncCall *) value)->funcname)),
-				   "set_config") != 0)
-			return false;
-	}
-	return true;
-}
-
-static bool
-sets_locally(Node *statement)
-{
-	return IsA(statement, VariableSetStmt) &&
-		((VariableSetStmt *) statement)->is_local &&
-		statement_role(statement) == STATEMENT_ORDINARY;
 }
 
 /*

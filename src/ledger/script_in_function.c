@@ -9,6 +9,7 @@
 
 #include "access/xact.h"
 #include "common/catalog.h"
+#include "ledger/done_settings.h"
 #include "ledger/ledger.h"
 #include "ledger/script_in_function.h"
 #include "miscadmin.h"
@@ -23,6 +24,8 @@
 
 static void run_statements(const MigrationScript *script,
 						   const ScriptStatement *volatile *current);
+static void run_settings(List *statements,
+						 const ScriptStatement *volatile *current);
 static void run_statement(const ScriptStatement *statement, List **savepoints);
 
 /* Nothing can be committed in a function. */
@@ -87,9 +90,12 @@ run_statements(const MigrationScript *script,
 			   const ScriptStatement *volatile *current)
 {
 	int			level = NewGUCNestLevel();
+	DoneSettings settings = settings_of_done_part(script);
 	List	   *savepoints = NIL;
 	ListCell   *cell;
 
+	run_settings(settings.lasting, current);
+	run_settings(settings.open, current);
 	foreach(cell, script->statements)
 	{
 		const ScriptStatement *statement = lfirst(cell);
@@ -102,6 +108,20 @@ run_statements(const MigrationScript *script,
 	}
 	release_all_savepoints(savepoints);
 	AtEOXact_GUC(false, level);
+}
+
+static void
+run_settings(List *statements, const ScriptStatement *volatile *current)
+{
+	ListCell   *cell;
+
+	foreach(cell, statements)
+	{
+		List	   *savepoints = NIL;
+
+		*current = lfirst(cell);
+		run_statement(lfirst(cell), &savepoints);
+	}
 }
 
 static void

@@ -44,7 +44,7 @@ StepRemains *
 find_step_remains(const Task *task, const char *text)
 {
 	StepRemains *remains = palloc0(sizeof(StepRemains));
-	List	   *statements = parse_script(text, "step");
+	List	   *statements = parse_script(text, "step", 1);
 	Node	   *statement;
 
 	if (list_length(statements) != 1)

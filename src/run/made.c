@@ -128,7 +128,7 @@ undo_is_safe(const Task *task, const char *undo, bool unchanged)
 {
 	ListCell   *cell;
 
-	foreach(cell, parse_script(undo, "step"))
+	foreach(cell, parse_script(undo, "step", 1))
 	{
 		Node	   *statement = ((ScriptStatement *) lfirst(cell))->raw->stmt;
 		bool		safe = unchanged;

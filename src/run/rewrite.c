@@ -368,7 +368,7 @@ static void
 run_quick_step(Task *task, const char *text, ParamListInfo params,
 			   QueryEnvironment *query_env)
 {
-	List	   *statements = parse_script(text, "step");
+	List	   *statements = parse_script(text, "step", 1);
 	ListCell   *cell;
 
 	foreach(cell, statements)

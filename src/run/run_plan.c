@@ -87,7 +87,7 @@ run_safely(int nargs, const ProcedureArgument *args)
 static Node *
 single_statement(const char *text)
 {
-	List	   *statements = parse_script(text, "statement");
+	List	   *statements = parse_script(text, "statement", 1);
 	Node	   *statement;
 
 	if (list_length(statements) != 1)

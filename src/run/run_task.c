@@ -277,7 +277,7 @@ clear_way(TaskRun *run, const char *text)
 static void
 run_statements(TaskRun *run, const char *text)
 {
-	List	   *statements = parse_script(text, "step");
+	List	   *statements = parse_script(text, "step", 1);
 	ListCell   *cell;
 
 	run->text = text;

@@ -36,7 +36,7 @@ list_target_schemas(List *patterns)
 						"WHERE d.datname OPERATOR(pg_catalog.=) "
 						"pg_catalog.current_database() "
 						"AND n.nspname::pg_catalog.text OPERATOR(pg_catalog.~~) $1 "
-						"AND n.nspname::pg_catalog.text OPERATOR(pg_catalog.!~~) 'pg\\_%' "
+						"AND NOT pg_catalog.starts_with(n.nspname::pg_catalog.text, 'pg_') "
 						"AND n.nspname OPERATOR(pg_catalog.<>) ALL "
 						"(ARRAY['information_schema', 'migrate']::pg_catalog.name[])",
 						ERRCODE_UNDEFINED_SCHEMA, "schema");

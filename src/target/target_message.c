@@ -94,7 +94,9 @@ pack_migration(StringInfo buffer, const MigrationText *migration)
 	pack_text(buffer, migration->name);
 	pack_text(buffer, migration->format);
 	pack_text(buffer, migration->body);
+	pack_int(buffer, migration->body_line);
 	pack_text(buffer, migration->down_body);
+	pack_int(buffer, migration->down_line);
 	pack_text(buffer, migration->tool_checksum);
 	pack_texts(buffer, migration->requires);
 	pack_int(buffer, migration->listed_at);
@@ -185,7 +187,9 @@ unpack_migration(MessageReader *reader)
 	migration->name = unpack_text(reader);
 	migration->format = unpack_text(reader);
 	migration->body = unpack_text(reader);
+	migration->body_line = unpack_int(reader);
 	migration->down_body = unpack_text(reader);
+	migration->down_line = unpack_int(reader);
 	migration->tool_checksum = unpack_text(reader);
 	migration->requires = unpack_texts(reader);
 	migration->listed_at = unpack_int(reader);

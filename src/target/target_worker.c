@@ -11,13 +11,13 @@
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "catalog/namespace.h"
 #include "common/catalog.h"
 #include "common/compat.h"
 #include "common/errors.h"
 #include "common/worker.h"
 #include "executor/spi.h"
 #include "ledger/ledger.h"
+#include "ledger/ledger_target.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "pgstat.h"
@@ -37,7 +37,6 @@ PGDLLEXPORT void safe_migrate_target_main(Datum main_arg);
 static void apply_settings(List *settings);
 static void deploy_target(TargetPlace *place, const TargetMessage *message);
 static void check_target(const TargetPlace *place);
-static void check_schema(const char *schema);
 static bool may_execute(const char *function);
 static void register_history(List *history);
 static void report_failure(TargetPlace *place, MemoryContext context);
@@ -120,13 +119,13 @@ deploy_target(TargetPlace *place, const TargetMessage *message)
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	pgstat_report_activity(STATE_RUNNING, "CALL migrate.deploy_all()");
+	ledger_set_target_schema(place->schema);
 	check_target(place);
 	register_history(message->history);
 	PopActiveSnapshot();
 	CommitTransactionCommand();
 
 	MemoryContextSwitchTo(context);
-	ledger_set_target_schema(place->schema);
 	deploy_pending(message->version, &place->applied);
 	pgstat_report_stat(true);
 	pgstat_report_activity(STATE_IDLE, NULL);
@@ -148,31 +147,7 @@ check_target(const TargetPlace *place)
 				 errmsg("permission denied for procedure migrate.deploy in this database: GRANT EXECUTE ON it TO role %s there",
 						GetUserNameFromId(GetUserId(), false))));
 	if (place->schema[0] != '\0')
-		check_schema(place->schema);
-}
-
-/*
- * A schema that the role may not look into is passed over in search_path: what
- * is meant for it would be made in public.
- */
-static void
-check_schema(const char *schema)
-{
-	Oid			oid = get_namespace_oid(schema, false);
-	char	   *role = GetUserNameFromId(GetUserId(), false);
-
-	if (!compat_may_use_namespace(oid, GetUserId()) ||
-		!compat_may_create_in_namespace(oid, GetUserId()))
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("permission denied for schema %s: GRANT USAGE, CREATE ON SCHEMA %s TO %s",
-						schema, quote_identifier(schema),
-						quote_identifier(role))));
-	if (ledger_outlives_schema(schema))
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("schema %s is empty, but migrations are on record as applied to it: if it was made anew, SELECT migrate.forget_target(%s) first",
-						schema, quote_literal_cstr(schema))));
+		require_target_schema();
 }
 
 static bool

@@ -109,8 +109,14 @@ is(query("SELECT convalidated FROM pg_constraint WHERE conname = 'positive'"),
 
 SKIP:
 {
-	skip 'the library was built without FAULT_POINTS=1', 6
+	skip 'the library was built without FAULT_POINTS=1', 7
 	  if $node->psql('postgres', "SET safe_migrate.fault_point = ''") != 0;
+
+	my $half_locked = $node->background_psql('postgres', on_error_stop => 0);
+	$half_locked->query(q{SET safe_migrate.fault_point = 'ledger_lock_second:error'; CALL migrate.deploy()});
+	unlike(deploy("lock_timeout = '1s'"), qr/ERROR/,
+		'of a lock that could not be taken nothing stays with the session');
+	$half_locked->quit;
 
 	register('4.1', q{INSERT INTO runs VALUES ('before the check');
 ALTER TABLE big ADD CHECK (a < 100);

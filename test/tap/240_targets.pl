@@ -171,6 +171,107 @@ is($status, 0, 'it begins anew');
 is(query(q{SELECT count(*) FROM tenant_12.refunds}), 1, 'from the first migration on');
 
 
+note('what is mended in single schemas');
+
+# The migrations of these are other ones than those of the tenants.
+prepare_database('mends');
+query(q{
+SELECT migrate.register('1', 'one', 'CREATE TABLE one (a int)', 'DROP TABLE one');
+SELECT migrate.register('2', 'two', 'CREATE TABLE two (a int)', 'DROP TABLE two');
+GRANT EXECUTE ON FUNCTION migrate.repair(text, text), migrate.revert(text, text),
+	migrate.baseline(text, text) TO deployer;
+}, 'mends');
+query("CREATE SCHEMA $_ AUTHORIZATION deployer", 'mends') foreach qw(m_1 m_2 m_3);
+
+# What a call gives, or its error, as the role that deploys.
+sub call_of
+{
+	my ($call, $role) = @_;
+	my (undef, $stdout, $stderr) = $node->psql('mends', "SELECT $call",
+		extra_params => [ '-U', $role // 'deployer' ]);
+
+	return $stdout . $stderr;
+}
+
+sub deploy_mends
+{
+	return deploy_all(q{schemas := '{m_*}'}, database => 'mends', @_);
+}
+
+is(call_of(q{migrate.baseline('1', 'm_3')}), 1, 'a baseline in one schema');
+query('CREATE TABLE m_3.one (a int)', 'mends');
+($status, $messages) = deploy_mends();
+is($status, 0, 'what counts as applied there is not run there');
+is( query(q{
+SELECT string_agg(target_schema || version || state, ' ' ORDER BY 1, version) FROM migrate.attempts
+WHERE target_schema = 'm_3'}, 'mends'),
+	'm_31baseline m_32applied',
+	'and nowhere else');
+
+query(q{SELECT migrate.register('1', 'one', 'CREATE TABLE one (a int) -- mended', 'DROP TABLE one')}, 'mends');
+($status, $messages) = deploy_mends();
+like(
+	$messages,
+	qr/m_1: migration 1_one was changed .*SELECT migrate\.repair\('1', 'm_1'\)/,
+	'the remedy names the schema');
+is( query(q{
+SELECT a.target_schema, migrate.repair(a.version, a.target_schema)
+FROM migrate.attempts a JOIN migrate.migrations m USING (version)
+WHERE a.version = '1' AND a.in_effect AND a.target_schema <> '' AND a.checksum <> m.checksum
+ORDER BY 1}, 'mends'),
+	"m_1|accepted\nm_2|accepted\nm_3|accepted", 'all of them at once');
+($status) = deploy_mends();
+is($status, 0, 'and all goes on');
+
+like(call_of(q{migrate.revert('1', 'm_1')}),
+	qr/cannot be reverted while later ones are applied .*SELECT migrate\.revert\('2', 'm_1'\)/,
+	'the last one first');
+is(call_of(q{migrate.revert('2', 'm_1')}), 1, 'a revert in one schema');
+is( query(q{SELECT string_agg(table_schema, ' ' ORDER BY 1) FROM information_schema.tables WHERE table_name = 'two'}, 'mends'),
+	'm_2 m_3', 'has no table of another one');
+query('CREATE SCHEMA closed; GRANT EXECUTE ON FUNCTION migrate.revert(text, text) TO stranger', 'mends');
+like(call_of(q{migrate.revert('2', 'closed')}),
+	qr/permission denied for schema closed/, 'nor of public, where it may not look');
+like(call_of(q{migrate.revert('2', 'nowhere')}), qr/schema "nowhere" does not exist/, 'no such schema');
+like(call_of(q{migrate.repair('2', 'm_2')}), qr/there is nothing to repair/, 'nothing to repair');
+like(call_of(q{migrate.repair('2')}), qr/permission denied for function repair/,
+	'who may mend the schemas need not be able to mend the database');
+is(query('SHOW search_path', 'mends'), '"$user", public', 'settings are as before');
+($status) = deploy_mends();
+is(query('SELECT count(*) FROM m_1.two', 'mends'), 0, 'what was reverted is deployed again');
+
+# half way in one schema
+query(q{SELECT migrate.register('3', 'three', 'BEGIN; CREATE TABLE three (a int); COMMIT; SELECT 1 / (SELECT a FROM one)');
+INSERT INTO m_1.one VALUES (1); INSERT INTO m_2.one VALUES (0); INSERT INTO m_3.one VALUES (0)}, 'mends');
+($status) = deploy_mends();
+isnt($status, 0, 'a migration stops half way in two schemas');
+query(q{UPDATE migrate.migrations SET missing_since = now() WHERE version = '3'}, 'mends');
+like(
+	call_of(q{migrate.repair('3', 'm_1')}),
+	qr/cannot be forgotten, it has run in part in schema m_2: .*migrate\.repair\('3', 'm_2'\) first/,
+	'it is not forgotten while others have it half done');
+like(call_of(q{migrate.repair('3')}, 'postgres'), qr/cannot be forgotten/,
+	'nor by the database');
+is(call_of(q{migrate.repair('3', 'm_2')}), 'restarted', 'one of them begins anew');
+is(call_of(q{migrate.repair('3', 'm_3')}), 'forgotten', 'the last one lets it go');
+is(query(q{SELECT count(*) FROM migrate.migrations WHERE version = '3'}, 'mends'), 0, 'it is gone');
+my $deployer = $node->background_psql('mends');
+$deployer->query_safe(q{BEGIN; SELECT migrate.baseline('1')});
+like(call_of(q{migrate.baseline('2', 'm_1')}), qr/another deploy or apply runs in this database/,
+	'one at a time in a database, whichever schema');
+$deployer->query_safe('ROLLBACK');
+$deployer->quit;
+
+
+note('a string is read as the session reads it');
+
+query('CREATE SCHEMA pgx AUTHORIZATION deployer', 'mends');
+($status, $messages) = deploy_all(q{schemas := '{pgx}', target := '1'},
+	database => 'mends', before => q{SET standard_conforming_strings = off; SET backslash_quote = on; });
+is($status, 0, 'pg and one more character is no schema of the server');
+unlike($messages, qr/nonstandard/, 'without a warning');
+
+
 note('refusals');
 
 foreach my $case (

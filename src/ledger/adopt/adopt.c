@@ -30,6 +30,7 @@
 
 static void put_result(ReturnSetInfo *result, const ForeignLedger *ledger,
 					   const AdoptResult *adopted);
+static bool may_follow_tools(void);
 static void adopt_news(const ForeignLedger *ledger);
 static void tell_news(const ForeignLedger *ledger, const AdoptResult *result,
 					  int *adopted);
@@ -112,19 +113,31 @@ migrate_forget_ledger(PG_FUNCTION_ARGS)
 /*
  * See ledger.h.
  */
-bool
+void
 ledger_adopt_new_rows(void)
 {
-	List	   *ledgers;
 	ListCell   *cell;
 
-	/* histories of single schemas are not adopted */
-	if (RecoveryInProgress() || ledger_target_schema()[0] != '\0')
-		return false;
-	ledgers = store_adopted_ledgers();
-	foreach(cell, ledgers)
+	if (!may_follow_tools())
+		return;
+	foreach(cell, store_adopted_ledgers())
 		adopt_news(lfirst(cell));
-	return ledgers != NIL;
+}
+
+/*
+ * See ledger.h.
+ */
+bool
+ledger_follows_tools(void)
+{
+	return may_follow_tools() && store_adopted_ledgers() != NIL;
+}
+
+/* Histories of single schemas are not adopted. */
+static bool
+may_follow_tools(void)
+{
+	return !RecoveryInProgress() && ledger_target_schema()[0] == '\0';
 }
 
 static void
@@ -149,8 +162,8 @@ adopt_news(const ForeignLedger *ledger)
 		tell_news(ledger, lfirst(cell), &adopted);
 	if (adopted > 0)
 		ereport(NOTICE,
-				(errmsg_plural("%d migration that %s has applied since is taken over from %s",
-							   "%d migrations that %s has applied since are taken over from %s",
+				(errmsg_plural("%d migration that %s has applied since counts as applied: %s has it",
+							   "%d migrations that %s has applied since count as applied: %s has them",
 							   adopted, adopted, ledger->tool->tool,
 							   ledger->name)));
 }

@@ -110,8 +110,9 @@ read_dbmate(const MigrationFile *file, const char *text, const char *down_text)
 	}
 	if (section == SECTION_NONE)
 		bad_line(file->path, 1, "there is no line \"-- " UP_MARK "\", as other files here have: add it");
-	result->body = end_section(&up);
-	result->down_body = section == SECTION_DOWN ? end_section(&down) : NULL;
+	end_section(&up, &result->body, &result->body_line);
+	if (section == SECTION_DOWN)
+		end_section(&down, &result->down_body, &result->down_line);
 	return list_make1(result);
 }
 

@@ -400,10 +400,11 @@ check_migration(const MigrationFile *migration, const char *text)
 				(errcode(ERRCODE_SM_BAD_MIGRATION),
 				 errmsg("file \"%s\" has nothing in the section that is to run: write its SQL, or a comment if nothing is to be done",
 						migration->path)));
-	check_sql_text(migration->path, migration->body);
+	check_sql_text(migration->path, migration->body, migration->body_line);
 	if (migration->down_body != NULL)
 		check_sql_text(migration->down_path ? migration->down_path :
-					   migration->path, migration->down_body);
+					   migration->path, migration->down_body,
+					   migration->down_line);
 }
 
 static bool

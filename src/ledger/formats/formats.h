@@ -39,8 +39,8 @@ typedef struct Directory
 
 /*
  * A migration: first as the names of the files tell of it, then with its
- * texts.  Texts that are sections of a file have empty lines in the place of
- * what comes before them, so that a line of them is that line of the file.
+ * texts.  A text that is a section of a file begins with some line of that;
+ * what is left out of it has empty lines in its place.
  */
 typedef struct MigrationFile
 {
@@ -60,7 +60,9 @@ typedef struct MigrationFile
 	const char *section;		/* names it in messages, NULL: the file does */
 	int			line;			/* at which it begins */
 	char	   *body;
+	int			body_line;		/* with which it begins */
 	char	   *down_body;		/* or NULL */
+	int			down_line;
 } MigrationFile;
 
 struct MigrationFormat

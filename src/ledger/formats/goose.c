@@ -177,9 +177,10 @@ read_sections(const MigrationFile *file, const char *text, const char *word)
 	if (reader.statement_begin > 0)
 		bad_line(file->path, reader.statement_begin,
 				 "StatementBegin has no StatementEnd: add it");
-	reader.file->body = end_section(&reader.up);
+	end_section(&reader.up, &reader.file->body, &reader.file->body_line);
 	if (reader.section == SECTION_DOWN || reader.down.lines > 0)
-		reader.file->down_body = end_section(&reader.down);
+		end_section(&reader.down, &reader.file->down_body,
+					&reader.file->down_line);
 	return list_make1(reader.file);
 }
 

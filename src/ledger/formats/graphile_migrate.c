@@ -159,6 +159,6 @@ read_graphile(const MigrationFile *file, const char *text,
 		else
 			append_line(&body, &line);
 	}
-	result->body = end_section(&body);
+	end_section(&body, &result->body, &result->body_line);
 	return list_make1(result);
 }

@@ -263,9 +263,10 @@ end_changeset(LiquibaseReader *reader)
 
 	if (changeset == NULL || reader->skipped)
 		return;
-	changeset->body = end_section(&reader->body);
+	end_section(&reader->body, &changeset->body, &changeset->body_line);
 	if (reader->has_rollback)
-		changeset->down_body = end_section(&reader->rollback);
+		end_section(&reader->rollback, &changeset->down_body,
+					&changeset->down_line);
 	reader->changesets = lappend(reader->changesets, changeset);
 }
 

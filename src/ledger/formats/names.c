@@ -126,6 +126,7 @@ new_migration_file(char *path)
 
 	file->path = path;
 	file->in_transaction = true;
+	file->body_line = file->down_line = 1;
 	return file;
 }
 

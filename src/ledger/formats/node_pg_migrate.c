@@ -134,9 +134,13 @@ read_node(const MigrationFile *file, const char *text, const char *down_text)
 	if (lines[SECTION_DOWN] > 0 && lines[SECTION_UP] == 0)
 		bad_line(file->path, lines[SECTION_DOWN],
 				 "there is a section to go down, but none to go up: add the line \"-- Up Migration\"");
-	result->body = lines[SECTION_DOWN] == 0 ? pstrdup(text) :
-		end_section(&sections[SECTION_UP]);
-	if (lines[SECTION_DOWN] > 0)
-		result->down_body = end_section(&sections[SECTION_DOWN]);
+	if (lines[SECTION_DOWN] == 0)
+		result->body = pstrdup(text);
+	else
+	{
+		end_section(&sections[SECTION_UP], &result->body, &result->body_line);
+		end_section(&sections[SECTION_DOWN], &result->down_body,
+					&result->down_line);
+	}
 	return list_make1(result);
 }

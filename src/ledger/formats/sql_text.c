@@ -21,6 +21,7 @@ typedef struct SqlCheck
 {
 	const char *path;
 	const char *text;
+	int			first_line;		/* of the file, with which it begins */
 	int			words;			/* of this statement so far */
 	SqlPiece	beginning[BEGINNING_WORDS];
 	bool		creates_table;
@@ -39,6 +40,7 @@ static bool comes_after_type(const SqlPiece *previous);
 static void check_backslash(const SqlCheck *check, const SqlPiece *piece);
 static void check_backtick(const SqlCheck *check, const SqlPiece *piece);
 static void count_word(SqlCheck *check, const SqlPiece *piece);
+static int	line_of_piece(const SqlCheck *check, const SqlPiece *piece);
 static void foreign_sql(const SqlCheck *check, const SqlPiece *piece,
 						const char *complaint);
 
@@ -181,9 +183,9 @@ piece_is(const SqlPiece *piece, const char *word)
  * See sql_text.h.
  */
 void
-check_sql_text(const char *path, const char *text)
+check_sql_text(const char *path, const char *text, int first_line)
 {
-	SqlCheck	check = {path, text};
+	SqlCheck	check = {path, text, first_line};
 	const char *at = text;
 
 	for (;;)
@@ -305,13 +307,12 @@ check_backslash(const SqlCheck *check, const SqlPiece *piece)
 				(errcode(ERRCODE_SM_BAD_MIGRATION),
 				 errmsg("file \"%s\", line %d: the data of COPY FROM STDIN cannot be part of a migration: write INSERT, or copy from a file of the server",
 						check->path,
-						line_of_offset(check->text,
-									   piece->start - check->text))));
+						line_of_piece(check, piece))));
 	ereport(ERROR,
 			(errcode(ERRCODE_SM_BAD_MIGRATION),
 			 errmsg("file \"%s\", line %d: %s is a command of psql, which the server does not know: put what it stands for in its place",
 					check->path,
-					line_of_offset(check->text, piece->start - check->text),
+					line_of_piece(check, piece),
 					command)));
 }
 
@@ -326,13 +327,20 @@ check_backtick(const SqlCheck *check, const SqlPiece *piece)
 					"names in backticks are SQLite or MySQL, not PostgreSQL: write them in double quotes");
 }
 
+static int
+line_of_piece(const SqlCheck *check, const SqlPiece *piece)
+{
+	return check->first_line - 1 +
+		line_of_offset(check->text, piece->start - check->text);
+}
+
 static void
 foreign_sql(const SqlCheck *check, const SqlPiece *piece, const char *complaint)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_SM_BAD_MIGRATION),
 			 errmsg("file \"%s\", line %d: %s", check->path,
-					line_of_offset(check->text, piece->start - check->text),
+					line_of_piece(check, piece),
 					complaint)));
 }
 

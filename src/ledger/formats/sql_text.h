@@ -38,9 +38,9 @@ extern SqlPiece first_sql_piece(const char *text);
 
 /*
  * Throws SM008 for commands of psql and the data of COPY, and for what is SQL
- * of SQLite or MySQL only.
+ * of SQLite or MySQL only, in a text that begins with some line of a file.
  */
-extern void check_sql_text(const char *path, const char *text);
+extern void check_sql_text(const char *path, const char *text, int first_line);
 
 /*
  * Throws SM008 if a text has that string, a placeholder of the tool, outside

@@ -105,7 +105,11 @@ read_tern(const MigrationFile *file, const char *text, const char *down_text)
 			result->in_transaction = false;
 	}
 	/* such a file is what it is to format plain */
-	result->body = find_tern_mark(text) == 0 ? pstrdup(text) : end_section(&up);
-	result->down_body = in_down ? end_section(&down) : NULL;
+	if (find_tern_mark(text) == 0)
+		result->body = pstrdup(text);
+	else
+		end_section(&up, &result->body, &result->body_line);
+	if (in_down)
+		end_section(&down, &result->down_body, &result->down_line);
 	return list_make1(result);
 }

@@ -12,7 +12,7 @@
 
 #define WHITE_SPACE " \t\f\v\n\r"
 
-static int	skip_space(const TextLine *line);
+static int	skip_space(const char *text, int length);
 static void append_text(Section *section, int number, const char *text,
 						int length);
 
@@ -34,13 +34,13 @@ next_line(TextLine *line)
 	return true;
 }
 
-/* Offset of what is no white space in a line, or its length. */
+/* Offset of what is no white space, or the length. */
 static int
-skip_space(const TextLine *line)
+skip_space(const char *text, int length)
 {
 	int			at = 0;
 
-	while (at < line->length && strchr(WHITE_SPACE, line->start[at]) != NULL)
+	while (at < length && strchr(WHITE_SPACE, text[at]) != NULL)
 		at++;
 	return at;
 }
@@ -48,7 +48,7 @@ skip_space(const TextLine *line)
 bool
 line_is_blank(const TextLine *line)
 {
-	return skip_space(line) == line->length;
+	return skip_space(line->start, line->length) == line->length;
 }
 
 /*
@@ -57,7 +57,7 @@ line_is_blank(const TextLine *line)
 bool
 line_has_no_sql(const TextLine *line)
 {
-	int			at = skip_space(line);
+	int			at = skip_space(line->start, line->length);
 
 	return at == line->length || strncmp(line->start + at, "--", 2) == 0;
 }
@@ -68,7 +68,7 @@ line_has_no_sql(const TextLine *line)
 char *
 comment_of_line(const TextLine *line, bool indented)
 {
-	int			at = indented ? skip_space(line) : 0;
+	int			at = indented ? skip_space(line->start, line->length) : 0;
 
 	if (line->length - at < 2 || strncmp(line->start + at, "--", 2) != 0)
 		return NULL;
@@ -109,6 +109,7 @@ void
 begin_section(Section *section)
 {
 	initStringInfo(&section->text);
+	section->first_line = 1;
 	section->lines = 0;
 }
 
@@ -127,24 +128,33 @@ append_instead(Section *section, const TextLine *line, const char *text)
 	append_text(section, line->number, text, (int) strlen(text));
 }
 
+/* Empty lines at the top are left out. */
 static void
 append_text(Section *section, int number, const char *text, int length)
 {
+	if (section->text.len == 0)
+	{
+		section->lines = number - 1;
+		section->first_line = number;
+	}
 	while (section->lines < number - 1)
 	{
 		appendStringInfoChar(&section->text, '\n');
 		section->lines++;
 	}
-	appendBinaryStringInfo(&section->text, text, length);
-	appendStringInfoChar(&section->text, '\n');
+	if (section->text.len > 0 || skip_space(text, length) < length)
+	{
+		appendBinaryStringInfo(&section->text, text, length);
+		appendStringInfoChar(&section->text, '\n');
+	}
 	section->lines++;
 }
 
 /*
  * See text_lines.h.
  */
-char *
-end_section(Section *section)
+void
+end_section(Section *section, char **result, int *first_line)
 {
 	StringInfo	text = &section->text;
 
@@ -154,7 +164,8 @@ end_section(Section *section)
 	text->data[text->len] = '\0';
 	if (text->len > 0)
 		appendStringInfoChar(text, '\n');
-	return text->data;
+	*result = text->data;
+	*first_line = section->first_line;
 }
 
 /*

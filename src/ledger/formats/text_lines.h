@@ -46,7 +46,8 @@ extern char *trimmed(char *text);
 typedef struct Section
 {
 	StringInfoData text;
-	int			lines;
+	int			first_line;		/* with which the text begins */
+	int			lines;			/* of the file, up to here */
 } Section;
 
 extern void begin_section(Section *section);
@@ -56,8 +57,11 @@ extern void append_line(Section *section, const TextLine *line);
 extern void append_instead(Section *section, const TextLine *line,
 						   const char *text);
 
-/* The text, with one line end behind what is in it; empty if nothing is. */
-extern char *end_section(Section *section);
+/*
+ * The text, with one line end behind what is in it, and the line of the file
+ * with which it begins; empty if nothing is in it.
+ */
+extern void end_section(Section *section, char **text, int *first_line);
 
 /* Throws SM008 for a line of a file. */
 extern void bad_line(const char *path, int line, const char *complaint);
