@@ -3,7 +3,7 @@
 # What the library costs, and how fast the ledger is, as ratios of what was
 # measured side by side in one run:
 #
-#     sh test/bench.sh                  everything, some nine minutes
+#     sh test/bench.sh                  everything, some eleven minutes
 #     sh test/bench.sh select           pgbench select-only
 #     sh test/bench.sh add-column       ALTER TABLE ... ADD COLUMN
 #     sh test/bench.sh judge            judging alone, and squawk beside it

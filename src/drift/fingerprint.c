@@ -360,8 +360,9 @@ note_row(List **list, const ManifestRow *row)
 }
 
 /*
- * What is read after the state of the catalog has all that is in that state:
- * a change is told to us before much can be read.
+ * The state of the catalog comes first: what commits after that makes another
+ * one, should we have missed it.  What it has, we have been told of by the time
+ * that all catalogs are read.
  */
 static void
 read_changes(void *arg)
