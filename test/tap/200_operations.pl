@@ -137,6 +137,7 @@ is(query(q{SELECT count(*) FROM migrate.decisions WHERE message LIKE 'down scrip
 
 # whoever waits for the other one's transaction sees what it did
 query(q{SELECT migrate.register('2', 'two', 'CREATE TABLE two (a int)', 'DROP TABLE two')});
+query(q{SELECT migrate.acknowledge_drift()});
 my $holder = $node->background_psql('postgres');
 $holder->query_safe(q{BEGIN; SELECT migrate.revert('2');});
 like(failing(q{SELECT migrate.repair('2')}), qr/another deploy or apply runs/,
