@@ -37,7 +37,9 @@ CREATE FUNCTION meet() RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
 	PERFORM pg_advisory_xact_lock_shared(1);
 	FOR i IN 1 .. 1000 LOOP
-		IF EXISTS (SELECT FROM migrate.lock_waits WHERE pg_backend_pid() = ANY (blocker_pids)) THEN
+		IF EXISTS (SELECT FROM migrate.lock_waits WHERE pg_backend_pid() = ANY (blocker_pids))
+			OR EXISTS (SELECT FROM pg_stat_activity WHERE pg_backend_pid() = ANY (pg_blocking_pids(pid)))
+		THEN
 			RETURN true;
 		END IF;
 		PERFORM pg_sleep(0.1);
