@@ -270,6 +270,10 @@ refuse_edited(List *entries)
 	if (first != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_SM_MIGRATION_EDITED),
+		/* migrate.repair() is for the history of the database itself */
+				 ledger_target_schema()[0] != '\0' ?
+				 errmsg("migration %s was changed after it had been applied: restore its file and put the change into a new migration",
+						first->label) :
 				 errmsg("migration %s was changed after it had been applied: restore its file and put the change into a new migration, or, if it makes no difference, SELECT migrate.repair(%s)",
 						first->label, quote_literal_cstr(first->version)),
 				 others.len ? errdetail("Also changed: %s.", others.data) : 0,
