@@ -50,6 +50,12 @@ CALL migrate.fill_column('big', NULL);
 BEGIN;
 CALL migrate.fill_column('big', 'N n');
 ROLLBACK;
+SELECT migrate.register('1', 'fill', $$CALL migrate.fill_column('fill.big', 'N n')$$);
+\set VERBOSITY default
+CALL migrate.deploy();
+\set VERBOSITY terse
+SELECT migrate.register('1', 'fill', E'-- safe_migrate: no-transaction\nCALL migrate.fill_column(''fill.big'', ''N n'')');
+CALL migrate.deploy();
 CREATE ROLE safe_migrate_filler;
 GRANT USAGE ON SCHEMA fill TO safe_migrate_filler;
 GRANT ALL ON big TO safe_migrate_filler;

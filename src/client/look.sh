@@ -243,6 +243,7 @@ command_verify()
 		then_load_for_a_look
 	fi
 	then_tell_unseen
+	then_tell_targets
 	show_all findings "migrate.verify()"
 }
 

@@ -447,6 +447,9 @@ raise_lock_timeout(const PatientWait *wait)
 static void
 tell_user(PatientWait *wait)
 {
+	bool		users = wait->users_deadline <= wait->deadline;
+	TimestampTz end = users ? wait->users_deadline : wait->deadline;
+
 	ereport(NOTICE,
 			(errmsg("%s waits for %s on %s, which is held by %s",
 					wait->command,
@@ -454,12 +457,12 @@ tell_user(PatientWait *wait)
 					relation_display_name(wait->refused->relid),
 					blockers_in_words(wait->blockers)),
 			 errdetail("Others do not have to wait behind it. %s",
-					   wait->deadline == DT_NOEND ?
+					   end == DT_NOEND ?
 					   psprintf("It waits without a limit (%s).",
 								wait->limit_setting) :
 					   psprintf("It gives up after %s (%s).",
-								wait_in_words(wait->deadline - wait->since),
-								wait->limit_setting))));
+								wait_in_words(end - wait->since),
+								users ? "lock_timeout" : wait->limit_setting))));
 	wait->told_user = true;
 }
 

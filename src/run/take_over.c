@@ -15,6 +15,7 @@
 #include "catalog/namespace.h"
 #include "common/catalog.h"
 #include "common/compat.h"
+#include "common/migration_flag.h"
 #include "executor/executor.h"
 #include "fmgr.h"
 #include "miscadmin.h"
@@ -164,6 +165,8 @@ migrate_top_level_only(PG_FUNCTION_ARGS)
 			(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
 			 errmsg("CALL migrate.%s() commits by itself: send it alone, outside a transaction block, function or DO block",
 					name ? name : "?"),
+			 migration_is_running() && strncmp(name ? name : "", "deploy", 6) != 0 ?
+			 errhint("In a migration, that takes -- safe_migrate: no-transaction before the first statement.") :
 			 errhint("Turn autocommit on and send the CALL as the only statement; with JDBC use a plain statement \"CALL ...\", not the escape \"{call ...}\".")));
 	PG_RETURN_VOID();
 }

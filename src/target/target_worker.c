@@ -144,8 +144,8 @@ check_target(const TargetPlace *place)
 	if (!may_execute("migrate.deploy(text)"))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("permission denied for procedure migrate.deploy in this database: GRANT EXECUTE ON it TO role %s there",
-						GetUserNameFromId(GetUserId(), false))));
+				 errmsg("permission denied for procedure migrate.deploy in this database: GRANT EXECUTE ON PROCEDURE migrate.deploy(text) TO %s there",
+						quote_identifier(GetUserNameFromId(GetUserId(), false)))));
 	if (place->schema[0] != '\0')
 		require_target_schema();
 }
@@ -168,8 +168,8 @@ register_history(List *history)
 	if (history != NIL && !may_execute("migrate.register(text,text,text,text)"))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("permission denied for function migrate.register in this database: GRANT EXECUTE ON it TO role %s there",
-						GetUserNameFromId(GetUserId(), false))));
+				 errmsg("permission denied for function migrate.register in this database: GRANT EXECUTE ON FUNCTION migrate.register(text, text, text, text) TO %s there",
+						quote_identifier(GetUserNameFromId(GetUserId(), false)))));
 	foreach(cell, history)
 	{
 		CHECK_FOR_INTERRUPTS();

@@ -235,6 +235,14 @@ is_deeply(
 	'lock_timeout counts');
 is($ddl->error('M'), 'canceling statement due to lock timeout',
 	'with the message of PostgreSQL');
+$ddl->query(q{SET lock_timeout = '1200ms'; SET client_min_messages = notice});
+is_deeply(
+	[ $ddl->query('ALTER TABLE of_other ADD d int') ],
+	[ 'notice 00000', 'error 55P03', 'idle' ],
+	'a longer one is told');
+like($ddl->{notices}[-1]{D}, qr/It gives up after 1\.2 s \(lock_timeout\)/,
+	'as what ends the wait');
+$ddl->query(q{SET client_min_messages = warning});
 $ddl->query(q{RESET lock_timeout; SET statement_timeout = '100ms'});
 is_deeply(
 	[ $ddl->query('ALTER TABLE of_other ADD d int') ],

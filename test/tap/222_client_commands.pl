@@ -174,6 +174,7 @@ is_status(1, ['up'], 'up of the database itself',
 	qr/ERROR:  the migrations of this database are for schemas \(demo and 2 more\), .*HINT:  From a client: pg_safe_migrate up --all-schemas/s);
 is(query("SELECT to_regclass('public.orders') IS NULL"), 't', 'builds nothing in public');
 is_status(0, ['status'], 'status', qr/NOTICE:  this is about the database as a whole; pg_safe_migrate targets tells .* \(3\)/);
+is_status(0, ['verify'], 'verify', qr/NOTICE:  this is about the database as a whole; pg_safe_migrate targets tells .* \(3\)/);
 query('SET ROLE deployer; CREATE TABLE tenant_1.refunds (i int)');
 file('migrations/2_refunds.sql', 'CREATE TABLE refunds (id int);');
 is_status(1, [ 'up', '--all-schemas' ], 'one fails',

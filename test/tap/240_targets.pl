@@ -132,6 +132,12 @@ like($messages, qr/2 targets: 1 deployed \(2 migrations\), 1 with nothing to do/
 	'only what was behind');
 is(query('SELECT count(*) FROM tenant_05.refunds'), 1, 'with the data');
 
+query(q{SELECT migrate.register('4', 'later', 'CREATE VIEW later AS SELECT 2 AS one')});
+($status, $messages) = deploy_all(q{schemas := '{tenant_05}'});
+like($messages, qr/tenant_05: migration 4_later was changed after it had been applied: restore its file and put the change into a new migration$/m,
+	'an edited one is refused, and migrate.repair(), which is not for targets, not offered');
+query(q{SELECT migrate.register('4', 'later', 'CREATE VIEW later AS SELECT 1 AS one')});
+
 
 note('versions, settings and statements of their own');
 
@@ -317,7 +323,7 @@ is( query(q{SELECT database, state FROM migrate.targets WHERE target_schema = ''
 	'the database that was called has the summary');
 query('REVOKE EXECUTE ON FUNCTION migrate.register(text, text, text, text) FROM deployer', 'app_2');
 ($status, $messages) = deploy_all(q{databases := '{app_2}'});
-like($messages, qr/app_2: permission denied for function migrate\.register in this database/,
+like($messages, qr/app_2: permission denied for function migrate\.register in this database: GRANT EXECUTE ON FUNCTION migrate\.register\(text, text, text, text\) TO deployer there/,
 	'what the role may not do there it does not do');
 $node->safe_psql('postgres', 'REVOKE CONNECT ON DATABASE app_2 FROM PUBLIC');
 ($status, $messages) = deploy_all(q{databases := '{app_2}'});
