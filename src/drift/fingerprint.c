@@ -13,10 +13,10 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "catalog/pg_class.h"
 #include "common/compat.h"
 #include "common/settings.h"
+#include "common/subtransaction.h"
 #include "drift/catalog_state.h"
 #include "drift/dependents.h"
 #include "drift/fingerprint.h"
@@ -27,7 +27,6 @@
 #include "utils/hsearch.h"
 #include "utils/inval.h"
 #include "utils/memutils.h"
-#include "utils/resowner.h"
 #include "utils/timestamp.h"
 
 /*
@@ -50,6 +49,7 @@ typedef struct Fingerprints
 	TimestampTz taken_at;		/* the last one */
 	int64		cost;			/* of all, microseconds */
 	char	   *snapshot;		/* what it sees is in the sum for sure */
+	bool		is_first;		/* there was none before */
 	bool		is_settled;		/* the tables say what we know */
 
 	/* what is to be written: */
@@ -70,13 +70,13 @@ static bool is_told = false;
 static bool begin(int migrations, bool all_migrated, bool write);
 static bool is_affordable(void);
 static void settle(bool all_migrated);
-static bool guarded(void (*work) (void *arg), void *arg, bool writes);
-static void read_all(void *arg);
+static bool guarded(SubtransactionWork work, void *arg);
+static bool read_all(void *arg);
 static void read_anew(const SavedFingerprint *saved, bool all_migrated);
 static void note_found(const char *what, const ManifestRow *row);
-static void read_changes(void *arg);
-static void write_changes(void *arg);
-static void look_for_drift(void *arg);
+static bool read_changes(void *arg);
+static bool write_changes(void *arg);
+static bool look_for_drift(void *arg);
 static void note_row(List **list, const ManifestRow *row);
 static void look_again(Touched *touched);
 static List *look_at_classes(const Touched *touched);
@@ -96,7 +96,7 @@ begin_fingerprints(int migrations)
 	bool		is_drift = false;
 
 	if (!begin(migrations, false, false) ||
-		!guarded(look_for_drift, &is_drift, false))
+		!guarded(look_for_drift, &is_drift))
 		return;
 	if (is_drift && !is_told)
 		ereport(NOTICE,
@@ -114,9 +114,9 @@ begin(int migrations, bool all_migrated, bool write)
 {
 	end_fingerprints();
 	begin_touched();
-	if (guarded(read_all, &all_migrated, false) &&
+	if (guarded(read_all, &all_migrated) &&
 		((fingerprints->is_settled && !write) ||
-		 guarded(write_changes, NULL, true)))
+		 guarded(write_changes, NULL)))
 	{
 		fingerprints->expected = migrations;
 		return true;
@@ -155,8 +155,8 @@ fingerprint_now(void)
 		return NULL;
 	CommandCounterIncrement();
 	fingerprints->taken_at = start;
-	if (!guarded(read_changes, NULL, false) ||
-		!guarded(write_changes, NULL, true))
+	if (!guarded(read_changes, NULL) ||
+		!guarded(write_changes, NULL))
 	{
 		end_fingerprints();
 		return NULL;
@@ -231,48 +231,22 @@ settle(bool all_migrated)
  * that showing a view has taken, which others would wait for until its end.
  */
 static bool
-guarded(void (*work) (void *arg), void *arg, bool writes)
+guarded(SubtransactionWork work, void *arg)
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	volatile bool result = true;
+	ErrorData  *error = run_in_subtransaction(work, arg);
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		work(arg);
-		if (writes)
-			ReleaseCurrentSubTransaction();
-		else
-			RollbackAndReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(context);
-		CurrentResourceOwner = owner;
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
-
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(context);
-		CurrentResourceOwner = owner;
-		if (ERRCODE_TO_CATEGORY(error->sqlerrcode) ==
-			ERRCODE_OPERATOR_INTERVENTION)
-			ReThrowError(error);
-		ereport(WARNING,
-				(errcode(error->sqlerrcode),
-				 errmsg("the fingerprint of the schema cannot be told: %s",
-						error->message)));
-		result = false;
-	}
-	PG_END_TRY();
-	return result;
+	if (error == NULL)
+		return true;
+	if (ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION)
+		ReThrowError(error);
+	ereport(WARNING,
+			(errcode(error->sqlerrcode),
+			 errmsg("the fingerprint of the schema cannot be told: %s",
+					error->message)));
+	return false;
 }
 
-static void
+static bool
 read_all(void *arg)
 {
 	MemoryContext context = AllocSetContextCreate(TopMemoryContext,
@@ -291,17 +265,19 @@ read_all(void *arg)
 	fingerprints->catalog_state =
 		MemoryContextStrdup(fingerprints->changes, catalog_state());
 	saved = read_saved_fingerprint();
+	fingerprints->is_first = saved->server_version == 0;
 	if (saved->catalog_state == NULL ||
 		strcmp(saved->catalog_state, fingerprints->catalog_state) != 0)
 	{
 		read_anew(saved, *(bool *) arg);
-		return;
+		return false;
 	}
 	know_units(context, NIL, false);
 	fingerprints->sum = saved->sum;
 	fingerprints->is_settled = true;
 	if (setting_observation)
 		verify_sum();
+	return false;
 }
 
 /*
@@ -364,7 +340,7 @@ note_row(List **list, const ManifestRow *row)
  * one, should we have missed it.  What it has, we have been told of by the time
  * that all catalogs are read.
  */
-static void
+static bool
 read_changes(void *arg)
 {
 	MemoryContext caller = CurrentMemoryContext;
@@ -382,13 +358,14 @@ read_changes(void *arg)
 		verify_sum();
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(context);
+	return false;
 }
 
 /*
  * Transactions that were open at the time of the snapshot of before, or began
  * later, may have been too late for what we have read.
  */
-static void
+static bool
 write_changes(void *arg)
 {
 	SavedFingerprint saved = {0};
@@ -411,12 +388,17 @@ write_changes(void *arg)
 	fingerprints->found_units = fingerprints->found_objects = NIL;
 	fingerprints->catalog_state = NULL;
 	MemoryContextReset(fingerprints->changes);
+	return true;
 }
 
-static void
+static bool
 look_for_drift(void *arg)
 {
+	/* what is there before the first migration is what that begins with */
+	if (fingerprints->is_first)
+		(void) acknowledge_saved_drift();
 	*(bool *) arg = drift_is_unacknowledged();
+	return fingerprints->is_first;
 }
 
 /*

@@ -14,7 +14,8 @@
  * Before the first of so many migrations: reads the whole schema, unless it is
  * as the last migration has left it.  Drift that was found by that is kept in
  * migrate.found_drift, and a NOTICE says that there is some, or was before:
- * once a session, until there is none.
+ * once a session, until there is none.  What is there before the first migration
+ * of all is acknowledged.
  * Needs a transaction, in which it holds no lock that others wait for, and the
  * lock of the ledger.  The state lasts, through commits, until
  * end_fingerprints(), which must be reached on every path and throws nothing.

@@ -372,3 +372,25 @@ acknowledge_saved_drift(void)
 	end_own_access(&access);
 	return count;
 }
+
+/*
+ * See saved_manifest.h.
+ */
+void
+acknowledge_runner(Oid ledger)
+{
+	OwnAccess	access;
+	OwnArguments arguments = {0};
+
+	begin_own_access(&access);
+	add_own_argument(&arguments, OIDOID, ObjectIdGetDatum(ledger), false);
+	run_own_query("UPDATE migrate.ddl_log l "
+				  "SET acknowledged_at = pg_catalog.clock_timestamp() "
+				  "WHERE l.acknowledged_at IS NULL "
+				  "AND l.cluster OPERATOR(pg_catalog.=) "
+				  "(SELECT s.system_identifier FROM pg_catalog.pg_control_system() s) "
+				  "AND l.transaction::pg_catalog.xid OPERATOR(pg_catalog.=) "
+				  "ANY (SELECT w.xid FROM migrate.runner_writers($1) w (xid))",
+				  &arguments, SPI_OK_UPDATE);
+	end_own_access(&access);
+}

@@ -56,4 +56,7 @@ extern bool drift_is_unacknowledged(void);
 /* Acknowledge all that can be seen of it; returns the number of rows. */
 extern int64 acknowledge_saved_drift(void);
 
+/* Acknowledge what was done together with the rows of a tool's ledger. */
+extern void acknowledge_runner(Oid ledger);
+
 #endif							/* SAFE_MIGRATE_SAVED_MANIFEST_H */

@@ -357,6 +357,7 @@ baseline(PG_FUNCTION_ARGS)
 	lock_ledger_for_transaction();
 
 	entries = ledger_read();
+	refuse_history_of_schemas(entries);
 	last = find_migration(entries, text_to_cstring(PG_GETARG_TEXT_PP(0)));
 	foreach(cell, entries)
 	{

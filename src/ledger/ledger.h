@@ -197,6 +197,18 @@ extern List *pending_migrations(const char *target);
 extern List *pending_single_migration(const char *version);
 
 /*
+ * Throws unless others may get the history: SM003 if some of it was edited, SM008
+ * if the file of what is pending is gone.
+ */
+extern void refuse_unsettled_history(List *entries);
+
+/*
+ * Throws if the history has only ever been applied to schemas: it would be built
+ * once more, in the one that search_path names first.
+ */
+extern void refuse_history_of_schemas(List *entries);
+
+/*
  * Read a pending one anew with its bodies, when its turn comes.  Throws SM003
  * if the part of it that has run was changed.
  */

@@ -31,7 +31,6 @@ typedef struct KnownVersion
 
 static void refuse_edited(List *entries);
 static void refuse_missing(List *pending);
-static void refuse_history_of_schemas(List *entries);
 static void check_order(List *entries, const LedgerEntry *single);
 static LedgerEntry *copy_entry(const LedgerEntry *entry);
 static bool asks_for_its_place(const LedgerEntry *entry);
@@ -309,10 +308,27 @@ refuse_missing(List *pending)
 }
 
 /*
- * A history that has only ever been applied to schemas would be built once
- * more, in the one that search_path names first.
+ * See ledger.h.
  */
-static void
+void
+refuse_unsettled_history(List *entries)
+{
+	List	   *pending = NIL;
+	ListCell   *cell;
+
+	refuse_edited(entries);
+	foreach(cell, entries)
+	{
+		if (!((LedgerEntry *) lfirst(cell))->applied)
+			pending = lappend(pending, lfirst(cell));
+	}
+	refuse_missing(pending);
+}
+
+/*
+ * See ledger.h.
+ */
+void
 refuse_history_of_schemas(List *entries)
 {
 	char	   *first;

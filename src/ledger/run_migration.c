@@ -627,9 +627,12 @@ record_failure(Deployment *run, const ErrorData *error)
 
 	PG_TRY();
 	{
+		/* whoever cancels may do so twice */
+		HOLD_CANCEL_INTERRUPTS();
 		if (!applied)
 			write_failure(run);
 		restore_deployment_settings(run);
+		RESUME_CANCEL_INTERRUPTS();
 	}
 	PG_CATCH();
 	{

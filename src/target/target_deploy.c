@@ -357,15 +357,25 @@ stays_with_session(const struct config_generic *variable)
 		(variable->flags & GUC_CUSTOM_PLACEHOLDER) == 0;
 }
 
+/*
+ * Without what has run here and whose file is gone since: the others may never
+ * have had it.
+ */
 static List *
 whole_history(void)
 {
 	List	   *history = NIL;
+	List	   *entries = ledger_read();
 	ListCell   *cell;
 
-	foreach(cell, ledger_read())
-		history = lappend(history,
-						  ledger_read_text(((LedgerEntry *) lfirst(cell))->version));
+	refuse_unsettled_history(entries);
+	foreach(cell, entries)
+	{
+		const LedgerEntry *entry = lfirst(cell);
+
+		if (!entry->missing)
+			history = lappend(history, ledger_read_text(entry->version));
+	}
 	if (history == NIL)
 		ereport(ERROR,
 				(errcode(ERRCODE_SM_BAD_MIGRATION),
@@ -613,6 +623,8 @@ end_unfinished(TargetRun *run)
 	AbortOutOfAnyTransaction();
 	PG_TRY();
 	{
+		/* whoever cancels may do so twice */
+		HOLD_CANCEL_INTERRUPTS();
 		for (int place = 0; place < run->parallel; place++)
 		{
 			if (run->running[place].handle != NULL)
@@ -623,6 +635,7 @@ end_unfinished(TargetRun *run)
 			record_target_ended(list_nth(run->targets, i), "cancelled", 0,
 								NULL, NULL);
 		CommitTransactionCommand();
+		RESUME_CANCEL_INTERRUPTS();
 	}
 	PG_CATCH();
 	{

@@ -16,6 +16,7 @@
 #include "access/xlog.h"
 #include "common/catalog.h"
 #include "common/errors.h"
+#include "drift/saved_manifest.h"
 #include "drift/fingerprint.h"
 #include "fmgr.h"
 #include "funcapi.h"
@@ -160,12 +161,14 @@ adopt_news(const ForeignLedger *ledger)
 						ledger->tool->tool, quote_literal_cstr(ledger->name))));
 	foreach(cell, adopt_ledger_news(ledger))
 		tell_news(ledger, lfirst(cell), &adopted);
-	if (adopted > 0)
-		ereport(NOTICE,
-				(errmsg_plural("%d migration that %s has applied since counts as applied: %s has it",
-							   "%d migrations that %s has applied since count as applied: %s has them",
-							   adopted, adopted, ledger->tool->tool,
-							   ledger->name)));
+	if (adopted == 0)
+		return;
+	acknowledge_runner(ledger->relid);
+	ereport(NOTICE,
+			(errmsg_plural("%d migration that %s has applied since counts as applied: %s has it",
+						   "%d migrations that %s has applied since count as applied: %s has them",
+						   adopted, adopted, ledger->tool->tool,
+						   ledger->name)));
 }
 
 /*
