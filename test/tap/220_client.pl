@@ -358,7 +358,6 @@ ok((grep { $_->{command} eq 'CREATE TABLE' } @{ $document->{result}{changes} }),
 nothing_is_left('commands');
 
 
-
 # ---- names of directories
 
 begin_test('directories');
