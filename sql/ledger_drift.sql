@@ -133,6 +133,44 @@ SELECT kind, objects FROM migrate.drift();
 SELECT migrate.unregister('9101.4');
 SELECT migrate.acknowledge_drift();
 
+-- What is found may have a name that is longer than an index can hold.
+SET safe_migrate.mode = off;
+DO $$
+DECLARE
+	types text[];
+BEGIN
+	FOR i IN 1..60 LOOP
+		types[i] := format('drift.d%s%s', md5(i::text), left(md5((-i)::text), 28));
+		EXECUTE format('CREATE DOMAIN %s AS int', types[i]);
+	END LOOP;
+	EXECUTE format('CREATE FUNCTION drift.many(%s) RETURNS int LANGUAGE sql AS %L',
+		array_to_string(types, ', '), 'SELECT 1');
+END
+$$;
+RESET safe_migrate.mode;
+SELECT migrate.apply('9101.4.5', 'CREATE TABLE drift.short (a int)');
+SELECT count(*) > 60 AS found, max(length(o)) > 3000 AS long
+FROM migrate.drift(), unnest(objects) o;
+SELECT migrate.acknowledge_drift() > 60 AS acknowledged;
+SELECT * FROM migrate.drift();
+
+-- The record names what the hook tells nothing of, and what only a part was changed
+-- of; and it explains that, and nothing else.
+CREATE TABLE secured (a int);
+CREATE DOMAIN positive AS int CONSTRAINT first CHECK (VALUE > 0);
+SELECT migrate.acknowledge_drift();
+SET safe_migrate.mode = off;
+CREATE TABLE hidden_beside (a int);
+RESET safe_migrate.mode;
+ALTER TABLE secured ENABLE ROW LEVEL SECURITY;
+ALTER TABLE secured REPLICA IDENTITY FULL;
+ALTER DOMAIN positive ADD CONSTRAINT second CHECK (VALUE < 10) NOT VALID;
+ALTER DOMAIN positive VALIDATE CONSTRAINT second;
+ALTER DOMAIN positive RENAME CONSTRAINT second TO third;
+ALTER DOMAIN positive DROP CONSTRAINT first;
+SELECT kind, command, objects FROM migrate.drift();
+SELECT migrate.acknowledge_drift();
+
 -- In the transaction of the migration, what comes before it is in its manifest,
 -- and what comes after is not.
 BEGIN;

@@ -208,6 +208,9 @@ choose_directory()
 {
 	directory=${1:-${directory:-${SAFE_MIGRATE_DIRECTORY:-migrations}}}
 	[ "$directory" = / ] || directory=${directory%/}
+
+	# to cd, that is where we were before
+	[ "$directory" != - ] || directory=./-
 }
 
 

@@ -92,6 +92,9 @@ read_options "$@"
 [ -z "$most" ] || [ "$count" -le "$most" ] || usage "$command takes $takes, not $count arguments"
 eval "set -- $words"
 
+# With CDPATH, cd may go elsewhere, and says so on standard output.
+unset CDPATH
+
 PGCLIENTENCODING=UTF8
 PGAPPNAME=${PGAPPNAME:-pg_safe_migrate}
 export PGCLIENTENCODING PGAPPNAME

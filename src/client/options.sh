@@ -1,12 +1,18 @@
 # ---- the command line
 
 # quote STRING FOR: sets $quoted to the string as a literal for the shell, for
-# SQL, whatever standard_conforming_strings is, or for psql's own commands.
+# SQL, whatever standard_conforming_strings is and also between dollar quotes, or
+# for psql's own commands.
 quote()
 {
 	case $2 in
 		shell) escape "$1" "'" "'\\''" ; quoted="'$quoted'" ;;
-		sql) escape "$1" "\\" "\\\\" ; escape "$quoted" "'" "''" ; quoted="E'$quoted'" ;;
+		sql)
+			escape "$1" "\\" "\\\\"
+			escape "$quoted" "'" "''"
+			escape "$quoted" '$' "\\044"
+			quoted="E'$quoted'"
+			;;
 		psql) escape "$1" "\\" "\\\\" ; escape "$quoted" "'" "\\'" ; quoted="'$quoted'" ;;
 	esac
 }

@@ -57,6 +57,7 @@ typedef struct DdlObject
 static DdlObject *find_object(const DdlObjects *objects, Oid classid, Oid objid);
 static void describe_object(DdlObject *object);
 static char *ledger_of_object(const DdlObject *object);
+static Oid	domain_of_constraint(Oid constraint);
 static Oid	relation_of_part(Oid classid, Oid objid);
 static AttrNumber relation_column(Oid classid);
 static Oid	table_of_relation(Oid relid);
@@ -79,7 +80,8 @@ bool
 hook_tells_nothing_of(Node *statement)
 {
 	return IsA(statement, CommentStmt) || IsA(statement, SecLabelStmt) ||
-		IsA(statement, GrantStmt) || IsA(statement, AlterEnumStmt);
+		IsA(statement, GrantStmt) || IsA(statement, AlterEnumStmt) ||
+		IsA(statement, AlterTableStmt);
 }
 
 /*
@@ -175,6 +177,14 @@ describe_object(DdlObject *object)
 		return;
 	object->table = relation_of_part(object->classid, object->objid);
 	object->runner = ledger_of_object(object);
+	if (object->classid == ConstraintRelationId && !OidIsValid(object->table))
+	{
+		Oid			domain = domain_of_constraint(object->objid);
+
+		object->shown = description_of(TypeRelationId, domain);
+		object->unit = identity_of(TypeRelationId, domain);
+		return;
+	}
 	if (object->classid == ConstraintRelationId ||
 		object->classid == AttrDefaultRelationId)
 	{
@@ -203,6 +213,19 @@ ledger_of_object(const DdlObject *object)
 	if (!OidIsValid(relid) || !has_shape_of_runner_ledger(relid))
 		return NULL;
 	return get_rel_name(relid);
+}
+
+static Oid
+domain_of_constraint(Oid constraint)
+{
+	HeapTuple	tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(constraint));
+	Oid			result;
+
+	if (!HeapTupleIsValid(tuple))
+		return InvalidOid;
+	result = ((Form_pg_constraint) GETSTRUCT(tuple))->contypid;
+	ReleaseSysCache(tuple);
+	return result;
 }
 
 /* The table that a trigger, an index or the like is on; InvalidOid for others. */
@@ -461,6 +484,13 @@ note_ddl_targets(DdlObjects *objects, Node *statement)
 	else if (IsA(statement, SecLabelStmt))
 		note_target(objects, ((SecLabelStmt *) statement)->objtype,
 					((SecLabelStmt *) statement)->object);
+	else if (IsA(statement, AlterTableStmt))
+	{
+		/* of row security and the replica identity the hook tells nothing */
+		if (objects->objects == NIL)
+			note_relation_target(objects,
+								 ((AlterTableStmt *) statement)->relation);
+	}
 	else if (IsA(statement, AlterEnumStmt))
 		note_target(objects, OBJECT_TYPE,
 					(Node *) makeTypeNameFromNameList(((AlterEnumStmt *) statement)->typeName));

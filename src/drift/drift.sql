@@ -58,9 +58,11 @@ COMMENT ON INDEX migrate.ddl_log_new_idx IS 'finds those that nobody has acknowl
 
 CREATE TABLE migrate.found_drift (
 	found_at timestamptz NOT NULL,
+	number int NOT NULL,
 	object text NOT NULL,
 	acknowledged_at timestamptz,
-	CONSTRAINT found_drift_pkey PRIMARY KEY (found_at, object)
+	/* what a function is called may be longer than an index can hold */
+	CONSTRAINT found_drift_pkey PRIMARY KEY (found_at, number)
 );
 CREATE INDEX found_drift_new_idx ON migrate.found_drift (found_at)
 	WHERE acknowledged_at IS NULL;
@@ -69,6 +71,7 @@ SELECT pg_catalog.pg_extension_config_dump('migrate.found_drift', '');
 COMMENT ON TABLE migrate.found_drift IS
 	'objects that a migration has found changed before it began, though no statement says by whom; read it through migrate.drift()';
 COMMENT ON COLUMN migrate.found_drift.found_at IS 'time at which it was found';
+COMMENT ON COLUMN migrate.found_drift.number IS 'number of the object among those of that time';
 COMMENT ON COLUMN migrate.found_drift.object IS
 	'added, changed or dropped; kind and name';
 COMMENT ON COLUMN migrate.found_drift.acknowledged_at IS

@@ -314,15 +314,16 @@ keep_found_drift(TimestampTz found_at, List *units, List *objects)
 	add_own_text_list(&arguments, objects);
 	add_own_argument(&arguments, TIMESTAMPTZOID, TimestampTzGetDatum(found_at),
 					 false);
-	run_own_query("INSERT INTO migrate.found_drift (found_at, object) "
-				  "SELECT DISTINCT $3, d.object "
+	run_own_query("INSERT INTO migrate.found_drift (found_at, number, object) "
+				  "SELECT $3, pg_catalog.row_number() OVER (), f.object "
+				  "FROM (SELECT DISTINCT d.object "
 				  "FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) "
 				  "d (unit, object) "
 				  "WHERE NOT EXISTS (SELECT FROM migrate.explanations e "
 				  "WHERE '*' OPERATOR(pg_catalog.=) ANY (e.units)) "
 				  "AND NOT EXISTS (SELECT FROM migrate.explanations e, "
 				  "pg_catalog.unnest(e.units) u (unit) "
-				  "WHERE u.unit OPERATOR(pg_catalog.=) d.unit)",
+				  "WHERE u.unit OPERATOR(pg_catalog.=) d.unit)) f",
 				  &arguments, SPI_OK_INSERT);
 	end_own_access(&access);
 }

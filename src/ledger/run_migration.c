@@ -42,7 +42,7 @@
 
 static void settle_failure(Deployment *run, ErrorData *error);
 static void add_remedy(const Deployment *run, ErrorData *error);
-static const char *deploy_call(void);
+static char *deploy_call(const Deployment *run);
 static void read_migration(Deployment *run);
 static void prepare_deployment(Deployment *run);
 static void enter_target_schema(Deployment *run);
@@ -135,7 +135,7 @@ add_remedy(const Deployment *run, ErrorData *error)
 		/* without one, the task is well: we were told to wait no longer */
 		if (error->hint == NULL)
 			error->hint = psprintf("the rest goes on in the background, and %s waits for it again",
-								   deploy_call());
+								   deploy_call(run));
 		error->message = psprintf("migration %s is committed, but not all of it is done: %s; %s",
 								  run->entry->label, error->message,
 								  error->hint);
@@ -147,15 +147,22 @@ add_remedy(const Deployment *run, ErrorData *error)
 								  "%s; statements 1 to %d of %d stay committed, and %s goes on behind them",
 								  error->message, run->committed.statements,
 								  list_length(run->script->statements),
-								  deploy_call());
+								  deploy_call(run));
 }
 
-/* The call that goes on with a migration of this history. */
-static const char *
-deploy_call(void)
+/* The call that goes on with a migration of this history, as long as the run. */
+static char *
+deploy_call(const Deployment *run)
 {
-	return ledger_target_schema()[0] == '\0' ? "CALL migrate.deploy()" :
-		"CALL migrate.deploy_all()";
+	MemoryContext old = MemoryContextSwitchTo(run->context);
+	const char *schema = ledger_target_schema();
+	char	   *call;
+
+	call = schema[0] == '\0' ? pstrdup("CALL migrate.deploy()") :
+		psprintf("CALL migrate.deploy_all(schemas := ARRAY[%s])",
+				 quote_literal_cstr(schema));
+	MemoryContextSwitchTo(old);
+	return call;
 }
 
 /*
@@ -471,7 +478,7 @@ run_hosted(Deployment *run)
 		run->host.divide = in_block || run->alone ? NULL : divide_for_task;
 		run->host.complete = complete_task;
 		run->host.arg = run;
-		run->host.continued_by = deploy_call();
+		run->host.continued_by = deploy_call(run);
 		run->host.remedy = !in_block ? NULL : run->explicit_block ?
 			"CALL migrate.deploy() does it so where it is not between BEGIN and COMMIT" :
 			"CALL migrate.deploy() does it so where it is not behind a SAVEPOINT";

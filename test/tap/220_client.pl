@@ -358,6 +358,21 @@ ok((grep { $_->{command} eq 'CREATE TABLE' } @{ $document->{result}{changes} }),
 nothing_is_left('commands');
 
 
+# ---- names of directories
+
+begin_test('directories');
+file('a$others$b/1_a.sql', 'SELECT 1');
+is_status(0, [ 'up', 'a$others$b' ], 'dollars in the name of a directory', qr/1 migration applied/);
+is_status(1, [ 'up', 'a$others$b', '--to', q{$others$'\\} ], 'and of a version',
+	qr/^ERROR:  (?!syntax).*\$others\$'\\/m);
+{
+	local $environment{CDPATH} = $directory;
+	is_status(0, [ 'status', 'a$others$b' ], 'CDPATH does not count');
+}
+file('-/1_a.sql', 'SELECT 1');
+is_status(0, [ 'load', '-' ], 'nor does what cd makes of a dash');
+
+
 # ---- check
 
 begin_test('checked');

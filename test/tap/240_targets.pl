@@ -448,5 +448,16 @@ $node->safe_psql('app_4', 'CALL migrate.deploy()', extra_params => [ '-U', 'depl
 is(query('SELECT c.is, g.was FROM conflict c, got g', 'app_4'),
 	'error|use_column', 'nor does what a divided migration sets again');
 
+
+note('how one goes on with a target that has stopped half way');
+
+query(q{SELECT migrate.register('11', 'half', 'BEGIN; ALTER TABLE half ADD j int; COMMIT; SELECT 1 / (i - 5) FROM half')});
+query('CREATE TABLE tenant_01.half (i int); ALTER TABLE tenant_01.half OWNER TO deployer; INSERT INTO tenant_01.half VALUES (5)');
+($status, $messages) = deploy_all(q{schemas := '{tenant_01}'});
+my ($call) = $messages =~ /statements 1 to 3 of 4 stay committed, and (CALL .*?) goes on behind them/;
+is($call, q{CALL migrate.deploy_all(schemas := ARRAY['tenant_01'])}, 'the call that goes on is named');
+query('DELETE FROM tenant_01.half');
+is(($node->psql('main', $call, extra_params => [ '-U', 'deployer' ]))[0], 0, 'and does so');
+
 $node->stop;
 done_testing();
