@@ -181,28 +181,12 @@ up_targets()
 	then_begin migrate.targets "migrate.deploy(text)" "migrate.deploy_all(text[], text[], text, int)"
 	[ -z "$json" ] || then_write "$work/run_before" \
 		"SELECT COALESCE(pg_catalog.max(run), 0) FROM migrate.targets"
-	given="pg_catalog.string_to_array($(sql_quoted "$patterns"), ',')"
-	if [ "$targets" = all ]
-	then
-		find_schemas
-		targets=schemas
-	fi
+	given=
+	[ "$targets" = all ] ||
+		given="$targets := pg_catalog.string_to_array($(sql_quoted "$patterns"), ','), "
 	then_load_files ''
-	run_and_finish "CALL migrate.deploy_all($targets := $given, target := $(version_argument "$target"),
+	run_and_finish "CALL migrate.deploy_all(${given}target := $(version_argument "$target"),
 		parallel := ${parallel:-4})"
-}
-
-# The schemas that are targets already, and are still there, as an SQL literal.
-find_schemas()
-{
-	then_write "$work/schemas" "SELECT pg_catalog.quote_literal(pg_catalog.array_agg(t.target_schema)::pg_catalog.text)
-		FROM migrate.targets t
-		JOIN pg_catalog.pg_namespace n ON n.nspname::pg_catalog.text OPERATOR(pg_catalog.=) t.target_schema
-		WHERE t.database OPERATOR(pg_catalog.=) pg_catalog.current_database()"
-	session_or_end
-	given=$(cat "$work/schemas")
-	[ -n "$given" ] ||
-		die "it was deployed to no schema yet: name them, as in pg_safe_migrate up --schemas 'tenant_*'" ''
 }
 
 command_deploy()

@@ -249,6 +249,11 @@ command_verify()
 
 command_drift()
 {
+	if [ -n "$acknowledge" ]
+	then
+		[ -z "$since" ] || usage "--since and --acknowledge do not go together"
+		call_and_finish "migrate.acknowledge_drift()" "migrate.acknowledge_drift()" acknowledged
+	fi
 	then_need "migrate.drift(timestamptz)" "migrate.schema_objects()" "migrate.runner_writers(oid)" \
 		migrate.ddl_log migrate.explanations migrate.found_drift \
 		migrate.last_fingerprint migrate.last_manifest

@@ -46,7 +46,7 @@ case $command in
 	plan) takes="one DIRECTORY" ; allowed="--to --registered" ;;
 	status) takes="one DIRECTORY" ; allowed="--exit-code" ;;
 	load | verify) takes="one DIRECTORY" ;;
-	drift) takes="nothing" ; most=0 ; allowed="--since" ;;
+	drift) takes="nothing" ; most=0 ; allowed="--since --acknowledge" ;;
 	targets | tasks) takes="nothing" ; most=0 ;;
 	check) takes="a FILE, or several" ; least=1 ; most= ; allowed="--in-transaction" ;;
 	rollback) takes="one VERSION" ; allowed="--yes" ;;
@@ -83,6 +83,7 @@ parallel=
 since=
 ledger=
 accept_edited=
+acknowledge=
 wait=
 up_only=
 yes=

@@ -43,7 +43,10 @@ command_targets()
 {
 	then_need migrate.targets
 	then_show targets "database, target_schema AS schema, state, applied, pending, finished_at, error" migrate.targets
-	session
+	then_write "$work/found" "SELECT pg_catalog.count(*) FROM migrate.targets
+		WHERE state OPERATOR(pg_catalog.=) 'failed'"
+	session_or_end
+	[ "$(cat "$work/found")" -eq 0 ] || finish 1
 	finish
 }
 

@@ -100,7 +100,7 @@ read_options()
 				allow "${1%%=*}"
 				;;
 			--dry-run | --registered | --exit-code | --yes | --down | --in-transaction | \
-				--all-schemas | --accept-edited | --wait)
+				--all-schemas | --accept-edited | --acknowledge | --wait)
 				allow "$1"
 				;;
 		esac
@@ -128,6 +128,7 @@ read_options()
 			--registered) registered=1 ;;
 			--all-schemas) choose_targets all '' ;;
 			--accept-edited) accept_edited=1 ;;
+			--acknowledge) acknowledge=1 ;;
 			--wait) wait=1 ;;
 			--exit-code) exit_code=1 ;;
 			--in-transaction) in_transaction=1 ;;

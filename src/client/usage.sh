@@ -138,12 +138,13 @@ with 1 if there is not but the role may not see all of it. Of tasks in the
 background it tells those of the roles that one is a member of.
 END
 		drift) cat <<'END' ;;
-pg_safe_migrate drift [--since TIME]
+pg_safe_migrate drift [--since TIME | --acknowledge]
 
-What was changed in the schema outside the ledger since the last migration. Exits
-with 4 if anything was.
+What was changed in the schema outside the ledger, and nobody has acknowledged.
+Exits with 4 if anything was.
 
-    --since TIME   since then: 2026-11-27, '2026-11-27 14:00', yesterday
+    --since TIME    all since then: 2026-11-27, '2026-11-27 14:00', yesterday
+    --acknowledge   it may stay: nothing of it is told any more
 END
 		rollback) cat <<'END' ;;
 pg_safe_migrate rollback [VERSION] [--yes]
@@ -183,7 +184,8 @@ END
 pg_safe_migrate targets
 
 The schemas and databases of "up --schemas" and "up --databases": what the last
-call has done to each, and how many migrations are pending there.
+call has done to each, and how many migrations are pending there. Exits with 1 if
+one has failed.
 END
 		tasks) cat <<'END' ;;
 pg_safe_migrate tasks

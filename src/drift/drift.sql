@@ -152,10 +152,13 @@ JOIN migrate.attempts a ON COALESCE(a.finished_at, a.started_at) > f.taken_at
 WHERE a.fingerprint IS NULL AND a.done_bytes > 0
 	AND a.state NOT IN ('baseline', 'adopted', 'repaired')
 UNION ALL
-/* what went on in several transactions, of whoever has asked for it */
+/* what went on in several transactions, of whoever has asked for it; not what
+ * has not begun, or was cut off before */
 SELECT ARRAY[COALESCE(t.relation, '*')]
 FROM migrate.last_fingerprint f
-JOIN migrate.task_log t ON COALESCE(t.finished_at, 'infinity') > f.taken_at;
+JOIN migrate.task_log t ON COALESCE(t.finished_at, t.started_at) > f.taken_at
+	OR (t.state = ANY (ARRAY['running', 'undoing']) AND EXISTS (
+		SELECT FROM pg_catalog.pg_stat_activity a WHERE a.pid = t.pid));
 REVOKE ALL ON migrate.explanations FROM PUBLIC;
 COMMENT ON VIEW migrate.explanations IS
 	'what is recorded and may have made objects differ from the last manifest';

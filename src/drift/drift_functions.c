@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "access/relation.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "common/catalog.h"
@@ -15,6 +16,7 @@
 #include "effects/ledgers.h"
 #include "fmgr.h"
 #include "funcapi.h"
+#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
@@ -101,7 +103,15 @@ migrate_runner_writers(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	if (!has_shape_of_runner_ledger(relid))
 		return (Datum) 0;
-	rel = table_open(relid, AccessShareLock);
+	/* anybody may have made it, and locked it: nobody waits for that */
+	if (!ConditionalLockRelationOid(relid, AccessShareLock))
+		return (Datum) 0;
+	rel = try_relation_open(relid, NoLock);
+	if (rel == NULL)
+	{
+		UnlockRelationOid(relid, AccessShareLock);
+		return (Datum) 0;
+	}
 	slot = table_slot_create(rel, NULL);
 	scan = compat_beginscan(rel, GetActiveSnapshot());
 	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))

@@ -13,6 +13,7 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "catalog/pg_class.h"
 #include "common/compat.h"
 #include "common/settings.h"
@@ -74,6 +75,7 @@ static bool guarded(SubtransactionWork work, void *arg);
 static bool read_all(void *arg);
 static void read_anew(const SavedFingerprint *saved, bool all_migrated);
 static void note_found(const char *what, const ManifestRow *row);
+static bool note_unknown(void *arg);
 static bool read_changes(void *arg);
 static bool write_changes(void *arg);
 static bool look_for_drift(void *arg);
@@ -122,6 +124,9 @@ begin(int migrations, bool all_migrated, bool write)
 		return true;
 	}
 	end_fingerprints();
+
+	/* the next fingerprint will have what was changed before this migration */
+	(void) guarded(note_unknown, NULL);
 	return false;
 }
 
@@ -333,6 +338,19 @@ note_row(List **list, const ManifestRow *row)
 
 	*list = lappend(*list, copy_row(row));
 	MemoryContextSwitchTo(old);
+}
+
+/* Nobody could tell what differs from the manifest of the last migration. */
+static bool
+note_unknown(void *arg)
+{
+	SavedFingerprint *saved = read_saved_fingerprint();
+
+	if (saved->server_version == COMPAT_MAJOR_VERSION_NUM &&
+		(saved->catalog_state == NULL ||
+		 strcmp(saved->catalog_state, catalog_state()) != 0))
+		keep_unknown_drift();
+	return true;
 }
 
 /*

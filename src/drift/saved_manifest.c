@@ -331,6 +331,27 @@ keep_found_drift(TimestampTz found_at, List *units, List *objects)
 /*
  * See saved_manifest.h.
  */
+void
+keep_unknown_drift(void)
+{
+	OwnAccess	access;
+	OwnArguments arguments = {0};
+
+	begin_own_access(&access);
+	add_own_text(&arguments,
+				 "unknown: the schema could not be compared with that of the last migration");
+	run_own_query("INSERT INTO migrate.found_drift (found_at, number, object) "
+				  "SELECT pg_catalog.clock_timestamp(), 1, $1 "
+				  "WHERE NOT EXISTS (SELECT FROM migrate.found_drift f "
+				  "WHERE f.object OPERATOR(pg_catalog.=) $1 "
+				  "AND f.acknowledged_at IS NULL)",
+				  &arguments, SPI_OK_INSERT);
+	end_own_access(&access);
+}
+
+/*
+ * See saved_manifest.h.
+ */
 bool
 drift_is_unacknowledged(void)
 {

@@ -50,6 +50,9 @@ extern void write_saved_fingerprint(const SavedFingerprint *saved,
 extern void keep_found_drift(TimestampTz found_at, List *units,
 							 List *objects);
 
+/* Keep that nobody knows what differs, unless that is known already. */
+extern void keep_unknown_drift(void);
+
 /* True if there is drift that nobody has acknowledged. */
 extern bool drift_is_unacknowledged(void);
 

@@ -140,7 +140,7 @@ LANGUAGE C
 AS 'MODULE_PATHNAME', 'migrate_top_level_only';
 REVOKE ALL ON PROCEDURE migrate.deploy_all(text[], text[], text, int) FROM PUBLIC;
 COMMENT ON PROCEDURE migrate.deploy_all(text[], text[], text, int) IS
-	'applies what is pending, or up to a version, to each schema or database whose name matches a pattern, several at a time; each has a ledger of its own, and one that fails does not stop the others';
+	'applies what is pending, or up to a version, to each schema or database whose name matches a pattern, or to each schema that it was applied to before, several at a time; each has a ledger of its own, and one that fails does not stop the others';
 
 CREATE FUNCTION migrate.forget_target(target_schema text)
 RETURNS bigint

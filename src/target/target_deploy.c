@@ -209,10 +209,10 @@ read_arguments(TargetRun *run, const ProcedureArgument *args)
 	List	   *schemas = patterns_of(&args[0]);
 	List	   *databases = patterns_of(&args[1]);
 
-	if ((schemas == NIL) == (databases == NIL))
+	if (schemas != NIL && databases != NIL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("migrate.deploy_all() needs either schemas or databases: write schemas := '{tenant_*}', or databases := '{app1, app2}'")));
+				 errmsg("migrate.deploy_all() takes schemas or databases, not both")));
 	run->whole_databases = databases != NIL;
 	run->version = args[2].isnull ? NULL : args[2].value;
 	run->parallel = args[3].isnull ? 0 : pg_strtoint32(args[3].value);
@@ -220,8 +220,12 @@ read_arguments(TargetRun *run, const ProcedureArgument *args)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("parallel must be between 1 and %d", MAX_PARALLEL)));
-	run->targets = run->whole_databases ? list_target_databases(databases) :
-		list_target_schemas(schemas);
+	run->targets = databases != NIL ? list_target_databases(databases) :
+		schemas != NIL ? list_target_schemas(schemas) : list_known_schemas();
+	if (run->targets == NIL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("it was deployed to no schema yet: name them, as in schemas := '{tenant_*}', or databases, as in databases := '{app1, app2}'")));
 }
 
 static List *

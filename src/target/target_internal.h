@@ -33,6 +33,7 @@ typedef struct Target
  * user may not connect to.
  */
 extern List *list_target_schemas(List *patterns);
+extern List *list_known_schemas(void);	/* deployed to before, and still there */
 extern List *list_target_databases(List *patterns);
 
 /* What a worker says of its target. */

@@ -18,6 +18,8 @@
 
 static List *list_targets(List *patterns, const char *query, int missing_code,
 						  const char *kind);
+static bool add_targets(List **targets, const char *query,
+						OwnArguments *arguments);
 static char *like_pattern(const char *pattern);
 static void add_targets_of_result(List **targets, OwnAccess *access);
 static List *each_once(List *targets);
@@ -40,6 +42,28 @@ list_target_schemas(List *patterns)
 						"AND n.nspname OPERATOR(pg_catalog.<>) ALL "
 						"(ARRAY['information_schema', 'migrate']::pg_catalog.name[])",
 						ERRCODE_UNDEFINED_SCHEMA, "schema");
+}
+
+/*
+ * See target_internal.h.
+ */
+List *
+list_known_schemas(void)
+{
+	OwnArguments arguments = {0};
+	List	   *targets = NIL;
+
+	(void) add_targets(&targets,
+					   "SELECT d.oid, t.database, t.target_schema "
+					   "FROM migrate.targets t "
+					   "JOIN pg_catalog.pg_database d "
+					   "ON d.datname::pg_catalog.text OPERATOR(pg_catalog.=) t.database "
+					   "JOIN pg_catalog.pg_namespace n "
+					   "ON n.nspname::pg_catalog.text OPERATOR(pg_catalog.=) t.target_schema "
+					   "WHERE d.datname OPERATOR(pg_catalog.=) "
+					   "pg_catalog.current_database()",
+					   &arguments);
+	return each_once(targets);
 }
 
 /*
@@ -84,21 +108,31 @@ list_targets(List *patterns, const char *query, int missing_code,
 
 	foreach(cell, patterns)
 	{
-		OwnAccess	access;
 		OwnArguments arguments = {0};
 
-		begin_own_access(&access);
 		add_own_text(&arguments, like_pattern(lfirst(cell)));
-		run_own_query(query, &arguments, SPI_OK_SELECT);
-		if (SPI_processed == 0)
+		if (!add_targets(&targets, query, &arguments))
 			ereport(ERROR,
 					(errcode(missing_code),
 					 errmsg("no %s matches \"%s\": * stands for any characters, ? for one",
 							kind, (char *) lfirst(cell))));
-		add_targets_of_result(&targets, &access);
-		end_own_access(&access);
 	}
 	return each_once(targets);
+}
+
+/* False if the query finds none. */
+static bool
+add_targets(List **targets, const char *query, OwnArguments *arguments)
+{
+	OwnAccess	access;
+	bool		found;
+
+	begin_own_access(&access);
+	run_own_query(query, arguments, SPI_OK_SELECT);
+	found = SPI_processed > 0;
+	add_targets_of_result(targets, &access);
+	end_own_access(&access);
+	return found;
 }
 
 /* A name with * and ? as a pattern for LIKE. */

@@ -179,7 +179,7 @@ query('SET ROLE deployer; CREATE TABLE tenant_1.refunds (i int)');
 file('migrations/2_refunds.sql', 'CREATE TABLE refunds (id int);');
 is_status(1, [ 'up', '--all-schemas' ], 'one fails',
 	qr/ERROR:  3 targets: 2 deployed \(2 migrations\), 0 with nothing to do, 1 failed: tenant_1: migration 2_refunds, line 1: relation "refunds" already exists/);
-like(is_status(0, ['targets'], 'targets'),
+like(is_status(1, ['targets'], 'targets, one of which has failed'),
 	qr/tenant_1 +\| failed +\| +1 \| +1 \|.*already exists/, 'tells which');
 my $document = json(1, 'up', '--all-schemas');
 is($document->{error}{sqlstate}, '42P07', 'in JSON');
@@ -262,6 +262,11 @@ is_status(0, [ 'adopt', '--accept-edited' ], 'an option');
 query('CREATE TABLE by_hand (i int)');
 like(is_status(4, [ 'drift', '--since', 'yesterday' ], 'drift --since'), qr/by_hand/, 'what was made since');
 unlike(is_status(0, [ 'drift', '--since', 'tomorrow' ], 'since then'), qr/by_hand/, 'nothing');
+is_status(2, [ 'drift', '--since', 'yesterday', '--acknowledge' ], 'drift --acknowledge, not of a time',
+	qr/--since and --acknowledge do not go together/);
+like(is_status(4, ['drift'], 'drift, which'), qr/by_hand/, 'nobody has acknowledged');
+is_status(0, [ 'drift', '--acknowledge' ], 'may stay');
+is_status(0, ['drift'], 'and is told no more');
 is_status(1, [ 'drift', '--since', 'nonsense' ], 'no time', qr/invalid input syntax for type timestamp/);
 
 

@@ -282,8 +282,8 @@ unlike($messages, qr/nonstandard/, 'without a warning');
 note('refusals');
 
 foreach my $case (
-	[ q{}, qr/needs either schemas or databases/ ],
-	[ q{schemas := '{a}', databases := '{b}'}, qr/needs either schemas or databases/ ],
+	[ q{}, qr/it was deployed to no schema yet: name them/ ],
+	[ q{schemas := '{a}', databases := '{b}'}, qr/takes schemas or databases, not both/ ],
 	[ q{schemas := '{tenant_01,nobody*}'}, qr/no schema matches "nobody\*"/ ],
 	[ q{schemas := '{pg_*}'}, qr/no schema matches/ ],
 	[ q{databases := '{nobody}'}, qr/no database matches "nobody"/ ],

@@ -47,7 +47,10 @@ list_diesel(const Directory *directory)
 		DirectoryEntry *entry = lfirst(cell);
 
 		if (!entry->is_directory)
+		{
+			refuse_stray_file(entry);
 			continue;
+		}
 		if (file_exists(path_below(entry, UP_FILE)))
 			files = lappend(files, file_of_entry(entry));
 		else

@@ -94,6 +94,19 @@ any_directory_has(const Directory *directory, const char *name)
  * See names.h.
  */
 void
+refuse_stray_file(const DirectoryEntry *entry)
+{
+	if (is_sql_file(entry))
+		ereport(ERROR,
+				(errcode(ERRCODE_SM_BAD_MIGRATION),
+				 errmsg("file \"%s\" is none of the migrations, which are directories here: move it into one, or to another directory",
+						entry->path)));
+}
+
+/*
+ * See names.h.
+ */
+void
 refuse_migration_without(const DirectoryEntry *entry, const char *name)
 {
 	if (isdigit((unsigned char) entry->name[0]))

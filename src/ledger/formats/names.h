@@ -33,6 +33,12 @@ extern char *path_if_exists(const Directory *directory, const char *name);
 extern char *any_directory_has(const Directory *directory, const char *name);
 
 /*
+ * For a file beside the directories that are migrations: one of SQL must not be
+ * passed over.  Throws SM008.
+ */
+extern void refuse_stray_file(const DirectoryEntry *entry);
+
+/*
  * For a directory in which a file is missing.  If its name begins with a
  * digit it is a migration, which must not be passed over.
  */

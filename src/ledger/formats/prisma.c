@@ -66,7 +66,10 @@ list_migration_directories(const Directory *directory)
 		char	   *timestamp;
 
 		if (!entry->is_directory)
+		{
+			refuse_stray_file(entry);
 			continue;
+		}
 		if (!file_exists(path_below(entry, MIGRATION_FILE)))
 		{
 			refuse_migration_without(entry, MIGRATION_FILE);
