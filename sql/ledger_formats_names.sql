@@ -103,6 +103,9 @@ SELECT * FROM load_given(ARRAY[
 TABLE registered;
 SELECT * FROM load_given(ARRAY['20240102000000_a/migration.sql', 'SELECT 1;',
 	'migration_lock.toml', E'# why\nprovider = "mysql"\n']);
+SELECT * FROM load_given(ARRAY['20240102000000_a/migration.sql', 'SELECT 1;', '20240103_stray.sql', 'SELECT 2;',
+	'migration_lock.toml', E'provider = "postgresql"\n']);
+SELECT * FROM load_given(ARRAY['2024-01-02-000000_a/up.sql', 'SELECT 1;', 'stray.sql', 'SELECT 2;']);
 DELETE FROM migrate.migrations;
 
 -- drizzle: by its journal, or the newer layout; tags need no number

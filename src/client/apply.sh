@@ -182,11 +182,27 @@ up_targets()
 	[ -z "$json" ] || then_write "$work/run_before" \
 		"SELECT COALESCE(pg_catalog.max(run), 0) FROM migrate.targets"
 	given=
-	[ "$targets" = all ] ||
+	if [ "$targets" = all ]
+	then
+		require_known_schema
+	else
 		given="$targets := pg_catalog.string_to_array($(sql_quoted "$patterns"), ','), "
+	fi
 	then_load_files ''
 	run_and_finish "CALL migrate.deploy_all(${given}target := $(version_argument "$target"),
 		parallel := ${parallel:-4})"
+}
+
+# Before anything is registered for them.
+require_known_schema()
+{
+	then_write "$work/known" "SELECT pg_catalog.count(*)
+		FROM migrate.targets t
+		JOIN pg_catalog.pg_namespace n ON n.nspname::pg_catalog.text OPERATOR(pg_catalog.=) t.target_schema
+		WHERE t.database OPERATOR(pg_catalog.=) pg_catalog.current_database()"
+	session_or_end
+	[ "$(cat "$work/known")" -gt 0 ] ||
+		die "it was deployed to no schema yet: name them, as in pg_safe_migrate up --schemas 'tenant_*'" ''
 }
 
 command_deploy()
