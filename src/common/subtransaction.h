@@ -12,5 +12,6 @@
 typedef bool (*SubtransactionWork) (void *arg);
 
 extern ErrorData *run_in_subtransaction(SubtransactionWork work, void *arg);
+extern ErrorData *run_after_error(void (*work) (void *arg), void *arg);
 
 #endif							/* SAFE_MIGRATE_SUBTRANSACTION_H */

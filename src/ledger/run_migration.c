@@ -17,6 +17,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "common/subtransaction.h"
 #include "ledger/deferred.h"
 #include "ledger/deploy_progress.h"
 #include "ledger/deployment.h"
@@ -67,7 +68,7 @@ static void run_timed(const ScriptStatement *statement);
 static void drop_leftover(Deployment *run);
 static void arm_statement_timeout(bool arm);
 static void record_failure(Deployment *run, const ErrorData *error);
-static void write_failure(Deployment *run);
+static void write_failure(void *arg);
 
 /*
  * See run_migration.h.
@@ -615,14 +616,14 @@ disarm_statement_timeout(void)
 static void
 record_failure(Deployment *run, const ErrorData *error)
 {
-	bool		applied = run->committed.state == ATTEMPT_APPLIED;
+	ErrorData  *reason;
 
 	/* it is not even known what was to be run */
 	if (run->committed.entry == NULL)
 		return;
 
 	run->attempt = run->committed;
-	if (!applied)
+	if (run->attempt.state != ATTEMPT_APPLIED)
 		run->attempt.state = ATTEMPT_FAILED;
 	run->attempt.error = error->message;
 	run->attempt.sqlstate = pstrdup(unpack_sql_state(error->sqlerrcode));
@@ -632,39 +633,33 @@ record_failure(Deployment *run, const ErrorData *error)
 		run->attempt.error_line = run->statement->line;
 	}
 
-	PG_TRY();
-	{
-		/* whoever cancels may do so twice */
-		HOLD_CANCEL_INTERRUPTS();
-		if (!applied)
-			write_failure(run);
-		restore_deployment_settings(run);
-		RESUME_CANCEL_INTERRUPTS();
-	}
-	PG_CATCH();
-	{
-		ErrorData  *reason;
+	MemoryContextSwitchTo(run->context);
+	reason = run_after_error(write_failure, run);
 
-		/* one error is to be sent for one command: that of the migration */
-		MemoryContextSwitchTo(run->context);
-		reason = CopyErrorData();
-		FlushErrorState();
-		AbortOutOfAnyTransaction();
+	/* one error is to be sent for one command: that of the migration */
+	if (reason != NULL)
 		ereport(WARNING,
 				(errcode(reason->sqlerrcode),
 				 errmsg("the failed attempt at migration %s could not be recorded: %s",
 						run->entry->label, reason->message)));
-	}
-	PG_END_TRY();
 	MemoryContextSwitchTo(run->context);
 }
 
 static void
-write_failure(Deployment *run)
+write_failure(void *arg)
 {
-	start_deployment_transaction(run);
-	if (run->entry->interrupted)
-		ledger_end_interrupted(run->entry);
-	ledger_write_attempt(&run->attempt);
-	CommitTransactionCommand();
+	Deployment *run = arg;
+
+	/* a copy: the number that it gets is gone when this is rolled back */
+	Attempt		attempt = run->attempt;
+
+	if (attempt.state != ATTEMPT_APPLIED)
+	{
+		start_deployment_transaction(run);
+		if (run->entry->interrupted)
+			ledger_end_interrupted(run->entry);
+		ledger_write_attempt(&attempt);
+		CommitTransactionCommand();
+	}
+	restore_deployment_settings(run);
 }

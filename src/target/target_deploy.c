@@ -17,6 +17,7 @@
 #include "common/catalog.h"
 #include "common/compat.h"
 #include "common/errors.h"
+#include "common/subtransaction.h"
 #include "common/worker.h"
 #include "drift/fingerprint.h"
 #include "fmgr.h"
@@ -103,6 +104,7 @@ static char *error_in_words(const TargetPlace *shared);
 static void add_failure(TargetRun *run, const Target *target, int sqlerrcode,
 						const char *error);
 static void end_unfinished(TargetRun *run);
+static void record_unfinished(void *arg);
 static const char *target_name(const TargetRun *run, const Target *target);
 static void report_run(const TargetRun *run);
 
@@ -622,40 +624,32 @@ add_failure(TargetRun *run, const Target *target, int sqlerrcode,
 static void
 end_unfinished(TargetRun *run)
 {
-	MemoryContext caller = CurrentMemoryContext;
+	ErrorData  *reason;
 
-	AbortOutOfAnyTransaction();
-	PG_TRY();
-	{
-		/* whoever cancels may do so twice */
-		HOLD_CANCEL_INTERRUPTS();
-		for (int place = 0; place < run->parallel; place++)
-		{
-			if (run->running[place].handle != NULL)
-				collect_worker(run, place);
-		}
-		StartTransactionCommand();
-		for (int i = run->next; i < list_length(run->targets); i++)
-			record_target_ended(list_nth(run->targets, i), "cancelled", 0,
-								NULL, NULL);
-		CommitTransactionCommand();
-		RESUME_CANCEL_INTERRUPTS();
-	}
-	PG_CATCH();
-	{
-		ErrorData  *reason;
-
-		MemoryContextSwitchTo(run->context);
-		reason = CopyErrorData();
-		FlushErrorState();
-		AbortOutOfAnyTransaction();
+	MemoryContextSwitchTo(run->context);
+	reason = run_after_error(record_unfinished, run);
+	if (reason != NULL)
 		ereport(WARNING,
 				(errcode(reason->sqlerrcode),
 				 errmsg("what became of the targets could not be recorded: %s",
 						reason->message)));
+}
+
+static void
+record_unfinished(void *arg)
+{
+	TargetRun  *run = arg;
+
+	for (int place = 0; place < run->parallel; place++)
+	{
+		if (run->running[place].handle != NULL)
+			collect_worker(run, place);
 	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(caller);
+	StartTransactionCommand();
+	for (int i = run->next; i < list_length(run->targets); i++)
+		record_target_ended(list_nth(run->targets, i), "cancelled", 0,
+							NULL, NULL);
+	CommitTransactionCommand();
 }
 
 static const char *

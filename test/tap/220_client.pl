@@ -16,6 +16,10 @@ use Test::More;
 use Time::HiRes qw(time usleep);
 
 my $top = dirname(abs_path(__FILE__)) . '/../..';
+
+# Whoever runs the tests in the background has SIGINT ignored, which children inherit.
+$SIG{INT} = 'DEFAULT';
+
 my $node = PostgreSQL::Test::Cluster->new('client');
 $node->init;
 $node->append_conf(
@@ -664,7 +668,7 @@ is_deeply($document->{result}{loaded}{states}, { unchanged => 1 }, 'with what ca
 
 SKIP:
 {
-	skip 'IO::Pty is not installed', 16 unless eval { require IO::Pty; 1 };
+	skip 'IO::Pty is not installed', 17 unless eval { require IO::Pty; 1 };
 
 	# Run the client on a terminal; the callback gets what it has shown so far,
 	# and returns what is to be typed, once for each call that matches.
@@ -754,6 +758,7 @@ SKIP:
 	($status, $shown) = $on_terminal->([ [ qr{1/1 4_slow}, "\x03" ] ], 'up', '.');
 	is($status, 130, 'Ctrl-C');
 	like($shown, qr/canceling statement due to user request/, 'cancels the statement');
+	unlike($shown, qr/could not be recorded/, 'which is on record, though the terminal cancels as well');
 	nothing_is_left('Ctrl-C');
 	unlink '4_slow.sql';
 	query("SELECT migrate.unregister('4')");

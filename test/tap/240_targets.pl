@@ -266,7 +266,7 @@ is(call_of(q{migrate.repair('3', 'm_2')}), 'restarted', 'one of them begins anew
 is(call_of(q{migrate.repair('3', 'm_3')}), 'forgotten', 'the last one lets it go');
 is(query(q{SELECT count(*) FROM migrate.migrations WHERE version = '3'}, 'mends'), 0, 'it is gone');
 my $deployer = $node->background_psql('mends');
-$deployer->query_safe(q{BEGIN; SELECT migrate.baseline('1')});
+$deployer->query_safe(q{BEGIN; SELECT migrate.baseline('1', 'm_2')});
 like(call_of(q{migrate.baseline('2', 'm_1')}), qr/another deploy or apply runs in this database/,
 	'one at a time in a database, whichever schema');
 $deployer->query_safe('ROLLBACK');
