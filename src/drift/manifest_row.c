@@ -23,6 +23,7 @@ typedef struct NamedRow
 
 #define DIGITS lengthof(((ManifestSum *) 0)->digits)
 
+static bool rows_are_equal(const ManifestRow *one, const ManifestRow *other);
 static HTAB *rows_by_name(List *rows);
 static uint64 name_of_row(const ManifestRow *row);
 static bool has_name(List *rows, uint64 name);
@@ -64,10 +65,7 @@ copy_row(const ManifestRow *row)
 	return copy;
 }
 
-/*
- * See manifest_row.h.
- */
-bool
+static bool
 rows_are_equal(const ManifestRow *one, const ManifestRow *other)
 {
 	return one->objid == other->objid && one->classid == other->classid &&

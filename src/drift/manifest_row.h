@@ -42,8 +42,10 @@ typedef struct ManifestSum
 extern ManifestRow *copy_row(const ManifestRow *row);
 extern List *copy_rows(MemoryContext context, List *rows);
 
-/* Equal rows describe the same object, with the same number, in the same way. */
-extern bool rows_are_equal(const ManifestRow *one, const ManifestRow *other);
+/*
+ * True if one of the rows describes the same object, with the same number, in the
+ * same way.
+ */
 extern bool has_row(List *rows, const ManifestRow *row);
 
 /* True if one has a name before that none has after: something was renamed. */

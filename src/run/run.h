@@ -48,8 +48,8 @@ extern void wait_for_task(int nargs, const ProcedureArgument *args);
  * Wait until a task is done, polling, outside of a transaction, in the current
  * session; one that does not exist counts as done.  Throws its error if it
  * fails or was cancelled, with a HINT that tells what to do about it for the
- * migration of that version, which has left it, as the end of a sentence.  The current memory context must outlive
- * transactions.
+ * migration of that version, which has left it, as the end of a sentence.  The
+ * current memory context must outlive transactions.
  */
 extern void wait_until_task_is_done(int64 id, const char *version);
 
