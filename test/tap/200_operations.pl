@@ -64,10 +64,12 @@ sub kill_sleeper
 	my ($session) = @_;
 	my $pid = query(q{SELECT pid FROM pg_stat_activity WHERE application_name = 'sleeper'});
 
+	my $offset = -s $node->logfile;
+
+	# a query may still be answered before the server notices
 	kill 'KILL', $pid;
 	eval { IPC::Run::finish($session->{handle}); };
-	$node->poll_query_until('postgres', 'SELECT NOT pg_is_in_recovery()')
-	  or die 'the server does not come back';
+	$node->wait_for_log(qr/database system is ready to accept connections/, $offset);
 	return;
 }
 
