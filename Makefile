@@ -90,6 +90,7 @@ SQL_PARTS = \
 	src/drift/schema_relations.sql \
 	src/drift/schema_others.sql \
 	src/drift/drift.sql \
+	src/preserve/preserve.sql \
 	src/target/target.sql
 
 DATA_built = $(EXTENSION)--$(EXTVERSION).sql

@@ -1,0 +1,98 @@
+-- Restore points: what is kept so that one can go back
+
+CREATE TABLE migrate.restore_point_data (
+	id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+	label text NOT NULL UNIQUE,
+	kind text NOT NULL CHECK (kind OPERATOR(pg_catalog.=) ANY
+		(ARRAY['migration', 'manual', 'rollback', 'statement'])),
+	created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+	created_by name NOT NULL DEFAULT SESSION_USER,
+	expires_at timestamptz,
+	is_complete boolean NOT NULL DEFAULT true,
+	problem text,
+	statement text,
+	session text,
+	data_snapshot pg_catalog.pg_snapshot NOT NULL
+		DEFAULT pg_catalog.pg_current_snapshot(),
+	creator xid8 NOT NULL DEFAULT pg_catalog.pg_current_xact_id(),
+	lsn pg_lsn,
+	ledger_position bigint NOT NULL DEFAULT 0,
+	catalog_version text NOT NULL,
+	manifest_sum text
+);
+COMMENT ON TABLE migrate.restore_point_data IS
+	'restore points; see the view migrate.restore_points';
+
+CREATE TABLE migrate.restore_catalog (
+	point bigint NOT NULL REFERENCES migrate.restore_point_data
+		ON DELETE CASCADE,
+	catalog oid NOT NULL,
+	part int NOT NULL,
+	row_count int NOT NULL,
+	rows bytea NOT NULL,
+	PRIMARY KEY (point, catalog, part)
+);
+COMMENT ON TABLE migrate.restore_catalog IS
+	'rows of the system catalogs as they were at a restore point, as the server has them';
+
+CREATE TABLE migrate.restore_manifest (
+	point bigint NOT NULL REFERENCES migrate.restore_point_data
+		ON DELETE CASCADE,
+	kind text NOT NULL,
+	identity text NOT NULL,
+	hash text NOT NULL,
+	PRIMARY KEY (point, kind, identity)
+);
+COMMENT ON TABLE migrate.restore_manifest IS
+	'definitions of all objects at a restore point, hashed; compared after a rollback';
+
+CREATE TABLE migrate.restore_sequence (
+	point bigint NOT NULL REFERENCES migrate.restore_point_data
+		ON DELETE CASCADE,
+	relid oid NOT NULL,
+	last_value bigint NOT NULL,
+	is_called boolean NOT NULL,
+	PRIMARY KEY (point, relid)
+);
+COMMENT ON TABLE migrate.restore_sequence IS
+	'states of the sequences at a restore point';
+
+CREATE TABLE migrate.parked_storage (
+	holder oid PRIMARY KEY,
+	relid oid NOT NULL,
+	main_relid oid NOT NULL,
+	kind "char" NOT NULL,
+	tablespace oid NOT NULL,
+	filenode oid NOT NULL,
+	cause text NOT NULL CHECK (cause OPERATOR(pg_catalog.=) ANY
+		(ARRAY['dropped', 'truncated', 'rewritten'])),
+	xid xid8 NOT NULL DEFAULT pg_catalog.pg_current_xact_id(),
+	parked_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+	by_migration boolean NOT NULL
+);
+CREATE INDEX parked_storage_filenode ON migrate.parked_storage (filenode);
+COMMENT ON TABLE migrate.parked_storage IS
+	'files that a DROP, TRUNCATE or rewrite would have removed, and the hidden relations that own them now';
+
+CREATE TABLE migrate.changed_rows (
+	id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+	holder oid NOT NULL UNIQUE,
+	xid xid8 NOT NULL DEFAULT pg_catalog.pg_current_xact_id(),
+	subxids xid[] NOT NULL,
+	changed_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+	by_rollback boolean NOT NULL DEFAULT false
+);
+COMMENT ON TABLE migrate.changed_rows IS
+	'transactions of migrations that have changed rows, and the hidden relation with what those rows were';
+
+CREATE TABLE migrate.changed_rows_relation (
+	id bigint NOT NULL REFERENCES migrate.changed_rows ON DELETE CASCADE,
+	relid oid NOT NULL,
+	filenode oid NOT NULL,
+	updated bigint NOT NULL,
+	deleted bigint NOT NULL,
+	inserted bigint NOT NULL,
+	PRIMARY KEY (id, relid, filenode)
+);
+COMMENT ON TABLE migrate.changed_rows_relation IS
+	'how many rows of which table a transaction of a migration has changed';
