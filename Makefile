@@ -91,7 +91,8 @@ SQL_PARTS = \
 	src/drift/schema_others.sql \
 	src/drift/drift.sql \
 	src/preserve/preserve.sql \
-	src/target/target.sql
+	src/target/target.sql \
+	src/restore/rollback.sql
 
 DATA_built = $(EXTENSION)--$(EXTVERSION).sql
 

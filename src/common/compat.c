@@ -9,8 +9,11 @@
 
 #include "access/htup_details.h"
 #include "access/relation.h"
+#include "catalog/catalog.h"
 #include "catalog/dependency.h"
+#include "catalog/index.h"
 #include "catalog/pg_constraint.h"
+#include "catalog/storage.h"
 #include "commands/defrem.h"
 #include "common/compat.h"
 #include "common/relpath.h"
@@ -18,6 +21,7 @@
 #include "parser/parse_type.h"
 #include "storage/procarray.h"
 #include "storage/sinvaladt.h"
+#include "utils/lsyscache.h"
 #include "utils/syscache.h"
 #include "utils/typcache.h"
 #if PG_VERSION_NUM >= 160000
@@ -325,6 +329,47 @@ compat_relation_path(Form_pg_class form)
 	return pstrdup(relpathperm(locator, MAIN_FORKNUM).str);
 #else
 	return relpathperm(locator, MAIN_FORKNUM);
+#endif
+}
+
+/*
+ * See compat.h.  16: files are told apart by a RelFileLocator.
+ */
+Oid
+compat_create_file(Oid tablespace, char relpersistence)
+{
+#if PG_VERSION_NUM >= 160000
+	RelFileLocator locator;
+
+	locator.spcOid = OidIsValid(tablespace) ? tablespace : MyDatabaseTableSpace;
+	locator.dbOid = MyDatabaseId;
+	locator.relNumber = GetNewRelFileNumber(tablespace, NULL, relpersistence);
+	(void) RelationCreateStorage(locator, relpersistence, true);
+	return locator.relNumber;
+#else
+	RelFileNode locator;
+
+	locator.spcNode = OidIsValid(tablespace) ? tablespace : MyDatabaseTableSpace;
+	locator.dbNode = MyDatabaseId;
+	locator.relNode = GetNewRelFileNode(tablespace, NULL, relpersistence);
+	(void) RelationCreateStorage(locator, relpersistence, true);
+	return locator.relNode;
+#endif
+}
+
+/*
+ * See compat.h.  17: REINDEX tells of itself by its statement.
+ */
+void
+compat_reindex_index(Oid relid)
+{
+	ReindexParams params = {0};
+	char		persistence = get_rel_persistence(relid);
+
+#if PG_VERSION_NUM >= 170000
+	reindex_index(NULL, relid, false, persistence, &params);
+#else
+	reindex_index(relid, false, persistence, &params);
 #endif
 }
 

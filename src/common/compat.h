@@ -380,6 +380,25 @@ extern bool compat_may_maintain(Oid relid, Oid roleid);
 /* The sequence of an identity column; InvalidOid if it has none. */
 extern Oid	compat_identity_sequence(Oid relid, AttrNumber attnum);
 
+/* 18: pg_class counts frozen pages besides the visible ones */
+#if PG_VERSION_NUM < 180000
+#define compat_copy_visible_pages(to, from) \
+	((to)->relallvisible = (from)->relallvisible)
+#else
+#define compat_copy_visible_pages(to, from) \
+	((to)->relallvisible = (from)->relallvisible, \
+	 (to)->relallfrozen = (from)->relallfrozen)
+#endif
+
+/*
+ * Make an empty file in a tablespace (0: that of the database), which goes if
+ * the transaction is rolled back; its number.
+ */
+extern Oid	compat_create_file(Oid tablespace, char relpersistence);
+
+/* Build an index anew in another file, its uniqueness checked. */
+extern void compat_reindex_index(Oid relid);
+
 /* Where the main fork of a relation is that is neither temporary nor mapped. */
 extern char *compat_relation_path(Form_pg_class form);
 
