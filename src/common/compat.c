@@ -11,6 +11,7 @@
 #include "access/relation.h"
 #include "catalog/dependency.h"
 #include "catalog/pg_constraint.h"
+#include "catalog/storage.h"
 #include "commands/defrem.h"
 #include "common/compat.h"
 #include "common/relpath.h"
@@ -346,4 +347,19 @@ compat_process_of_transaction(VirtualTransactionId vxid)
 		return NULL;
 #endif
 	return process;
+}
+
+/*
+ * See compat.h.
+ */
+bool
+compat_files_are_to_be_unlinked(void)
+{
+#if PG_VERSION_NUM < 160000
+	RelFileNode *files;
+#else
+	RelFileLocator *files;
+#endif
+
+	return smgrGetPendingDeletes(true, &files) > 0;
 }
