@@ -17,6 +17,7 @@
 #include "lock/lock.h"
 #include "miscadmin.h"
 #include "policy/policy.h"
+#include "preserve/preserve.h"
 #include "rates/rates.h"
 #include "record/record.h"
 #include "run/comment_rule.h"
@@ -57,6 +58,7 @@ _PG_init(void)
 	register_comment_rule();
 	register_analyze_callbacks();
 	register_task_callbacks();
+	register_preserve_callbacks();
 	register_run_procedures();
 	register_fill_column();
 	register_ledger_procedures();

@@ -392,3 +392,18 @@ compat_process_of_transaction(VirtualTransactionId vxid)
 #endif
 	return process;
 }
+
+/*
+ * See compat.h.
+ */
+bool
+compat_files_are_to_be_unlinked(void)
+{
+#if PG_VERSION_NUM < 160000
+	RelFileNode *files;
+#else
+	RelFileLocator *files;
+#endif
+
+	return smgrGetPendingDeletes(true, &files) > 0;
+}

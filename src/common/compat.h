@@ -362,6 +362,9 @@ extern void compat_altered_constraint(AlterTableCmd *command,
 
 extern char *compat_not_null_constraint(Oid relid, const char *column);
 
+/* True if the commit will unlink files, other than those of temporary tables. */
+extern bool compat_files_are_to_be_unlinked(void);
+
 /* True if values of that domain must be checked. */
 extern bool compat_domain_has_constraints(Oid type);
 

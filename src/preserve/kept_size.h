@@ -1,0 +1,20 @@
+/*-------------------------------------------------------------------------
+ *
+ * kept_size.h
+ *	  How much room restore points take, and which of them needs what.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef SAFE_MIGRATE_KEPT_SIZE_H
+#define SAFE_MIGRATE_KEPT_SIZE_H
+
+#include "postgres.h"
+
+/*
+ * Throws SM007 if restore points keep more than safe_migrate.restore_point_limit
+ * in this database, what this transaction has added included.  Needs a
+ * transaction; runs SQL with the rights of the extension's owner.
+ */
+extern void check_kept_size(void);
+
+#endif							/* SAFE_MIGRATE_KEPT_SIZE_H */
