@@ -9,11 +9,13 @@
 
 #include "access/genam.h"
 #include "access/htup_details.h"
+#include "access/sysattr.h"
 #include "access/table.h"
 #include "common/hashfn.h"
 #include "preserve/catalog_image.h"
 #include "restore/catalog_diff.h"
 #include "restore/wanted_rows.h"
+#include "utils/datum.h"
 #include "utils/snapmgr.h"
 
 /* Rows of the label, by what they are; equal ones are counted by being there. */

@@ -40,6 +40,7 @@ static void refuse_taken_names(HTAB *relations);
 static void give_up_files(HTAB *relations);
 static bool gives_up_file(const RestoredRelation *relation);
 static void take_files(HTAB *relations);
+static void drop_rest_of_files(HTAB *relations);
 static void remove_rows(const CatalogDifference *difference);
 static void put_rows_back(const CatalogDifference *difference,
 						  HTAB *relations);
@@ -179,6 +180,25 @@ take_files(HTAB *relations)
 	{
 		if (relation->choice == STORAGE_PARKED)
 			(void) take_parked_file(relation->parked->holder);
+	}
+	drop_rest_of_files(relations);
+}
+
+/* Indexes that were not there at the restore point. */
+static void
+drop_rest_of_files(HTAB *relations)
+{
+	ListCell   *cell;
+
+	foreach(cell, parked_files())
+	{
+		const ParkedFile *file = lfirst(cell);
+		RestoredRelation *table = find_restored_relation(relations,
+														 file->main_relid);
+
+		if (table != NULL && table->choice == STORAGE_PARKED &&
+			FullTransactionIdEquals(file->xid, table->parked->xid))
+			drop_parked_file(file->holder);
 	}
 }
 

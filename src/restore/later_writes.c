@@ -23,8 +23,10 @@
 #include "common/catalog.h"
 #include "common/errors.h"
 #include "common/own_tables.h"
+#include "common/subtransaction.h"
 #include "executor/spi.h"
 #include "lib/stringinfo.h"
+#include "miscadmin.h"
 #include "parser/parse_coerce.h"
 #include "preserve/catalog_image.h"
 #include "restore/later_writes.h"
@@ -39,6 +41,8 @@ typedef struct LaterColumn
 	AttrNumber	attnum;
 	char	   *label_name;		/* as SQL, as all that follows */
 	char	   *label_type;
+	Oid			label_typeid;
+	int32		label_typmod;
 	char	   *name;			/* now */
 	char	   *type;
 	char	   *equals;			/* operator of that type */
@@ -46,6 +50,13 @@ typedef struct LaterColumn
 	char	   *copied;			/* expression by which it is copied now */
 	char	   *written;		/* and by which the copy, as l, is written */
 } LaterColumn;
+
+/* A row for which it is tried whether it can be written; below 0: all. */
+typedef struct ConvertedRow
+{
+	const LaterWrites *later;
+	int64		number;
+} ConvertedRow;
 
 static void find_columns(LaterWrites *later, const RestoreTarget *target);
 static LaterColumn *make_column(Form_pg_attribute was, Form_pg_attribute is);
@@ -58,6 +69,8 @@ static void copy_gone(LaterWrites *later);
 static void refuse_unknown_rows(const RestoreTarget *target,
 								const LaterWrites *later, const char *xids);
 static char *xid_array(List *xids);
+static void finish_written(LaterColumn *column);
+static bool convert_row(void *arg);
 static void delete_gone(const LaterWrites *later);
 static void refuse_conflicts(const LaterWrites *later);
 static void update_changed(const LaterWrites *later);
@@ -136,6 +149,8 @@ make_column(Form_pg_attribute was, Form_pg_attribute is)
 	Oid			function;
 
 	column->attnum = was->attnum;
+	column->label_typeid = was->atttypid;
+	column->label_typmod = was->atttypmod;
 	column->label_name = pstrdup(quote_identifier(NameStr(was->attname)));
 	column->name = pstrdup(quote_identifier(NameStr(is->attname)));
 	column->type = format_type_extended(is->atttypid, is->atttypmod,
@@ -308,6 +323,91 @@ xid_array(List *xids)
 	return array.data;
 }
 
+/* Name the type of the label, which has to be there. */
+static void
+finish_written(LaterColumn *column)
+{
+	if (column->label_type != NULL)
+		return;
+	column->label_type = format_type_extended(column->label_typeid,
+											  column->label_typmod,
+											  FORMAT_TYPE_TYPEMOD_GIVEN |
+											  FORMAT_TYPE_FORCE_QUALIFY);
+	column->written = psprintf("%s%s", column->written, column->label_type);
+}
+
+/*
+ * See later_writes.h.
+ */
+int64
+count_later_conflicts(const LaterWrites *later)
+{
+	StringInfoData query;
+	ListCell   *cell;
+
+	if (!later->was_truncated || later->key == NIL)
+		return 0;
+	initStringInfo(&query);
+	appendStringInfo(&query, "SELECT pg_catalog.count(*) FROM %s h, %s l WHERE ",
+					 relation_display_name(later->relation->parked->holder),
+					 later->changed);
+	foreach(cell, later->key)
+	{
+		const LaterColumn *column = lfirst(cell);
+
+		appendStringInfo(&query, "%sl.c%d %s h.%s::%s",
+						 foreach_current_index(cell) ? " AND " : "",
+						 column->attnum, column->equals, column->label_name,
+						 column->type);
+	}
+	return count_rows(query.data);
+}
+
+/* Row by row only if not all of them can be written. */
+int64
+count_unrepresentable(const LaterWrites *later)
+{
+	int64		count = 0;
+	ListCell   *cell;
+	ConvertedRow row = {later};
+
+	foreach(cell, later->columns)
+	{
+		LaterColumn *column = lfirst(cell);
+
+		if (!SearchSysCacheExists1(TYPEOID,
+								   ObjectIdGetDatum(column->label_typeid)))
+			return -1;
+		finish_written(column);
+	}
+	row.number = -1;
+	if (run_in_subtransaction(convert_row, &row) == NULL)
+		return 0;
+	for (row.number = 0; row.number < later->changed_rows; row.number++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (run_in_subtransaction(convert_row, &row) != NULL)
+			count++;
+	}
+	return count;
+}
+
+/* One of the copied rows, or all; throws what PostgreSQL says of its values. */
+static bool
+convert_row(void *arg)
+{
+	const ConvertedRow *row = arg;
+	const LaterWrites *later = row->later;
+	char	   *place = row->number < 0 ? "" :
+	psprintf(" ORDER BY l.ctid OFFSET " INT64_FORMAT " LIMIT 1", row->number);
+
+	(void) run(psprintf("SELECT pg_catalog.count(ROW(%s)::pg_catalog.text) FROM (SELECT * FROM %s l%s) l",
+						column_list(later->columns,
+									offsetof(LaterColumn, written), ""),
+						later->changed, place), SPI_OK_SELECT);
+	return false;
+}
+
 /*
  * See later_writes.h.
  */
@@ -319,20 +419,8 @@ write_later_writes(const LaterWrites *later, RowConflict on_conflict)
 	foreach(cell, later->columns)
 	{
 		LaterColumn *column = lfirst(cell);
-		Oid			type;
-		int32		typmod;
-		Oid			collation;
-
-		get_atttypetypmodcoll(later->relid, column->attnum, &type, &typmod,
-							  &collation);
-		column->label_equals = equality_operator(type);
-		if (column->label_type != NULL)
-			continue;
-		column->label_type = format_type_extended(type, typmod,
-												  FORMAT_TYPE_TYPEMOD_GIVEN |
-												  FORMAT_TYPE_FORCE_QUALIFY);
-		column->written = psprintf("%s%s", column->written,
-								   column->label_type);
+		column->label_equals = equality_operator(column->label_typeid);
+		finish_written(column);
 	}
 	if (later->gone != NULL)
 		delete_gone(later);

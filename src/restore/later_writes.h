@@ -49,4 +49,12 @@ extern LaterWrites *collect_later_writes(const RestoreTarget *target,
 extern void write_later_writes(const LaterWrites *later,
 							   RowConflict on_conflict);
 
+/*
+ * For a plan, before anything has changed: rows whose key the file of the
+ * restore point has too, if it was emptied; and rows with values that the old
+ * type of a column cannot have, -1 if that type is not there now.
+ */
+extern int64 count_later_conflicts(const LaterWrites *later);
+extern int64 count_unrepresentable(const LaterWrites *later);
+
 #endif							/* SAFE_MIGRATE_LATER_WRITES_H */

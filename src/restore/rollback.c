@@ -299,7 +299,7 @@ find_restore_target(const char *label, RollbackMode mode)
 				(errcode(ERRCODE_SM_CANNOT_UNDO),
 				 errmsg("there is no restore point \"%s\": see migrate.restore_points for those that are kept",
 						label)));
-	if (strcmp(catalog_version, current_catalog_version()) != 0)
+	if (strcmp(catalog_version, catalog_version_in_words()) != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_SM_CANNOT_UNDO),
 				 errmsg("restore point \"%s\" was made by another version of PostgreSQL, and cannot be used any more: drop it with SELECT migrate.drop_restore_point(%s)",

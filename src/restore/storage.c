@@ -91,6 +91,9 @@ choose_storage(const RestoreTarget *target)
 	{
 		if (relation->main_relid != relation->relid)
 			choose_for_part(&chooser, relation);
+		if (relation->choice == STORAGE_PARKED)
+			relation->holder = SearchSysCacheCopy1(RELOID,
+												   ObjectIdGetDatum(relation->parked->holder));
 	}
 	return chooser.relations;
 }
