@@ -20,7 +20,9 @@
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
 #include "common/jsonapi.h"
+#include "nodes/execnodes.h"
 #include "nodes/parsenodes.h"
+#include "pgstat.h"
 #include "storage/lock.h"
 #include "storage/proc.h"
 #include "utils/acl.h"
@@ -123,6 +125,29 @@
 #else
 #define compat_beginscan(rel, snapshot) \
 	table_beginscan(rel, snapshot, 0, NULL, 0)
+#endif
+
+/* 18, 19: index_beginscan() got the arguments instrument and flags */
+#if PG_VERSION_NUM < 180000
+#define compat_index_beginscan(heap, index, snapshot, nkeys) \
+	index_beginscan(heap, index, snapshot, nkeys, 0)
+#elif PG_VERSION_NUM < 190000
+#define compat_index_beginscan(heap, index, snapshot, nkeys) \
+	index_beginscan(heap, index, snapshot, NULL, nkeys, 0)
+#else
+#define compat_index_beginscan(heap, index, snapshot, nkeys) \
+	index_beginscan(heap, index, snapshot, NULL, nkeys, 0, 0)
+#endif
+
+/* 16: the name of the field changed with RelFileLocator */
+#if PG_VERSION_NUM < 160000
+#define compat_storage_is_new(rel) \
+	((rel)->rd_createSubid != InvalidSubTransactionId || \
+	 (rel)->rd_firstRelfilenodeSubid != InvalidSubTransactionId)
+#else
+#define compat_storage_is_new(rel) \
+	((rel)->rd_createSubid != InvalidSubTransactionId || \
+	 (rel)->rd_firstRelfilelocatorSubid != InvalidSubTransactionId)
 #endif
 
 /* 17: LockHeldByMe() got the argument orstronger */
@@ -404,6 +429,31 @@ extern void compat_reindex_index(Oid relid);
 
 /* Where the main fork of a relation is that is neither temporary nor mapped. */
 extern char *compat_relation_path(Form_pg_class form);
+
+/*
+ * What this transaction has written into a relation, by the counters of
+ * pgstat; NULL if nothing, or if track_counts is off.  Valid until the next
+ * row is written.
+ */
+extern PgStat_TableXactStatus *compat_transaction_counters(Oid relid);
+
+/* Replace a row; true if its indexes need entries of the new version. */
+extern bool compat_update_row(Relation rel, ItemPointer tid,
+							  TupleTableSlot *slot, bool *only_summarizing);
+
+/*
+ * Make the index entries of the row in slot.  A row that may violate a unique
+ * or exclusion constraint gets them all the same, and the indexes to check
+ * later are returned, as a list of OIDs.
+ */
+extern List *compat_insert_index_entries(ResultRelInfo *target,
+										 TupleTableSlot *slot, EState *estate,
+										 bool only_summarizing);
+
+/* A heap of kind RELKIND_TOASTVALUE, so without a row type. */
+extern Oid	compat_create_hidden_heap(const char *name, Oid namespace,
+									  Oid owner, TupleDesc columns,
+									  Datum reloptions);
 
 extern RangeVar *compat_cluster_relation(Node *statement);
 extern bool compat_cluster_is_concurrent(Node *statement);
