@@ -36,9 +36,9 @@
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "postmaster/autovacuum.h"
+#include "preserve/catalog_image.h"
 #include "preserve/point.h"
 #include "preserve/point_state.h"
-#include "preserve/stub.h"
 #include "storage/lock.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -54,6 +54,9 @@
 #define MAKER_LOCK		ShareLock
 #define DESTROYER_LOCK	RowExclusiveLock
 
+/* Room for what tells labels apart: a blank, and a number in parentheses. */
+#define NUMBER_MAX_BYTES	8
+
 /* What is to become a row of migrate.restore_point_data. */
 typedef struct NewPoint
 {
@@ -64,6 +67,7 @@ typedef struct NewPoint
 	Datum		data_snapshot;
 } NewPoint;
 
+static char *label_of_now(const char *prefix);
 static void set_tag(LOCKTAG *tag);
 static void check_label(const char *label);
 static XLogRecPtr mark_wal(const char *label, const char *kind);
@@ -117,7 +121,7 @@ migrate_create_restore_point(PG_FUNCTION_ARGS)
 				 errmsg("a restore point would keep nothing: safe_migrate.restore_points is off, safe_migrate.mode is off, or safe_migrate.restoring is on"),
 				 errhint("SET safe_migrate.restore_points = on;")));
 	if (label == NULL)
-		label = unused_label("manual");
+		label = label_of_now("manual");
 	(void) make_restore_point(label, POINT_MANUAL);
 	PG_RETURN_TEXT_P(cstring_to_text(label));
 }
@@ -158,7 +162,7 @@ make_statement_point(const char *statement)
 {
 	NewPoint	point = {0};
 
-	point.label = unused_label("statement");
+	point.label = label_of_now("statement");
 	point.kind = POINT_STATEMENT;
 	point.statement = statement;
 	point.data_snapshot = snapshot_now();
@@ -296,19 +300,27 @@ refuse_taken(const char *label)
 }
 
 /*
- * See point.h.  The time to the millisecond is unused but for those who make
- * several at a time.
+ * See point.h.
  */
 char *
-unused_label(const char *prefix)
+unused_label(const char *wanted)
 {
-	TimestampTz now = GetCurrentTimestamp();
-	char	   *room = pnstrdup(prefix, pg_mbcliplen(prefix, strlen(prefix), 30));
-	char	   *label = psprintf("%s %.23s", room, timestamptz_to_str(now));
+	char	   *room = pnstrdup(wanted, pg_mbcliplen(wanted, strlen(wanted),
+													 LABEL_MAX_BYTES -
+													 NUMBER_MAX_BYTES));
+	char	   *label = room;
 
 	for (int number = 2; label_is_taken(label); number++)
-		label = psprintf("%s %.23s-%d", room, timestamptz_to_str(now), number);
+		label = psprintf("%s (%d)", room, number);
 	return label;
+}
+
+/* By day and time to the millisecond, palloc'd. */
+static char *
+label_of_now(const char *prefix)
+{
+	return unused_label(psprintf("%s %.23s", prefix,
+								 timestamptz_to_str(GetCurrentTimestamp())));
 }
 
 static bool

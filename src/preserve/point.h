@@ -47,8 +47,11 @@ extern int64 make_restore_point(const char *label, const char *kind);
 extern int64 make_statement_point(const char *statement);
 extern void forget_statement_point(int64 point);
 
-/* A label with this prefix and the time that nobody has yet, palloc'd. */
-extern char *unused_label(const char *prefix);
+/*
+ * A label like that one which no point has yet, palloc'd; with a number behind
+ * it if need be, and cut where it is too long.
+ */
+extern char *unused_label(const char *wanted);
 
 /*
  * The numbers of all points, as int64 *, oldest first, in the current memory
