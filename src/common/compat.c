@@ -323,18 +323,35 @@ compat_expand_virtual_columns(Node *expression, Relation rel)
 char *
 compat_relation_path(Form_pg_class form)
 {
-	Oid			tablespace = OidIsValid(form->reltablespace) ?
-	form->reltablespace : MyDatabaseTableSpace;
-#if PG_VERSION_NUM >= 160000
-	RelFileLocator locator = {tablespace, MyDatabaseId, form->relfilenode};
-#else
-	RelFileNode locator = {tablespace, MyDatabaseId, form->relfilenode};
-#endif
+	return compat_file_path(compat_relation_file(form), MAIN_FORKNUM);
+}
 
+/*
+ * See compat.h.
+ */
+CompatFile
+compat_relation_file(Form_pg_class form)
+{
+	CompatFile	file;
+
+	memset(&file, 0, sizeof(file));
+	compat_file_tablespace(file) = OidIsValid(form->reltablespace) ?
+		form->reltablespace : MyDatabaseTableSpace;
+	compat_file_database(file) = MyDatabaseId;
+	compat_file_number(file) = form->relfilenode;
+	return file;
+}
+
+/*
+ * See compat.h.
+ */
+char *
+compat_file_path(CompatFile file, ForkNumber fork)
+{
 #if PG_VERSION_NUM >= 180000
-	return pstrdup(relpathperm(locator, MAIN_FORKNUM).str);
+	return pstrdup(relpathperm(file, fork).str);
 #else
-	return relpathperm(locator, MAIN_FORKNUM);
+	return relpathperm(file, fork);
 #endif
 }
 
@@ -405,11 +422,7 @@ compat_process_of_transaction(VirtualTransactionId vxid)
 bool
 compat_files_are_to_be_unlinked(void)
 {
-#if PG_VERSION_NUM < 160000
-	RelFileNode *files;
-#else
-	RelFileLocator *files;
-#endif
+	CompatFile *files;
 
 	return smgrGetPendingDeletes(true, &files) > 0;
 }

@@ -20,11 +20,17 @@
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
 #include "common/jsonapi.h"
+#include "common/relpath.h"
 #include "nodes/execnodes.h"
 #include "nodes/parsenodes.h"
 #include "pgstat.h"
 #include "storage/lock.h"
 #include "storage/proc.h"
+#if PG_VERSION_NUM < 160000
+#include "storage/relfilenode.h"
+#else
+#include "storage/relfilelocator.h"
+#endif
 #include "utils/acl.h"
 #include "utils/rel.h"
 
@@ -386,6 +392,29 @@ extern void compat_altered_constraint(AlterTableCmd *command,
 									  AlteredConstraint *change);
 
 extern char *compat_not_null_constraint(Oid relid, const char *column);
+
+/* 16: RelFileNode became RelFileLocator, and its number a type of its own */
+#if PG_VERSION_NUM < 160000
+typedef RelFileNode CompatFile;
+typedef Oid RelFileNumber;
+#define compat_file_database(file) ((file).dbNode)
+#define compat_file_tablespace(file) ((file).spcNode)
+#define compat_file_number(file) ((file).relNode)
+#else
+typedef RelFileLocator CompatFile;
+#define compat_file_database(file) ((file).dbOid)
+#define compat_file_tablespace(file) ((file).spcOid)
+#define compat_file_number(file) ((file).relNumber)
+#endif
+
+/*
+ * The file of a relation of this database that has storage and is not mapped;
+ * all bytes of it are set, to be a key.
+ */
+extern CompatFile compat_relation_file(Form_pg_class form);
+
+/* Where a fork of it is, palloc'd. */
+extern char *compat_file_path(CompatFile file, ForkNumber fork);
 
 /* True if the commit will unlink files, other than those of temporary tables. */
 extern bool compat_files_are_to_be_unlinked(void);
