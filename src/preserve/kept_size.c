@@ -11,8 +11,6 @@
  */
 #include "postgres.h"
 
-#include <sys/stat.h>
-
 #include "access/htup_details.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
@@ -20,22 +18,20 @@
 #include "common/compat.h"
 #include "common/errors.h"
 #include "common/own_tables.h"
-#include "common/relpath.h"
 #include "common/settings.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "lib/stringinfo.h"
-#include "miscadmin.h"
 #include "preserve/catalog_image.h"
 #include "preserve/kept_size.h"
+#include "preserve/parked_size.h"
 #include "utils/builtins.h"
 #include "utils/tuplestore.h"
 
 /* Points that the refusal names. */
 #define MAX_NAMED 5
 
-static int64 bytes_of_fork(const char *path);
 static int64 image_bytes(void);
 static void refuse_more(int64 kept, int64 limit);
 static char *largest_points(char **remedy);
@@ -75,42 +71,12 @@ Datum
 migrate_file_bytes(PG_FUNCTION_ARGS)
 {
 	FormData_pg_class form = {0};
-	char	   *path;
-	int64		bytes = 0;
 
 	form.reltablespace = PG_GETARG_OID(0);
 	form.relfilenode = PG_GETARG_OID(1);
 	if (!OidIsValid(form.relfilenode))
 		PG_RETURN_INT64(0);
-	path = compat_relation_path(&form);
-	for (ForkNumber fork = MAIN_FORKNUM; fork <= MAX_FORKNUM; fork++)
-		bytes += bytes_of_fork(fork == MAIN_FORKNUM ? path :
-							   psprintf("%s_%s", path, forkNames[fork]));
-	PG_RETURN_INT64(bytes);
-}
-
-/* Of all its segments; 0 if there is none. */
-static int64
-bytes_of_fork(const char *path)
-{
-	int64		bytes = 0;
-
-	for (int segment = 0;; segment++)
-	{
-		struct stat status;
-
-		CHECK_FOR_INTERRUPTS();
-		if (stat(segment == 0 ? path : psprintf("%s.%d", path, segment),
-				 &status) != 0)
-		{
-			if (errno == ENOENT)
-				return bytes;
-			ereport(ERROR,
-					(errcode_for_file_access(),
-					 errmsg("could not stat file \"%s\": %m", path)));
-		}
-		bytes += status.st_size;
-	}
+	PG_RETURN_INT64(file_bytes(compat_relation_file(&form)));
 }
 
 /*

@@ -15,10 +15,12 @@
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "preserve/carry.h"
+#include "preserve/hidden_relation.h"
 #include "preserve/kept_size.h"
+#include "preserve/park.h"
 #include "preserve/point.h"
 #include "preserve/point_drop.h"
-#include "preserve/stub.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 
