@@ -15,6 +15,7 @@
 #include "common/compat.h"
 #include "common/migration_flag.h"
 #include "common/own_tables.h"
+#include "pgstat.h"
 #include "preserve/carry.h"
 #include "preserve/catalog_image.h"
 #include "preserve/changed_rows.h"
@@ -54,6 +55,16 @@ register_preserve_callbacks(void)
 {
 	RegisterXactCallback(end_transaction, NULL);
 	RegisterSubXactCallback(end_subtransaction, NULL);
+}
+
+/*
+ * See preserve.h.
+ */
+void
+begin_preserving_rows(void)
+{
+	if (!pgstat_track_counts && migration_is_running() && preserving())
+		count_changed_rows();
 }
 
 /*
