@@ -15,7 +15,9 @@
 #include "common/compat.h"
 #include "common/migration_flag.h"
 #include "common/own_tables.h"
+#include "preserve/carry.h"
 #include "preserve/kept_size.h"
+#include "preserve/park.h"
 #include "preserve/point.h"
 #include "preserve/preserve.h"
 #include "preserve/stub.h"
@@ -137,7 +139,7 @@ something_pends(void)
 	if (!TransactionIdIsValid(GetTopTransactionIdIfAny()))
 		return false;
 	return (statements != NIL || columns_may_be_dropped ||
-			rolls_back_to_point || is_part_of_migration() ||
+			columns_have_changed() || rolls_back_to_point || is_part_of_migration() ||
 			compat_files_are_to_be_unlinked()) && preserving();
 }
 
@@ -172,7 +174,7 @@ preserve(bool prepare)
 		kept = park_storage(is_part_of_migration());
 	if (has_points && (rolls_back_to_point || is_part_of_migration()))
 		capture_changed_rows(rolls_back_to_point);
-	if (has_points && columns_may_be_dropped)
+	if (has_points || prepare || in_the_making || statements != NIL)
 		add_carry_triggers();
 	if (kept > 0 || has_points)
 		check_kept_size();
