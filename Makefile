@@ -93,7 +93,8 @@ SQL_PARTS = \
 	src/preserve/preserve.sql \
 	src/preserve/carry.sql \
 	src/preserve/points.sql \
-	src/target/target.sql
+	src/target/target.sql \
+	src/restore/rollback.sql
 
 DATA_built = $(EXTENSION)--$(EXTVERSION).sql
 

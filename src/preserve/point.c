@@ -75,7 +75,6 @@ static Datum snapshot_now(void);
 static int64 insert_point(const NewPoint *point);
 static void add_point_arguments(OwnArguments *arguments,
 								const NewPoint *point);
-static char *session_in_words(void);
 static void refuse_taken(const char *label);
 static bool label_is_taken(const char *label);
 static List *read_points(bool full_only);
@@ -276,15 +275,25 @@ add_point_arguments(OwnArguments *arguments, const NewPoint *point)
 	add_own_argument(arguments, PG_SNAPSHOTOID, point->data_snapshot, false);
 	add_own_argument(arguments, PG_LSNOID, LSNGetDatum(point->lsn),
 					 XLogRecPtrIsInvalid(point->lsn));
-	add_own_text(arguments, psprintf("%s %u", COMPAT_MAJOR_VERSION,
-									 CATALOG_VERSION_NO));
+	add_own_text(arguments, catalog_version_in_words());
 	add_own_argument(arguments, FLOAT8OID,
 					 Float8GetDatum((double) setting_restore_point_ttl),
 					 setting_restore_point_ttl == 0);
 }
 
-/* By that a session finds its own points again: its PID may be given twice. */
-static char *
+/*
+ * See point.h.
+ */
+char *
+catalog_version_in_words(void)
+{
+	return psprintf("%s %u", COMPAT_MAJOR_VERSION, CATALOG_VERSION_NO);
+}
+
+/*
+ * See point.h.  A PID may be given twice.
+ */
+char *
 session_in_words(void)
 {
 	return psprintf("%d " INT64_FORMAT, MyProcPid, MyStartTimestamp);

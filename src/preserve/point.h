@@ -74,6 +74,12 @@ extern bool point_is_being_made(void);
 /* For one that has said so and was told false: others need not wait for it. */
 extern void let_points_be_made(void);
 
+/* By that a session finds its own points again; palloc'd. */
+extern char *session_in_words(void);
+
+/* What a point must have been made by to be of use; palloc'd. */
+extern char *catalog_version_in_words(void);
+
 /* True if there is any point; one look at a table. */
 extern bool restore_points_exist(void);
 

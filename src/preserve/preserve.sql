@@ -67,6 +67,7 @@ CREATE TABLE migrate.parked_storage (
 	cause text NOT NULL CHECK (cause OPERATOR(pg_catalog.=) ANY
 		(ARRAY['dropped', 'truncated', 'rewritten'])),
 	xid xid8 NOT NULL DEFAULT pg_catalog.pg_current_xact_id(),
+	subxids xid[] NOT NULL DEFAULT '{}',
 	parked_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
 	by_migration boolean NOT NULL
 );

@@ -1,0 +1,22 @@
+/*-------------------------------------------------------------------------
+ *
+ * rolled_back.h
+ *	  The ledger after a rollback.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef SAFE_MIGRATE_ROLLED_BACK_H
+#define SAFE_MIGRATE_ROLLED_BACK_H
+
+#include "postgres.h"
+
+#include "restore/storage.h"
+
+/*
+ * What was applied since the restore point is so no longer, what was reverted
+ * or run again since is so again; migrate.history says who has rolled back.
+ * Needs the lock of the ledger.
+ */
+extern void record_rollback(const RestoreTarget *target);
+
+#endif							/* SAFE_MIGRATE_ROLLED_BACK_H */
