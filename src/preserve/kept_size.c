@@ -36,7 +36,7 @@
 #define MAX_NAMED 5
 
 static int64 bytes_of_fork(const char *path);
-static int64 kept_bytes(void);
+static int64 image_bytes(void);
 static void refuse_more(int64 kept, int64 limit);
 static char *largest_points(char **remedy);
 
@@ -124,12 +124,15 @@ check_kept_size(void)
 
 	if (limit == 0)
 		return;
-	kept = kept_bytes();
+	kept = kept_bytes() + image_bytes();
 	if (kept > limit)
 		refuse_more(kept, limit);
 }
 
-static int64
+/*
+ * See kept_size.h.
+ */
+int64
 kept_bytes(void)
 {
 	OwnAccess	access;
@@ -137,10 +140,23 @@ kept_bytes(void)
 	int64		bytes;
 
 	begin_own_access(&access);
-	run_own_query("SELECT COALESCE((SELECT pg_catalog.sum(k.bytes) "
-				  "FROM migrate.kept k), 0)::pg_catalog.int8 "
-				  "OPERATOR(pg_catalog.+) "
-				  "pg_catalog.pg_table_size('migrate.restore_catalog')",
+	run_own_query("SELECT pg_catalog.sum(k.bytes)::pg_catalog.int8 "
+				  "FROM migrate.kept k",
+				  &arguments, SPI_OK_SELECT);
+	bytes = own_bigint_column(0, 1);
+	end_own_access(&access);
+	return bytes;
+}
+
+static int64
+image_bytes(void)
+{
+	OwnAccess	access;
+	OwnArguments arguments = {0};
+	int64		bytes;
+
+	begin_own_access(&access);
+	run_own_query("SELECT pg_catalog.pg_table_size('migrate.restore_catalog')",
 				  &arguments, SPI_OK_SELECT);
 	bytes = own_bigint_column(0, 1);
 	end_own_access(&access);

@@ -17,4 +17,10 @@
  */
 extern void check_kept_size(void);
 
+/*
+ * Bytes of files and row images that restore points keep in this database, as
+ * this transaction sees it; without the images of the catalog.
+ */
+extern int64 kept_bytes(void);
+
 #endif							/* SAFE_MIGRATE_KEPT_SIZE_H */

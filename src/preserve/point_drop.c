@@ -15,6 +15,7 @@
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "preserve/kept_size.h"
 #include "preserve/point.h"
 #include "preserve/point_drop.h"
 #include "preserve/stub.h"
@@ -26,7 +27,6 @@ typedef struct Needless
 {
 	Oid			holder;
 	bool		is_file;		/* else what rows were */
-	int64		bytes;
 } Needless;
 
 static void begin_dropping(const char *function);
@@ -35,7 +35,7 @@ static int64 drop_point(int64 id);
 static int64 image_bytes(int64 id);
 static int64 drop_needless(void);
 static List *list_needless(void);
-static int64 drop_holder(const Needless *needless);
+static void drop_holder(const Needless *needless);
 
 PG_FUNCTION_INFO_V1(migrate_drop_restore_point);
 PG_FUNCTION_INFO_V1(migrate_drop_all_restore_points);
@@ -150,19 +150,21 @@ image_bytes(int64 id)
 static int64
 drop_needless(void)
 {
-	int64		bytes = 0;
-	List	   *needless;
+	int64		bytes = kept_bytes();
 	ListCell   *cell;
+	List	   *needless;
 
 	if (point_is_being_made())
 		return 0;
 	needless = list_needless();
 	foreach(cell, needless)
-		bytes += drop_holder(lfirst(cell));
+		drop_holder(lfirst(cell));
 	remove_carry_triggers();
-	return bytes;
+	CommandCounterIncrement();
+	return bytes - kept_bytes();
 }
 
+/* Tables first: what belongs to one goes with it. */
 static List *
 list_needless(void)
 {
@@ -172,10 +174,11 @@ list_needless(void)
 	bool		isnull;
 
 	begin_own_access(&access);
-	run_own_query("SELECT k.holder, k.kind OPERATOR(pg_catalog.=) 'file', "
-				  "k.bytes FROM migrate.kept k "
-				  "WHERE NOT EXISTS (SELECT FROM migrate.kept_by_point b "
-				  "WHERE b.holder OPERATOR(pg_catalog.=) k.holder)",
+	run_own_query("SELECT k.holder, k.kind OPERATOR(pg_catalog.=) 'file' "
+				  "FROM migrate.kept k WHERE NOT EXISTS "
+				  "(SELECT FROM migrate.kept_by_point b "
+				  "WHERE b.holder OPERATOR(pg_catalog.=) k.holder) "
+				  "ORDER BY k.is_part",
 				  &arguments, SPI_OK_SELECT);
 	for (uint64 row = 0; row < SPI_processed; row++)
 	{
@@ -188,7 +191,6 @@ list_needless(void)
 										   SPI_tuptable->tupdesc, 1,
 										   &isnull));
 		needless->is_file = own_bool_column(row, 2);
-		needless->bytes = own_bigint_column(row, 3);
 		old = MemoryContextSwitchTo(access.caller);
 		list = lappend(list, needless);
 		MemoryContextSwitchTo(old);
@@ -197,34 +199,33 @@ list_needless(void)
 	return list;
 }
 
-/* Returns the bytes that this frees: 0 if somebody is at it. */
-static int64
+/* Unless somebody is at it, or it is gone by now. */
+static void
 drop_holder(const Needless *needless)
 {
 	OwnAccess	access;
 	OwnArguments arguments = {0};
 
 	if (!ConditionalLockRelationOid(needless->holder, AccessExclusiveLock))
-		return 0;
+		return;
 	begin_own_access(&access);
 	add_own_argument(&arguments, OIDOID, ObjectIdGetDatum(needless->holder),
 					 false);
 	if (needless->is_file)
-		run_own_query("DELETE FROM migrate.parked_storage s "
+		run_own_query("SELECT FROM migrate.parked_storage s "
 					  "WHERE s.holder OPERATOR(pg_catalog.=) $1",
-					  &arguments, SPI_OK_DELETE);
+					  &arguments, SPI_OK_SELECT);
 	else
 		run_own_query("DELETE FROM migrate.changed_rows r "
 					  "WHERE r.holder OPERATOR(pg_catalog.=) $1",
 					  &arguments, SPI_OK_DELETE);
-
-	/* somebody may have been faster */
-	if (SPI_processed == 1)
-		drop_hidden_relation(needless->holder, true);
-	else
+	if (SPI_processed == 0)
 		UnlockRelationOid(needless->holder, AccessExclusiveLock);
+	else if (needless->is_file)
+		drop_parked_file(needless->holder);
+	else
+		drop_hidden_relation(needless->holder, true);
 	end_own_access(&access);
-	return needless->bytes;
 }
 
 /*

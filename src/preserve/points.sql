@@ -38,7 +38,8 @@ COMMENT ON FUNCTION migrate.file_bytes(oid, oid) IS
 CREATE VIEW migrate.kept AS
 SELECT s.holder, 'file'::text AS kind, s.xid, s.relid,
 	migrate.file_bytes(c.reltablespace, c.relfilenode) AS bytes,
-	0::bigint AS row_count, s.filenode
+	0::bigint AS row_count, s.filenode,
+	s.relid OPERATOR(pg_catalog.<>) s.main_relid AS is_part
 FROM migrate.parked_storage s
 JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) s.holder
 UNION ALL
@@ -55,7 +56,7 @@ SELECT r.holder, 'rows', r.xid, NULL,
 	(SELECT COALESCE(pg_catalog.sum(t.updated OPERATOR(pg_catalog.+)
 			t.deleted), 0)::bigint
 		FROM migrate.changed_rows_relation t
-		WHERE t.id OPERATOR(pg_catalog.=) r.id), NULL
+		WHERE t.id OPERATOR(pg_catalog.=) r.id), NULL, false
 FROM migrate.changed_rows r;
 REVOKE ALL ON migrate.kept FROM PUBLIC;
 COMMENT ON VIEW migrate.kept IS

@@ -183,15 +183,16 @@ preserve(bool prepare)
 
 /*
  * One for all of them, before the catalog is changed by what follows.  There is
- * none if nothing has come of them, as of DROP ... IF EXISTS.
+ * none if they have destroyed nothing that was there before the transaction.
  */
 static void
 make_point_of_statements(void)
 {
 	int64		point = make_statement_point(noted_text());
 
-	want_all_files();
-	if (!save_catalog_changes(point) && !compat_files_are_to_be_unlinked())
+	if (save_catalog_changes(point))
+		want_all_files();
+	else
 		forget_statement_point(point);
 }
 

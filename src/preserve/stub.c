@@ -66,3 +66,9 @@ __attribute__((weak))
 drop_hidden_relation(Oid relid, bool with_files)
 {
 }
+
+void
+__attribute__((weak))
+drop_parked_file(Oid holder)
+{
+}

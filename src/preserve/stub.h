@@ -20,6 +20,7 @@ extern void remove_carry_triggers(void);
 extern void save_catalog_image(int64 point);
 extern bool save_catalog_changes(int64 point);
 extern List *load_catalog_rows(int64 point, Oid catalog);
+extern void drop_parked_file(Oid holder);
 extern void drop_hidden_relation(Oid relid, bool with_files);
 
 #endif							/* SAFE_MIGRATE_STUB_H */
