@@ -18,7 +18,9 @@
 #include "preserve/kept_size.h"
 #include "preserve/point.h"
 #include "preserve/point_drop.h"
-#include "preserve/stub.h"
+#include "preserve/carry.h"
+#include "preserve/hidden_relation.h"
+#include "preserve/park.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 

@@ -16,11 +16,12 @@
 #include "common/migration_flag.h"
 #include "common/own_tables.h"
 #include "preserve/carry.h"
+#include "preserve/catalog_image.h"
+#include "preserve/changed_rows.h"
 #include "preserve/kept_size.h"
 #include "preserve/park.h"
 #include "preserve/point.h"
 #include "preserve/preserve.h"
-#include "preserve/stub.h"
 #include "utils/memutils.h"
 
 /* A statement, and the subtransaction that it is of by now. */
@@ -171,7 +172,7 @@ preserve(bool prepare)
 	if (prepare || in_the_making)
 		want_all_files();
 	if (has_points || prepare || in_the_making || statements != NIL)
-		kept = park_storage(is_part_of_migration());
+		kept = park_storage(is_part_of_migration() || rolls_back_to_point);
 	if (has_points && (rolls_back_to_point || is_part_of_migration()))
 		capture_changed_rows(rolls_back_to_point);
 	if (has_points || prepare || in_the_making || statements != NIL)

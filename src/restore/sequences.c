@@ -102,7 +102,7 @@ restore_sequence(const LabelSequence *sequence)
 	OwnAccess	access;
 	OwnArguments arguments = {0};
 	int64		value;
-	int64		row_value;
+	int64		row_value = 0;
 	bool		is_called;
 
 	add_own_argument(&arguments, OIDOID, ObjectIdGetDatum(sequence->relid),
