@@ -151,7 +151,7 @@ something_pends(void)
 	if (!TransactionIdIsValid(GetTopTransactionIdIfAny()))
 		return false;
 	return (statements != NIL || columns_may_be_dropped ||
-			rolls_back_to_point || is_part_of_migration() ||
+			columns_have_changed() || rolls_back_to_point || is_part_of_migration() ||
 			compat_files_are_to_be_unlinked()) && preserving();
 }
 
