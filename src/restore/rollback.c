@@ -180,9 +180,12 @@ roll_back(const RollbackRequest *request)
 	note_rollback_in_transaction();
 
 	manifest = read_label_manifest(target);
+	relations = choose_storage(target);
+	refuse_lost_files(target, relations);
+	rows = begin_restored_rows(target, relations, request->on_conflict);
 	relations = compare_and_lock(target, &differences);
 	reach_fault_point("rollback_locked");
-	rows = begin_restored_rows(target, relations, request->on_conflict);
+	catch_up_restored_rows(rows, relations);
 	restore_catalogs(differences, relations);
 	reach_fault_point("rollback_catalogs");
 	restore_rows(rows);
