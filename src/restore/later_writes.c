@@ -32,7 +32,7 @@
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "parser/parse_coerce.h"
-#include "preserve/catalog_image.h"
+#include "restore/label_rows.h"
 #include "restore/later_columns.h"
 #include "restore/later_writes.h"
 #include "restore/touched_keys.h"
@@ -249,20 +249,19 @@ can_be_written_before(const LaterWrites *later, const RestoreTarget *target,
 		if (!((LaterColumn *) lfirst(cell))->is_native)
 			return false;
 	}
-	foreach(cell, load_catalog_rows(target->point, AttributeRelationId))
+	foreach(cell, label_attributes(target, later->relid))
 	{
 		Form_pg_attribute was = (Form_pg_attribute) GETSTRUCT((HeapTuple) lfirst(cell));
 
-		if (was->attrelid == later->relid && was->attnum > 0 &&
-			!was->attisdropped &&
+		if (was->attnum > 0 && !was->attisdropped &&
 			later_column(later, was->attnum) == NULL)
 			return false;
 	}
-	foreach(cell, load_catalog_rows(target->point, IndexRelationId))
+	foreach(cell, label_indexes(target, later->relid))
 	{
 		Form_pg_index index = (Form_pg_index) GETSTRUCT((HeapTuple) lfirst(cell));
 
-		if (index->indrelid == later->relid && index->indisexclusion)
+		if (index->indisexclusion)
 			return false;
 	}
 	return true;

@@ -33,6 +33,7 @@ struct RestoredRows
 static bool is_merged(const RestoredRows *rows,
 					  const RestoredRelation *relation);
 static List *merged_relations(const RestoredRows *rows);
+static List *relations_with_other_file(HTAB *relations);
 static void revert_changes(RestoredRows *rows);
 static bool change_counts(HTAB *relations, Oid relid, Oid filenode);
 
@@ -199,19 +200,11 @@ merged_relations(const RestoredRows *rows)
 void
 catch_up_restored_rows(RestoredRows *rows, HTAB *relations)
 {
-	HASH_SEQ_STATUS all;
-	RestoredRelation *relation;
 	List	   *merged;
 	ListCell   *cell;
 
 	rows->relations = relations;
-	hash_seq_init(&all, relations);
-	while ((relation = hash_seq_search(&all)) != NULL)
-	{
-		if (relation->choice == STORAGE_PARKED && relation->is != NULL &&
-			relation->main_relid == relation->relid)
-			rows->relids = lappend_oid(rows->relids, relation->relid);
-	}
+	rows->relids = relations_with_other_file(relations);
 	merged = merged_relations(rows);
 	foreach(cell, rows->before)
 	{
@@ -219,6 +212,9 @@ catch_up_restored_rows(RestoredRows *rows, HTAB *relations)
 
 		catch_up_later_writes(later);
 		merged = list_delete_oid(merged, later->relid);
+
+		/* its keys are those that it has had all the time */
+		rows->relids = list_delete_oid(rows->relids, later->relid);
 	}
 	if (merged != NIL && rows->xids == NIL)
 		rows->xids = migration_xids_since(rows->target);
@@ -229,13 +225,21 @@ catch_up_restored_rows(RestoredRows *rows, HTAB *relations)
 												   rows->xids));
 }
 
-/*
- * See restored_rows.h.
- */
-bool
-rows_were_written(const RestoredRows *rows)
+static List *
+relations_with_other_file(HTAB *relations)
 {
-	return rows->before != NIL;
+	HASH_SEQ_STATUS all;
+	RestoredRelation *relation;
+	List	   *relids = NIL;
+
+	hash_seq_init(&all, relations);
+	while ((relation = hash_seq_search(&all)) != NULL)
+	{
+		if (relation->choice == STORAGE_PARKED && relation->is != NULL &&
+			relation->main_relid == relation->relid)
+			relids = lappend_oid(relids, relation->relid);
+	}
+	return relids;
 }
 
 /* What a materialized view shows is not written by clients. */

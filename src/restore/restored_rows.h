@@ -34,8 +34,6 @@ extern RestoredRows *begin_restored_rows(const RestoreTarget *target,
 /* Under the locks, before the catalogs change: the rest of it. */
 extern void catch_up_restored_rows(RestoredRows *rows, HTAB *relations);
 
-/* True if something was brought over before. */
-extern bool rows_were_written(const RestoredRows *rows);
 
 /*
  * Afterwards: undo what migrations have done to rows, from the last transaction
