@@ -44,14 +44,15 @@ sub lost
 	return query(qq{BEGIN;
 		UPDATE pg_attribute a SET attisdropped = false, attname = k.attname, atttypid = k.atttypid
 		FROM columns k WHERE k.attrelid = a.attrelid AND k.attnum = a.attnum AND a.attrelid = '$table'::regclass;
-		SELECT count(*) FROM $table WHERE $wrong;
+		SELECT count(*) FROM ONLY $table WHERE $wrong;
 		ROLLBACK});
 }
 
+# To be called before a column is dropped.
 sub remember
 {
-	query('DROP TABLE IF EXISTS columns');
-	query('CREATE TABLE columns AS SELECT attrelid, attnum, attname, atttypid FROM pg_attribute WHERE NOT attisdropped AND attnum > 0');
+	query('CREATE TABLE IF NOT EXISTS columns (attrelid oid, attnum int, attname name, atttypid oid, PRIMARY KEY (attrelid, attnum))');
+	query('INSERT INTO columns SELECT attrelid, attnum, attname, atttypid FROM pg_attribute WHERE NOT attisdropped AND attnum > 0 ON CONFLICT DO NOTHING');
 }
 
 query('CREATE EXTENSION safe_migrate');
@@ -164,7 +165,7 @@ query('CREATE PUBLICATION p FOR TABLE r');
 
 	$node = $subscriber;
 	query('CREATE EXTENSION safe_migrate; CREATE TABLE r (id int PRIMARY KEY, gone text DEFAULT 5, n int)');
-	query("CREATE SUBSCRIPTION s CONNECTION '" . $publisher->connstr('postgres') . "' PUBLICATION p");
+	query('CREATE SUBSCRIPTION s CONNECTION $$' . $publisher->connstr('postgres') . '$$ PUBLICATION p');
 	$subscriber->wait_for_subscription_sync($publisher, 's') if $subscriber->can('wait_for_subscription_sync');
 	$subscriber->poll_query_until('postgres', 'SELECT count(*) = 10 FROM r');
 	query(q{SELECT migrate.create_restore_point('before')});
