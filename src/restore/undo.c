@@ -28,6 +28,7 @@
 #include "restore/constraints.h"
 #include "restore/restored_rows.h"
 #include "restore/rollback.h"
+#include "restore/rolled_back.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
@@ -139,11 +140,11 @@ undo(const RestoreTarget *target)
 	refuse_lost_files(target, relations);
 	differences = compare_catalogs_with_label(target, relations);
 	note_rollback_in_transaction();
-	note_possible_column_drop();
 	rows = begin_restored_rows(target, relations, ROW_CONFLICT_REFUSE);
 	restore_catalogs(differences, relations);
 	restore_rows(rows);
 	check_constraints(differences, relations, restored_relids(rows));
+	note_rollback(target);
 }
 
 /* It can be taken back once.  Returns the statement. */
