@@ -22,6 +22,7 @@
 #include "preserve/refusal.h"
 #include "rates/rates.h"
 #include "record/record.h"
+#include "restore/rollback.h"
 #include "run/comment_rule.h"
 #include "run/fill_column.h"
 #include "run/judge.h"
@@ -69,6 +70,7 @@ _PG_init(void)
 	register_fill_column();
 	register_ledger_procedures();
 	register_target_procedures();
+	register_rollback_procedures();
 	install_utility_hook();
 	install_executor_hooks();
 }

@@ -244,11 +244,25 @@ HTAB *
 begin_left_out(void)
 {
 	HASHCTL		control = {0};
+	HTAB	   *left_out;
+	Catalog    *namespaces = describe_catalog(NamespaceRelationId);
+	Relation	rel = table_open(NamespaceRelationId, AccessShareLock);
+	SysScanDesc scan;
+	HeapTuple	row;
 
 	control.keysize = control.entrysize = sizeof(CatalogObject);
 	control.hcxt = CurrentMemoryContext;
-	return hash_create("safe_migrate left out", 256, &control,
-					   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	left_out = hash_create("safe_migrate left out", 256, &control,
+						   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+
+	/* whoever looks at one catalog alone needs to know the schemas */
+	scan = systable_beginscan(rel, InvalidOid, false, NULL, 0, NULL);
+	while (HeapTupleIsValid(row = systable_getnext(scan)))
+		(void) row_is_left_out(left_out, namespaces, rel, row);
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	pfree(namespaces);
+	return left_out;
 }
 
 /*

@@ -52,7 +52,6 @@ static bool is_heap(Relation rel);
 static void check_found(Relation rel, const FoundRows *found,
 						const PgStat_TableXactStatus *counted);
 static void store_changed_rows(Oid holder, List *files, bool by_rollback);
-static Datum own_subtransactions(void);
 static void store_file(int64 id, WrittenFile *file);
 static void read_transactions(ChangedRows *rows);
 
@@ -277,7 +276,7 @@ store_changed_rows(Oid holder, List *files, bool by_rollback)
 
 	begin_own_access(&access);
 	add_own_argument(&arguments, OIDOID, ObjectIdGetDatum(holder), false);
-	add_own_argument(&arguments, XIDARRAYOID, own_subtransactions(), false);
+	add_own_subtransactions(&arguments);
 	add_own_argument(&arguments, BOOLOID, BoolGetDatum(by_rollback), false);
 	run_own_query("INSERT INTO migrate.changed_rows (holder, subxids, by_rollback)"
 				  " VALUES ($1, $2, $3) RETURNING id",
@@ -286,21 +285,6 @@ store_changed_rows(Oid holder, List *files, bool by_rollback)
 	foreach(cell, files)
 		store_file(id, lfirst(cell));
 	end_own_access(&access);
-}
-
-/* The subtransactions of this transaction that were not rolled back. */
-static Datum
-own_subtransactions(void)
-{
-	TransactionId *xids;
-	int			count = xactGetCommittedChildren(&xids);
-	Datum	   *elements = palloc(count * sizeof(Datum));
-
-	for (int i = 0; i < count; i++)
-		elements[i] = TransactionIdGetDatum(xids[i]);
-	return PointerGetDatum(construct_array(elements, count, XIDOID,
-										   sizeof(TransactionId), true,
-										   TYPALIGN_INT));
 }
 
 static void

@@ -25,6 +25,7 @@
 #include "lib/stringinfo.h"
 #include "preserve/catalog_image.h"
 #include "preserve/kept_size.h"
+#include "preserve/park.h"
 #include "preserve/parked_size.h"
 #include "utils/builtins.h"
 #include "utils/tuplestore.h"
@@ -103,13 +104,14 @@ kept_bytes(void)
 {
 	OwnAccess	access;
 	OwnArguments arguments = {0};
-	int64		bytes;
+	int64		bytes = parked_bytes();
 
 	begin_own_access(&access);
-	run_own_query("SELECT pg_catalog.sum(k.bytes)::pg_catalog.int8 "
-				  "FROM migrate.kept k",
+	run_own_query("SELECT pg_catalog.sum(pg_catalog.pg_relation_size("
+				  "c.holder::pg_catalog.oid::pg_catalog.regclass))"
+				  "::pg_catalog.int8 FROM migrate.changed_rows c",
 				  &arguments, SPI_OK_SELECT);
-	bytes = own_bigint_column(0, 1);
+	bytes += own_bigint_column(0, 1);
 	end_own_access(&access);
 	return bytes;
 }

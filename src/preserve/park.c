@@ -592,9 +592,11 @@ record_file(Parking *parking, LosingRelation *relation, HeldFile *held)
 	add_own_text(&arguments, relation->cause);
 	add_own_argument(&arguments, BOOLOID, BoolGetDatum(parking->by_migration),
 					 false);
+	add_own_subtransactions(&arguments);
 	run_own_query("INSERT INTO migrate.parked_storage (holder, relid, "
-				  "main_relid, kind, tablespace, filenode, cause, by_migration) "
-				  "VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+				  "main_relid, kind, tablespace, filenode, cause, "
+				  "by_migration, subxids) "
+				  "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
 				  &arguments, SPI_OK_INSERT);
 }
 

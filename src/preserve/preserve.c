@@ -151,7 +151,7 @@ something_pends(void)
 	if (!TransactionIdIsValid(GetTopTransactionIdIfAny()))
 		return false;
 	return (statements != NIL || columns_may_be_dropped ||
-			rolls_back_to_point || is_part_of_migration() ||
+			columns_have_changed() || rolls_back_to_point || is_part_of_migration() ||
 			compat_files_are_to_be_unlinked()) && preserving();
 }
 
@@ -183,8 +183,8 @@ preserve(bool prepare)
 	has_points = full_points() != NIL;
 	if (has_points || all_files_are_wanted())
 	{
-		int64		kept = park_storage(is_part_of_migration());
 		bool		captures = rolls_back_to_point || is_part_of_migration();
+		int64		kept = park_storage(captures);
 
 		if (captures && (has_points || prepare || in_the_making))
 			capture_changed_rows(rolls_back_to_point);

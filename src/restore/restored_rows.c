@@ -32,11 +32,21 @@ static bool is_merged(const RestoredRows *rows,
 static void revert_changes(RestoredRows *rows);
 static bool change_counts(HTAB *relations, Oid relid, Oid filenode);
 
-/* Transactions that the snapshot of a restore point does not see. */
+/*
+ * Transactions that the snapshot of a restore point does not see; but not those
+ * that a rollback has undone which went back to that point or to a later one,
+ * nor that rollback: after it the rows were those of the point, and of clients.
+ */
 #define CHANGES_SINCE \
 	"FROM migrate.changed_rows c, migrate.restore_point_data p " \
 	"WHERE p.id OPERATOR(pg_catalog.=) $1 " \
-	"AND NOT pg_catalog.pg_visible_in_snapshot(c.xid, p.data_snapshot) "
+	"AND NOT pg_catalog.pg_visible_in_snapshot(c.xid, p.data_snapshot) " \
+	"AND NOT EXISTS (SELECT FROM migrate.rollbacks b WHERE (" \
+	"b.target_creator OPERATOR(pg_catalog.=) p.creator " \
+	"OR pg_catalog.pg_visible_in_snapshot(p.creator, b.target_snapshot)) " \
+	"AND (c.xid OPERATOR(pg_catalog.=) b.xid " \
+	"OR (c.id OPERATOR(pg_catalog.<=) b.last_change AND NOT " \
+	"pg_catalog.pg_visible_in_snapshot(c.xid, b.target_snapshot)))) "
 
 /*
  * See restored_rows.h.

@@ -26,6 +26,32 @@ record_rollback(const RestoreTarget *target)
 {
 	revive_earlier_attempts(target);
 	end_later_attempts(target);
+	note_rollback(target);
+}
+
+/*
+ * See rolled_back.h.  What a statement point does not know is not undone.
+ */
+void
+note_rollback(const RestoreTarget *target)
+{
+	OwnAccess	access;
+	OwnArguments arguments = {0};
+
+	add_own_argument(&arguments, INT8OID, Int64GetDatum(target->point), false);
+	add_own_text(&arguments, target->mode == ROLLBACK_KEEP ? "keep" : "as_of");
+	begin_own_access(&access);
+	run_own_query("INSERT INTO migrate.rollbacks (label, mode, role, "
+				  "target_creator, target_snapshot, last_change) "
+				  "SELECT p.label, $2, SESSION_USER, p.creator, "
+				  "p.data_snapshot, "
+				  "CASE WHEN p.kind OPERATOR(pg_catalog.=) 'statement' THEN 0 "
+				  "ELSE COALESCE((SELECT pg_catalog.max(c.id) "
+				  "FROM migrate.changed_rows c), 0) END "
+				  "FROM migrate.restore_point_data p "
+				  "WHERE p.id OPERATOR(pg_catalog.=) $1",
+				  &arguments, SPI_OK_INSERT);
+	end_own_access(&access);
 }
 
 /*

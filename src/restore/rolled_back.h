@@ -19,4 +19,10 @@
  */
 extern void record_rollback(const RestoreTarget *target);
 
+/*
+ * The part of it that is not about migrations: what this transaction does to
+ * rows is not to be undone by a rollback to the same point, or an earlier one.
+ */
+extern void note_rollback(const RestoreTarget *target);
+
 #endif							/* SAFE_MIGRATE_ROLLED_BACK_H */

@@ -28,6 +28,7 @@
 #include "restore/constraints.h"
 #include "restore/restored_rows.h"
 #include "restore/rollback.h"
+#include "restore/rolled_back.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
@@ -144,6 +145,7 @@ undo(const RestoreTarget *target)
 	restore_catalogs(differences, relations);
 	restore_rows(rows);
 	check_constraints(differences, relations, restored_relids(rows));
+	note_rollback(target);
 }
 
 /* It can be taken back once.  Returns the statement. */
