@@ -416,7 +416,7 @@ find_restore_target(const char *label, RollbackMode mode)
 	begin_own_access(&access);
 	run_own_query("SELECT id, kind OPERATOR(pg_catalog.<>) 'statement', "
 				  "catalog_version, is_complete, problem, "
-				  "ledger_position FROM migrate.restore_point_data "
+				  "ledger_position, creator::text::bigint FROM migrate.restore_point_data "
 				  "WHERE label OPERATOR(pg_catalog.=) $1 "
 				  "FOR UPDATE",
 				  &arguments, SPI_OK_SELECT);
@@ -428,6 +428,7 @@ find_restore_target(const char *label, RollbackMode mode)
 		target->is_complete = own_bool_column(0, 4);
 		target->problem = own_text_column(&access, 0, 5);
 		target->ledger_position = own_bigint_column(0, 6);
+		target->creator = FullTransactionIdFromU64(own_bigint_column(0, 7));
 	}
 	end_own_access(&access);
 	if (target->point == 0)
