@@ -17,7 +17,9 @@
 #include "lock/lock.h"
 #include "miscadmin.h"
 #include "policy/policy.h"
+#include "preserve/point_drop.h"
 #include "preserve/preserve.h"
+#include "preserve/refusal.h"
 #include "rates/rates.h"
 #include "record/record.h"
 #include "restore/rollback.h"
@@ -47,7 +49,10 @@ _PG_init(void)
 	define_settings(check_rules_setting, assign_rules_setting,
 					assign_row_limit_setting);
 	if (IsBinaryUpgrade)
+	{
+		install_upgrade_refusal();
 		return;
+	}
 	record_request_shared_memory();
 	rates_request_shared_memory();
 	analyze_request_shared_memory();
@@ -60,6 +65,7 @@ _PG_init(void)
 	register_analyze_callbacks();
 	register_task_callbacks();
 	register_preserve_callbacks();
+	register_expiry();
 	register_run_procedures();
 	register_fill_column();
 	register_ledger_procedures();
