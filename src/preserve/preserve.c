@@ -20,6 +20,7 @@
 #include "preserve/catalog_image.h"
 #include "preserve/changed_rows.h"
 #include "preserve/kept_size.h"
+#include "preserve/loss.h"
 #include "preserve/park.h"
 #include "preserve/point.h"
 #include "preserve/preserve.h"
@@ -34,7 +35,6 @@ typedef struct NotedStatement
 
 /* Of this transaction; in TopTransactionContext. */
 static List *statements = NIL;
-static bool columns_may_be_dropped = false;
 static bool rolls_back_to_point = false;
 
 static void end_transaction(XactEvent event, void *arg);
@@ -80,15 +80,6 @@ note_destructive_statement(const char *statement)
 	noted->text = pstrdup(statement);
 	statements = lappend(statements, noted);
 	MemoryContextSwitchTo(old);
-}
-
-/*
- * See preserve.h.
- */
-void
-note_possible_column_drop(void)
-{
-	columns_may_be_dropped = true;
 }
 
 /*
@@ -150,9 +141,9 @@ something_pends(void)
 {
 	if (!TransactionIdIsValid(GetTopTransactionIdIfAny()))
 		return false;
-	return (statements != NIL || columns_may_be_dropped ||
-			columns_have_changed() || rolls_back_to_point || is_part_of_migration() ||
-			compat_files_are_to_be_unlinked()) && preserving();
+	return statements != NIL || columns_have_changed() ||
+		rolls_back_to_point || is_part_of_migration() ||
+		compat_files_are_to_be_unlinked();
 }
 
 static bool
@@ -232,7 +223,6 @@ static void
 forget_transaction(void)
 {
 	statements = NIL;
-	columns_may_be_dropped = false;
 	rolls_back_to_point = false;
 	forget_migration_in_transaction();
 }
