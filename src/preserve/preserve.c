@@ -40,6 +40,7 @@ static bool rolls_back_to_point = false;
 static void end_transaction(XactEvent event, void *arg);
 static void end_subtransaction(SubXactEvent event, SubTransactionId ended,
 							   SubTransactionId parent, void *arg);
+static void end_of_changes(bool prepare);
 static bool something_pends(void);
 static bool is_part_of_migration(void);
 static void preserve(bool prepare);
@@ -100,7 +101,7 @@ end_transaction(XactEvent event, void *arg)
 		case XACT_EVENT_PRE_COMMIT:
 		case XACT_EVENT_PRE_PREPARE:
 			if (something_pends())
-				preserve(event == XACT_EVENT_PRE_PREPARE);
+				end_of_changes(event == XACT_EVENT_PRE_PREPARE);
 			return;
 		case XACT_EVENT_PARALLEL_PRE_COMMIT:
 			return;
@@ -134,6 +135,19 @@ end_subtransaction(SubXactEvent event, SubTransactionId ended,
 		else
 			statements = foreach_delete_current(statements, cell);
 	}
+}
+
+/* What the last statement has done is not visible yet, if nothing came after. */
+static void
+end_of_changes(bool prepare)
+{
+	CommandCounterIncrement();
+	if (!points_are_possible())
+		return;
+	if (preserving())
+		preserve(prepare);
+	else
+		mark_losses(is_part_of_migration());
 }
 
 static bool
