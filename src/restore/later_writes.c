@@ -34,6 +34,7 @@
 #include "parser/parse_coerce.h"
 #include "restore/label_rows.h"
 #include "restore/later_columns.h"
+#include "restore/later_values.h"
 #include "restore/later_writes.h"
 #include "restore/touched_keys.h"
 #include "utils/builtins.h"
@@ -76,11 +77,7 @@ static void delete_gone(const LaterWrites *later);
 static void refuse_conflicts(const LaterWrites *later);
 static void update_changed(const LaterWrites *later);
 static void insert_changed(const LaterWrites *later);
-static int64 make_table(const LaterWrites *later, const char *name,
-						const char *query);
-static int64 run(const char *query, int expected);
 static int64 run_at(const char *query, int expected, Snapshot snapshot);
-static int64 count_rows(const char *query);
 
 /*
  * See later_writes.h.
@@ -104,6 +101,7 @@ collect_later_writes(const RestoreTarget *target,
 	copy_changed(later, "");
 	if (later->key == NIL || later->was_truncated)
 		later->gone = NULL;
+	collect_pairs(later);
 	if (later->gone != NULL)
 		copy_gone(later);
 	else if (!later->was_truncated)
@@ -142,16 +140,19 @@ copy_changed(LaterWrites *later, const char *condition)
 	appendStringInfo(&query, " FROM ONLY %s c WHERE %s%s",
 					 relation_display_name(later->relid), later->condition,
 					 condition);
-	later->changed_rows = make_table(later, later->changed, query.data);
+	later->changed_rows = make_later_table(later, later->changed, query.data);
 }
 
-/* Returns the number of its rows, which the planner knows as well. */
-static int64
-make_table(const LaterWrites *later, const char *name, const char *query)
+/*
+ * See later_values.h.
+ */
+int64
+make_later_table(const LaterWrites *later, const char *name,
+				 const char *query)
 {
 	int64		rows = run_at(query, SPI_OK_UTILITY, later->snapshot);
 
-	(void) run(psprintf("ANALYZE %s", name), SPI_OK_UTILITY);
+	(void) run_for_rollback(psprintf("ANALYZE %s", name), SPI_OK_UTILITY);
 	return rows;
 }
 
@@ -180,7 +181,7 @@ copy_gone(LaterWrites *later)
 						 ((LaterColumn *) lfirst(cell))->label_name,
 						 ((LaterColumn *) lfirst(cell))->type);
 	appendStringInfoChar(&query, ')');
-	later->gone_rows = make_table(later, later->gone, query.data);
+	later->gone_rows = make_later_table(later, later->gone, query.data);
 }
 
 /* Without a key, rows can be added, but none can be found again. */
@@ -188,9 +189,9 @@ static void
 refuse_unknown_rows(const RestoreTarget *target, const LaterWrites *later)
 {
 	char	   *name = relation_display_name(later->relid);
-	int64		was = count_rows(psprintf("SELECT pg_catalog.count(*) FROM %s",
+	int64		was = count_for_rollback(psprintf("SELECT pg_catalog.count(*) FROM %s",
 										  relation_display_name(later->relation->parked->holder)));
-	int64		is = count_rows(psprintf("SELECT pg_catalog.count(*) FROM ONLY %s c WHERE NOT (%s)",
+	int64		is = count_for_rollback(psprintf("SELECT pg_catalog.count(*) FROM ONLY %s c WHERE NOT (%s)",
 										 name, later->condition));
 
 	if (is < was)
@@ -363,9 +364,9 @@ can_be_written_before(const LaterWrites *later, const RestoreTarget *target,
 void
 drop_later_writes(const LaterWrites *later)
 {
-	(void) run(psprintf("DROP TABLE %s", later->changed), SPI_OK_UTILITY);
+	(void) run_for_rollback(psprintf("DROP TABLE %s", later->changed), SPI_OK_UTILITY);
 	if (later->gone != NULL)
-		(void) run(psprintf("DROP TABLE %s", later->gone), SPI_OK_UTILITY);
+		(void) run_for_rollback(psprintf("DROP TABLE %s", later->gone), SPI_OK_UTILITY);
 	release_later_writes(later);
 }
 
@@ -427,7 +428,7 @@ catch_up_later_writes(LaterWrites *later)
 	}
 	copy_changed(last, psprintf(" AND EXISTS (SELECT FROM %s k WHERE %s)",
 								touched, same_key.data));
-	last->gone_rows = make_table(last, last->gone,
+	last->gone_rows = make_later_table(last, last->gone,
 								 psprintf("CREATE TEMPORARY TABLE %s ON COMMIT DROP AS SELECT k.* FROM %s k WHERE NOT EXISTS (SELECT FROM ONLY %s c WHERE %s)",
 										  strchr(last->gone, '.') + 1, touched,
 										  relation_display_name(later->relid),
@@ -459,14 +460,14 @@ make_touched(LaterWrites *last, const char *touched)
 	}
 	appendStringInfo(&query, " FROM ONLY %s c WHERE false",
 					 relation_display_name(last->relid));
-	(void) run(query.data, SPI_OK_UTILITY);
+	(void) run_for_rollback(query.data, SPI_OK_UTILITY);
 	last->snapshot = RegisterSnapshotOnOwner(GetLatestSnapshot(),
 											 TopTransactionResourceOwner);
 	count = collect_touched_keys(last->relid, before, last->snapshot, key,
 								 list_length(last->key),
 								 RangeVarGetRelid(makeRangeVar("pg_temp", pstrdup(strchr(touched, '.') + 1), -1),
 												  NoLock, false));
-	(void) run(psprintf("ANALYZE %s", touched), SPI_OK_UTILITY);
+	(void) run_for_rollback(psprintf("ANALYZE %s", touched), SPI_OK_UTILITY);
 	return count;
 }
 
@@ -484,7 +485,7 @@ check_later_writes(const LaterWrites *later)
 	append_checks(&condition, later->relid);
 	if (condition.len == 0 || later->changed == NULL)
 		return;
-	count = count_rows(psprintf("SELECT pg_catalog.count(*) FROM (SELECT t.* FROM ONLY %s t WHERE EXISTS (SELECT FROM %s l WHERE %s)) t WHERE %s",
+	count = count_for_rollback(psprintf("SELECT pg_catalog.count(*) FROM (SELECT t.* FROM ONLY %s t WHERE EXISTS (SELECT FROM %s l WHERE %s)) t WHERE %s",
 								relation_display_name(later->relid),
 								later->changed, later_key_condition(later),
 								condition.data));
@@ -562,7 +563,7 @@ count_later_conflicts(const LaterWrites *later)
 						 column->attnum, column->equals, column->label_name,
 						 column->type);
 	}
-	return count_rows(query.data);
+	return count_for_rollback(query.data);
 }
 
 /* Row by row only if not all of them can be written. */
@@ -582,6 +583,8 @@ count_unrepresentable(const LaterWrites *later)
 			return -1;
 		finish_later_column(column);
 	}
+	if (has_pairs(later))
+		return count_unknown_values(later);
 	row.number = -1;
 	if (run_in_subtransaction(convert_row, &row) == NULL)
 		return 0;
@@ -603,7 +606,7 @@ convert_row(void *arg)
 	char	   *place = row->number < 0 ? "" :
 	psprintf(" ORDER BY l.ctid OFFSET " INT64_FORMAT " LIMIT 1", row->number);
 
-	(void) run(psprintf("SELECT pg_catalog.count(ROW(%s)::pg_catalog.text) FROM (SELECT * FROM %s l%s) l",
+	(void) run_for_rollback(psprintf("SELECT pg_catalog.count(ROW(%s)::pg_catalog.text) FROM (SELECT * FROM %s l%s) l",
 						written_column_list(later),
 						later->changed, place), SPI_OK_SELECT);
 	return false;
@@ -623,6 +626,7 @@ write_later_writes(const LaterWrites *later, RowConflict on_conflict)
 
 		finish_later_column(column);
 	}
+	refuse_unknown_values(later);
 	if (later->gone != NULL && !brings_gone_back(later, on_conflict))
 		delete_gone(later);
 	if (later->key != NIL && later->was_truncated &&
@@ -649,13 +653,13 @@ delete_gone(const LaterWrites *later)
 						 ((LaterColumn *) lfirst(cell))->label_name,
 						 ((LaterColumn *) lfirst(cell))->label_equals,
 						 ((LaterColumn *) lfirst(cell))->attnum);
-	(void) run(query.data, SPI_OK_DELETE);
+	(void) run_for_rollback(query.data, SPI_OK_DELETE);
 }
 
 static void
 refuse_conflicts(const LaterWrites *later)
 {
-	int64		count = count_rows(psprintf("SELECT pg_catalog.count(*) FROM ONLY %s t, %s l WHERE %s",
+	int64		count = count_for_rollback(psprintf("SELECT pg_catalog.count(*) FROM ONLY %s t, %s l WHERE %s",
 											relation_display_name(later->destination),
 											later->changed,
 											later_key_condition(later)));
@@ -683,13 +687,15 @@ update_changed(const LaterWrites *later)
 
 		if (!list_member_ptr(later->key, column))
 			appendStringInfo(&query, "%s%s = %s", count++ ? ", " : "",
-							 column->label_name, column->written);
+							 column->label_name,
+							 column->updated ? column->updated :
+							 column->written);
 	}
 	if (count == 0)
 		return;
 	appendStringInfo(&query, " FROM %s l WHERE %s", later->changed,
 					 later_key_condition(later));
-	(void) run(query.data, SPI_OK_UPDATE);
+	(void) run_for_rollback(query.data, SPI_OK_UPDATE);
 }
 
 static void
@@ -706,12 +712,14 @@ insert_changed(const LaterWrites *later)
 	if (later->key != NIL)
 		appendStringInfo(&query, " WHERE NOT EXISTS (SELECT FROM ONLY %s t WHERE %s)",
 						 relation_display_name(later->destination), later_key_condition(later));
-	(void) run(query.data, SPI_OK_INSERT);
+	(void) run_for_rollback(query.data, SPI_OK_INSERT);
 }
 
-/* Returns the number of rows. */
-static int64
-run(const char *query, int expected)
+/*
+ * See later_values.h.
+ */
+int64
+run_for_rollback(const char *query, int expected)
 {
 	return run_at(query, expected, InvalidSnapshot);
 }
@@ -731,7 +739,7 @@ run_at(const char *query, int expected, Snapshot snapshot)
 		elog(ERROR, "could not plan a query of a rollback: %s",
 			 SPI_result_code_string(SPI_result));
 	result = SPI_execute_snapshot(plan, NULL, NULL, snapshot, InvalidSnapshot,
-								  false, false, 0);
+								  false, true, 0);
 	if (result != expected)
 		elog(ERROR, "unexpected result of a query of a rollback: %s",
 			 SPI_result_code_string(result));
@@ -741,8 +749,11 @@ run_at(const char *query, int expected, Snapshot snapshot)
 	return rows;
 }
 
-static int64
-count_rows(const char *query)
+/*
+ * See later_values.h.
+ */
+int64
+count_for_rollback(const char *query)
 {
 	OwnAccess	access;
 	int64		count;
