@@ -60,6 +60,7 @@ typedef struct Parking
 	HolderMaker maker;
 	HTAB	   *files;			/* of CompatFile: those about to be unlinked */
 	HTAB	   *relations;		/* of LosingRelation */
+	List	   *held;			/* of HeldFile */
 	bool		by_migration;
 	int64		bytes;
 } Parking;
@@ -88,10 +89,11 @@ static bool park_indexes(Parking *parking, LosingRelation *relation,
 						 Oid relid, Oid heap);
 static bool is_about_to_go(Parking *parking, HeapTuple class_row);
 static void park_file(Parking *parking, LosingRelation *relation,
-					  HeldFile *held);
+					  const HeldFile *held);
 static void record_file(Parking *parking, LosingRelation *relation,
 						HeldFile *held);
 static ParkedFile *read_parked_file(HeapTuple row, TupleDesc tupdesc);
+static bool rows_were_deleted(Oid relid);
 static Datum parked_column(HeapTuple row, TupleDesc tupdesc, int column);
 static void forget_file(Oid holder);
 static bool is_holder(Oid relid);
@@ -129,6 +131,7 @@ park_storage(bool by_migration)
 	CompatFile *files;
 	int			count = smgrGetPendingDeletes(true, &files);
 	Snapshot	before;
+	ListCell   *cell;
 
 	if (count == 0)
 		return 0;
@@ -139,6 +142,9 @@ park_storage(bool by_migration)
 	collect_files(&parking, files, count);
 	if (hash_get_num_entries(parking.relations) > 0)
 		park_needed(&parking);
+	CommandCounterIncrement();
+	foreach(cell, parking.held)
+		record_holder(&parking.maker, lfirst(cell));
 	end_holders(&parking.maker);
 	UnregisterSnapshot(before);
 	CommandCounterIncrement();
@@ -564,10 +570,13 @@ is_about_to_go(Parking *parking, HeapTuple class_row)
 }
 
 static void
-park_file(Parking *parking, LosingRelation *relation, HeldFile *held)
+park_file(Parking *parking, LosingRelation *relation, const HeldFile *description)
 {
-	CompatFile	file = compat_relation_file((Form_pg_class) GETSTRUCT(held->class_row));
+	HeldFile   *held = palloc(sizeof(HeldFile));
+	CompatFile	file = compat_relation_file((Form_pg_class) GETSTRUCT(description->class_row));
 
+	*held = *description;
+	parking->held = lappend(parking->held, held);
 	make_holder(&parking->maker, held);
 	RelationPreserveStorage(file, true);
 	parking->bytes += file_bytes(file);
@@ -593,11 +602,22 @@ record_file(Parking *parking, LosingRelation *relation, HeldFile *held)
 	add_own_argument(&arguments, BOOLOID, BoolGetDatum(parking->by_migration),
 					 false);
 	add_own_subtransactions(&arguments);
+	add_own_argument(&arguments, BOOLOID,
+					 BoolGetDatum(rows_were_deleted(form->oid)), false);
 	run_own_query("INSERT INTO migrate.parked_storage (holder, relid, "
 				  "main_relid, kind, tablespace, filenode, cause, "
-				  "by_migration, subxids) "
-				  "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+				  "by_migration, subxids, rows_deleted) "
+				  "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
 				  &arguments, SPI_OK_INSERT);
+}
+
+/* By this transaction: before or after the file was replaced is not known. */
+static bool
+rows_were_deleted(Oid relid)
+{
+	PgStat_TableXactStatus *counts = transaction_counts(relid);
+
+	return counts != NULL && counts->tuples_deleted > 0;
 }
 
 /*
@@ -612,7 +632,8 @@ parked_files(void)
 
 	begin_own_access(&access);
 	run_own_query("SELECT p.holder, p.relid, p.main_relid, p.kind, "
-				  "p.tablespace, p.filenode, p.cause, p.xid, p.by_migration "
+				  "p.tablespace, p.filenode, p.cause, p.xid, p.by_migration, "
+				  "p.rows_deleted "
 				  "FROM migrate.parked_storage p "
 				  "JOIN pg_catalog.pg_class c "
 				  "ON c.oid OPERATOR(pg_catalog.=) p.holder "
@@ -644,6 +665,7 @@ read_parked_file(HeapTuple row, TupleDesc tupdesc)
 	file->cause = TextDatumGetCString(parked_column(row, tupdesc, 7));
 	file->xid = DatumGetFullTransactionId(parked_column(row, tupdesc, 8));
 	file->by_migration = DatumGetBool(parked_column(row, tupdesc, 9));
+	file->rows_deleted = DatumGetBool(parked_column(row, tupdesc, 10));
 	return file;
 }
 

@@ -12,6 +12,7 @@
 #include "access/relation.h"
 #include "access/table.h"
 #include "access/xact.h"
+#include "analyze/analyze.h"
 #include "catalog/heap.h"
 #include "catalog/dependency.h"
 #include "catalog/indexing.h"
@@ -30,6 +31,8 @@
 #include "pgstat.h"
 #include "restore/catalog_diff.h"
 #include "restore/catalog_restore.h"
+#include "restore/enum_values.h"
+#include "restore/later_indexes.h"
 #include "storage/lmgr.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
@@ -48,7 +51,7 @@ static void give_new_file(HTAB *relations, HeapTuple row);
 static void forget_statistics(const CatalogDifference *difference);
 static void check_references(const CatalogDifference *difference);
 static void invalidate(List *differences, HTAB *relations);
-static void build_indexes(HTAB *relations);
+static List *build_indexes(HTAB *relations);
 
 #define CLASS_FORM(row)	((Form_pg_class) GETSTRUCT(row))
 
@@ -79,7 +82,7 @@ tables_to_lock(HTAB *relations)
 /*
  * See catalog_restore.h.
  */
-void
+List *
 restore_catalogs(List *differences, HTAB *relations)
 {
 	ListCell   *cell;
@@ -100,8 +103,7 @@ restore_catalogs(List *differences, HTAB *relations)
 	CommandCounterIncrement();
 	foreach(cell, differences)
 		check_references(lfirst(cell));
-	build_indexes(relations);
-	CommandCounterIncrement();
+	return build_indexes(relations);
 }
 
 /*
@@ -155,6 +157,9 @@ give_up_files(HTAB *relations)
 			pgstat_drop_relation(rel);
 		relation_close(rel, NoLock);
 		RemoveStatistics(relation->relid, 0);
+		if (relation->choice == STORAGE_PARKED &&
+			relation->main_relid == relation->relid)
+			analyze_after_commit(relation->relid, InvalidAttrNumber);
 	}
 }
 
@@ -209,7 +214,10 @@ remove_rows(const CatalogDifference *difference)
 	ListCell   *cell;
 
 	foreach(cell, difference->added)
-		CatalogTupleDelete(rel, &((HeapTuple) lfirst(cell))->t_self);
+	{
+		if (!is_added_enum_value(difference, lfirst(cell)))
+			CatalogTupleDelete(rel, &((HeapTuple) lfirst(cell))->t_self);
+	}
 	table_close(rel, RowExclusiveLock);
 }
 
@@ -328,20 +336,33 @@ invalidate(List *differences, HTAB *relations)
 	}
 }
 
-static void
+/* Returns those that are left to later. */
+static List *
 build_indexes(HTAB *relations)
 {
 	HASH_SEQ_STATUS all;
 	RestoredRelation *relation;
-	List	   *relids = NIL;
+	List	   *now = NIL;
+	List	   *later = NIL;
 	ListCell   *cell;
 
 	hash_seq_init(&all, relations);
 	while ((relation = hash_seq_search(&all)) != NULL)
 	{
-		if (relation->choice == STORAGE_BUILT)
-			relids = lappend_oid(relids, relation->relid);
+		if (relation->choice != STORAGE_BUILT)
+			continue;
+		if (can_be_built_later(relations, relation))
+			later = lappend_oid(later, relation->relid);
+		else
+			now = lappend_oid(now, relation->relid);
 	}
-	foreach(cell, relids)
+
+	/* none of them may be read before it is built */
+	foreach(cell, later)
+		mark_index(lfirst_oid(cell), false);
+	CommandCounterIncrement();
+	foreach(cell, now)
 		compat_reindex_index(lfirst_oid(cell));
+	CommandCounterIncrement();
+	return later;
 }

@@ -17,7 +17,7 @@
 #include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
 #include "parser/parse_coerce.h"
-#include "preserve/catalog_image.h"
+#include "restore/label_rows.h"
 #include "restore/later_columns.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -45,13 +45,13 @@ find_columns(LaterWrites *later, const RestoreTarget *target)
 {
 	ListCell   *cell;
 
-	foreach(cell, load_catalog_rows(target->point, AttributeRelationId))
+	foreach(cell, label_attributes(target, later->relid))
 	{
 		Form_pg_attribute was = (Form_pg_attribute) GETSTRUCT((HeapTuple) lfirst(cell));
 		HeapTuple	row;
 
-		if (was->attrelid != later->relid || was->attnum <= 0 ||
-			was->attisdropped || was->attgenerated != '\0')
+		if (was->attnum <= 0 || was->attisdropped ||
+			was->attgenerated != '\0')
 			continue;
 		row = SearchSysCache2(ATTNUM, ObjectIdGetDatum(later->relid),
 							  Int16GetDatum(was->attnum));
@@ -131,16 +131,16 @@ find_key(LaterWrites *later, const RestoreTarget *target)
 {
 	ListCell   *cell;
 
-	foreach(cell, load_catalog_rows(target->point, IndexRelationId))
+	foreach(cell, label_indexes(target, later->relid))
 	{
 		Form_pg_index index = (Form_pg_index) GETSTRUCT((HeapTuple) lfirst(cell));
 
-		if (index->indrelid != later->relid || !index->indisprimary)
+		if (!index->indisprimary)
 			continue;
 		for (int i = 0; i < index->indnkeyatts; i++)
 		{
 			LaterColumn *column = later_column(later,
-													 index->indkey.values[i]);
+											   index->indkey.values[i]);
 
 			if (column == NULL)
 			{

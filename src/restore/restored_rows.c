@@ -14,6 +14,7 @@
 #include "executor/spi.h"
 #include "lock/lock.h"
 #include "preserve/changed_rows.h"
+#include "restore/generated.h"
 #include "restore/later_writes.h"
 #include "restore/restored_rows.h"
 #include "utils/guc.h"
@@ -167,7 +168,8 @@ begin_restored_rows(const RestoreTarget *target, HTAB *relations,
 		LaterWrites *later = collect_later_writes(target, relation,
 												  rows->xids);
 
-		if (write_before_lock(later, target, relations))
+		refuse_ambiguous_rows(later, target, on_conflict);
+		if (write_before_lock(later, target, relations, on_conflict))
 			rows->before = lappend(rows->before, later);
 		else
 			drop_later_writes(later);
@@ -199,19 +201,11 @@ merged_relations(const RestoredRows *rows)
 void
 catch_up_restored_rows(RestoredRows *rows, HTAB *relations)
 {
-	HASH_SEQ_STATUS all;
-	RestoredRelation *relation;
 	List	   *merged;
 	ListCell   *cell;
 
 	rows->relations = relations;
-	hash_seq_init(&all, relations);
-	while ((relation = hash_seq_search(&all)) != NULL)
-	{
-		if (relation->choice == STORAGE_PARKED && relation->is != NULL &&
-			relation->main_relid == relation->relid)
-			rows->relids = lappend_oid(rows->relids, relation->relid);
-	}
+	rows->relids = relations_with_other_file(relations);
 	merged = merged_relations(rows);
 	foreach(cell, rows->before)
 	{
@@ -219,6 +213,9 @@ catch_up_restored_rows(RestoredRows *rows, HTAB *relations)
 
 		catch_up_later_writes(later);
 		merged = list_delete_oid(merged, later->relid);
+
+		/* its keys are those that it has had all the time */
+		rows->relids = list_delete_oid(rows->relids, later->relid);
 	}
 	if (merged != NIL && rows->xids == NIL)
 		rows->xids = migration_xids_since(rows->target);
@@ -232,10 +229,21 @@ catch_up_restored_rows(RestoredRows *rows, HTAB *relations)
 /*
  * See restored_rows.h.
  */
-bool
-rows_were_written(const RestoredRows *rows)
+List *
+relations_with_other_file(HTAB *relations)
 {
-	return rows->before != NIL;
+	HASH_SEQ_STATUS all;
+	RestoredRelation *relation;
+	List	   *relids = NIL;
+
+	hash_seq_init(&all, relations);
+	while ((relation = hash_seq_search(&all)) != NULL)
+	{
+		if (relation->choice == STORAGE_PARKED && relation->is != NULL &&
+			relation->main_relid == relation->relid)
+			relids = lappend_oid(relids, relation->relid);
+	}
+	return relids;
 }
 
 /* What a materialized view shows is not written by clients. */
@@ -253,7 +261,7 @@ is_merged(const RestoredRows *rows, const RestoredRelation *relation)
  * See restored_rows.h.
  */
 void
-restore_rows(RestoredRows *rows)
+restore_rows(RestoredRows *rows, List *differences)
 {
 	int			level = NewGUCNestLevel();
 	ListCell   *cell;
@@ -276,6 +284,7 @@ restore_rows(RestoredRows *rows)
 	}
 	if (rows->target->is_whole)
 		revert_changes(rows);
+	compute_generated_columns(differences, rows->relations);
 	AtEOXact_GUC(false, level);
 }
 

@@ -34,18 +34,20 @@ extern RestoredRows *begin_restored_rows(const RestoreTarget *target,
 /* Under the locks, before the catalogs change: the rest of it. */
 extern void catch_up_restored_rows(RestoredRows *rows, HTAB *relations);
 
-/* True if something was brought over before. */
-extern bool rows_were_written(const RestoredRows *rows);
 
 /*
  * Afterwards: undo what migrations have done to rows, from the last transaction
- * back, and write what was copied.  Without triggers, rules and policies.
+ * back, write what was copied, and compute generated columns that were not
+ * there, by the differences of the catalogs.  Without triggers, rules and policies.
  * Throws SM007 on conflicts, if they are to be refused.
  */
-extern void restore_rows(RestoredRows *rows);
+extern void restore_rows(RestoredRows *rows, List *differences);
 
 /* Tables whose rows may not be what they were before the rollback. */
 extern List *restored_relids(const RestoredRows *rows);
+
+/* Tables that were there, and get the file of the restore point. */
+extern List *relations_with_other_file(HTAB *relations);
 
 /*
  * Transactions of migrations and rollbacks since the restore point, from the

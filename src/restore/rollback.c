@@ -10,10 +10,13 @@
  */
 #include "postgres.h"
 
-#include "access/transam.h"
+#include <sys/stat.h>
+
 #include "access/xact.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
+#include "common/catalog.h"
+#include "common/compat.h"
 #include "common/errors.h"
 #include "common/fault.h"
 #include "common/own_tables.h"
@@ -28,7 +31,9 @@
 #include "restore/catalog_diff.h"
 #include "restore/catalog_restore.h"
 #include "restore/constraints.h"
+#include "restore/enum_values.h"
 #include "restore/label_manifest.h"
+#include "restore/later_indexes.h"
 #include "restore/restored_rows.h"
 #include "restore/rollback.h"
 #include "restore/rolled_back.h"
@@ -55,9 +60,15 @@ static void read_arguments(RollbackRequest *request, int nargs,
 static const char *argument(int nargs, const ProcedureArgument *args,
 							int number);
 static void roll_back_under_lock(const RollbackRequest *request);
-static void roll_back(const RollbackRequest *request);
+static List *roll_back(const RollbackRequest *request);
+static void tell_of_subscribers(List *relids);
+static void mark_indexes(const List *indexes, bool is_valid);
 static HTAB *compare_and_lock(const RestoreTarget *target, List **differences);
 static List *all_tables_to_lock(const RestoreTarget *target, HTAB *relations);
+static void refuse_tables_of_others(const RestoreTarget *target,
+									HTAB *relations);
+static List *new_tables_with_rows(HTAB *relations);
+static bool file_has_bytes(const char *path);
 static void keep_new_fingerprint(void);
 
 /*
@@ -145,7 +156,7 @@ roll_back_under_lock(const RollbackRequest *request)
 	PG_TRY();
 	{
 		MemoryContextSwitchTo(context);
-		roll_back(request);
+		build_later_indexes(roll_back(request));
 		keep_new_fingerprint();
 	}
 	PG_FINALLY();
@@ -155,15 +166,18 @@ roll_back_under_lock(const RollbackRequest *request)
 	PG_END_TRY();
 }
 
-static void
+/* Returns the indexes that are to be built yet, in the caller's context. */
+static List *
 roll_back(const RollbackRequest *request)
 {
 	MemoryContext context;
 	RestoreTarget *target;
 	HTAB	   *relations;
 	List	   *differences;
+	List	   *indexes;
 	RestoredRows *rows;
 	LabelManifest *manifest;
+	MemoryContext caller = CurrentMemoryContext;
 
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
@@ -174,6 +188,7 @@ roll_back(const RollbackRequest *request)
 									ALLOCSET_DEFAULT_SIZES);
 	MemoryContextSwitchTo(context);
 	target = find_restore_target(request->label, request->mode);
+	require_no_tasks(target);
 
 	/* a way back from here, made before others have to wait */
 	(void) make_restore_point(unused_label("before rollback"), POINT_ROLLBACK);
@@ -182,19 +197,72 @@ roll_back(const RollbackRequest *request)
 	manifest = read_label_manifest(target);
 	relations = choose_storage(target);
 	refuse_lost_files(target, relations);
+	if (request->mode == ROLLBACK_KEEP &&
+		request->on_conflict != ROW_CONFLICT_RESTORE)
+		refuse_tables_of_others(target, relations);
 	rows = begin_restored_rows(target, relations, request->on_conflict);
 	relations = compare_and_lock(target, &differences);
 	reach_fault_point("rollback_locked");
 	catch_up_restored_rows(rows, relations);
-	restore_catalogs(differences, relations);
+	indexes = restore_catalogs(differences, relations);
 	reach_fault_point("rollback_catalogs");
-	restore_rows(rows);
+	restore_rows(rows, differences);
+	remove_enum_values(differences);
 	restore_sequences(target);
 	check_constraints(differences, relations, restored_relids(rows));
+	mark_indexes(indexes, true);
 	compare_manifest_with_label(target, manifest, differences, relations);
+	mark_indexes(indexes, false);
 	record_rollback(target);
+	tell_of_subscribers(relations_with_other_file(relations));
 	reach_fault_point("rollback_done");
+	MemoryContextSwitchTo(caller);
+	indexes = list_copy(indexes);
 	CommitTransactionCommand();
+	MemoryContextSwitchTo(caller);
+	return indexes;
+}
+
+/*
+ * A table that gets another file is decoded neither as deleted nor as inserted
+ * rows.
+ */
+static void
+tell_of_subscribers(List *relids)
+{
+	ListCell   *cell;
+
+	foreach(cell, relids)
+	{
+		OwnAccess	access;
+		OwnArguments arguments = {0};
+		Oid			relid = lfirst_oid(cell);
+		bool		is_published;
+
+		add_own_argument(&arguments, OIDOID, ObjectIdGetDatum(relid), false);
+		begin_own_access(&access);
+		run_own_query("SELECT EXISTS (SELECT FROM pg_catalog.pg_publication p, "
+					  "LATERAL pg_catalog.pg_get_publication_tables(p.pubname) t "
+					  "WHERE t.relid OPERATOR(pg_catalog.=) $1)",
+					  &arguments, SPI_OK_SELECT);
+		is_published = own_bool_column(0, 1);
+		end_own_access(&access);
+		if (is_published)
+			ereport(WARNING,
+					(errmsg("table %s is published: subscribers do not see that its file was replaced; have them copy it again",
+							relation_display_name(relid))));
+	}
+}
+
+/* Only the definitions are compared while they are not built. */
+static void
+mark_indexes(const List *indexes, bool is_valid)
+{
+	ListCell   *cell;
+
+	foreach(cell, indexes)
+		mark_index(lfirst_oid(cell), is_valid);
+	CommandCounterIncrement();
 }
 
 /*
@@ -268,6 +336,70 @@ refuse_lost_files(const RestoreTarget *target, HTAB *relations)
 }
 
 /*
+ * Tables that somebody has made since, and not a migration, have later writes
+ * that nothing would keep.
+ */
+static void
+refuse_tables_of_others(const RestoreTarget *target, HTAB *relations)
+{
+	OwnAccess	access;
+	OwnArguments arguments = {0};
+	char	   *others;
+
+	add_own_argument(&arguments, INT8OID, Int64GetDatum(target->point), false);
+	add_own_text_list(&arguments, new_tables_with_rows(relations));
+	begin_own_access(&access);
+	run_own_query("SELECT pg_catalog.string_agg(n, ', ') "
+				  "FROM pg_catalog.unnest($2) n WHERE EXISTS ("
+				  "SELECT FROM migrate.ddl_log d, migrate.restore_point_data p "
+				  "WHERE p.id OPERATOR(pg_catalog.=) $1 AND NOT "
+				  "pg_catalog.pg_visible_in_snapshot(d.transaction, "
+				  "p.data_snapshot) AND ('table ' OPERATOR(pg_catalog.||) n) "
+				  "OPERATOR(pg_catalog.=) ANY (d.objects))",
+				  &arguments, SPI_OK_SELECT);
+	others = own_text_column(&access, 0, 1);
+	end_own_access(&access);
+	if (others != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_SM_CANNOT_UNDO),
+				 errmsg("cannot roll back to restore point \"%s\" and keep later writes: tables that no migration has made would go with their rows: %s; say on_conflict := 'restore', or use mode 'as_of', to remove them",
+						target->label, others)));
+}
+
+/* Their names, as char *. */
+static List *
+new_tables_with_rows(HTAB *relations)
+{
+	HASH_SEQ_STATUS all;
+	RestoredRelation *relation;
+	List	   *names = NIL;
+
+	hash_seq_init(&all, relations);
+	while ((relation = hash_seq_search(&all)) != NULL)
+	{
+		char	   *path;
+
+		if (relation->choice != STORAGE_REMOVED ||
+			((Form_pg_class) GETSTRUCT(relation->is))->relkind !=
+			RELKIND_RELATION)
+			continue;
+		path = compat_relation_path((Form_pg_class) GETSTRUCT(relation->is));
+		if (file_has_bytes(path))
+			names = lappend(names, relation_display_name(relation->relid));
+	}
+	return names;
+}
+
+/* Without a lock on the table: it may go meanwhile. */
+static bool
+file_has_bytes(const char *path)
+{
+	struct stat status;
+
+	return stat(path, &status) == 0 && status.st_size > 0;
+}
+
+/*
  * See rollback.h.
  */
 RestoreTarget *
@@ -284,7 +416,7 @@ find_restore_target(const char *label, RollbackMode mode)
 	begin_own_access(&access);
 	run_own_query("SELECT id, kind OPERATOR(pg_catalog.<>) 'statement', "
 				  "catalog_version, is_complete, problem, "
-				  "ledger_position FROM migrate.restore_point_data "
+				  "ledger_position, creator::text::bigint FROM migrate.restore_point_data "
 				  "WHERE label OPERATOR(pg_catalog.=) $1 "
 				  "FOR UPDATE",
 				  &arguments, SPI_OK_SELECT);
@@ -296,6 +428,7 @@ find_restore_target(const char *label, RollbackMode mode)
 		target->is_complete = own_bool_column(0, 4);
 		target->problem = own_text_column(&access, 0, 5);
 		target->ledger_position = own_bigint_column(0, 6);
+		target->creator = FullTransactionIdFromU64(own_bigint_column(0, 7));
 	}
 	end_own_access(&access);
 	if (target->point == 0)
