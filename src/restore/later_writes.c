@@ -36,6 +36,7 @@
 #include "restore/later_columns.h"
 #include "restore/later_values.h"
 #include "restore/later_writes.h"
+#include "restore/owner_sql.h"
 #include "restore/touched_keys.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -68,7 +69,8 @@ static bool migration_deleted_rows(const LaterWrites *later,
 								   const RestoreTarget *target);
 static bool brings_gone_back(const LaterWrites *later,
 							 RowConflict on_conflict);
-static void set_relkind(Oid relid, char relkind);
+static void let_owner_read(const LaterWrites *later, const char *name);
+static void open_to_owner(const LaterWrites *later);
 static int64 make_touched(LaterWrites *last, const char *touched);
 static void append_not_null(StringInfo condition, const LaterWrites *later);
 static void append_checks(StringInfo condition, Oid relid);
@@ -143,6 +145,18 @@ copy_changed(LaterWrites *later, const char *condition)
 	later->changed_rows = make_later_table(later, later->changed, query.data);
 }
 
+/* And the planner know. */
+static void
+let_owner_read(const LaterWrites *later, const char *name)
+{
+	char	   *owner = GetUserNameFromId(relation_owner(later->relid), false);
+
+	(void) run_for_rollback(psprintf("ANALYZE %s", name), SPI_OK_UTILITY);
+	(void) run_for_rollback(psprintf("GRANT SELECT ON %s TO %s", name,
+									 quote_identifier(owner)),
+							SPI_OK_UTILITY);
+}
+
 /*
  * See later_values.h.
  */
@@ -152,7 +166,7 @@ make_later_table(const LaterWrites *later, const char *name,
 {
 	int64		rows = run_at(query, SPI_OK_UTILITY, later->snapshot);
 
-	(void) run_for_rollback(psprintf("ANALYZE %s", name), SPI_OK_UTILITY);
+	let_owner_read(later, name);
 	return rows;
 }
 
@@ -312,7 +326,7 @@ write_before_lock(LaterWrites *later, const RestoreTarget *target,
 	if (!can_be_written_before(later, target, relations))
 		return false;
 	later->destination = later->relation->parked->holder;
-	set_relkind(later->destination, RELKIND_RELATION);
+	open_to_owner(later);
 	write_later_writes(later, on_conflict);
 	return true;
 }
@@ -381,16 +395,23 @@ release_later_writes(const LaterWrites *later)
 	UnregisterSnapshotFromOwner(later->snapshot, TopTransactionResourceOwner);
 }
 
-/* Only this transaction sees it: SQL does not write to hidden relations. */
+/*
+ * Make the hidden relation one of the table's owner that SQL can write to.  Only
+ * this transaction sees that.
+ */
 static void
-set_relkind(Oid relid, char relkind)
+open_to_owner(const LaterWrites *later)
 {
 	Relation	rel = table_open(RelationRelationId, RowExclusiveLock);
-	HeapTuple	row = SearchSysCacheCopy1(RELOID, ObjectIdGetDatum(relid));
+	HeapTuple	row = SearchSysCacheCopy1(RELOID,
+										  ObjectIdGetDatum(later->destination));
+	Form_pg_class form;
 
 	if (!HeapTupleIsValid(row))
-		elog(ERROR, "cache lookup failed for relation %u", relid);
-	((Form_pg_class) GETSTRUCT(row))->relkind = relkind;
+		elog(ERROR, "cache lookup failed for relation %u", later->destination);
+	form = (Form_pg_class) GETSTRUCT(row);
+	form->relkind = RELKIND_RELATION;
+	form->relowner = relation_owner(later->relid);
 	CatalogTupleUpdate(rel, &row->t_self, row);
 	heap_freetuple(row);
 	table_close(rel, RowExclusiveLock);
@@ -467,7 +488,7 @@ make_touched(LaterWrites *last, const char *touched)
 								 list_length(last->key),
 								 RangeVarGetRelid(makeRangeVar("pg_temp", pstrdup(strchr(touched, '.') + 1), -1),
 												  NoLock, false));
-	(void) run_for_rollback(psprintf("ANALYZE %s", touched), SPI_OK_UTILITY);
+	let_owner_read(last, touched);
 	return count;
 }
 
@@ -485,10 +506,10 @@ check_later_writes(const LaterWrites *later)
 	append_checks(&condition, later->relid);
 	if (condition.len == 0 || later->changed == NULL)
 		return;
-	count = count_for_rollback(psprintf("SELECT pg_catalog.count(*) FROM (SELECT t.* FROM ONLY %s t WHERE EXISTS (SELECT FROM %s l WHERE %s)) t WHERE %s",
-										relation_display_name(later->relid),
-										later->changed, later_key_condition(later),
-										condition.data));
+	count = count_as_owner(later->relid, psprintf("SELECT pg_catalog.count(*) FROM (SELECT t.* FROM ONLY %s t WHERE EXISTS (SELECT FROM %s l WHERE %s)) t WHERE %s",
+												  relation_display_name(later->relid),
+												  later->changed, later_key_condition(later),
+												  condition.data));
 	if (count > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_SM_CANNOT_UNDO),
@@ -606,9 +627,9 @@ convert_row(void *arg)
 	char	   *place = row->number < 0 ? "" :
 	psprintf(" ORDER BY l.ctid OFFSET " INT64_FORMAT " LIMIT 1", row->number);
 
-	(void) run_for_rollback(psprintf("SELECT pg_catalog.count(ROW(%s)::pg_catalog.text) FROM (SELECT * FROM %s l%s) l",
-									 written_column_list(later),
-									 later->changed, place), SPI_OK_SELECT);
+	(void) run_as_owner(later->relid, psprintf("SELECT pg_catalog.count(ROW(%s)::pg_catalog.text) FROM (SELECT * FROM %s l%s) l",
+											   written_column_list(later),
+											   later->changed, place), SPI_OK_SELECT);
 	return false;
 }
 
@@ -653,7 +674,7 @@ delete_gone(const LaterWrites *later)
 						 ((LaterColumn *) lfirst(cell))->label_name,
 						 ((LaterColumn *) lfirst(cell))->label_equals,
 						 ((LaterColumn *) lfirst(cell))->attnum);
-	(void) run_for_rollback(query.data, SPI_OK_DELETE);
+	(void) run_as_owner(later->destination, query.data, SPI_OK_DELETE);
 }
 
 static void
@@ -695,7 +716,7 @@ update_changed(const LaterWrites *later)
 		return;
 	appendStringInfo(&query, " FROM %s l WHERE %s", later->changed,
 					 later_key_condition(later));
-	(void) run_for_rollback(query.data, SPI_OK_UPDATE);
+	(void) run_as_owner(later->destination, query.data, SPI_OK_UPDATE);
 }
 
 static void
@@ -712,7 +733,7 @@ insert_changed(const LaterWrites *later)
 	if (later->key != NIL)
 		appendStringInfo(&query, " WHERE NOT EXISTS (SELECT FROM ONLY %s t WHERE %s)",
 						 relation_display_name(later->destination), later_key_condition(later));
-	(void) run_for_rollback(query.data, SPI_OK_INSERT);
+	(void) run_as_owner(later->destination, query.data, SPI_OK_INSERT);
 }
 
 /*
