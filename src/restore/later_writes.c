@@ -57,6 +57,8 @@ static void copy_changed(LaterWrites *later, const char *condition);
 static void copy_gone(LaterWrites *later);
 static void refuse_unknown_rows(const RestoreTarget *target,
 								const LaterWrites *later);
+static char *later_condition(const RestoreTarget *target,
+							 List *migration_xids);
 static char *xid_array(List *xids);
 static bool can_be_written_before(const LaterWrites *later,
 								  const RestoreTarget *target,
@@ -93,7 +95,7 @@ collect_later_writes(const RestoreTarget *target,
 	later->relation = relation;
 	later->destination = relation->relid;
 	later->was_truncated = strcmp(relation->parked->cause, "truncated") == 0;
-	later->xids = xid_array(migration_xids);
+	later->condition = later_condition(target, migration_xids);
 	later->snapshot = RegisterSnapshotOnOwner(GetLatestSnapshot(),
 											  TopTransactionResourceOwner);
 	find_later_columns(later, target);
@@ -137,8 +139,8 @@ copy_changed(LaterWrites *later, const char *condition)
 						 foreach_current_index(cell) ? ", " : "",
 						 column->copied, column->attnum);
 	}
-	appendStringInfo(&query, " FROM ONLY %s c WHERE NOT (c.xmin OPERATOR(pg_catalog.=) ANY (%s))%s",
-					 relation_display_name(later->relid), later->xids,
+	appendStringInfo(&query, " FROM ONLY %s c WHERE %s%s",
+					 relation_display_name(later->relid), later->condition,
 					 condition);
 	later->changed_rows = make_table(later, later->changed, query.data);
 }
@@ -188,14 +190,42 @@ refuse_unknown_rows(const RestoreTarget *target, const LaterWrites *later)
 	char	   *name = relation_display_name(later->relid);
 	int64		was = count_rows(psprintf("SELECT pg_catalog.count(*) FROM %s",
 										  relation_display_name(later->relation->parked->holder)));
-	int64		is = count_rows(psprintf("SELECT pg_catalog.count(*) FROM ONLY %s c WHERE c.xmin OPERATOR(pg_catalog.=) ANY (%s)",
-										 name, later->xids));
+	int64		is = count_rows(psprintf("SELECT pg_catalog.count(*) FROM ONLY %s c WHERE NOT (%s)",
+										 name, later->condition));
 
 	if (is < was)
 		ereport(ERROR,
 				(errcode(ERRCODE_SM_CANNOT_UNDO),
 				 errmsg("cannot roll back to restore point \"%s\" and keep later writes: " INT64_FORMAT " rows of %s, which has no primary key, were changed or deleted since, and nobody knows which; use mode 'as_of'",
 						target->label, was - is, name)));
+}
+
+/*
+ * As SQL, of c: a row that was written since the restore point, and not by a
+ * migration.  What is copied block by block, or by CLUSTER, keeps the old
+ * transaction IDs.  Of two of them the older one has the greater age.
+ */
+static char *
+later_condition(const RestoreTarget *target, List *migration_xids)
+{
+	char	   *next = strchr(target->snapshot, ':') + 1;
+	char	   *running = strchr(next, ':') + 1;
+	List	   *xids = NIL;
+
+	while (*running != '\0')
+	{
+		char	   *end;
+
+		xids = lappend_oid(xids, (TransactionId) strtou64(running, &end, 10));
+		running = *end == ',' ? end + 1 : end;
+	}
+	return psprintf("NOT (c.xmin OPERATOR(pg_catalog.=) ANY (%s)) AND ("
+					"pg_catalog.age(c.xmin) OPERATOR(pg_catalog.<=) "
+					"(SELECT pg_catalog.age('%u'::pg_catalog.xid)) "
+					"OR c.xmin OPERATOR(pg_catalog.=) ANY (%s))",
+					xid_array(migration_xids),
+					(TransactionId) strtou64(next, NULL, 10),
+					xid_array(xids));
 }
 
 /* As an expression in SQL. */
