@@ -41,7 +41,6 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
-#include "utils/resowner.h"
 #include "utils/ruleutils.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
@@ -95,8 +94,7 @@ collect_later_writes(const RestoreTarget *target,
 	later->destination = relation->relid;
 	later->was_truncated = strcmp(relation->parked->cause, "truncated") == 0;
 	later->condition = later_condition(target, migration_xids);
-	later->snapshot = RegisterSnapshotOnOwner(GetLatestSnapshot(),
-											  TopTransactionResourceOwner);
+	later->snapshot = RegisterSnapshot(GetLatestSnapshot());
 	find_later_columns(later, target);
 
 	name_tables(later, 1);
@@ -182,7 +180,7 @@ copy_gone(LaterWrites *later)
 	foreach(cell, later->key)
 		appendStringInfo(&query, "%sh.%s AS c%d",
 						 foreach_current_index(cell) ? ", " : "",
-						 ((LaterColumn *) lfirst(cell))->label_name,
+						 ((LaterColumn *) lfirst(cell))->holder_name,
 						 ((LaterColumn *) lfirst(cell))->attnum);
 	appendStringInfo(&query, " FROM %s h WHERE NOT EXISTS (SELECT FROM ONLY %s c WHERE ",
 					 relation_display_name(later->relation->parked->holder),
@@ -192,7 +190,7 @@ copy_gone(LaterWrites *later)
 						 foreach_current_index(cell) ? " AND " : "",
 						 ((LaterColumn *) lfirst(cell))->name,
 						 ((LaterColumn *) lfirst(cell))->equals,
-						 ((LaterColumn *) lfirst(cell))->label_name,
+						 ((LaterColumn *) lfirst(cell))->holder_name,
 						 ((LaterColumn *) lfirst(cell))->type);
 	appendStringInfoChar(&query, ')');
 	later->gone_rows = make_later_table(later, later->gone, query.data);
@@ -267,16 +265,25 @@ void
 refuse_ambiguous_rows(const LaterWrites *later, const RestoreTarget *target,
 					  RowConflict on_conflict)
 {
-	if (later->gone == NULL || later->gone_rows == 0 ||
-		on_conflict != ROW_CONFLICT_REFUSE ||
-		!(later->relation->parked->rows_deleted ||
-		  migration_deleted_rows(later, target)))
+	if (on_conflict != ROW_CONFLICT_REFUSE ||
+		!rows_are_ambiguous(later, target))
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_SM_CANNOT_UNDO),
 			 errmsg("cannot roll back to restore point \"%s\": " INT64_FORMAT " rows of %s are gone, and the migration that has rewritten it has deleted rows as well: say on_conflict := 'restore' to have all of them back, or 'keep' for none",
 					target->label, later->gone_rows,
 					relation_display_name(later->relid))));
+}
+
+/*
+ * See later_writes.h.
+ */
+bool
+rows_are_ambiguous(const LaterWrites *later, const RestoreTarget *target)
+{
+	return later->gone != NULL && later->gone_rows > 0 &&
+		(later->relation->parked->rows_deleted ||
+		 migration_deleted_rows(later, target));
 }
 
 /* From the file that was written since. */
@@ -392,7 +399,7 @@ release_later_writes(const LaterWrites *later)
 {
 	if (later->caught_up != NULL)
 		release_later_writes(later->caught_up);
-	UnregisterSnapshotFromOwner(later->snapshot, TopTransactionResourceOwner);
+	UnregisterSnapshot(later->snapshot);
 }
 
 /*
@@ -482,8 +489,7 @@ make_touched(LaterWrites *last, const char *touched)
 	appendStringInfo(&query, " FROM ONLY %s c WHERE false",
 					 relation_display_name(last->relid));
 	(void) run_for_rollback(query.data, SPI_OK_UTILITY);
-	last->snapshot = RegisterSnapshotOnOwner(GetLatestSnapshot(),
-											 TopTransactionResourceOwner);
+	last->snapshot = RegisterSnapshot(GetLatestSnapshot());
 	count = collect_touched_keys(last->relid, before, last->snapshot, key,
 								 list_length(last->key),
 								 RangeVarGetRelid(makeRangeVar("pg_temp", pstrdup(strchr(touched, '.') + 1), -1),
@@ -496,12 +502,13 @@ make_touched(LaterWrites *last, const char *touched)
  * See later_writes.h.
  */
 void
-check_later_writes(const LaterWrites *later)
+check_later_writes(LaterWrites *later)
 {
 	StringInfoData condition;
 	int64		count;
 
 	initStringInfo(&condition);
+	later->destination = later->relid;
 	append_not_null(&condition, later);
 	append_checks(&condition, later->relid);
 	if (condition.len == 0 || later->changed == NULL)
@@ -581,7 +588,7 @@ count_later_conflicts(const LaterWrites *later)
 
 		appendStringInfo(&query, "%sl.c%d %s h.%s::%s",
 						 foreach_current_index(cell) ? " AND " : "",
-						 column->attnum, column->equals, column->label_name,
+						 column->attnum, column->equals, column->holder_name,
 						 column->type);
 	}
 	return count_for_rollback(query.data);
@@ -602,7 +609,7 @@ count_unrepresentable(const LaterWrites *later)
 		if (!SearchSysCacheExists1(TYPEOID,
 								   ObjectIdGetDatum(column->label_typeid)))
 			return -1;
-		finish_later_column(column);
+		finish_later_column(later, column);
 	}
 	if (has_pairs(later))
 		return count_unknown_values(later);
@@ -645,7 +652,7 @@ write_later_writes(const LaterWrites *later, RowConflict on_conflict)
 	{
 		LaterColumn *column = lfirst(cell);
 
-		finish_later_column(column);
+		finish_later_column(later, column);
 	}
 	refuse_unknown_values(later);
 	if (later->gone != NULL && !brings_gone_back(later, on_conflict))
@@ -671,7 +678,7 @@ delete_gone(const LaterWrites *later)
 	foreach(cell, later->key)
 		appendStringInfo(&query, "%st.%s %s l.c%d",
 						 foreach_current_index(cell) ? " AND " : "",
-						 ((LaterColumn *) lfirst(cell))->label_name,
+						 later_target_name(later, lfirst(cell)),
 						 ((LaterColumn *) lfirst(cell))->label_equals,
 						 ((LaterColumn *) lfirst(cell))->attnum);
 	(void) run_as_owner(later->destination, query.data, SPI_OK_DELETE);
@@ -708,7 +715,7 @@ update_changed(const LaterWrites *later)
 
 		if (!list_member_ptr(later->key, column))
 			appendStringInfo(&query, "%s%s = %s", count++ ? ", " : "",
-							 column->label_name,
+							 later_target_name(later, column),
 							 column->updated ? column->updated :
 							 column->written);
 	}

@@ -292,6 +292,11 @@ choose_for_other_file(Chooser *chooser, RestoredRelation *relation)
 		was->relkind == RELKIND_MATVIEW)
 		return STORAGE_PARKED;
 
+	/* what a migration did to values and rows of the new file is not undone */
+	if (parked->by_migration &&
+		(parked->rows_changed || parked->types_changed))
+		return STORAGE_PARKED;
+
 	/* what a client has emptied is a later write, like any other */
 	if (strcmp(parked->cause, "truncated") == 0 &&
 		(parked->by_migration || !chooser->target->is_whole))
