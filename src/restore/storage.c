@@ -17,6 +17,7 @@
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_index.h"
+#include "common/compat.h"
 #include "preserve/catalog_image.h"
 #include "preserve/catalogs.h"
 #include "restore/storage.h"
@@ -395,7 +396,8 @@ attribute_fits(Form_pg_attribute was)
 		fits = !is->attisdropped && is->atttypid == was->atttypid &&
 			is->atttypmod == was->atttypmod &&
 			is->attlen == was->attlen && is->attalign == was->attalign &&
-			was->attgenerated == '\0';
+			(was->attgenerated == '\0' ||
+			 compat_attribute_is_virtual(was->attgenerated));
 		ReleaseSysCache(row);
 	}
 	return fits;
