@@ -98,14 +98,24 @@ count_unknown_values(const LaterWrites *later)
 	return count;
 }
 
-/* Whatever they are written to. */
+/* Between t, the hidden relation, and l, what was copied. */
 static char *
 holder_key_condition(const LaterWrites *later)
 {
-	LaterWrites holder = *later;
+	StringInfoData condition;
+	ListCell   *cell;
 
-	holder.destination = later->relation->parked->holder;
-	return later_key_condition(&holder);
+	initStringInfo(&condition);
+	foreach(cell, later->key)
+	{
+		const LaterColumn *key = lfirst(cell);
+
+		appendStringInfo(&condition, "%sl.c%d %s t.%s::%s",
+						 foreach_current_index(cell) ? " AND " : "",
+						 key->attnum, key->equals, key->holder_name,
+						 key->type);
+	}
+	return condition.data;
 }
 
 static int64

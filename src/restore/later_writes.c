@@ -385,9 +385,19 @@ can_be_written_before(const LaterWrites *later, const RestoreTarget *target,
 void
 drop_later_writes(const LaterWrites *later)
 {
+	ListCell   *cell;
+
 	(void) run_for_rollback(psprintf("DROP TABLE %s", later->changed), SPI_OK_UTILITY);
 	if (later->gone != NULL)
 		(void) run_for_rollback(psprintf("DROP TABLE %s", later->gone), SPI_OK_UTILITY);
+	foreach(cell, later->columns)
+	{
+		const LaterColumn *column = lfirst(cell);
+
+		if (column->pairs != NULL)
+			(void) run_for_rollback(psprintf("DROP TABLE %s", column->pairs),
+									SPI_OK_UTILITY);
+	}
 	release_later_writes(later);
 }
 
@@ -461,6 +471,7 @@ catch_up_later_writes(LaterWrites *later)
 												strchr(last->gone, '.') + 1, touched,
 												relation_display_name(later->relid),
 												same_key.data));
+	refuse_unknown_values(last);
 	write_later_writes(last, ROW_CONFLICT_KEEP);
 }
 
@@ -654,7 +665,6 @@ write_later_writes(const LaterWrites *later, RowConflict on_conflict)
 
 		finish_later_column(later, column);
 	}
-	refuse_unknown_values(later);
 	if (later->gone != NULL && !brings_gone_back(later, on_conflict))
 		delete_gone(later);
 	if (later->key != NIL && later->was_truncated &&

@@ -15,6 +15,7 @@
 #include "lock/lock.h"
 #include "preserve/changed_rows.h"
 #include "restore/column_values.h"
+#include "restore/later_values.h"
 #include "restore/later_writes.h"
 #include "restore/restored_rows.h"
 #include "utils/guc.h"
@@ -172,6 +173,7 @@ begin_restored_rows(const RestoreTarget *target, HTAB *relations,
 												  rows->xids);
 
 		refuse_ambiguous_rows(later, target, on_conflict);
+		refuse_unknown_values(later);
 		if (write_before_lock(later, target, relations, on_conflict))
 			rows->before = lappend(rows->before, later);
 		else
@@ -223,10 +225,15 @@ catch_up_restored_rows(RestoredRows *rows, HTAB *relations)
 	if (merged != NIL && rows->xids == NIL)
 		rows->xids = migration_xids_since(rows->target);
 	foreach(cell, merged)
-		rows->later = lappend(rows->later,
-							  collect_later_writes(rows->target,
-												   find_restored_relation(relations, lfirst_oid(cell)),
-												   rows->xids));
+	{
+		LaterWrites *later = collect_later_writes(rows->target,
+												  find_restored_relation(relations, lfirst_oid(cell)),
+												  rows->xids);
+
+		refuse_ambiguous_rows(later, rows->target, rows->on_conflict);
+		refuse_unknown_values(later);
+		rows->later = lappend(rows->later, later);
+	}
 }
 
 /*
