@@ -91,7 +91,10 @@ SQL_PARTS = \
 	src/drift/schema_others.sql \
 	src/drift/drift.sql \
 	src/preserve/preserve.sql \
-	src/target/target.sql
+	src/preserve/carry.sql \
+	src/preserve/points.sql \
+	src/target/target.sql \
+	src/restore/rollback.sql
 
 DATA_built = $(EXTENSION)--$(EXTVERSION).sql
 

@@ -17,8 +17,10 @@
 #include "lock/lock.h"
 #include "miscadmin.h"
 #include "policy/policy.h"
+#include "preserve/preserve.h"
 #include "rates/rates.h"
 #include "record/record.h"
+#include "restore/rollback.h"
 #include "run/comment_rule.h"
 #include "run/fill_column.h"
 #include "run/judge.h"
@@ -57,10 +59,12 @@ _PG_init(void)
 	register_comment_rule();
 	register_analyze_callbacks();
 	register_task_callbacks();
+	register_preserve_callbacks();
 	register_run_procedures();
 	register_fill_column();
 	register_ledger_procedures();
 	register_target_procedures();
+	register_rollback_procedures();
 	install_utility_hook();
 	install_executor_hooks();
 }

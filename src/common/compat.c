@@ -9,15 +9,25 @@
 
 #include "access/htup_details.h"
 #include "access/relation.h"
+#include "access/tableam.h"
+#include "catalog/catalog.h"
 #include "catalog/dependency.h"
+#include "catalog/heap.h"
+#include "catalog/index.h"
+#include "catalog/pg_am.h"
 #include "catalog/pg_constraint.h"
+#include "catalog/storage.h"
 #include "commands/defrem.h"
 #include "common/compat.h"
 #include "common/relpath.h"
+#include "executor/executor.h"
 #include "miscadmin.h"
 #include "parser/parse_type.h"
 #include "storage/procarray.h"
 #include "storage/sinvaladt.h"
+#include "utils/lsyscache.h"
+#include "utils/pgstat_internal.h"
+#include "utils/snapmgr.h"
 #include "utils/syscache.h"
 #include "utils/typcache.h"
 #if PG_VERSION_NUM >= 160000
@@ -313,18 +323,76 @@ compat_expand_virtual_columns(Node *expression, Relation rel)
 char *
 compat_relation_path(Form_pg_class form)
 {
-	Oid			tablespace = OidIsValid(form->reltablespace) ?
-	form->reltablespace : MyDatabaseTableSpace;
-#if PG_VERSION_NUM >= 160000
-	RelFileLocator locator = {tablespace, MyDatabaseId, form->relfilenode};
-#else
-	RelFileNode locator = {tablespace, MyDatabaseId, form->relfilenode};
-#endif
+	return compat_file_path(compat_relation_file(form), MAIN_FORKNUM);
+}
 
+/*
+ * See compat.h.
+ */
+CompatFile
+compat_relation_file(Form_pg_class form)
+{
+	CompatFile	file;
+
+	memset(&file, 0, sizeof(file));
+	compat_file_tablespace(file) = OidIsValid(form->reltablespace) ?
+		form->reltablespace : MyDatabaseTableSpace;
+	compat_file_database(file) = MyDatabaseId;
+	compat_file_number(file) = form->relfilenode;
+	return file;
+}
+
+/*
+ * See compat.h.
+ */
+char *
+compat_file_path(CompatFile file, ForkNumber fork)
+{
 #if PG_VERSION_NUM >= 180000
-	return pstrdup(relpathperm(locator, MAIN_FORKNUM).str);
+	return pstrdup(relpathperm(file, fork).str);
 #else
-	return relpathperm(locator, MAIN_FORKNUM);
+	return relpathperm(file, fork);
+#endif
+}
+
+/*
+ * See compat.h.  16: files are told apart by a RelFileLocator.
+ */
+Oid
+compat_create_file(Oid tablespace, char relpersistence)
+{
+#if PG_VERSION_NUM >= 160000
+	RelFileLocator locator;
+
+	locator.spcOid = OidIsValid(tablespace) ? tablespace : MyDatabaseTableSpace;
+	locator.dbOid = MyDatabaseId;
+	locator.relNumber = GetNewRelFileNumber(tablespace, NULL, relpersistence);
+	(void) RelationCreateStorage(locator, relpersistence, true);
+	return locator.relNumber;
+#else
+	RelFileNode locator;
+
+	locator.spcNode = OidIsValid(tablespace) ? tablespace : MyDatabaseTableSpace;
+	locator.dbNode = MyDatabaseId;
+	locator.relNode = GetNewRelFileNode(tablespace, NULL, relpersistence);
+	(void) RelationCreateStorage(locator, relpersistence, true);
+	return locator.relNode;
+#endif
+}
+
+/*
+ * See compat.h.  17: REINDEX tells of itself by its statement.
+ */
+void
+compat_reindex_index(Oid relid)
+{
+	ReindexParams params = {0};
+	char		persistence = get_rel_persistence(relid);
+
+#if PG_VERSION_NUM >= 170000
+	reindex_index(NULL, relid, false, persistence, &params);
+#else
+	reindex_index(relid, false, persistence, &params);
 #endif
 }
 
@@ -346,4 +414,84 @@ compat_process_of_transaction(VirtualTransactionId vxid)
 		return NULL;
 #endif
 	return process;
+}
+
+/*
+ * See compat.h.
+ */
+bool
+compat_files_are_to_be_unlinked(void)
+{
+	CompatFile *files;
+
+	return smgrGetPendingDeletes(true, &files) > 0;
+}
+
+/*
+ * See compat.h.
+ */
+PgStat_TableXactStatus *
+compat_transaction_counters(Oid relid)
+{
+	PgStat_EntryRef *entry = pgstat_fetch_pending_entry(PGSTAT_KIND_RELATION,
+														MyDatabaseId, relid);
+
+	return entry ? ((PgStat_TableStatus *) entry->pending)->trans : NULL;
+}
+
+/*
+ * See compat.h.  16: BRIN indexes do not keep an update from being HOT.
+ */
+bool
+compat_update_row(Relation rel, ItemPointer tid, TupleTableSlot *slot,
+				  bool *only_summarizing)
+{
+#if PG_VERSION_NUM < 160000
+	bool		update_indexes;
+
+	simple_table_tuple_update(rel, tid, slot, SnapshotSelf, &update_indexes);
+	*only_summarizing = false;
+	return update_indexes;
+#else
+	TU_UpdateIndexes update_indexes;
+
+	simple_table_tuple_update(rel, tid, slot, SnapshotSelf, &update_indexes);
+	*only_summarizing = update_indexes == TU_Summarizing;
+	return update_indexes != TU_None;
+#endif
+}
+
+/*
+ * See compat.h.
+ */
+List *
+compat_insert_index_entries(ResultRelInfo *target, TupleTableSlot *slot,
+							EState *estate, bool only_summarizing)
+{
+#if PG_VERSION_NUM < 160000
+	return ExecInsertIndexTuples(target, slot, estate, false, true, NULL, NIL);
+#elif PG_VERSION_NUM < 190000
+	return ExecInsertIndexTuples(target, slot, estate, false, true, NULL, NIL,
+								 only_summarizing);
+#else
+	return ExecInsertIndexTuples(target, estate,
+								 EIIT_NO_DUPE_ERROR |
+								 (only_summarizing ? EIIT_ONLY_SUMMARIZING : 0),
+								 slot, NIL, NULL);
+#endif
+}
+
+/*
+ * See compat.h.
+ */
+Oid
+compat_create_hidden_heap(const char *name, Oid namespace, Oid owner,
+						  TupleDesc columns, Datum reloptions)
+{
+	return heap_create_with_catalog(name, namespace, InvalidOid, InvalidOid,
+									InvalidOid, InvalidOid, owner,
+									HEAP_TABLE_AM_OID, columns, NIL,
+									RELKIND_TOASTVALUE, RELPERSISTENCE_PERMANENT,
+									false, false, ONCOMMIT_NOOP, reloptions,
+									false, true, true, InvalidOid, NULL);
 }

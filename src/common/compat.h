@@ -20,9 +20,17 @@
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
 #include "common/jsonapi.h"
+#include "common/relpath.h"
+#include "nodes/execnodes.h"
 #include "nodes/parsenodes.h"
+#include "pgstat.h"
 #include "storage/lock.h"
 #include "storage/proc.h"
+#if PG_VERSION_NUM < 160000
+#include "storage/relfilenode.h"
+#else
+#include "storage/relfilelocator.h"
+#endif
 #include "utils/acl.h"
 #include "utils/rel.h"
 
@@ -123,6 +131,29 @@
 #else
 #define compat_beginscan(rel, snapshot) \
 	table_beginscan(rel, snapshot, 0, NULL, 0)
+#endif
+
+/* 18, 19: index_beginscan() got the arguments instrument and flags */
+#if PG_VERSION_NUM < 180000
+#define compat_index_beginscan(heap, index, snapshot, nkeys) \
+	index_beginscan(heap, index, snapshot, nkeys, 0)
+#elif PG_VERSION_NUM < 190000
+#define compat_index_beginscan(heap, index, snapshot, nkeys) \
+	index_beginscan(heap, index, snapshot, NULL, nkeys, 0)
+#else
+#define compat_index_beginscan(heap, index, snapshot, nkeys) \
+	index_beginscan(heap, index, snapshot, NULL, nkeys, 0, 0)
+#endif
+
+/* 16: the name of the field changed with RelFileLocator */
+#if PG_VERSION_NUM < 160000
+#define compat_storage_is_new(rel) \
+	((rel)->rd_createSubid != InvalidSubTransactionId || \
+	 (rel)->rd_firstRelfilenodeSubid != InvalidSubTransactionId)
+#else
+#define compat_storage_is_new(rel) \
+	((rel)->rd_createSubid != InvalidSubTransactionId || \
+	 (rel)->rd_firstRelfilelocatorSubid != InvalidSubTransactionId)
 #endif
 
 /* 17: LockHeldByMe() got the argument orstronger */
@@ -362,6 +393,32 @@ extern void compat_altered_constraint(AlterTableCmd *command,
 
 extern char *compat_not_null_constraint(Oid relid, const char *column);
 
+/* 16: RelFileNode became RelFileLocator, and its number a type of its own */
+#if PG_VERSION_NUM < 160000
+typedef RelFileNode CompatFile;
+typedef Oid RelFileNumber;
+#define compat_file_database(file) ((file).dbNode)
+#define compat_file_tablespace(file) ((file).spcNode)
+#define compat_file_number(file) ((file).relNode)
+#else
+typedef RelFileLocator CompatFile;
+#define compat_file_database(file) ((file).dbOid)
+#define compat_file_tablespace(file) ((file).spcOid)
+#define compat_file_number(file) ((file).relNumber)
+#endif
+
+/*
+ * The file of a relation of this database that has storage and is not mapped;
+ * all bytes of it are set, to be a key.
+ */
+extern CompatFile compat_relation_file(Form_pg_class form);
+
+/* Where a fork of it is, palloc'd. */
+extern char *compat_file_path(CompatFile file, ForkNumber fork);
+
+/* True if the commit will unlink files, other than those of temporary tables. */
+extern bool compat_files_are_to_be_unlinked(void);
+
 /* True if values of that domain must be checked. */
 extern bool compat_domain_has_constraints(Oid type);
 
@@ -380,8 +437,52 @@ extern bool compat_may_maintain(Oid relid, Oid roleid);
 /* The sequence of an identity column; InvalidOid if it has none. */
 extern Oid	compat_identity_sequence(Oid relid, AttrNumber attnum);
 
+/* 18: pg_class counts frozen pages besides the visible ones */
+#if PG_VERSION_NUM < 180000
+#define compat_copy_visible_pages(to, from) \
+	((to)->relallvisible = (from)->relallvisible)
+#else
+#define compat_copy_visible_pages(to, from) \
+	((to)->relallvisible = (from)->relallvisible, \
+	 (to)->relallfrozen = (from)->relallfrozen)
+#endif
+
+/*
+ * Make an empty file in a tablespace (0: that of the database), which goes if
+ * the transaction is rolled back; its number.
+ */
+extern Oid	compat_create_file(Oid tablespace, char relpersistence);
+
+/* Build an index anew in another file, its uniqueness checked. */
+extern void compat_reindex_index(Oid relid);
+
 /* Where the main fork of a relation is that is neither temporary nor mapped. */
 extern char *compat_relation_path(Form_pg_class form);
+
+/*
+ * What this transaction has written into a relation, by the counters of
+ * pgstat; NULL if nothing, or if track_counts is off.  Valid until the next
+ * row is written.
+ */
+extern PgStat_TableXactStatus *compat_transaction_counters(Oid relid);
+
+/* Replace a row; true if its indexes need entries of the new version. */
+extern bool compat_update_row(Relation rel, ItemPointer tid,
+							  TupleTableSlot *slot, bool *only_summarizing);
+
+/*
+ * Make the index entries of the row in slot.  A row that may violate a unique
+ * or exclusion constraint gets them all the same, and the indexes to check
+ * later are returned, as a list of OIDs.
+ */
+extern List *compat_insert_index_entries(ResultRelInfo *target,
+										 TupleTableSlot *slot, EState *estate,
+										 bool only_summarizing);
+
+/* A heap of kind RELKIND_TOASTVALUE, so without a row type. */
+extern Oid	compat_create_hidden_heap(const char *name, Oid namespace,
+									  Oid owner, TupleDesc columns,
+									  Datum reloptions);
 
 extern RangeVar *compat_cluster_relation(Node *statement);
 extern bool compat_cluster_is_concurrent(Node *statement);

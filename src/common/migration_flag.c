@@ -10,6 +10,7 @@
 #include "common/migration_flag.h"
 
 static bool is_running = false;
+static bool ran_in_transaction = false;
 
 /*
  * See migration_flag.h.
@@ -18,6 +19,7 @@ void
 set_migration_running(bool running)
 {
 	is_running = running;
+	ran_in_transaction |= running;
 }
 
 /*
@@ -27,4 +29,22 @@ bool
 migration_is_running(void)
 {
 	return is_running;
+}
+
+/*
+ * See migration_flag.h.
+ */
+bool
+migration_ran_in_transaction(void)
+{
+	return ran_in_transaction;
+}
+
+/*
+ * See migration_flag.h.
+ */
+void
+forget_migration_in_transaction(void)
+{
+	ran_in_transaction = false;
 }

@@ -16,4 +16,12 @@ extern void set_migration_running(bool running);
 /* True for all that a migration runs, in functions that it calls as well. */
 extern bool migration_is_running(void);
 
+/*
+ * True if that was so at some time of the transaction, whatever has become of
+ * the subtransaction: migrate.apply() has returned long before the commit of its
+ * caller.  The end of a transaction is to forget it.
+ */
+extern bool migration_ran_in_transaction(void);
+extern void forget_migration_in_transaction(void);
+
 #endif							/* SAFE_MIGRATE_MIGRATION_FLAG_H */

@@ -129,6 +129,25 @@ add_own_oid_list(OwnArguments *arguments, const List *oids)
  * See own_tables.h.
  */
 void
+add_own_subtransactions(OwnArguments *arguments)
+{
+	TransactionId *xids;
+	int			count = xactGetCommittedChildren(&xids);
+	Datum	   *elements = palloc(count * sizeof(Datum));
+
+	for (int i = 0; i < count; i++)
+		elements[i] = TransactionIdGetDatum(xids[i]);
+	add_own_argument(arguments, XIDARRAYOID,
+					 PointerGetDatum(construct_array(elements, count, XIDOID,
+													 sizeof(TransactionId),
+													 true, TYPALIGN_INT)),
+					 false);
+}
+
+/*
+ * See own_tables.h.
+ */
+void
 run_own_query(const char *query, OwnArguments *arguments, int expected)
 {
 	int			result;

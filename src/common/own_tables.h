@@ -60,6 +60,9 @@ extern void add_own_text(OwnArguments *arguments, const char *value);
 extern void add_own_text_list(OwnArguments *arguments, List *values);
 extern void add_own_oid_list(OwnArguments *arguments, const List *oids);
 
+/* An xid[] of the subtransactions that were not rolled back. */
+extern void add_own_subtransactions(OwnArguments *arguments);
+
 /* A column of a row of the result: a copy in the caller's memory context. */
 extern char *own_text_column(OwnAccess *access, uint64 row, int column);
 

@@ -29,6 +29,7 @@ int			setting_concurrent_deadline = 30 * 60 * 1000;
 int			setting_on_internal_error = INTERNAL_ERROR_REJECT;
 bool		setting_restore_points = true;
 int			setting_restore_point_ttl = 7 * 24 * 60 * 60;
+int			setting_restore_point_limit = 100 * 1024;
 bool		setting_restoring = false;
 bool		setting_record_ddl = true;
 bool		setting_renew_statistics = true;
@@ -79,7 +80,7 @@ static void define_lock_settings(void);
 static void define_row_limit(GucIntAssignHook assign_row_limit);
 static void define_design_settings(void);
 static void define_name_patterns(void);
-static void define_reserved_settings(void);
+static void define_restore_settings(void);
 static void assign_override(const char *newval, void *extra);
 
 /*
@@ -97,7 +98,7 @@ define_settings(GucStringCheckHook check_rules,
 	define_row_limit(assign_row_limit);
 	define_design_settings();
 	define_name_patterns();
-	define_reserved_settings();
+	define_restore_settings();
 	MarkGUCPrefixReserved("safe_migrate");
 }
 
@@ -301,23 +302,24 @@ pattern_error(const char *pattern)
 	return pstrdup(message);
 }
 
-/*
- * Settings whose capability is not in this version.  They are defined so that
- * one configuration serves several versions; what they say tells the truth.
- */
 static void
-define_reserved_settings(void)
+define_restore_settings(void)
 {
 	DefineCustomBoolVariable("safe_migrate.restore_points",
-							 "Reserved, without effect in this version: nothing is preserved.",
-							 "Preserves what migrations would destroy.",
+							 "Keeps what migrations, and destructive statements typed by anybody, would destroy.",
+							 "What is destroyed while it is off cannot be had back from an earlier restore point.",
 							 &setting_restore_points, true,
 							 PGC_SUSET, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("safe_migrate.restore_point_ttl",
-							"Reserved, without effect in this version.",
 							"Time for which restore points are kept.",
+							"It counts when one is made; 0 keeps them until somebody drops them.",
 							&setting_restore_point_ttl, 7 * 24 * 60 * 60, 0,
 							INT_MAX, PGC_SUSET, GUC_UNIT_S, NULL, NULL, NULL);
+	DefineCustomIntVariable("safe_migrate.restore_point_limit",
+							"Space that restore points of a database may take.",
+							"What would take more is refused; 0 is no limit.",
+							&setting_restore_point_limit, 100 * 1024, 0,
+							INT_MAX, PGC_SUSET, GUC_UNIT_MB, NULL, NULL, NULL);
 }
 
 /* Whoever sets it means the next statement. */

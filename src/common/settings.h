@@ -52,7 +52,8 @@ extern int	setting_lock_queue_time;	/* ms */
 extern int	setting_concurrent_deadline;	/* ms, 0: none */
 extern int	setting_on_internal_error;
 extern bool setting_restore_points;
-extern int	setting_restore_point_ttl;	/* s */
+extern int	setting_restore_point_ttl;	/* s, 0: for ever */
+extern int	setting_restore_point_limit;	/* MB, 0: none */
 extern bool setting_restoring;
 extern bool setting_record_ddl;
 extern bool setting_renew_statistics;

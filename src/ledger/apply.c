@@ -14,6 +14,7 @@
 #include "ledger/deferred.h"
 #include "ledger/ledger.h"
 #include "ledger/migration_script.h"
+#include "ledger/point_before.h"
 #include "ledger/precheck.h"
 #include "ledger/script_in_function.h"
 #include "miscadmin.h"
@@ -75,7 +76,10 @@ apply_migrations(List *pending)
 	PG_TRY();
 	{
 		if (pending != NIL)
+		{
 			begin_fingerprints(list_length(pending));
+			make_point_before(((LedgerEntry *) linitial(pending))->label);
+		}
 		foreach(cell, pending)
 		{
 			apply_migration(lfirst(cell));

@@ -16,6 +16,7 @@
 #include "drift/fingerprint.h"
 #include "ledger/deploy_progress.h"
 #include "ledger/ledger.h"
+#include "ledger/point_before.h"
 #include "ledger/precheck.h"
 #include "ledger/run_migration.h"
 #include "miscadmin.h"
@@ -130,6 +131,10 @@ run_pending(const char *target, int *applied)
 	pending = plan_deployment(target, &role, &has_neighbours);
 	disarm_statement_timeout();
 	progress_migrations(list_length(pending));
+
+	/* whoever deploys to many schemas makes one for all of them */
+	if (pending != NIL && ledger_target_schema()[0] == '\0')
+		make_committed_point_before(((LedgerEntry *) linitial(pending))->label);
 	foreach(cell, pending)
 	{
 		MemoryContextSwitchTo(context);

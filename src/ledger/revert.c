@@ -18,6 +18,7 @@
 #include "ledger/deferred.h"
 #include "ledger/ledger.h"
 #include "ledger/ledger_target.h"
+#include "ledger/point_before.h"
 #include "ledger/script_in_function.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
@@ -102,6 +103,7 @@ run_with_fingerprint(Attempt *attempt, List *repeatable)
 	PG_TRY();
 	{
 		begin_fingerprints(1);
+		make_point_before(psprintf("revert of %s", attempt->entry->label));
 		attempt->statements = run_down_script(attempt->entry, repeatable);
 		attempt->fingerprint = fingerprint_now();
 	}

@@ -18,6 +18,8 @@
 #include "postgres.h"
 
 #include "effects/effects.h"
+#include "storage/lockdefs.h"
+#include "tcop/cmdtag.h"
 
 /*
  * To be called from _PG_init while shared_preload_libraries is processed, and
@@ -47,6 +49,14 @@ extern void lock_request_shared_memory(void);
  */
 extern bool take_locks_patiently(Node *statement,
 								 const EffectContext *context);
+
+/*
+ * Take a lock on each of these relations, given in the order of their OIDs,
+ * without making anybody queue, and keep it until the end of the transaction.
+ * command is what the user is told that it is for.  Waits and throws as above.
+ */
+extern void lock_relations_patiently(CommandTag tag, const char *command,
+									 List *relids, LOCKMODE lockmode);
 
 /*
  * Wait until what a statement names can be read, as judging it does, for as

@@ -154,6 +154,35 @@ wait_until_concurrent(const char *command, CommandTag tag, List *relids)
 	wait_until_free(&wait, relids, ShareUpdateExclusiveLock);
 }
 
+/*
+ * See lock.h.
+ */
+void
+lock_relations_patiently(CommandTag tag, const char *command, List *relids,
+						 LOCKMODE lockmode)
+{
+	PatientWait wait = {0};
+	ListCell   *cell;
+
+	wait.command = command;
+	wait.tag = tag;
+	wait.limit = setting_lock_deadline;
+	wait.limit_setting = lock_deadline_name;
+	foreach(cell, relids)
+	{
+		LockTarget *target = palloc(sizeof(LockTarget));
+
+		target->relid = lfirst_oid(cell);
+		target->lockmode = lockmode;
+		wait.targets = lappend(wait.targets, target);
+	}
+	if (wait.targets != NIL && !take_at_once(wait.targets))
+		wait_for_all(&wait);
+	AcceptInvalidationMessages();
+	if (wait.since != 0)
+		longest_wait = Max(longest_wait, GetCurrentTimestamp() - wait.since);
+}
+
 /* Wait until a lock could be had on each of them, and take none. */
 static void
 wait_until_free(PatientWait *wait, List *relids, LOCKMODE lockmode)

@@ -67,6 +67,7 @@ CREATE TABLE migrate.parked_storage (
 	cause text NOT NULL CHECK (cause OPERATOR(pg_catalog.=) ANY
 		(ARRAY['dropped', 'truncated', 'rewritten'])),
 	xid xid8 NOT NULL DEFAULT pg_catalog.pg_current_xact_id(),
+	subxids xid[] NOT NULL DEFAULT '{}',
 	parked_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
 	by_migration boolean NOT NULL
 );
@@ -96,3 +97,17 @@ CREATE TABLE migrate.changed_rows_relation (
 );
 COMMENT ON TABLE migrate.changed_rows_relation IS
 	'how many rows of which table a transaction of a migration has changed';
+
+CREATE TABLE migrate.rollbacks (
+	id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+	label text NOT NULL,
+	mode text NOT NULL,
+	role name NOT NULL DEFAULT SESSION_USER,
+	rolled_back_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+	xid xid8 NOT NULL DEFAULT pg_catalog.pg_current_xact_id(),
+	target_creator xid8 NOT NULL,
+	target_snapshot pg_catalog.pg_snapshot NOT NULL,
+	last_change bigint NOT NULL
+);
+COMMENT ON TABLE migrate.rollbacks IS
+	'rollbacks to restore points: who, when, and which changes of rows they have undone';

@@ -29,6 +29,8 @@
 #include "plan/plan.h"
 #include "policy/opt_in.h"
 #include "postmaster/autovacuum.h"
+#include "preserve/destruction.h"
+#include "preserve/preserve.h"
 #include "rates/rates.h"
 #include "record/record.h"
 #include "replication/logicalworker.h"
@@ -54,6 +56,17 @@ static void migrate_process_utility(PlannedStmt *pstmt,
 									ParamListInfo params,
 									QueryEnvironment *query_env,
 									DestReceiver *dest, QueryCompletion *qc);
+static void run_destructive(PlannedStmt *pstmt, const char *query_string,
+							bool read_only_tree,
+							ProcessUtilityContext context,
+							ParamListInfo params, QueryEnvironment *query_env,
+							DestReceiver *dest, QueryCompletion *qc,
+							Destruction *destruction);
+static void run_recorded(PlannedStmt *pstmt, const char *query_string,
+						 bool read_only_tree, ProcessUtilityContext context,
+						 ParamListInfo params, QueryEnvironment *query_env,
+						 DestReceiver *dest, QueryCompletion *qc,
+						 StatementOrigin origin);
 static bool is_to_be_recorded(Node *statement, ProcessUtilityContext context,
 							  StatementOrigin origin);
 static void run_judged(PlannedStmt *pstmt, const char *query_string,
@@ -86,7 +99,6 @@ install_utility_hook(void)
 	ProcessUtility_hook = migrate_process_utility;
 }
 
-/* A schema change that is no part of a migration is recorded with it. */
 static void
 migrate_process_utility(PlannedStmt *pstmt, const char *query_string,
 						bool read_only_tree, ProcessUtilityContext context,
@@ -95,6 +107,50 @@ migrate_process_utility(PlannedStmt *pstmt, const char *query_string,
 {
 	StatementOrigin origin = take_step_mark() ? ORIGIN_STEP :
 	context == PROCESS_UTILITY_TOPLEVEL ? ORIGIN_TOP_LEVEL : ORIGIN_INSIDE;
+	Destruction destruction;
+
+	look_for_column_drop(pstmt->utilityStmt);
+	if (origin == ORIGIN_TOP_LEVEL && !IsAbortedTransactionBlockState() &&
+		begin_destruction(&destruction, pstmt->utilityStmt))
+		run_destructive(pstmt, query_string, read_only_tree, context, params,
+						query_env, dest, qc, &destruction);
+	else
+		run_recorded(pstmt, query_string, read_only_tree, context, params,
+					 query_env, dest, qc, origin);
+}
+
+/* What is typed at top level, and destroys something, can be had back. */
+static void
+run_destructive(PlannedStmt *pstmt, const char *query_string,
+				bool read_only_tree, ProcessUtilityContext context,
+				ParamListInfo params, QueryEnvironment *query_env,
+				DestReceiver *dest, QueryCompletion *qc,
+				Destruction *destruction)
+{
+	char	   *text = statement_source(pstmt, query_string);
+
+	PG_TRY();
+	{
+		run_recorded(pstmt, query_string, read_only_tree, context, params,
+					 query_env, dest, qc, ORIGIN_TOP_LEVEL);
+	}
+	PG_FINALLY();
+	{
+		end_destruction(destruction);
+	}
+	PG_END_TRY();
+	if (destruction->found)
+		note_destructive_statement(text);
+}
+
+/* A schema change that is no part of a migration is recorded with it. */
+static void
+run_recorded(PlannedStmt *pstmt, const char *query_string,
+			 bool read_only_tree, ProcessUtilityContext context,
+			 ParamListInfo params, QueryEnvironment *query_env,
+			 DestReceiver *dest, QueryCompletion *qc,
+			 StatementOrigin origin)
+{
 	DdlRecord  *record;
 	char	   *reason;
 

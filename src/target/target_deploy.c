@@ -22,6 +22,7 @@
 #include "drift/fingerprint.h"
 #include "fmgr.h"
 #include "ledger/ledger.h"
+#include "ledger/point_before.h"
 #include "ledger/run_migration.h"
 #include "ledger/session_settings.h"
 #include "mb/pg_wchar.h"
@@ -85,6 +86,7 @@ PG_FUNCTION_INFO_V1(migrate_forget_target);
 
 static void deploy_all(int nargs, const ProcedureArgument *args);
 static void look_for_drift(const TargetRun *run);
+static void make_point_for_all(const TargetRun *run);
 static void take_fingerprint_of_all(const TargetRun *run);
 static void read_arguments(TargetRun *run, const ProcedureArgument *args);
 static List *patterns_of(const ProcedureArgument *argument);
@@ -155,6 +157,7 @@ deploy_all(int nargs, const ProcedureArgument *args)
 	{
 		prepare_run(run);
 		look_for_drift(run);
+		make_point_for_all(run);
 		run_targets(run);
 		take_fingerprint_of_all(run);
 	}
@@ -189,6 +192,17 @@ look_for_drift(const TargetRun *run)
 	}
 	PG_END_TRY();
 	CommitTransactionCommand();
+	MemoryContextSwitchTo(run->context);
+}
+
+/* A database that is a target makes one itself. */
+static void
+make_point_for_all(const TargetRun *run)
+{
+	if (run->whole_databases)
+		return;
+	if (any_schema_is_behind(run->targets, run->version))
+		make_committed_point_before("deploy_all");
 	MemoryContextSwitchTo(run->context);
 }
 

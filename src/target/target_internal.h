@@ -108,4 +108,11 @@ extern void record_target_ended(const Target *target, const char *state,
 								int applied, const char *error,
 								const char *sqlstate);
 
+/*
+ * target_pending.c: true if there is a migration that one of the schemas has
+ * not got, up to a version or at all (NULL).  In a transaction of its own,
+ * outside of any other; what it finds may be out of date at once.
+ */
+extern bool any_schema_is_behind(List *targets, const char *version);
+
 #endif							/* SAFE_MIGRATE_TARGET_INTERNAL_H */

@@ -1,0 +1,40 @@
+/*-------------------------------------------------------------------------
+ *
+ * carry.h
+ *	  Keeping the values of dropped columns in rows that are updated.
+ *
+ * DROP COLUMN leaves all values where they are; only an UPDATE of a row writes
+ * it without them.  A trigger puts them into the new version.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef SAFE_MIGRATE_CARRY_H
+#define SAFE_MIGRATE_CARRY_H
+
+#include "postgres.h"
+
+#include "utils/snapshot.h"
+
+/*
+ * At the end of a transaction: add the trigger to tables of which it has dropped
+ * a column that a restore point knows, and that have kept their file.  Their
+ * partitions and children have dropped it as well, and get their own.  Takes
+ * the lock that CREATE TRIGGER takes, on tables that are locked for DROP COLUMN
+ * anyway.  Costs nothing if no column has changed.
+ */
+extern void add_carry_triggers(void);
+
+/*
+ * Remove those that no restore point needs.  Needs a transaction.  Takes
+ * AccessExclusiveLock on their tables without waiting for it: one that is in
+ * use keeps its trigger until the next call.
+ */
+extern void remove_carry_triggers(void);
+
+/*
+ * True if a table has the trigger, to the eyes of a snapshot; NULL is the
+ * catalog as it is now.
+ */
+extern bool relation_is_carried(Oid relid, Snapshot snapshot);
+
+#endif							/* SAFE_MIGRATE_CARRY_H */

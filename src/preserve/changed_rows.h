@@ -1,0 +1,48 @@
+/*-------------------------------------------------------------------------
+ *
+ * changed_rows.h
+ *	  The rows that a migration changes, kept as they were.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef SAFE_MIGRATE_CHANGED_ROWS_H
+#define SAFE_MIGRATE_CHANGED_ROWS_H
+
+#include "postgres.h"
+
+#include "nodes/pg_list.h"
+
+/* A transaction whose rows are kept: a row of migrate.changed_rows. */
+typedef struct ChangedRows
+{
+	int64		id;
+	Oid			holder;			/* the hidden relation with the images */
+	int			xid_count;
+	TransactionId *xids;		/* of it and its subtransactions, sorted */
+} ChangedRows;
+
+/*
+ * Keep what the rows were that this transaction has changed, in tables that
+ * were there before it.  To be called when the transaction is about to commit
+ * and after its files were parked, with an active snapshot.  Throws SM007 if
+ * not all of the rows were found, by the counters of pgstat.  Needs no lock
+ * that the transaction does not have.
+ */
+extern void capture_changed_rows(bool by_rollback);
+
+/*
+ * Let the rows that this transaction changes be counted, whatever the setting
+ * track_counts; to the end of the transaction.
+ */
+extern void count_changed_rows(void);
+
+/* Throws if there is none of that number.  In the current memory context. */
+extern ChangedRows *find_changed_rows(int64 id);
+
+/*
+ * From now on no full restore point brings everything back, for this reason,
+ * which follows others.
+ */
+extern void set_points_incomplete(const char *reason);
+
+#endif							/* SAFE_MIGRATE_CHANGED_ROWS_H */

@@ -1,0 +1,141 @@
+/*-------------------------------------------------------------------------
+ *
+ * destruction.c
+ *	  Statements that destroy something, typed by anybody.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/namespace.h"
+#include "catalog/objectaddress.h"
+#include "catalog/pg_attrdef.h"
+#include "catalog/pg_class.h"
+#include "commands/extension.h"
+#include "common/migration_flag.h"
+#include "preserve/destruction.h"
+#include "preserve/point.h"
+#include "preserve/preserve.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+
+static bool drops_column(AlterTableStmt *stmt);
+static bool may_destroy(Node *statement);
+static bool object_is_lasting(Oid classid, Oid objid);
+static void note_drop(ObjectAccessType access, Oid classid, Oid objid,
+					  int32 subid, bool is_internal, void *arg);
+
+/*
+ * See destruction.h.  Without CASCADE, what is dropped takes no column of
+ * another table along.
+ */
+void
+look_for_column_drop(Node *statement)
+{
+	bool		may_drop = false;
+
+	if (IsA(statement, AlterTableStmt))
+		may_drop = drops_column((AlterTableStmt *) statement);
+	else if (IsA(statement, DropStmt))
+		may_drop = ((DropStmt *) statement)->behavior == DROP_CASCADE;
+	else if (IsA(statement, DropOwnedStmt))
+		may_drop = ((DropOwnedStmt *) statement)->behavior == DROP_CASCADE;
+	if (may_drop)
+		note_possible_column_drop();
+}
+
+static bool
+drops_column(AlterTableStmt *stmt)
+{
+	ListCell   *cell;
+
+	foreach(cell, stmt->cmds)
+	{
+		if (lfirst_node(AlterTableCmd, cell)->subtype == AT_DropColumn)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * See destruction.h.
+ */
+bool
+begin_destruction(Destruction *destruction, Node *statement)
+{
+	if (!may_destroy(statement) || creating_extension ||
+		migration_is_running() || !preserving())
+		return false;
+	memset(destruction, 0, sizeof(Destruction));
+	destruction->found = IsA(statement, TruncateStmt);
+	destruction->watch.watcher = note_drop;
+	destruction->watch.arg = destruction;
+	begin_object_watch(&destruction->watch);
+	return true;
+}
+
+/* An index holds nothing that is not in its table. */
+static bool
+may_destroy(Node *statement)
+{
+	if (IsA(statement, DropStmt))
+		return ((DropStmt *) statement)->removeType != OBJECT_INDEX;
+	if (IsA(statement, AlterTableStmt))
+		return drops_column((AlterTableStmt *) statement);
+	return IsA(statement, TruncateStmt) || IsA(statement, DropOwnedStmt);
+}
+
+/*
+ * See destruction.h.
+ */
+void
+end_destruction(Destruction *destruction)
+{
+	end_object_watch(&destruction->watch);
+}
+
+/* The object is still in the catalog. */
+static void
+note_drop(ObjectAccessType access, Oid classid, Oid objid, int32 subid,
+		  bool is_internal, void *arg)
+{
+	Destruction *destruction = arg;
+
+	if (access == OAT_DROP && !destruction->found)
+		destruction->found = object_is_lasting(classid, objid);
+}
+
+/*
+ * False for what is temporary, or may be a part of something that is: then that
+ * is dropped as well, or is what the statement is about.
+ */
+static bool
+object_is_lasting(Oid classid, Oid objid)
+{
+	AttrNumber	namespace_column;
+	HeapTuple	tuple;
+	bool		result;
+	bool		isnull;
+
+	if (classid == RelationRelationId)
+		return get_rel_persistence(objid) != RELPERSISTENCE_TEMP;
+	if (classid == AttrDefaultRelationId)
+		return false;
+	if (!is_objectclass_supported(classid))
+		return true;
+	namespace_column = get_object_attnum_namespace(classid);
+	if (namespace_column == InvalidAttrNumber ||
+		get_object_catcache_oid(classid) < 0)
+		return true;
+	tuple = SearchSysCache1(get_object_catcache_oid(classid),
+							ObjectIdGetDatum(objid));
+	if (!HeapTupleIsValid(tuple))
+		return true;
+	result = !isAnyTempNamespace(DatumGetObjectId(SysCacheGetAttr(get_object_catcache_oid(classid),
+																  tuple,
+																  namespace_column,
+																  &isnull)));
+	ReleaseSysCache(tuple);
+	return result;
+}

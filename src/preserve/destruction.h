@@ -1,0 +1,40 @@
+/*-------------------------------------------------------------------------
+ *
+ * destruction.h
+ *	  Statements that destroy something, typed by anybody.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef SAFE_MIGRATE_DESTRUCTION_H
+#define SAFE_MIGRATE_DESTRUCTION_H
+
+#include "postgres.h"
+
+#include "common/object_watch.h"
+#include "nodes/parsenodes.h"
+
+/* A statement of which it is being found out whether it destroys something. */
+typedef struct Destruction
+{
+	ObjectWatch watch;
+	bool		found;
+} Destruction;
+
+/*
+ * To be called for every utility statement, whoever runs it: note what the end
+ * of the transaction has to know.  Looks at the tree only.
+ */
+extern void look_for_column_drop(Node *statement);
+
+/*
+ * True for a statement at top level, outside of a migration, that may destroy
+ * what a point of its own can bring back: DROP of anything but an index, a
+ * database, a role or a tablespace, TRUNCATE, DROP OWNED, and ALTER with DROP
+ * COLUMN.  Then it is watched, until end_destruction() is called, on every path.
+ * After that *destruction tells whether it has dropped something that is
+ * not temporary, or was a TRUNCATE.  Needs a transaction that is not aborted.
+ */
+extern bool begin_destruction(Destruction *destruction, Node *statement);
+extern void end_destruction(Destruction *destruction);
+
+#endif							/* SAFE_MIGRATE_DESTRUCTION_H */

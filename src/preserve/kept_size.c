@@ -1,0 +1,217 @@
+/*-------------------------------------------------------------------------
+ *
+ * kept_size.c
+ *	  How much room restore points take, and the limit of it.
+ *
+ * The views migrate.kept and migrate.kept_by_point do most of it.  Sizes are
+ * looked up in the file system: a lock on what is kept would have to be waited
+ * for while a rollback is at work.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <sys/stat.h>
+
+#include "access/htup_details.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "common/catalog.h"
+#include "common/compat.h"
+#include "common/errors.h"
+#include "common/own_tables.h"
+#include "common/relpath.h"
+#include "common/settings.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "preserve/catalog_image.h"
+#include "preserve/kept_size.h"
+#include "utils/builtins.h"
+#include "utils/tuplestore.h"
+
+/* Points that the refusal names. */
+#define MAX_NAMED 5
+
+static int64 bytes_of_fork(const char *path);
+static int64 image_bytes(void);
+static void refuse_more(int64 kept, int64 limit);
+static char *largest_points(char **remedy);
+
+PG_FUNCTION_INFO_V1(migrate_files_of_point);
+PG_FUNCTION_INFO_V1(migrate_file_bytes);
+
+/*
+ * migrate.files_of_point(point bigint) returns setof oid
+ */
+Datum
+migrate_files_of_point(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	List	   *rows;
+	ListCell   *cell;
+
+	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+	rows = load_catalog_rows(PG_GETARG_INT64(0), RelationRelationId);
+	foreach(cell, rows)
+	{
+		Form_pg_class form = (Form_pg_class) GETSTRUCT((HeapTuple) lfirst(cell));
+		Datum		filenode = ObjectIdGetDatum(form->relfilenode);
+		bool		isnull = false;
+
+		if (OidIsValid(form->relfilenode))
+			tuplestore_putvalues(result->setResult, result->setDesc, &filenode,
+								 &isnull);
+	}
+	return (Datum) 0;
+}
+
+/*
+ * migrate.file_bytes(tablespace oid, filenode oid) returns bigint
+ */
+Datum
+migrate_file_bytes(PG_FUNCTION_ARGS)
+{
+	FormData_pg_class form = {0};
+	char	   *path;
+	int64		bytes = 0;
+
+	form.reltablespace = PG_GETARG_OID(0);
+	form.relfilenode = PG_GETARG_OID(1);
+	if (!OidIsValid(form.relfilenode))
+		PG_RETURN_INT64(0);
+	path = compat_relation_path(&form);
+	for (ForkNumber fork = MAIN_FORKNUM; fork <= MAX_FORKNUM; fork++)
+		bytes += bytes_of_fork(fork == MAIN_FORKNUM ? path :
+							   psprintf("%s_%s", path, forkNames[fork]));
+	PG_RETURN_INT64(bytes);
+}
+
+/* Of all its segments; 0 if there is none. */
+static int64
+bytes_of_fork(const char *path)
+{
+	int64		bytes = 0;
+
+	for (int segment = 0;; segment++)
+	{
+		struct stat status;
+
+		CHECK_FOR_INTERRUPTS();
+		if (stat(segment == 0 ? path : psprintf("%s.%d", path, segment),
+				 &status) != 0)
+		{
+			if (errno == ENOENT)
+				return bytes;
+			ereport(ERROR,
+					(errcode_for_file_access(),
+					 errmsg("could not stat file \"%s\": %m", path)));
+		}
+		bytes += status.st_size;
+	}
+}
+
+/*
+ * See kept_size.h.
+ */
+void
+check_kept_size(void)
+{
+	int64		limit = (int64) setting_restore_point_limit * 1024 * 1024;
+	int64		kept;
+
+	if (limit == 0)
+		return;
+	kept = kept_bytes() + image_bytes();
+	if (kept > limit)
+		refuse_more(kept, limit);
+}
+
+/*
+ * See kept_size.h.
+ */
+int64
+kept_bytes(void)
+{
+	OwnAccess	access;
+	OwnArguments arguments = {0};
+	int64		bytes;
+
+	begin_own_access(&access);
+	run_own_query("SELECT pg_catalog.sum(k.bytes)::pg_catalog.int8 "
+				  "FROM migrate.kept k",
+				  &arguments, SPI_OK_SELECT);
+	bytes = own_bigint_column(0, 1);
+	end_own_access(&access);
+	return bytes;
+}
+
+static int64
+image_bytes(void)
+{
+	OwnAccess	access;
+	OwnArguments arguments = {0};
+	int64		bytes;
+
+	begin_own_access(&access);
+	run_own_query("SELECT pg_catalog.pg_table_size('migrate.restore_catalog')",
+				  &arguments, SPI_OK_SELECT);
+	bytes = own_bigint_column(0, 1);
+	end_own_access(&access);
+	return bytes;
+}
+
+static void
+refuse_more(int64 kept, int64 limit)
+{
+	char	   *remedy;
+	char	   *largest = largest_points(&remedy);
+
+	ereport(ERROR,
+			(errcode(ERRCODE_SM_CANNOT_UNDO),
+			 errmsg("restore points would keep %s in this database, and safe_migrate.restore_point_limit is %s: %sSET safe_migrate.restore_points = off for this transaction, or raise the limit",
+					size_in_words(kept), size_in_words(limit), remedy),
+			 largest[0] != '\0' ? errdetail("What dropping a restore point frees: %s.",
+											largest) : 0));
+}
+
+/*
+ * Those which free most, of those that others can drop.  *remedy is the call
+ * for the first of them, up to the next remedy; empty if there is none.
+ */
+static char *
+largest_points(char **remedy)
+{
+	OwnAccess	access;
+	OwnArguments arguments = {0};
+	StringInfoData words;
+	uint64		row;
+
+	initStringInfo(&words);
+	*remedy = "";
+	begin_own_access(&access);
+	run_own_query("SELECT v.label, v.own_bytes FROM migrate.restore_points v "
+				  "JOIN migrate.restore_point_data p "
+				  "ON p.label OPERATOR(pg_catalog.=) v.label "
+				  "WHERE p.creator OPERATOR(pg_catalog.<>) "
+				  "pg_catalog.pg_current_xact_id() "
+				  "ORDER BY v.own_bytes DESC, p.id",
+				  &arguments, SPI_OK_SELECT);
+	for (row = 0; row < SPI_processed && row < MAX_NAMED; row++)
+	{
+		char	   *label = own_text_column(&access, row, 1);
+		char	   *size = size_in_words(own_bigint_column(row, 2));
+		MemoryContext old = MemoryContextSwitchTo(access.caller);
+
+		appendStringInfo(&words, "%s\"%s\" %s", words.len > 0 ? ", " : "",
+						 label, size);
+		if (row == 0)
+			*remedy = psprintf("SELECT migrate.drop_restore_point(%s), which frees %s, ",
+							   quote_literal_cstr(label), size);
+		MemoryContextSwitchTo(old);
+	}
+	end_own_access(&access);
+	return words.data;
+}

@@ -1,0 +1,225 @@
+/*-------------------------------------------------------------------------
+ *
+ * preserve.c
+ *	  Keeping what a transaction destroys, at its end.
+ *
+ * Before its commit, a transaction has done all that it does, by whatever path:
+ * only then it is known which files it will unlink, and which rows it has
+ * changed.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "common/compat.h"
+#include "common/migration_flag.h"
+#include "common/own_tables.h"
+#include "preserve/carry.h"
+#include "preserve/catalog_image.h"
+#include "preserve/changed_rows.h"
+#include "preserve/kept_size.h"
+#include "preserve/park.h"
+#include "preserve/point.h"
+#include "preserve/preserve.h"
+#include "utils/memutils.h"
+
+/* A statement, and the subtransaction that it is of by now. */
+typedef struct NotedStatement
+{
+	SubTransactionId subid;
+	char	   *text;
+} NotedStatement;
+
+/* Of this transaction; in TopTransactionContext. */
+static List *statements = NIL;
+static bool columns_may_be_dropped = false;
+static bool rolls_back_to_point = false;
+
+static void end_transaction(XactEvent event, void *arg);
+static void end_subtransaction(SubXactEvent event, SubTransactionId ended,
+							   SubTransactionId parent, void *arg);
+static bool something_pends(void);
+static bool is_part_of_migration(void);
+static void preserve(bool prepare);
+static void make_point_of_statements(void);
+static char *noted_text(void);
+static void forget_transaction(void);
+
+/*
+ * See preserve.h.
+ */
+void
+register_preserve_callbacks(void)
+{
+	RegisterXactCallback(end_transaction, NULL);
+	RegisterSubXactCallback(end_subtransaction, NULL);
+}
+
+/*
+ * See preserve.h.
+ */
+void
+note_destructive_statement(const char *statement)
+{
+	MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
+	NotedStatement *noted = palloc(sizeof(NotedStatement));
+
+	noted->subid = GetCurrentSubTransactionId();
+	noted->text = pstrdup(statement);
+	statements = lappend(statements, noted);
+	MemoryContextSwitchTo(old);
+}
+
+/*
+ * See preserve.h.
+ */
+void
+note_possible_column_drop(void)
+{
+	columns_may_be_dropped = true;
+}
+
+/*
+ * See preserve.h.
+ */
+void
+note_rollback_in_transaction(void)
+{
+	rolls_back_to_point = true;
+}
+
+/* Most transactions leave it at once. */
+static void
+end_transaction(XactEvent event, void *arg)
+{
+	switch (event)
+	{
+		case XACT_EVENT_PRE_COMMIT:
+		case XACT_EVENT_PRE_PREPARE:
+			if (something_pends())
+				preserve(event == XACT_EVENT_PRE_PREPARE);
+			return;
+		case XACT_EVENT_PARALLEL_PRE_COMMIT:
+			return;
+		case XACT_EVENT_COMMIT:
+		case XACT_EVENT_PARALLEL_COMMIT:
+		case XACT_EVENT_ABORT:
+		case XACT_EVENT_PARALLEL_ABORT:
+		case XACT_EVENT_PREPARE:
+			break;
+	}
+	forget_transaction();
+}
+
+/* What a subtransaction has done is its parent's now, or undone. */
+static void
+end_subtransaction(SubXactEvent event, SubTransactionId ended,
+				   SubTransactionId parent, void *arg)
+{
+	ListCell   *cell;
+
+	if (event != SUBXACT_EVENT_COMMIT_SUB && event != SUBXACT_EVENT_ABORT_SUB)
+		return;
+	foreach(cell, statements)
+	{
+		NotedStatement *noted = lfirst(cell);
+
+		if (noted->subid != ended)
+			continue;
+		if (event == SUBXACT_EVENT_COMMIT_SUB)
+			noted->subid = parent;
+		else
+			statements = foreach_delete_current(statements, cell);
+	}
+}
+
+static bool
+something_pends(void)
+{
+	if (!TransactionIdIsValid(GetTopTransactionIdIfAny()))
+		return false;
+	return (statements != NIL || columns_may_be_dropped ||
+			rolls_back_to_point || is_part_of_migration() ||
+			compat_files_are_to_be_unlinked()) && preserving();
+}
+
+static bool
+is_part_of_migration(void)
+{
+	return migration_is_running() || migration_ran_in_transaction();
+}
+
+/*
+ * A prepared transaction is committed by somebody else, much later perhaps, and
+ * must not keep others from making a point until then: it keeps whatever a
+ * point that is made meanwhile could need.
+ */
+static void
+preserve(bool prepare)
+{
+	OwnAccess	access;
+	bool		in_the_making = point_is_being_made();
+	bool		has_points;
+	int64		kept = 0;
+
+	if (prepare && !in_the_making)
+		let_points_be_made();
+	begin_own_access(&access);
+	if (statements != NIL)
+		make_point_of_statements();
+	has_points = full_points() != NIL;
+	if (prepare || in_the_making)
+		want_all_files();
+	if (has_points || prepare || in_the_making || statements != NIL)
+		kept = park_storage(is_part_of_migration() || rolls_back_to_point);
+	if (has_points && (rolls_back_to_point || is_part_of_migration()))
+		capture_changed_rows(rolls_back_to_point);
+	if (has_points && columns_may_be_dropped)
+		add_carry_triggers();
+	if (kept > 0 || has_points)
+		check_kept_size();
+	end_own_access(&access);
+}
+
+/*
+ * One for all of them, before the catalog is changed by what follows.  There is
+ * none if they have destroyed nothing that was there before the transaction.
+ */
+static void
+make_point_of_statements(void)
+{
+	int64		point = make_statement_point(noted_text());
+
+	if (save_catalog_changes(point))
+		want_all_files();
+	else
+		forget_statement_point(point);
+}
+
+/* All of them as one script, palloc'd. */
+static char *
+noted_text(void)
+{
+	StringInfoData text;
+	ListCell   *cell;
+
+	initStringInfo(&text);
+	foreach(cell, statements)
+	{
+		NotedStatement *noted = lfirst(cell);
+
+		appendStringInfo(&text, "%s%s", text.len > 0 ? ";\n" : "",
+						 noted->text);
+	}
+	return text.data;
+}
+
+static void
+forget_transaction(void)
+{
+	statements = NIL;
+	columns_may_be_dropped = false;
+	rolls_back_to_point = false;
+	forget_migration_in_transaction();
+}

@@ -1,0 +1,35 @@
+/*-------------------------------------------------------------------------
+ *
+ * preserve.h
+ *	  Keeping what a transaction destroys, at its end.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef SAFE_MIGRATE_PRESERVE_H
+#define SAFE_MIGRATE_PRESERVE_H
+
+#include "postgres.h"
+
+/* To be called from _PG_init. */
+extern void register_preserve_callbacks(void);
+
+/*
+ * The transaction runs a statement, typed at top level, that destroys
+ * something: at its end there is to be a point of kind 'statement'.  Copies
+ * the text.  If the subtransaction is rolled back, so is that.
+ */
+extern void note_destructive_statement(const char *statement);
+
+/*
+ * The transaction may drop a column of a table, by whatever statement: then it
+ * is looked for such columns.
+ */
+extern void note_possible_column_drop(void);
+
+/*
+ * The transaction has rolled back to a point, or is about to: what it does to
+ * rows is captured as that of a migration is.
+ */
+extern void note_rollback_in_transaction(void);
+
+#endif							/* SAFE_MIGRATE_PRESERVE_H */

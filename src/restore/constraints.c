@@ -1,0 +1,290 @@
+/*-------------------------------------------------------------------------
+ *
+ * constraints.c
+ *	  Do the rows fit the schema that has come back?
+ *
+ * What clients have written since was checked against another schema, and rows
+ * were put back without their triggers.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/indexing.h"
+#include "catalog/pg_attribute.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_constraint.h"
+#include "commands/tablecmds.h"
+#include "common/catalog.h"
+#include "common/compat.h"
+#include "common/errors.h"
+#include "common/own_tables.h"
+#include "executor/spi.h"
+#include "nodes/makefuncs.h"
+#include "restore/catalog_diff.h"
+#include "restore/constraints.h"
+#include "restore/storage.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+
+static List *constraints_to_check(List *differences, HTAB *relations,
+								  List *changed_tables);
+static bool has_foreign_key_to_check(Form_pg_constraint form,
+									 List *changed_tables);
+static bool holds_for_all_rows(RestoredRelation *relation);
+static void check_constraint(Oid constraint_oid);
+static void unset_validated(HeapTuple row);
+static void validate_constraint(Oid relid, const char *name);
+static void check_column(HTAB *relations, HeapTuple row);
+static void check_not_null(Oid relid, const char *column);
+static void check_values(Oid relid, Form_pg_attribute was,
+						 const char *column);
+static void check_bound(HTAB *relations, HeapTuple row);
+static char *partition_constraint(Oid relid);
+static void refuse_rows(Oid relid, const char *condition,
+						const char *problem);
+
+/*
+ * See constraints.h.
+ */
+void
+check_constraints(List *differences, HTAB *relations, List *changed_tables)
+{
+	List	   *constraints = constraints_to_check(differences, relations,
+												  changed_tables);
+	ListCell   *cell;
+	ListCell   *row;
+
+	foreach(cell, constraints)
+		check_constraint(lfirst_oid(cell));
+	foreach(cell, differences)
+	{
+		const CatalogDifference *difference = lfirst(cell);
+
+		if (difference->catalog->relid == AttributeRelationId)
+		{
+			foreach(row, difference->gone)
+				check_column(relations, lfirst(row));
+		}
+		else if (difference->catalog->relid == RelationRelationId)
+		{
+			foreach(row, difference->gone)
+				check_bound(relations, lfirst(row));
+		}
+	}
+}
+
+/*
+ * Constraints that have come back, and foreign keys of which one side has other
+ * rows; not those of a table whose file of the label has come back as it was.
+ */
+static List *
+constraints_to_check(List *differences, HTAB *relations, List *changed_tables)
+{
+	Relation	rel = table_open(ConstraintRelationId, AccessShareLock);
+	List	   *back = NIL;
+	List	   *constraints = NIL;
+	SysScanDesc scan;
+	HeapTuple	row;
+	ListCell   *cell;
+
+	foreach(cell, differences)
+	{
+		const CatalogDifference *difference = lfirst(cell);
+		ListCell   *gone;
+
+		if (difference->catalog->relid != ConstraintRelationId)
+			continue;
+		foreach(gone, difference->gone)
+			back = lappend_oid(back, ((Form_pg_constraint) GETSTRUCT((HeapTuple) lfirst(gone)))->oid);
+	}
+	scan = systable_beginscan(rel, InvalidOid, false, NULL, 0, NULL);
+	while (HeapTupleIsValid(row = systable_getnext(scan)))
+	{
+		Form_pg_constraint form = (Form_pg_constraint) GETSTRUCT(row);
+		RestoredRelation *relation = find_restored_relation(relations,
+															form->conrelid);
+
+		if (!form->convalidated || !OidIsValid(form->conrelid) ||
+			(form->contype != CONSTRAINT_CHECK &&
+			 form->contype != CONSTRAINT_FOREIGN))
+			continue;
+		if (has_foreign_key_to_check(form, changed_tables) ||
+			(list_member_oid(back, form->oid) &&
+			 (form->contype == CONSTRAINT_FOREIGN ||
+			  !holds_for_all_rows(relation) ||
+			  list_member_oid(changed_tables, form->conrelid))))
+			constraints = lappend_oid(constraints, form->oid);
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return constraints;
+}
+
+static bool
+has_foreign_key_to_check(Form_pg_constraint form, List *changed_tables)
+{
+	return form->contype == CONSTRAINT_FOREIGN &&
+		(list_member_oid(changed_tables, form->conrelid) ||
+		 list_member_oid(changed_tables, form->confrelid));
+}
+
+/* Nobody has written to a parked file. */
+static bool
+holds_for_all_rows(RestoredRelation *relation)
+{
+	return relation != NULL && relation->choice == STORAGE_PARKED;
+}
+
+/* PostgreSQL checks what is not marked as checked. */
+static void
+check_constraint(Oid constraint_oid)
+{
+	HeapTuple	row = SearchSysCacheCopy1(CONSTROID,
+										  ObjectIdGetDatum(constraint_oid));
+	Form_pg_constraint form;
+	Oid			relid;
+	char	   *name;
+
+	if (!HeapTupleIsValid(row))
+		return;
+	form = (Form_pg_constraint) GETSTRUCT(row);
+	relid = form->conrelid;
+	name = pstrdup(NameStr(form->conname));
+	if (get_rel_relkind(relid) == RELKIND_RELATION && form->convalidated)
+	{
+		unset_validated(row);
+		validate_constraint(relid, name);
+	}
+	heap_freetuple(row);
+}
+
+static void
+unset_validated(HeapTuple row)
+{
+	Relation	rel = table_open(ConstraintRelationId, RowExclusiveLock);
+
+	((Form_pg_constraint) GETSTRUCT(row))->convalidated = false;
+	CatalogTupleUpdate(rel, &row->t_self, row);
+	table_close(rel, RowExclusiveLock);
+	CommandCounterIncrement();
+}
+
+static void
+validate_constraint(Oid relid, const char *name)
+{
+	AlterTableCmd *command = makeNode(AlterTableCmd);
+
+	command->subtype = AT_ValidateConstraint;
+	command->name = unconstify(char *, name);
+	AlterTableInternal(relid, list_make1(command), true);
+	CommandCounterIncrement();
+}
+
+/* A column that is stricter than it was a moment ago. */
+static void
+check_column(HTAB *relations, HeapTuple row)
+{
+	Form_pg_attribute form = (Form_pg_attribute) GETSTRUCT(row);
+	RestoredRelation *relation = find_restored_relation(relations,
+														form->attrelid);
+	char	   *column;
+
+	if (relation == NULL || relation->is == NULL || form->attisdropped ||
+		form->attnum <= 0 || relation->choice != STORAGE_KEPT ||
+		!RELKIND_HAS_TABLE_AM(((Form_pg_class) GETSTRUCT(relation->is))->relkind))
+		return;
+	column = pstrdup(quote_identifier(NameStr(form->attname)));
+	if (form->attnotnull)
+		check_not_null(form->attrelid, column);
+	check_values(form->attrelid, form, column);
+}
+
+static void
+check_not_null(Oid relid, const char *column)
+{
+	refuse_rows(relid, psprintf("%s IS NULL", column),
+				psprintf("have no value in column %s, which was NOT NULL",
+						 column));
+}
+
+/*
+ * A varchar(20) that is a varchar(10) again: the file has whatever was written.
+ * Values of other types have no more than one spelling.
+ */
+static void
+check_values(Oid relid, Form_pg_attribute was, const char *column)
+{
+	if (was->atttypmod < 0 && get_typtype(was->atttypid) != TYPTYPE_DOMAIN)
+		return;
+	refuse_rows(relid,
+				psprintf("%s::pg_catalog.text::%s::pg_catalog.text OPERATOR(pg_catalog.<>) %s::pg_catalog.text",
+						 column,
+						 format_type_extended(was->atttypid, was->atttypmod,
+											  FORMAT_TYPE_TYPEMOD_GIVEN |
+											  FORMAT_TYPE_FORCE_QUALIFY),
+						 column),
+				psprintf("have a value in column %s that is none of %s",
+						 column,
+						 format_type_with_typemod(was->atttypid,
+												  was->atttypmod)));
+}
+
+static void
+check_bound(HTAB *relations, HeapTuple row)
+{
+	Form_pg_class form = (Form_pg_class) GETSTRUCT(row);
+	RestoredRelation *relation = find_restored_relation(relations, form->oid);
+	char	   *bound;
+
+	if (relation == NULL || relation->is == NULL || !form->relispartition ||
+		form->relkind != RELKIND_RELATION)
+		return;
+	bound = partition_constraint(form->oid);
+	if (bound != NULL)
+		refuse_rows(form->oid, psprintf("NOT (%s)", bound),
+					"are outside of the bounds that it has as a partition");
+}
+
+/* NULL for a default partition that is the only one. */
+static char *
+partition_constraint(Oid relid)
+{
+	LOCAL_FCINFO(fcinfo, 1);
+	FmgrInfo	function;
+	Datum		result;
+
+	fmgr_info(F_PG_GET_PARTITION_CONSTRAINTDEF, &function);
+	InitFunctionCallInfoData(*fcinfo, &function, 1, InvalidOid, NULL, NULL);
+	fcinfo->args[0].value = ObjectIdGetDatum(relid);
+	fcinfo->args[0].isnull = false;
+	result = FunctionCallInvoke(fcinfo);
+	return fcinfo->isnull ? NULL : TextDatumGetCString(result);
+}
+
+/* Throws if any row of the table fulfils the condition. */
+static void
+refuse_rows(Oid relid, const char *condition, const char *problem)
+{
+	OwnAccess	access;
+	int64		count;
+	char	   *name = relation_display_name(relid);
+
+	begin_own_access(&access);
+	if (SPI_execute(psprintf("SELECT pg_catalog.count(*) FROM ONLY %s WHERE %s",
+							 name, condition), false, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not check the rows of %s", name);
+	count = own_bigint_column(0, 1);
+	end_own_access(&access);
+	if (count > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_SM_CANNOT_UNDO),
+				 errmsg("cannot roll back: " INT64_FORMAT " rows of %s %s: change or delete those that fulfil %s, or roll back with mode 'as_of'",
+						count, name, problem, condition)));
+}

@@ -1,0 +1,60 @@
+/*-------------------------------------------------------------------------
+ *
+ * later_writes.h
+ *	  Bringing what clients have written to a file over to the file of the
+ *	  restore point that takes its place.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef SAFE_MIGRATE_LATER_WRITES_H
+#define SAFE_MIGRATE_LATER_WRITES_H
+
+#include "postgres.h"
+
+#include "restore/revert_rows.h"
+#include "restore/storage.h"
+
+/* Those of one table. */
+typedef struct LaterWrites
+{
+	Oid			relid;
+	const RestoredRelation *relation;
+	bool		was_truncated;	/* the rows of the label are not in the file */
+	List	   *columns;		/* of LaterColumn, without generated ones */
+	List	   *key;			/* of LaterColumn: the primary key, or NIL */
+	char	   *changed;		/* temporary tables, as SQL: rows to be written */
+	char	   *gone;			/* and keys to be deleted; NULL without a key */
+	int64		changed_rows;
+	int64		gone_rows;
+} LaterWrites;
+
+/*
+ * Copy, to temporary tables, the rows that were written by others than
+ * transactions with these IDs (of a list), and the keys that are there no
+ * more.  The table still has the file, and is locked.  Returns NULL if it has
+ * nothing of the kind.  Throws SM007 if rows were changed or deleted in a table
+ * without a primary key, of which nobody knows which they were.
+ */
+extern LaterWrites *collect_later_writes(const RestoreTarget *target,
+										 const RestoredRelation *relation,
+										 List *migration_xids);
+
+/*
+ * Write them to the table, which has the file of the restore point by now.  No
+ * triggers, rules or policies; constraints other than foreign keys are checked
+ * as ever.  Throws SM007 for rows with a key that the label has too, if
+ * conflicts are to be refused, and what PostgreSQL says of values that the old
+ * type of a column cannot have.
+ */
+extern void write_later_writes(const LaterWrites *later,
+							   RowConflict on_conflict);
+
+/*
+ * For a plan, before anything has changed: rows whose key the file of the
+ * restore point has too, if it was emptied; and rows with values that the old
+ * type of a column cannot have, -1 if that type is not there now.
+ */
+extern int64 count_later_conflicts(const LaterWrites *later);
+extern int64 count_unrepresentable(const LaterWrites *later);
+
+#endif							/* SAFE_MIGRATE_LATER_WRITES_H */

@@ -1,0 +1,61 @@
+/*-------------------------------------------------------------------------
+ *
+ * restored_rows.h
+ *	  The rows that a rollback brings back, changes back, and keeps.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef SAFE_MIGRATE_RESTORED_ROWS_H
+#define SAFE_MIGRATE_RESTORED_ROWS_H
+
+#include "postgres.h"
+
+#include "restore/revert_rows.h"
+#include "restore/storage.h"
+
+typedef struct RestoredRows RestoredRows;
+
+/*
+ * Tables, by OID, whose rows migrations have changed since the restore point,
+ * and that are there.
+ */
+extern List *tables_with_changed_rows(const RestoreTarget *target);
+
+/*
+ * Before the catalogs change, under the locks: copy what clients have written
+ * to files that go, if that is to be kept.  Throws as collect_later_writes().
+ * In the current memory context.
+ */
+extern RestoredRows *begin_restored_rows(const RestoreTarget *target,
+										 HTAB *relations,
+										 RowConflict on_conflict);
+
+/*
+ * Afterwards: undo what migrations have done to rows, from the last transaction
+ * back, and write what was copied.  Without triggers, rules and policies.
+ * Throws SM007 on conflicts, if they are to be refused.
+ */
+extern void restore_rows(RestoredRows *rows);
+
+/* Tables whose rows may not be what they were before the rollback. */
+extern List *restored_relids(const RestoredRows *rows);
+
+/*
+ * Transactions of migrations and rollbacks since the restore point, from the
+ * last one back: their numbers in migrate.changed_rows, as int64 *.
+ */
+extern List *changes_since(const RestoreTarget *target);
+
+/*
+ * Their transaction IDs, with those that have only changed files, and all of
+ * their subtransactions, as OIDs.
+ */
+extern List *migration_xids_since(const RestoreTarget *target);
+
+/*
+ * What they have done to rows that is to be undone: of RevertedFile, a table and
+ * the file that it had then, the counts 0.
+ */
+extern List *changed_files(const RestoreTarget *target, HTAB *relations);
+
+#endif							/* SAFE_MIGRATE_RESTORED_ROWS_H */

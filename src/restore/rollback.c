@@ -1,0 +1,321 @@
+/*-------------------------------------------------------------------------
+ *
+ * rollback.c
+ *	  CALL migrate.rollback_to(): going back to a restore point.
+ *
+ * Everything happens in one transaction.  What is long is done before the
+ * locks are taken.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/transam.h"
+#include "access/xact.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "common/errors.h"
+#include "common/fault.h"
+#include "common/own_tables.h"
+#include "drift/catalog_state.h"
+#include "drift/fingerprint.h"
+#include "executor/spi.h"
+#include "ledger/ledger.h"
+#include "lock/lock.h"
+#include "miscadmin.h"
+#include "preserve/point.h"
+#include "preserve/preserve.h"
+#include "restore/catalog_diff.h"
+#include "restore/catalog_restore.h"
+#include "restore/constraints.h"
+#include "restore/label_manifest.h"
+#include "restore/restored_rows.h"
+#include "restore/rollback.h"
+#include "restore/rolled_back.h"
+#include "restore/sequences.h"
+#include "run/run.h"
+#include "tcop/tcopprot.h"
+#include "utils/backend_status.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/portal.h"
+#include "utils/snapmgr.h"
+
+/* What the user has asked for. */
+typedef struct RollbackRequest
+{
+	const char *label;
+	RollbackMode mode;
+	RowConflict on_conflict;
+} RollbackRequest;
+
+static void rollback_to(int nargs, const ProcedureArgument *args);
+static void read_arguments(RollbackRequest *request, int nargs,
+						   const ProcedureArgument *args);
+static const char *argument(int nargs, const ProcedureArgument *args,
+							int number);
+static void roll_back_under_lock(const RollbackRequest *request);
+static void roll_back(const RollbackRequest *request);
+static HTAB *compare_and_lock(const RestoreTarget *target, List **differences);
+static List *all_tables_to_lock(const RestoreTarget *target, HTAB *relations);
+static void keep_new_fingerprint(void);
+
+/*
+ * See rollback.h.
+ */
+void
+register_rollback_procedures(void)
+{
+	register_top_level_procedure("rollback_to", rollback_to);
+}
+
+/*
+ * The hook calls this with a transaction open and wants one open again.
+ */
+static void
+rollback_to(int nargs, const ProcedureArgument *args)
+{
+	RollbackRequest request;
+
+	PreventCommandDuringRecovery("CALL migrate.rollback_to()");
+	read_arguments(&request, nargs, args);
+	while (ActiveSnapshotSet())
+		PopActiveSnapshot();
+	CommitTransactionCommand();
+
+	MemoryContextSwitchTo(PortalContext);
+	roll_back_under_lock(&request);
+
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	MemoryContextSwitchTo(PortalContext);
+	pgstat_report_activity(STATE_RUNNING, debug_query_string);
+	ereport(NOTICE,
+			(errmsg("rolled back to restore point \"%s\"", request.label)));
+}
+
+static void
+read_arguments(RollbackRequest *request, int nargs,
+			   const ProcedureArgument *args)
+{
+	const char *mode = argument(nargs, args, 1);
+	const char *on_conflict = argument(nargs, args, 2);
+
+	request->label = argument(nargs, args, 0);
+	if (request->label == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("migrate.rollback_to() needs the label of a restore point, not NULL: see migrate.restore_points")));
+	if (mode == NULL || strcmp(mode, "keep") == 0)
+		request->mode = ROLLBACK_KEEP;
+	else if (strcmp(mode, "as_of") == 0)
+		request->mode = ROLLBACK_AS_OF;
+	else
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("there is no mode \"%s\" of a rollback: it is \"keep\" (what clients have written since) or \"as_of\"",
+						mode)));
+	if (on_conflict == NULL || strcmp(on_conflict, "refuse") == 0)
+		request->on_conflict = ROW_CONFLICT_REFUSE;
+	else if (strcmp(on_conflict, "keep") == 0)
+		request->on_conflict = ROW_CONFLICT_KEEP;
+	else if (strcmp(on_conflict, "restore") == 0)
+		request->on_conflict = ROW_CONFLICT_RESTORE;
+	else
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("on_conflict cannot be \"%s\": it is \"refuse\", \"keep\" (what clients have written) or \"restore\"",
+						on_conflict)));
+	if (request->mode == ROLLBACK_AS_OF)
+		request->on_conflict = ROW_CONFLICT_RESTORE;
+}
+
+static const char *
+argument(int nargs, const ProcedureArgument *args, int number)
+{
+	return number < nargs && !args[number].isnull ? args[number].value : NULL;
+}
+
+static void
+roll_back_under_lock(const RollbackRequest *request)
+{
+	MemoryContext context = CurrentMemoryContext;
+
+	lock_ledger_for_session();
+	PG_TRY();
+	{
+		MemoryContextSwitchTo(context);
+		roll_back(request);
+		keep_new_fingerprint();
+	}
+	PG_FINALLY();
+	{
+		unlock_ledger_for_session();
+	}
+	PG_END_TRY();
+}
+
+static void
+roll_back(const RollbackRequest *request)
+{
+	MemoryContext context;
+	RestoreTarget *target;
+	HTAB	   *relations;
+	List	   *differences;
+	RestoredRows *rows;
+
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	XactIsoLevel = XACT_READ_COMMITTED;
+	XactReadOnly = false;
+	context = AllocSetContextCreate(TopTransactionContext,
+									"safe_migrate rollback",
+									ALLOCSET_DEFAULT_SIZES);
+	MemoryContextSwitchTo(context);
+	target = find_restore_target(request->label, request->mode);
+
+	/* a way back from here, made before others have to wait */
+	(void) make_restore_point(unused_label("before rollback"), POINT_ROLLBACK);
+	note_rollback_in_transaction();
+	note_possible_column_drop();
+
+	relations = compare_and_lock(target, &differences);
+	reach_fault_point("rollback_locked");
+	rows = begin_restored_rows(target, relations, request->on_conflict);
+	restore_catalogs(differences, relations);
+	reach_fault_point("rollback_catalogs");
+	restore_rows(rows);
+	restore_sequences(target);
+	check_constraints(differences, relations, restored_relids(rows));
+	compare_manifest_with_label(target);
+	record_rollback(target);
+	reach_fault_point("rollback_done");
+	CommitTransactionCommand();
+}
+
+/*
+ * Compare, lock what has to be locked, and compare again if somebody has
+ * changed the schema meanwhile.
+ */
+static HTAB *
+compare_and_lock(const RestoreTarget *target, List **differences)
+{
+	List	   *locked = NIL;
+
+	for (;;)
+	{
+		char	   *before = catalog_state();
+		HTAB	   *relations = choose_storage(target);
+		List	   *tables;
+
+		refuse_lost_files(target, relations);
+		*differences = compare_catalogs_with_label(target, relations);
+		tables = all_tables_to_lock(target, relations);
+		if (list_difference_oid(tables, locked) != NIL)
+		{
+			locked = list_concat_unique_oid(locked, tables);
+			list_sort(locked, list_oid_cmp);
+			lock_relations_patiently(CMDTAG_CALL, "migrate.rollback_to()",
+									 locked, AccessExclusiveLock);
+		}
+		if (strcmp(before, catalog_state()) == 0)
+			return relations;
+	}
+}
+
+static List *
+all_tables_to_lock(const RestoreTarget *target, HTAB *relations)
+{
+	List	   *tables = tables_to_lock(relations);
+
+	tables = list_concat_unique_oid(tables, tables_with_changed_rows(target));
+	list_sort(tables, list_oid_cmp);
+	return tables;
+}
+
+/*
+ * See rollback.h.
+ */
+void
+refuse_lost_files(const RestoreTarget *target, HTAB *relations)
+{
+	HASH_SEQ_STATUS all;
+	RestoredRelation *relation;
+	StringInfoData names;
+	int			count = 0;
+
+	initStringInfo(&names);
+	hash_seq_init(&all, relations);
+	while ((relation = hash_seq_search(&all)) != NULL)
+	{
+		if (relation->choice != STORAGE_LOST || relation->is_toast)
+			continue;
+		appendStringInfo(&names, "%s%s", count++ ? ", " : "",
+						 quote_identifier(NameStr(((Form_pg_class) GETSTRUCT(relation->was))->relname)));
+	}
+	if (count > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_SM_CANNOT_UNDO),
+				 errmsg_plural("cannot roll back to restore point \"%s\": the data of relation %s was not kept",
+							   "cannot roll back to restore point \"%s\": the data of relations %s was not kept",
+							   count, target->label, names.data),
+				 errdetail("It was dropped, emptied or rewritten while safe_migrate.restore_points was off."),
+				 errhint("Go back to a later restore point, or restore it from a backup.")));
+}
+
+/*
+ * See rollback.h.
+ */
+RestoreTarget *
+find_restore_target(const char *label, RollbackMode mode)
+{
+	RestoreTarget *target = palloc0(sizeof(RestoreTarget));
+	OwnAccess	access;
+	OwnArguments arguments = {0};
+	char	   *catalog_version = NULL;
+
+	target->label = pstrdup(label);
+	target->mode = mode;
+	add_own_text(&arguments, label);
+	begin_own_access(&access);
+	run_own_query("SELECT id, kind OPERATOR(pg_catalog.<>) 'statement', "
+				  "catalog_version, is_complete, problem, "
+				  "ledger_position FROM migrate.restore_point_data "
+				  "WHERE label OPERATOR(pg_catalog.=) $1 "
+				  "FOR UPDATE",
+				  &arguments, SPI_OK_SELECT);
+	if (SPI_processed == 1)
+	{
+		target->point = own_bigint_column(0, 1);
+		target->is_whole = own_bool_column(0, 2);
+		catalog_version = own_text_column(&access, 0, 3);
+		target->is_complete = own_bool_column(0, 4);
+		target->problem = own_text_column(&access, 0, 5);
+		target->ledger_position = own_bigint_column(0, 6);
+	}
+	end_own_access(&access);
+	if (target->point == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_SM_CANNOT_UNDO),
+				 errmsg("there is no restore point \"%s\": see migrate.restore_points for those that are kept",
+						label)));
+	if (strcmp(catalog_version, catalog_version_in_words()) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_SM_CANNOT_UNDO),
+				 errmsg("restore point \"%s\" was made by another version of PostgreSQL, and cannot be used any more: drop it with SELECT migrate.drop_restore_point(%s)",
+						label, quote_literal_cstr(label))));
+	return target;
+}
+
+/*
+ * The rollback is no drift.  In a transaction of its own: nobody has to wait
+ * for it.
+ */
+static void
+keep_new_fingerprint(void)
+{
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	keep_fingerprint();
+	CommitTransactionCommand();
+}

@@ -1,0 +1,296 @@
+/*-------------------------------------------------------------------------
+ *
+ * rollback_plan.c
+ *	  migrate.rollback_plan(): what a rollback would do.
+ *
+ * All is counted, nothing is estimated: it reads the tables that are
+ * concerned, as a rollback would.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_class.h"
+#include "common/catalog.h"
+#include "common/own_tables.h"
+#include "common/subtransaction.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "restore/label_manifest.h"
+#include "restore/later_writes.h"
+#include "restore/restored_rows.h"
+#include "restore/rollback.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
+/* A row of the plan; a count below 0 is none. */
+typedef struct PlanRow
+{
+	const char *action;
+	const char *object;
+	int64		rows;
+	int64		later_writes;
+	int64		conflicts;
+	int64		unrepresentable;
+	const char *detail;
+} PlanRow;
+
+/* What the rows are made of. */
+typedef struct Planner
+{
+	ReturnSetInfo *result;
+	const RestoreTarget *target;
+	HTAB	   *relations;
+	int			step;
+} Planner;
+
+/* Of a table, counted in a subtransaction that is rolled back. */
+typedef struct LaterCount
+{
+	const RestoreTarget *target;
+	const RestoredRelation *relation;
+	List	   *xids;
+	int64		later_writes;
+	int64		conflicts;
+	int64		unrepresentable;
+} LaterCount;
+
+static void plan_problem(Planner *planner);
+static void plan_definitions(Planner *planner);
+static void plan_files(Planner *planner);
+static void plan_file(Planner *planner, RestoredRelation *relation,
+					  List *xids);
+static bool count_later(void *arg);
+static void plan_removed(Planner *planner);
+static void plan_changed_rows(Planner *planner);
+static void put_plan_row(Planner *planner, const PlanRow *row);
+static int64 count_relation(Oid relid);
+
+PG_FUNCTION_INFO_V1(migrate_rollback_plan);
+
+/*
+ * migrate.rollback_plan(label text)
+ */
+Datum
+migrate_rollback_plan(PG_FUNCTION_ARGS)
+{
+	Planner		planner = {0};
+
+	require_preloaded();
+	InitMaterializedSRF(fcinfo, 0);
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("migrate.rollback_plan() needs the label of a restore point, not NULL: see migrate.restore_points")));
+	planner.result = (ReturnSetInfo *) fcinfo->resultinfo;
+	planner.target = find_restore_target(text_to_cstring(PG_GETARG_TEXT_PP(0)),
+										 ROLLBACK_KEEP);
+	planner.relations = choose_storage(planner.target);
+	plan_problem(&planner);
+	plan_definitions(&planner);
+	plan_files(&planner);
+	plan_removed(&planner);
+	plan_changed_rows(&planner);
+	return (Datum) 0;
+}
+
+/* What was not kept when something was destroyed. */
+static void
+plan_problem(Planner *planner)
+{
+	PlanRow		row = {"cannot bring back", planner->target->label, -1, -1, -1, -1};
+
+	if (planner->target->is_complete)
+		return;
+	row.detail = planner->target->problem;
+	put_plan_row(planner, &row);
+}
+
+static void
+plan_definitions(Planner *planner)
+{
+	bool		known;
+	ListCell   *cell;
+
+	foreach(cell, manifest_changes(planner->target, &known))
+	{
+		const ManifestChange *change = lfirst(cell);
+		PlanRow		row = {change->action, NULL, -1, -1, -1, -1};
+
+		row.object = psprintf("%s %s", change->kind, change->identity);
+		put_plan_row(planner, &row);
+	}
+}
+
+static void
+plan_files(Planner *planner)
+{
+	HASH_SEQ_STATUS all;
+	RestoredRelation *relation;
+	List	   *restored = NIL;
+	List	   *xids;
+	ListCell   *cell;
+
+	hash_seq_init(&all, planner->relations);
+	while ((relation = hash_seq_search(&all)) != NULL)
+	{
+		if (relation->main_relid == relation->relid &&
+			(relation->choice == STORAGE_PARKED ||
+			 relation->choice == STORAGE_LOST))
+			restored = lappend(restored, relation);
+	}
+	if (restored == NIL)
+		return;
+	xids = migration_xids_since(planner->target);
+	foreach(cell, restored)
+		plan_file(planner, lfirst(cell), xids);
+}
+
+static void
+plan_file(Planner *planner, RestoredRelation *relation, List *xids)
+{
+	Form_pg_class was = (Form_pg_class) GETSTRUCT(relation->was);
+	PlanRow		row = {"put data back", NULL, -1, -1, -1, -1};
+	LaterCount	later = {planner->target, relation, xids};
+	ErrorData  *error;
+
+	row.object = quote_qualified_identifier(get_namespace_name(was->relnamespace),
+											NameStr(was->relname));
+	if (relation->choice == STORAGE_LOST)
+	{
+		row.action = "cannot bring back";
+		row.detail = "its data was not kept: it was dropped, emptied or rewritten while safe_migrate.restore_points was off";
+		put_plan_row(planner, &row);
+		return;
+	}
+	row.detail = psprintf("was %s", relation->parked->cause);
+	if (was->relkind == RELKIND_RELATION)
+	{
+		row.rows = count_relation(relation->parked->holder);
+		if (relation->is != NULL)
+		{
+			error = run_in_subtransaction(count_later, &later);
+			row.later_writes = later.later_writes;
+			row.conflicts = later.conflicts;
+			row.unrepresentable = later.unrepresentable;
+			if (error != NULL)
+				row.detail = psprintf("%s; %s", row.detail, error->message);
+		}
+	}
+	put_plan_row(planner, &row);
+}
+
+/* What it copies is rolled back. */
+static bool
+count_later(void *arg)
+{
+	LaterCount *count = arg;
+	LaterWrites *later = collect_later_writes(count->target, count->relation,
+											  count->xids);
+
+	if (later != NULL)
+	{
+		count->later_writes = later->changed_rows + later->gone_rows;
+		count->conflicts = count_later_conflicts(later);
+		count->unrepresentable = count_unrepresentable(later);
+	}
+	return false;
+}
+
+/* Tables that are new since go with what is in them. */
+static void
+plan_removed(Planner *planner)
+{
+	HASH_SEQ_STATUS all;
+	RestoredRelation *relation;
+	List	   *removed = NIL;
+	ListCell   *cell;
+
+	hash_seq_init(&all, planner->relations);
+	while ((relation = hash_seq_search(&all)) != NULL)
+	{
+		if (relation->choice == STORAGE_REMOVED &&
+			relation->main_relid == relation->relid &&
+			((Form_pg_class) GETSTRUCT(relation->is))->relkind ==
+			RELKIND_RELATION)
+			removed = lappend(removed, relation);
+	}
+	foreach(cell, removed)
+	{
+		PlanRow		row = {"remove table with its data", NULL, -1, -1, -1, -1};
+
+		relation = lfirst(cell);
+		row.object = relation_display_name(relation->relid);
+		row.rows = count_relation(relation->relid);
+		row.detail = "kept for the restore point of the rollback";
+		put_plan_row(planner, &row);
+	}
+}
+
+static void
+plan_changed_rows(Planner *planner)
+{
+	List	   *files = changed_files(planner->target, planner->relations);
+	ListCell   *cell;
+
+	if (files == NIL)
+		return;
+	revert_rows(changes_since(planner->target), files,
+				ROW_CONFLICT_KEEP, true);
+	foreach(cell, files)
+	{
+		const RevertedFile *file = lfirst(cell);
+		PlanRow		row = {"change rows back", NULL, -1, -1, -1, -1};
+
+		row.object = relation_display_name(file->relid);
+		row.rows = file->updated + file->deleted + file->inserted;
+		row.conflicts = file->conflicts;
+		row.detail = psprintf(INT64_FORMAT " updated, " INT64_FORMAT " deleted, " INT64_FORMAT " inserted",
+							  file->updated, file->deleted, file->inserted);
+		put_plan_row(planner, &row);
+	}
+}
+
+static void
+put_plan_row(Planner *planner, const PlanRow *row)
+{
+	int64		counts[] = {row->rows, row->later_writes, row->conflicts,
+	row->unrepresentable};
+	Datum		values[8] = {0};
+	bool		nulls[8] = {false};
+
+	values[0] = Int32GetDatum(++planner->step);
+	values[1] = CStringGetTextDatum(row->action);
+	values[2] = CStringGetTextDatum(row->object);
+	for (int i = 0; i < lengthof(counts); i++)
+	{
+		values[3 + i] = Int64GetDatum(counts[i]);
+		nulls[3 + i] = counts[i] < 0;
+	}
+	if (row->detail != NULL)
+		values[7] = CStringGetTextDatum(row->detail);
+	else
+		nulls[7] = true;
+	tuplestore_putvalues(planner->result->setResult, planner->result->setDesc,
+						 values, nulls);
+}
+
+/* Of a table or of the hidden relation that has its file. */
+static int64
+count_relation(Oid relid)
+{
+	OwnAccess	access;
+	int64		count;
+
+	begin_own_access(&access);
+	if (SPI_execute(psprintf("SELECT pg_catalog.count(*) FROM ONLY %s",
+							 relation_display_name(relid)), false, 0) !=
+		SPI_OK_SELECT)
+		elog(ERROR, "could not count the rows of relation %u", relid);
+	count = own_bigint_column(0, 1);
+	end_own_access(&access);
+	return count;
+}

@@ -1,0 +1,133 @@
+/*-------------------------------------------------------------------------
+ *
+ * rolled_back.c
+ *	  The ledger after a rollback.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "common/own_tables.h"
+#include "executor/spi.h"
+#include "ledger/ledger.h"
+#include "miscadmin.h"
+#include "restore/rolled_back.h"
+#include "utils/timestamp.h"
+
+static void end_later_attempts(const RestoreTarget *target);
+static void revive_earlier_attempts(const RestoreTarget *target);
+
+/*
+ * See rolled_back.h.
+ */
+void
+record_rollback(const RestoreTarget *target)
+{
+	revive_earlier_attempts(target);
+	end_later_attempts(target);
+	note_rollback(target);
+}
+
+/*
+ * See rolled_back.h.  What a statement point does not know is not undone.
+ */
+void
+note_rollback(const RestoreTarget *target)
+{
+	OwnAccess	access;
+	OwnArguments arguments = {0};
+
+	add_own_argument(&arguments, INT8OID, Int64GetDatum(target->point), false);
+	add_own_text(&arguments, target->mode == ROLLBACK_KEEP ? "keep" : "as_of");
+	begin_own_access(&access);
+	run_own_query("INSERT INTO migrate.rollbacks (label, mode, role, "
+				  "target_creator, target_snapshot, last_change) "
+				  "SELECT p.label, $2, SESSION_USER, p.creator, "
+				  "p.data_snapshot, "
+				  "CASE WHEN p.kind OPERATOR(pg_catalog.=) 'statement' THEN 0 "
+				  "ELSE COALESCE((SELECT pg_catalog.max(c.id) "
+				  "FROM migrate.changed_rows c), 0) END "
+				  "FROM migrate.restore_point_data p "
+				  "WHERE p.id OPERATOR(pg_catalog.=) $1",
+				  &arguments, SPI_OK_INSERT);
+	end_own_access(&access);
+}
+
+/*
+ * A row of the history for each, as migrate.revert() writes it, from the last
+ * one back.
+ */
+static void
+end_later_attempts(const RestoreTarget *target)
+{
+	OwnAccess	access;
+	OwnArguments arguments = {0};
+
+	add_own_argument(&arguments, INT8OID,
+					 Int64GetDatum(target->ledger_position), false);
+	add_own_text(&arguments, GetUserNameFromId(GetUserId(), false));
+	add_own_text(&arguments, target->label);
+	begin_own_access(&access);
+	run_own_query("WITH ended AS ("
+				  "UPDATE migrate.attempts SET state = 'reverted' "
+				  "WHERE id OPERATOR(pg_catalog.>) $1 AND in_effect "
+				  "RETURNING id, target_schema, version, name, checksum, "
+				  "transactional) "
+				  "INSERT INTO migrate.attempts (target_schema, version, name, "
+				  "checksum, body, kind, state, transactional, role, "
+				  "session_role, application, started_at, finished_at, "
+				  "duration_ms, statements, done_bytes) "
+				  "SELECT target_schema, version, name, checksum, "
+				  "pg_catalog.format('CALL migrate.rollback_to(%L)', $3), "
+				  "'revert', 'applied', transactional, $2, SESSION_USER, "
+				  "pg_catalog.current_setting('application_name'), "
+				  "pg_catalog.now(), pg_catalog.clock_timestamp(), "
+				  "(EXTRACT(epoch FROM pg_catalog.clock_timestamp() "
+				  "OPERATOR(pg_catalog.-) pg_catalog.now()) "
+				  "OPERATOR(pg_catalog.*) 1000)::bigint, 1, 0 "
+				  "FROM ended ORDER BY id DESC",
+				  &arguments, SPI_OK_INSERT);
+	end_own_access(&access);
+}
+
+/*
+ * What was in effect at the restore point, and is no longer: a revert, or a
+ * repeatable migration that has run again, came later.
+ */
+static void
+revive_earlier_attempts(const RestoreTarget *target)
+{
+	OwnAccess	access;
+	OwnArguments arguments = {0};
+
+	add_own_argument(&arguments, INT8OID,
+					 Int64GetDatum(target->ledger_position), false);
+	begin_own_access(&access);
+	run_own_query("UPDATE migrate.attempts SET state = 'superseded' "
+				  "WHERE id OPERATOR(pg_catalog.>) $1 AND in_effect "
+				  "AND EXISTS (SELECT FROM migrate.attempts e "
+				  "WHERE e.id OPERATOR(pg_catalog.<=) $1 "
+				  "AND e.version OPERATOR(pg_catalog.=) attempts.version "
+				  "AND e.target_schema OPERATOR(pg_catalog.=) "
+				  "attempts.target_schema AND e.state "
+				  "OPERATOR(pg_catalog.=) 'superseded')",
+				  &arguments, SPI_OK_UPDATE);
+	run_own_query("UPDATE migrate.attempts SET state = 'applied' "
+				  "WHERE id IN (SELECT l.id FROM ("
+				  "SELECT DISTINCT ON (a.target_schema, a.version) a.id, "
+				  "a.kind, a.state, a.target_schema, a.version "
+				  "FROM migrate.attempts a "
+				  "WHERE a.id OPERATOR(pg_catalog.<=) $1 "
+				  "ORDER BY a.target_schema, a.version, a.id DESC) l "
+				  "WHERE l.kind OPERATOR(pg_catalog.=) 'apply' "
+				  "AND l.state OPERATOR(pg_catalog.=) ANY "
+				  "(ARRAY['superseded', 'reverted']) "
+				  "AND EXISTS (SELECT FROM migrate.attempts n "
+				  "WHERE n.id OPERATOR(pg_catalog.>) $1 "
+				  "AND n.version OPERATOR(pg_catalog.=) l.version "
+				  "AND n.target_schema OPERATOR(pg_catalog.=) "
+				  "l.target_schema))",
+				  &arguments, SPI_OK_UPDATE);
+	end_own_access(&access);
+}

@@ -1,0 +1,28 @@
+/*-------------------------------------------------------------------------
+ *
+ * rolled_back.h
+ *	  The ledger after a rollback.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef SAFE_MIGRATE_ROLLED_BACK_H
+#define SAFE_MIGRATE_ROLLED_BACK_H
+
+#include "postgres.h"
+
+#include "restore/storage.h"
+
+/*
+ * What was applied since the restore point is so no longer, what was reverted
+ * or run again since is so again; migrate.history says who has rolled back.
+ * Needs the lock of the ledger.
+ */
+extern void record_rollback(const RestoreTarget *target);
+
+/*
+ * The part of it that is not about migrations: what this transaction does to
+ * rows is not to be undone by a rollback to the same point, or an earlier one.
+ */
+extern void note_rollback(const RestoreTarget *target);
+
+#endif							/* SAFE_MIGRATE_ROLLED_BACK_H */

@@ -1,0 +1,425 @@
+/*-------------------------------------------------------------------------
+ *
+ * storage.c
+ *	  Which file a relation is to have after a rollback.
+ *
+ * A table keeps its file where that has, or can be made to have, the columns
+ * of the label; else the file of the label comes back, with its TOAST table
+ * and its indexes.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/pg_attribute.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_index.h"
+#include "preserve/catalog_image.h"
+#include "preserve/catalogs.h"
+#include "restore/storage.h"
+#include "utils/hsearch.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+
+/* What is looked at to choose. */
+typedef struct Chooser
+{
+	const RestoreTarget *target;
+	HTAB	   *relations;
+	List	   *files;			/* of ParkedFile */
+	List	   *attributes;		/* rows of pg_attribute of the label */
+} Chooser;
+
+static void add_label_relations(Chooser *chooser);
+static void add_current_relations(Chooser *chooser);
+static RestoredRelation *enter_relation(HTAB *relations, Oid relid);
+static void find_tables_of_indexes(Chooser *chooser);
+static void set_table_of_index(Chooser *chooser, HeapTuple row);
+static void find_tables_of_toast(Chooser *chooser);
+static void set_table_of_toast(Chooser *chooser, Oid relid, HeapTuple row);
+static void choose_for_table(Chooser *chooser, RestoredRelation *relation);
+static StorageChoice choose_for_other_file(Chooser *chooser,
+										   RestoredRelation *relation);
+static void choose_for_part(Chooser *chooser, RestoredRelation *relation);
+static void choose_for_index(Chooser *chooser, RestoredRelation *relation,
+							 const RestoredRelation *table);
+static bool same_file(const RestoredRelation *relation);
+static bool has_columns_of_label(Chooser *chooser, Oid relid);
+static bool attribute_fits(Form_pg_attribute was);
+static const ParkedFile *parked_file_of(Chooser *chooser,
+										const RestoredRelation *relation);
+
+#define CLASS_FORM(row)	((Form_pg_class) GETSTRUCT(row))
+
+/*
+ * See storage.h.
+ */
+HTAB *
+choose_storage(const RestoreTarget *target)
+{
+	Chooser		chooser = {0};
+	HASHCTL		control = {0};
+	HASH_SEQ_STATUS all;
+	RestoredRelation *relation;
+
+	control.keysize = sizeof(Oid);
+	control.entrysize = sizeof(RestoredRelation);
+	control.hcxt = CurrentMemoryContext;
+	chooser.target = target;
+	chooser.relations = hash_create("safe_migrate restored relations", 1024,
+									&control,
+									HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	chooser.files = parked_files();
+	chooser.attributes = load_catalog_rows(target->point,
+										   AttributeRelationId);
+	add_label_relations(&chooser);
+	add_current_relations(&chooser);
+	find_tables_of_indexes(&chooser);
+	find_tables_of_toast(&chooser);
+
+	hash_seq_init(&all, chooser.relations);
+	while ((relation = hash_seq_search(&all)) != NULL)
+	{
+		if (relation->main_relid == relation->relid)
+			choose_for_table(&chooser, relation);
+	}
+	hash_seq_init(&all, chooser.relations);
+	while ((relation = hash_seq_search(&all)) != NULL)
+	{
+		if (relation->main_relid != relation->relid)
+			choose_for_part(&chooser, relation);
+		if (relation->choice == STORAGE_PARKED)
+			relation->holder = SearchSysCacheCopy1(RELOID,
+												   ObjectIdGetDatum(relation->parked->holder));
+	}
+	return chooser.relations;
+}
+
+static void
+add_label_relations(Chooser *chooser)
+{
+	ListCell   *cell;
+
+	foreach(cell, load_catalog_rows(chooser->target->point,
+									RelationRelationId))
+	{
+		HeapTuple	row = lfirst(cell);
+
+		enter_relation(chooser->relations, CLASS_FORM(row)->oid)->was = row;
+	}
+}
+
+static void
+add_current_relations(Chooser *chooser)
+{
+	Relation	rel = table_open(RelationRelationId, AccessShareLock);
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	Catalog		catalog = {0};
+	HTAB	   *left_out = begin_left_out();
+	SysScanDesc scan;
+	HeapTuple	row;
+
+	catalog.relid = RelationRelationId;
+	catalog.oid = catalog.relation = Anum_pg_class_oid;
+	catalog.namespace = Anum_pg_class_relnamespace;
+	scan = systable_beginscan(rel, InvalidOid, false, snapshot, 0, NULL);
+	while (HeapTupleIsValid(row = systable_getnext(scan)))
+	{
+		Oid			relid = CLASS_FORM(row)->oid;
+
+		if (row_is_left_out(left_out, &catalog, rel, row))
+			continue;
+		if (!chooser->target->is_whole &&
+			find_restored_relation(chooser->relations, relid) == NULL)
+			continue;
+		enter_relation(chooser->relations, relid)->is = heap_copytuple(row);
+	}
+	systable_endscan(scan);
+	UnregisterSnapshot(snapshot);
+	table_close(rel, AccessShareLock);
+}
+
+static RestoredRelation *
+enter_relation(HTAB *relations, Oid relid)
+{
+	bool		found;
+	RestoredRelation *relation = hash_search(relations, &relid, HASH_ENTER,
+											 &found);
+
+	if (!found)
+	{
+		memset(relation, 0, sizeof(RestoredRelation));
+		relation->relid = relation->main_relid = relid;
+	}
+	return relation;
+}
+
+/*
+ * See storage.h.
+ */
+RestoredRelation *
+find_restored_relation(HTAB *relations, Oid relid)
+{
+	return hash_search(relations, &relid, HASH_FIND, NULL);
+}
+
+/*
+ * See storage.h.
+ */
+RestoredRelation *
+main_relation(HTAB *relations, RestoredRelation *relation)
+{
+	RestoredRelation *table = find_restored_relation(relations,
+													 relation->main_relid);
+
+	/* the index of a TOAST table */
+	if (table != NULL && table->main_relid != table->relid)
+		table = find_restored_relation(relations, table->main_relid);
+	return table == NULL ? relation : table;
+}
+
+/* An index that has changed may be in an image whose pg_index row has not. */
+static void
+find_tables_of_indexes(Chooser *chooser)
+{
+	Relation	rel = table_open(IndexRelationId, AccessShareLock);
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	SysScanDesc scan;
+	HeapTuple	row;
+	ListCell   *cell;
+
+	scan = systable_beginscan(rel, InvalidOid, false, snapshot, 0, NULL);
+	while (HeapTupleIsValid(row = systable_getnext(scan)))
+		set_table_of_index(chooser, row);
+	systable_endscan(scan);
+	UnregisterSnapshot(snapshot);
+	table_close(rel, AccessShareLock);
+
+	foreach(cell, load_catalog_rows(chooser->target->point, IndexRelationId))
+		set_table_of_index(chooser, lfirst(cell));
+}
+
+static void
+set_table_of_index(Chooser *chooser, HeapTuple row)
+{
+	Form_pg_index form = (Form_pg_index) GETSTRUCT(row);
+	RestoredRelation *relation = find_restored_relation(chooser->relations,
+														form->indexrelid);
+
+	if (relation != NULL)
+		relation->main_relid = form->indrelid;
+}
+
+static void
+find_tables_of_toast(Chooser *chooser)
+{
+	HASH_SEQ_STATUS all;
+	RestoredRelation *relation;
+
+	hash_seq_init(&all, chooser->relations);
+	while ((relation = hash_seq_search(&all)) != NULL)
+	{
+		set_table_of_toast(chooser, relation->relid, relation->was);
+		set_table_of_toast(chooser, relation->relid, relation->is);
+	}
+
+	/* indexes of TOAST tables */
+	hash_seq_init(&all, chooser->relations);
+	while ((relation = hash_seq_search(&all)) != NULL)
+	{
+		RestoredRelation *table = find_restored_relation(chooser->relations,
+														 relation->main_relid);
+
+		if (table != NULL && table->is_toast)
+			relation->is_toast = true;
+	}
+}
+
+static void
+set_table_of_toast(Chooser *chooser, Oid relid, HeapTuple row)
+{
+	RestoredRelation *toast;
+
+	if (row == NULL || !OidIsValid(CLASS_FORM(row)->reltoastrelid))
+		return;
+	toast = find_restored_relation(chooser->relations,
+								   CLASS_FORM(row)->reltoastrelid);
+	if (toast != NULL)
+	{
+		toast->main_relid = relid;
+		toast->is_toast = true;
+	}
+}
+
+static void
+choose_for_table(Chooser *chooser, RestoredRelation *relation)
+{
+	HeapTuple	row = relation->was ? relation->was : relation->is;
+
+	if (relation->was == NULL)
+		relation->choice = STORAGE_REMOVED;
+	else if (!RELKIND_HAS_STORAGE(CLASS_FORM(row)->relkind))
+		relation->choice = STORAGE_NONE;
+	else if (relation->is == NULL)
+		relation->choice = parked_file_of(chooser, relation) != NULL ?
+			STORAGE_PARKED : STORAGE_LOST;
+	else if (same_file(relation) ||
+			 CLASS_FORM(row)->relkind == RELKIND_SEQUENCE)
+		relation->choice = STORAGE_KEPT;
+	else
+		relation->choice = choose_for_other_file(chooser, relation);
+	if (relation->choice == STORAGE_PARKED)
+		relation->parked = parked_file_of(chooser, relation);
+}
+
+/* The table has another file than it had. */
+static StorageChoice
+choose_for_other_file(Chooser *chooser, RestoredRelation *relation)
+{
+	const ParkedFile *parked = parked_file_of(chooser, relation);
+	Form_pg_class was = CLASS_FORM(relation->was);
+	Form_pg_class is = CLASS_FORM(relation->is);
+	bool		fits = was->relpersistence == is->relpersistence &&
+	was->relam == is->relam && was->reltablespace == is->reltablespace &&
+	has_columns_of_label(chooser, relation->relid);
+
+	if (parked == NULL)
+		return fits ? STORAGE_KEPT : STORAGE_LOST;
+	if (chooser->target->mode == ROLLBACK_AS_OF || !fits)
+		return STORAGE_PARKED;
+
+	/* what a client has emptied is a later write, like any other */
+	if (strcmp(parked->cause, "truncated") == 0 &&
+		(parked->by_migration || !chooser->target->is_whole))
+		return STORAGE_PARKED;
+	return STORAGE_KEPT;
+}
+
+static void
+choose_for_part(Chooser *chooser, RestoredRelation *relation)
+{
+	const RestoredRelation *table = main_relation(chooser->relations, relation);
+
+	if (table == relation)
+		return;
+	if (!relation->is_toast)
+	{
+		choose_for_index(chooser, relation, table);
+		return;
+	}
+	relation->choice = table->choice;
+	if (table->choice == STORAGE_PARKED)
+	{
+		relation->parked = parked_file_of(chooser, relation);
+		if (relation->was == NULL)
+			relation->choice = STORAGE_REMOVED;
+		else if (relation->parked == NULL)
+			relation->choice = STORAGE_LOST;
+	}
+}
+
+static void
+choose_for_index(Chooser *chooser, RestoredRelation *relation,
+				 const RestoredRelation *table)
+{
+	if (relation->was == NULL)
+		relation->choice = STORAGE_REMOVED;
+	else if (!RELKIND_HAS_STORAGE(CLASS_FORM(relation->was)->relkind))
+		relation->choice = STORAGE_NONE;
+	else if (table->choice == STORAGE_PARKED)
+	{
+		relation->parked = parked_file_of(chooser, relation);
+		relation->choice = relation->parked ? STORAGE_PARKED : STORAGE_BUILT;
+	}
+	else if (relation->is == NULL ||
+			 CLASS_FORM(relation->was)->reltablespace !=
+			 CLASS_FORM(relation->is)->reltablespace)
+		relation->choice = STORAGE_BUILT;
+	else
+		relation->choice = STORAGE_KEPT;
+}
+
+static bool
+same_file(const RestoredRelation *relation)
+{
+	Form_pg_class was = CLASS_FORM(relation->was);
+	Form_pg_class is = CLASS_FORM(relation->is);
+
+	return was->relfilenode == is->relfilenode &&
+		was->reltablespace == is->reltablespace;
+}
+
+/*
+ * True if the current file, which is not that of the label, has a place for
+ * every column of the label.  A column that was dropped before the file was
+ * written has left nothing in it.
+ */
+static bool
+has_columns_of_label(Chooser *chooser, Oid relid)
+{
+	ListCell   *cell;
+
+	foreach(cell, chooser->attributes)
+	{
+		Form_pg_attribute was = (Form_pg_attribute) GETSTRUCT((HeapTuple) lfirst(cell));
+
+		if (was->attrelid == relid && was->attnum > 0 && !was->attisdropped &&
+			!attribute_fits(was))
+			return false;
+	}
+	return true;
+}
+
+static bool
+attribute_fits(Form_pg_attribute was)
+{
+	HeapTuple	row = SearchSysCache2(ATTNUM,
+									  ObjectIdGetDatum(was->attrelid),
+									  Int16GetDatum(was->attnum));
+	bool		fits = false;
+
+	if (HeapTupleIsValid(row))
+	{
+		Form_pg_attribute is = (Form_pg_attribute) GETSTRUCT(row);
+
+		/* a rewrite may have rounded, or computed again */
+		fits = !is->attisdropped && is->atttypid == was->atttypid &&
+			is->atttypmod == was->atttypmod &&
+			is->attlen == was->attlen && is->attalign == was->attalign &&
+			was->attgenerated == '\0';
+		ReleaseSysCache(row);
+	}
+	return fits;
+}
+
+static const ParkedFile *
+parked_file_of(Chooser *chooser, const RestoredRelation *relation)
+{
+	Form_pg_class was = CLASS_FORM(relation->was ? relation->was : relation->is);
+	ListCell   *cell;
+
+	foreach(cell, chooser->files)
+	{
+		const ParkedFile *file = lfirst(cell);
+
+		if (file->filenode == was->relfilenode &&
+			file->tablespace == was->reltablespace)
+			return file;
+	}
+	return NULL;
+}
+
+/*
+ * See storage.h.
+ */
+bool
+rows_follow_storage(HTAB *relations, Oid relid)
+{
+	RestoredRelation *relation = find_restored_relation(relations, relid);
+
+	return relation != NULL && relation->is_toast &&
+		relation->choice == STORAGE_KEPT;
+}

@@ -1,0 +1,167 @@
+/*-------------------------------------------------------------------------
+ *
+ * undo.c
+ *	  migrate.undo_last(): taking back a destructive statement.
+ *
+ * Its restore point has only what that statement has removed, so that all that
+ * others did since stays.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_class.h"
+#include "catalog/pg_namespace.h"
+#include "catalog/pg_type.h"
+#include "common/catalog.h"
+#include "common/errors.h"
+#include "common/own_tables.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "lock/lock.h"
+#include "miscadmin.h"
+#include "preserve/catalog_image.h"
+#include "preserve/point.h"
+#include "preserve/preserve.h"
+#include "restore/catalog_diff.h"
+#include "restore/catalog_restore.h"
+#include "restore/constraints.h"
+#include "restore/restored_rows.h"
+#include "restore/rollback.h"
+#include "restore/rolled_back.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
+static char *last_statement_point(const char *relation);
+static bool point_has_relation(int64 point, const char *relation);
+static void undo(const RestoreTarget *target);
+static char *end_statement_point(const RestoreTarget *target);
+
+PG_FUNCTION_INFO_V1(migrate_undo_last);
+
+/*
+ * migrate.undo_last(relation text) returns text
+ */
+Datum
+migrate_undo_last(PG_FUNCTION_ARGS)
+{
+	char	   *relation = PG_ARGISNULL(0) ? NULL :
+	text_to_cstring(PG_GETARG_TEXT_PP(0));
+	RestoreTarget *target;
+
+	require_preloaded();
+	PreventCommandDuringRecovery("migrate.undo_last()");
+	PreventCommandIfReadOnly("migrate.undo_last()");
+	target = find_restore_target(last_statement_point(relation),
+								 ROLLBACK_KEEP);
+	undo(target);
+	PG_RETURN_TEXT_P(cstring_to_text(end_statement_point(target)));
+}
+
+/*
+ * The label of the last one of this session, or of anybody about a relation.
+ */
+static char *
+last_statement_point(const char *relation)
+{
+	OwnAccess	access;
+	OwnArguments arguments = {0};
+	char	   *label = NULL;
+	int			count;
+	int64	   *points;
+	char	  **labels;
+
+	add_own_text(&arguments, relation == NULL ? session_in_words() : NULL);
+	begin_own_access(&access);
+	run_own_query("SELECT id, label FROM migrate.restore_point_data "
+				  "WHERE kind OPERATOR(pg_catalog.=) 'statement' "
+				  "AND ($1 IS NULL OR session OPERATOR(pg_catalog.=) $1) "
+				  "ORDER BY id DESC",
+				  &arguments, SPI_OK_SELECT);
+	count = (int) SPI_processed;
+	points = MemoryContextAlloc(access.caller, (count + 1) * sizeof(int64));
+	labels = MemoryContextAlloc(access.caller, (count + 1) * sizeof(char *));
+	for (int i = 0; i < count; i++)
+	{
+		points[i] = own_bigint_column(i, 1);
+		labels[i] = own_text_column(&access, i, 2);
+	}
+	end_own_access(&access);
+	for (int i = 0; i < count && label == NULL; i++)
+	{
+		if (relation == NULL || point_has_relation(points[i], relation))
+			label = labels[i];
+	}
+	if (label == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_SM_CANNOT_UNDO),
+				 relation == NULL ?
+				 errmsg("there is nothing to undo: no statement of this session has destroyed anything that was kept; name the table with migrate.undo_last('schema.table') if it was another session") :
+				 errmsg("there is nothing to undo: nothing of \"%s\" that a statement has destroyed was kept",
+						relation)));
+	return label;
+}
+
+/* By its name, qualified or not. */
+static bool
+point_has_relation(int64 point, const char *relation)
+{
+	ListCell   *cell;
+
+	foreach(cell, load_catalog_rows(point, RelationRelationId))
+	{
+		Form_pg_class form = (Form_pg_class) GETSTRUCT((HeapTuple) lfirst(cell));
+		char	   *namespace = get_namespace_name(form->relnamespace);
+
+		if (strcmp(relation, NameStr(form->relname)) == 0 ||
+			(namespace != NULL &&
+			 (strcmp(relation, psprintf("%s.%s", namespace,
+										NameStr(form->relname))) == 0 ||
+			  strcmp(relation,
+					 quote_qualified_identifier(namespace,
+												NameStr(form->relname))) == 0)))
+			return true;
+	}
+	return false;
+}
+
+static void
+undo(const RestoreTarget *target)
+{
+	HTAB	   *relations = choose_storage(target);
+	List	   *differences = compare_catalogs_with_label(target, relations);
+	RestoredRows *rows;
+
+	lock_relations_patiently(CMDTAG_SELECT, "migrate.undo_last()",
+							 tables_to_lock(relations), AccessExclusiveLock);
+
+	/* others may have changed them meanwhile */
+	relations = choose_storage(target);
+	refuse_lost_files(target, relations);
+	differences = compare_catalogs_with_label(target, relations);
+	note_rollback_in_transaction();
+	note_possible_column_drop();
+	rows = begin_restored_rows(target, relations, ROW_CONFLICT_REFUSE);
+	restore_catalogs(differences, relations);
+	restore_rows(rows);
+	check_constraints(differences, relations, restored_relids(rows));
+	note_rollback(target);
+}
+
+/* It can be taken back once.  Returns the statement. */
+static char *
+end_statement_point(const RestoreTarget *target)
+{
+	OwnAccess	access;
+	OwnArguments arguments = {0};
+	char	   *statement;
+
+	add_own_argument(&arguments, INT8OID, Int64GetDatum(target->point), false);
+	begin_own_access(&access);
+	run_own_query("DELETE FROM migrate.restore_point_data "
+				  "WHERE id OPERATOR(pg_catalog.=) $1 RETURNING statement",
+				  &arguments, SPI_OK_DELETE_RETURNING);
+	statement = own_text_column(&access, 0, 1);
+	end_own_access(&access);
+	return statement;
+}
