@@ -129,7 +129,7 @@ WHERE relkind = 'S' AND nspname !~ '^pg_' AND nspname <> 'migrate' ORDER BY c.oi
 
 # ---- comparisons
 
-# Lines that only one of both has, but for at most 40 of them.
+# Lines that only one of both has, .
 sub line_difference
 {
 	my ($before, $after) = @_;
@@ -151,8 +151,8 @@ sub shown
 	my ($title, @lines) = @_;
 
 	return '' unless @lines;
-	@lines = (@lines[0 .. 39], '...') if @lines > 41;
-	return join "\n", $title, map({ substr $_, 0, 700 } @lines), '';
+	@lines = (@lines[0 .. 19], '...') if @lines > 21;
+	return join "\n", $title, map({ substr s/"\w+": (null|""|false|"0"|0)(, )?//gr, 0, 600 } @lines), '';
 }
 
 # What is not the same schema any more: nothing, or a text.
@@ -171,8 +171,8 @@ sub row_difference
 	return shown('rows:', line_difference($before, $after));
 }
 
-# Without what restore points own, statistics of toast tables, and the places
-# of dropped columns.
+# Without what restore points own, toast relations, which come and go with the
+# storage, schemas of temporary objects, and the places of dropped columns.
 sub catalog_difference
 {
 	my ($self, $before, $after) = @_;
@@ -180,21 +180,18 @@ sub catalog_difference
 	my %own;
 
 	return unless @lines;
-	$own{$_} = 1 foreach split /\n/, $self->query(q{
-WITH kept AS (
-	SELECT oid FROM pg_class WHERE relnamespace = 'migrate'::regnamespace
-	UNION SELECT reltoastrelid FROM pg_class WHERE relnamespace = 'migrate'::regnamespace AND reltoastrelid <> 0),
-indexes AS (SELECT indexrelid AS oid FROM pg_index WHERE indrelid IN (SELECT oid FROM kept))
-SELECT oid FROM kept UNION SELECT oid FROM indexes
-UNION SELECT oid FROM pg_class WHERE relnamespace = 'pg_toast'::regnamespace
-UNION SELECT oid FROM pg_type WHERE typrelid IN (SELECT oid FROM kept)
-UNION SELECT oid FROM pg_constraint WHERE conrelid IN (SELECT oid FROM kept)
-UNION SELECT oid FROM pg_trigger WHERE tgrelid IN (SELECT oid FROM kept)
-	OR tgfoid IN (SELECT oid FROM pg_proc WHERE pronamespace = 'migrate'::regnamespace)});
-	# toast relations come and go with the storage
-	while ($before->{catalog} =~ /^pg_class \{.*"oid": "(\d+)".*"relnamespace": "99"/mg)
+	foreach my $state ($before, $after)
 	{
-		$own{$1} = 1;
+		my ($migrate) = $state->{catalog} =~ /^pg_namespace \{"oid": "(\d+)".*"nspname": "migrate"/m;
+
+		foreach ($state->{catalog} =~ /^pg_class .*/mg)
+		{
+			$own{$1} = 1 if /"oid": "(\d+)".*"relnamespace": "(?:99|$migrate)"/;
+		}
+		foreach ($state->{catalog} =~ /^pg_trigger .*"tgname": "\S*safe_migrate.*/mg)
+		{
+			$own{$1} = 1 if /"oid": "(\d+)"/;
+		}
 	}
 	return grep { !is_own($_, \%own) } @lines;
 }
@@ -204,6 +201,7 @@ sub is_own
 	my ($line, $own) = @_;
 
 	return 1 if $line =~ /^\+ pg_attribute .*"attisdropped": true/;
+	return 1 if $line =~ /^. pg_namespace .*"nspname": "pg_(toast_)?temp_/;
 	while ($line =~ /"(?:oid|objid|refobjid|attrelid|indexrelid|indrelid|conrelid|adrelid|tgrelid|objoid)": "?(\d+)/g)
 	{
 		return 1 if $own->{$1};
