@@ -17,6 +17,7 @@
 #include "lock/lock.h"
 #include "miscadmin.h"
 #include "policy/policy.h"
+#include "preserve/point_drop.h"
 #include "preserve/preserve.h"
 #include "rates/rates.h"
 #include "record/record.h"
@@ -60,6 +61,7 @@ _PG_init(void)
 	register_analyze_callbacks();
 	register_task_callbacks();
 	register_preserve_callbacks();
+	register_expiry();
 	register_run_procedures();
 	register_fill_column();
 	register_ledger_procedures();

@@ -18,6 +18,7 @@
 #include "ledger/precheck.h"
 #include "ledger/script_in_function.h"
 #include "miscadmin.h"
+#include "preserve/preserve.h"
 #include "run/host.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -77,6 +78,7 @@ apply_migrations(List *pending)
 	{
 		if (pending != NIL)
 		{
+			begin_preserving_rows();
 			begin_fingerprints(list_length(pending));
 			make_point_before(((LedgerEntry *) linitial(pending))->label);
 		}

@@ -13,6 +13,7 @@
 #include "drift/fingerprint.h"
 #include "ledger/deferred.h"
 #include "ledger/deployment.h"
+#include "preserve/preserve.h"
 #include "run/step.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
@@ -26,6 +27,7 @@ start_deployment_transaction(Deployment *run)
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 	keep_extension();
+	begin_preserving_rows();
 	MemoryContextSwitchTo(run->context);
 	run->explicit_block = false;
 	run->used = false;

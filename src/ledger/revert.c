@@ -22,6 +22,7 @@
 #include "ledger/script_in_function.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
+#include "preserve/preserve.h"
 #include "run/step.h"
 #include "tcop/utility.h"
 #include "utils/builtins.h"
@@ -226,6 +227,7 @@ run_down_script(const LedgerEntry *down, List *repeatable)
 	if (ledger_target_schema()[0] != '\0')
 		enter_target_search_path(GUC_ACTION_SAVE);
 	set_migration_running(true);
+	begin_preserving_rows();
 	PG_TRY();
 	{
 		MigrationScript *script = read_migration_script(down);

@@ -67,7 +67,6 @@ typedef struct CarryTrigger
 	List	   *arguments;		/* of String */
 } CarryTrigger;
 
-static bool columns_have_changed(void);
 static HTAB *make_columns(void);
 static void find_dropped(HTAB *columns, Snapshot before);
 static HeapTuple live_attribute(Relation pg_attribute, Oid relid,
@@ -115,8 +114,10 @@ add_carry_triggers(void)
 	end_own_access(&access);
 }
 
-/* To drop a column is to update its row. */
-static bool
+/*
+ * See carry.h.  To drop a column is to update its row.
+ */
+bool
 columns_have_changed(void)
 {
 	PgStat_TableXactStatus *counts;

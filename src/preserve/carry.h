@@ -25,6 +25,12 @@
 extern void add_carry_triggers(void);
 
 /*
+ * False if this transaction has dropped no column for sure.  Costs a look at a
+ * counter.
+ */
+extern bool columns_have_changed(void);
+
+/*
  * Remove those that no restore point needs.  Needs a transaction.  Takes
  * AccessExclusiveLock on their tables without waiting for it: one that is in
  * use keeps its trigger until the next call.

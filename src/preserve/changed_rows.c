@@ -248,9 +248,9 @@ check_found(Relation rel, const FoundRows *found,
 			const PgStat_TableXactStatus *counted)
 {
 	int64		not_made = counted->tuples_inserted +
-		counted->tuples_updated - found->made;
+	counted->tuples_updated - found->made;
 	int64		not_replaced = counted->tuples_updated +
-		counted->tuples_deleted - found->replaced;
+	counted->tuples_deleted - found->replaced;
 
 	if (not_made == not_replaced && not_made >= 0 &&
 		not_made <= found->taken_back)

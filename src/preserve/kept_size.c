@@ -11,8 +11,6 @@
  */
 #include "postgres.h"
 
-#include <sys/stat.h>
-
 #include "access/htup_details.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
@@ -20,22 +18,21 @@
 #include "common/compat.h"
 #include "common/errors.h"
 #include "common/own_tables.h"
-#include "common/relpath.h"
 #include "common/settings.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "lib/stringinfo.h"
-#include "miscadmin.h"
 #include "preserve/catalog_image.h"
 #include "preserve/kept_size.h"
+#include "preserve/park.h"
+#include "preserve/parked_size.h"
 #include "utils/builtins.h"
 #include "utils/tuplestore.h"
 
 /* Points that the refusal names. */
 #define MAX_NAMED 5
 
-static int64 bytes_of_fork(const char *path);
 static int64 image_bytes(void);
 static void refuse_more(int64 kept, int64 limit);
 static char *largest_points(char **remedy);
@@ -75,42 +72,12 @@ Datum
 migrate_file_bytes(PG_FUNCTION_ARGS)
 {
 	FormData_pg_class form = {0};
-	char	   *path;
-	int64		bytes = 0;
 
 	form.reltablespace = PG_GETARG_OID(0);
 	form.relfilenode = PG_GETARG_OID(1);
 	if (!OidIsValid(form.relfilenode))
 		PG_RETURN_INT64(0);
-	path = compat_relation_path(&form);
-	for (ForkNumber fork = MAIN_FORKNUM; fork <= MAX_FORKNUM; fork++)
-		bytes += bytes_of_fork(fork == MAIN_FORKNUM ? path :
-							   psprintf("%s_%s", path, forkNames[fork]));
-	PG_RETURN_INT64(bytes);
-}
-
-/* Of all its segments; 0 if there is none. */
-static int64
-bytes_of_fork(const char *path)
-{
-	int64		bytes = 0;
-
-	for (int segment = 0;; segment++)
-	{
-		struct stat status;
-
-		CHECK_FOR_INTERRUPTS();
-		if (stat(segment == 0 ? path : psprintf("%s.%d", path, segment),
-				 &status) != 0)
-		{
-			if (errno == ENOENT)
-				return bytes;
-			ereport(ERROR,
-					(errcode_for_file_access(),
-					 errmsg("could not stat file \"%s\": %m", path)));
-		}
-		bytes += status.st_size;
-	}
+	PG_RETURN_INT64(file_bytes(compat_relation_file(&form)));
 }
 
 /*
@@ -137,13 +104,14 @@ kept_bytes(void)
 {
 	OwnAccess	access;
 	OwnArguments arguments = {0};
-	int64		bytes;
+	int64		bytes = parked_bytes();
 
 	begin_own_access(&access);
-	run_own_query("SELECT pg_catalog.sum(k.bytes)::pg_catalog.int8 "
-				  "FROM migrate.kept k",
+	run_own_query("SELECT pg_catalog.sum(pg_catalog.pg_relation_size("
+				  "c.holder::pg_catalog.oid::pg_catalog.regclass))"
+				  "::pg_catalog.int8 FROM migrate.changed_rows c",
 				  &arguments, SPI_OK_SELECT);
-	bytes = own_bigint_column(0, 1);
+	bytes += own_bigint_column(0, 1);
 	end_own_access(&access);
 	return bytes;
 }

@@ -19,6 +19,7 @@
 #include "access/heapam.h"
 #include "access/htup_details.h"
 #include "access/parallel.h"
+#include "access/relation.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
@@ -39,7 +40,9 @@
 #include "preserve/catalog_image.h"
 #include "preserve/point.h"
 #include "preserve/point_state.h"
+#include "storage/bufmgr.h"
 #include "storage/lock.h"
+#include "task/task.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
@@ -57,6 +60,9 @@
 /* Room for what tells labels apart: a blank, and a number in parentheses. */
 #define NUMBER_MAX_BYTES	8
 
+/* Seconds. */
+#define SHORT_LIFE		300
+
 /* What is to become a row of migrate.restore_point_data. */
 typedef struct NewPoint
 {
@@ -68,6 +74,7 @@ typedef struct NewPoint
 } NewPoint;
 
 static char *label_of_now(const char *prefix);
+static void tell_of_short_life(void);
 static void set_tag(LOCKTAG *tag);
 static void check_label(const char *label);
 static XLogRecPtr mark_wal(const char *label, const char *kind);
@@ -80,6 +87,7 @@ static bool label_is_taken(const char *label);
 static List *read_points(bool full_only);
 static int	compare_points(const ListCell *a, const ListCell *b);
 static Oid	points_relid(void);
+static bool table_has_pages(const char *name);
 
 PG_FUNCTION_INFO_V1(migrate_create_restore_point);
 
@@ -147,6 +155,7 @@ make_restore_point(const char *label, const char *kind)
 	point.data_snapshot = snapshot_now();
 	point.lsn = mark_wal(label, kind);
 	id = insert_point(&point);
+	tell_of_short_life();
 	state = catalog_state();
 	save_catalog_image(id);
 	save_point_state(id, state);
@@ -165,6 +174,7 @@ make_statement_point(const char *statement)
 	point.kind = POINT_STATEMENT;
 	point.statement = statement;
 	point.data_snapshot = snapshot_now();
+	tell_of_short_life();
 	return insert_point(&point);
 }
 
@@ -183,6 +193,15 @@ forget_statement_point(int64 point)
 				  "WHERE p.id OPERATOR(pg_catalog.=) $1",
 				  &arguments, SPI_OK_DELETE);
 	end_own_access(&access);
+}
+
+/* The background comes by every five minutes, unless it is told. */
+static void
+tell_of_short_life(void)
+{
+	if (setting_restore_point_ttl > 0 &&
+		setting_restore_point_ttl < SHORT_LIFE)
+		task_after_commit();
 }
 
 static void
@@ -421,9 +440,30 @@ points_relid(void)
  * See point.h.
  */
 bool
-restore_points_exist(void)
+restore_points_may_exist(void)
 {
-	return living_points() != NIL;
+	return extension_is_created() &&
+		(table_has_pages("restore_point_data") ||
+		 table_has_pages("parked_storage") || table_has_pages("changed_rows"));
+}
+
+static bool
+table_has_pages(const char *name)
+{
+	Oid			relid = get_relname_relid(name,
+										  get_namespace_oid(MIGRATE_SCHEMA,
+															true));
+	Relation	rel;
+	bool		result;
+
+	if (!OidIsValid(relid) || !extension_owns_relation(relid))
+		return false;
+	rel = try_relation_open(relid, AccessShareLock);
+	if (rel == NULL)
+		return false;
+	result = RelationGetNumberOfBlocks(rel) > 0;
+	relation_close(rel, AccessShareLock);
+	return result;
 }
 
 /*

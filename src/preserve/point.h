@@ -80,7 +80,10 @@ extern char *session_in_words(void);
 /* What a point must have been made by to be of use; palloc'd. */
 extern char *catalog_version_in_words(void);
 
-/* True if there is any point; one look at a table. */
-extern bool restore_points_exist(void);
+/*
+ * False if there never was a point or anything parked in this database, or our
+ * extension is not created in it.  Costs next to nothing.
+ */
+extern bool restore_points_may_exist(void);
 
 #endif							/* SAFE_MIGRATE_POINT_H */

@@ -15,13 +15,14 @@
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "miscadmin.h"
-#include "preserve/kept_size.h"
-#include "preserve/point.h"
-#include "preserve/point_drop.h"
 #include "preserve/carry.h"
 #include "preserve/hidden_relation.h"
+#include "preserve/kept_size.h"
 #include "preserve/park.h"
+#include "preserve/point.h"
+#include "preserve/point_drop.h"
 #include "storage/lmgr.h"
+#include "task/task.h"
 #include "utils/builtins.h"
 
 /* A hidden relation that no point needs. */
@@ -38,6 +39,8 @@ static int64 image_bytes(int64 id);
 static int64 drop_needless(void);
 static List *list_needless(void);
 static void drop_holder(const Needless *needless);
+static bool drop_expired_point(void);
+static int	time_to_next_expiry(void);
 
 PG_FUNCTION_INFO_V1(migrate_drop_restore_point);
 PG_FUNCTION_INFO_V1(migrate_drop_all_restore_points);
@@ -233,7 +236,21 @@ drop_holder(const Needless *needless)
 /*
  * See point_drop.h.
  */
-bool
+void
+register_expiry(void)
+{
+	static const FinderHousekeeping expiry = {time_to_next_expiry,
+	drop_expired_point};
+
+	register_finder_housekeeping(&expiry);
+}
+
+/*
+ * Drop the oldest point that has expired, with what no other one needs, and say
+ * so in the server log.  False if there is none; then it has looked for what
+ * earlier ones have left, because somebody held it.
+ */
+static bool
 drop_expired_point(void)
 {
 	OwnAccess	access;
@@ -242,6 +259,8 @@ drop_expired_point(void)
 	int64		bytes;
 	char	   *label = NULL;
 
+	if (!restore_points_may_exist())
+		return false;
 	begin_own_access(&access);
 	run_own_query("SELECT p.id, p.label FROM migrate.restore_point_data p "
 				  "WHERE p.expires_at OPERATOR(pg_catalog.<=) "
@@ -268,16 +287,19 @@ drop_expired_point(void)
 }
 
 /*
- * See point_drop.h.
+ * Milliseconds until the next one expires, at most INT_MAX; 0 if it has, -1 if
+ * none ever does.
  */
-int
+static int
 time_to_next_expiry(void)
 {
 	OwnAccess	access;
 	OwnArguments arguments = {0};
 	bool		is_none;
-	double		milliseconds = -1;
+	double		milliseconds;
 
+	if (!restore_points_may_exist())
+		return -1;
 	begin_own_access(&access);
 	run_own_query("SELECT LEAST(GREATEST(1000 OPERATOR(pg_catalog.*) "
 				  "EXTRACT(epoch FROM pg_catalog.min(p.expires_at) "

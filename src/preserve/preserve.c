@@ -15,6 +15,7 @@
 #include "common/compat.h"
 #include "common/migration_flag.h"
 #include "common/own_tables.h"
+#include "pgstat.h"
 #include "preserve/carry.h"
 #include "preserve/catalog_image.h"
 #include "preserve/changed_rows.h"
@@ -54,6 +55,16 @@ register_preserve_callbacks(void)
 {
 	RegisterXactCallback(end_transaction, NULL);
 	RegisterSubXactCallback(end_subtransaction, NULL);
+}
+
+/*
+ * See preserve.h.
+ */
+void
+begin_preserving_rows(void)
+{
+	if (!pgstat_track_counts && migration_is_running() && preserving())
+		count_changed_rows();
 }
 
 /*
@@ -140,7 +151,7 @@ something_pends(void)
 	if (!TransactionIdIsValid(GetTopTransactionIdIfAny()))
 		return false;
 	return (statements != NIL || columns_may_be_dropped ||
-			rolls_back_to_point || is_part_of_migration() ||
+			columns_have_changed() || rolls_back_to_point || is_part_of_migration() ||
 			compat_files_are_to_be_unlinked()) && preserving();
 }
 
@@ -161,24 +172,26 @@ preserve(bool prepare)
 	OwnAccess	access;
 	bool		in_the_making = point_is_being_made();
 	bool		has_points;
-	int64		kept = 0;
 
 	if (prepare && !in_the_making)
 		let_points_be_made();
 	begin_own_access(&access);
 	if (statements != NIL)
 		make_point_of_statements();
-	has_points = full_points() != NIL;
 	if (prepare || in_the_making)
 		want_all_files();
-	if (has_points || prepare || in_the_making || statements != NIL)
-		kept = park_storage(is_part_of_migration() || rolls_back_to_point);
-	if (has_points && (rolls_back_to_point || is_part_of_migration()))
-		capture_changed_rows(rolls_back_to_point);
-	if (has_points && columns_may_be_dropped)
+	has_points = full_points() != NIL;
+	if (has_points || all_files_are_wanted())
+	{
+		bool		captures = rolls_back_to_point || is_part_of_migration();
+		int64		kept = park_storage(captures);
+
+		if (captures && (has_points || prepare || in_the_making))
+			capture_changed_rows(rolls_back_to_point);
 		add_carry_triggers();
-	if (kept > 0 || has_points)
-		check_kept_size();
+		if (captures || kept > 0)
+			check_kept_size();
+	}
 	end_own_access(&access);
 }
 

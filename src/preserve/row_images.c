@@ -285,7 +285,7 @@ static void
 enter_part(RowImageReader *reader)
 {
 	bytea	   *bytes =
-		(bytea *) DatumGetPointer(reader->slot->tts_values[COLUMN_IMAGES]);
+	(bytea *) DatumGetPointer(reader->slot->tts_values[COLUMN_IMAGES]);
 
 	if (DatumGetInt32(reader->slot->tts_values[COLUMN_PART]) != reader->part)
 		elog(ERROR, "images of changed rows are out of order in relation %u",

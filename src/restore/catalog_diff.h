@@ -18,7 +18,8 @@ typedef struct CatalogDifference
 {
 	const Catalog *catalog;
 	List	   *gone;			/* of HeapTuple: rows to be put back */
-	List	   *added;			/* of HeapTuple, with t_self: rows to be removed */
+	List	   *added;			/* of HeapTuple, with t_self: rows to be
+								 * removed */
 } CatalogDifference;
 
 /*

@@ -57,7 +57,7 @@ void
 check_constraints(List *differences, HTAB *relations, List *changed_tables)
 {
 	List	   *constraints = constraints_to_check(differences, relations,
-												  changed_tables);
+												   changed_tables);
 	ListCell   *cell;
 	ListCell   *row;
 

@@ -10,13 +10,30 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/pg_amop.h"
+#include "catalog/pg_amproc.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_foreign_server.h"
+#include "catalog/pg_opfamily.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_publication.h"
+#include "catalog/pg_publication_namespace.h"
+#include "catalog/pg_publication_rel.h"
+#include "catalog/pg_statistic_ext.h"
+#include "catalog/pg_ts_config.h"
+#include "catalog/pg_ts_config_map.h"
 #include "catalog/pg_type.h"
+#include "catalog/pg_user_mapping.h"
 #include "common/errors.h"
 #include "common/own_tables.h"
 #include "drift/manifest.h"
 #include "executor/spi.h"
 #include "lib/stringinfo.h"
+#include "restore/catalog_diff.h"
 #include "restore/label_manifest.h"
+#include "utils/lsyscache.h"
 
 /* Objects that an error names. */
 #define MAX_NAMED	5
@@ -29,28 +46,75 @@ typedef struct Definition
 	const char *hash;
 } Definition;
 
+/* Catalogs whose rows are shown with an object of another one. */
+static const struct
+{
+	Oid			catalog;
+	Oid			shown_with;
+}			shown_with_others[] = {
+	{AccessMethodOperatorRelationId, OperatorFamilyRelationId},
+	{AccessMethodProcedureRelationId, OperatorFamilyRelationId},
+	{PublicationNamespaceRelationId, PublicationRelationId},
+	{PublicationRelRelationId, PublicationRelationId},
+	{TSConfigMapRelationId, TSConfigRelationId},
+	{UserMappingRelationId, ForeignServerRelationId},
+};
+
+/* The objects to read again; those of other classes are few. */
+typedef struct ChangedObjects
+{
+	List	   *tables;
+	List	   *functions;
+	List	   *types;
+	List	   *classes;		/* all objects of these */
+} ChangedObjects;
+
 static List *read_label_definitions(const RestoreTarget *target, bool *known);
-static List *read_current_definitions(void);
+static List *definitions_of(List *rows);
 static int	compare_names(const ListCell *a, const ListCell *b);
 static int	name_order(const Definition *left, const Definition *right);
 static ManifestChange *make_change(const char *action,
 								   const Definition *definition);
+static void note_differing_objects(ChangedObjects *changed,
+								   const LabelManifest *manifest);
+static int	compare_definition(const void *key, const void *element);
+static void note_rows(ChangedObjects *changed, Relation rel,
+					  const Catalog *catalog, List *rows, HTAB *relations);
+static void note_object(ChangedObjects *changed, Oid classid, Oid objid);
+static Oid	owner_in_column(Relation rel, HeapTuple row, const char *column);
+static List *read_again(const ChangedObjects *changed, List *before);
+static bool is_read_again(const ChangedObjects *changed,
+						  const ManifestRow *row);
+static void refuse_changes(const RestoreTarget *target, List *changes);
+
+/*
+ * See label_manifest.h.
+ */
+LabelManifest *
+read_label_manifest(const RestoreTarget *target)
+{
+	LabelManifest *manifest = palloc0(sizeof(LabelManifest));
+
+	manifest->label = read_label_definitions(target, &manifest->known);
+	if (manifest->known)
+		manifest->before = read_manifest(InvalidOid, NIL);
+	return manifest;
+}
 
 /*
  * See label_manifest.h.
  */
 List *
-manifest_changes(const RestoreTarget *target, bool *known)
+manifest_changes(const LabelManifest *manifest)
 {
-	List	   *label = read_label_definitions(target, known);
-	List	   *current;
+	List	   *label = manifest->label;
+	List	   *current = definitions_of(manifest->before);
 	List	   *changes = NIL;
 	int			i = 0;
 	int			j = 0;
 
-	if (!*known)
+	if (!manifest->known)
 		return NIL;
-	current = read_current_definitions();
 	while (i < list_length(label) || j < list_length(current))
 	{
 		Definition *was = i < list_length(label) ? list_nth(label, i) : NULL;
@@ -103,13 +167,14 @@ read_label_definitions(const RestoreTarget *target, bool *known)
 	return definitions;
 }
 
+/* Sorted by name. */
 static List *
-read_current_definitions(void)
+definitions_of(List *rows)
 {
 	List	   *definitions = NIL;
 	ListCell   *cell;
 
-	foreach(cell, read_manifest(InvalidOid, NULL))
+	foreach(cell, rows)
 	{
 		const ManifestRow *row = lfirst(cell);
 		Definition *definition = palloc(sizeof(Definition));
@@ -149,20 +214,177 @@ make_change(const char *action, const Definition *definition)
 }
 
 /*
- * See label_manifest.h.
+ * See label_manifest.h.  What is neither among the changed objects nor was
+ * another one before is what it was: its definition names nothing that has
+ * changed.
  */
 void
-compare_manifest_with_label(const RestoreTarget *target)
+compare_manifest_with_label(const RestoreTarget *target,
+							LabelManifest *manifest, List *differences,
+							HTAB *relations)
 {
-	bool		known;
-	List	   *changes = manifest_changes(target, &known);
-	StringInfoData names;
+	ChangedObjects changed = {0};
+	LabelManifest after = *manifest;
 	ListCell   *cell;
 
-	if (!known)
+	if (!manifest->known)
+	{
 		ereport(WARNING,
 				(errmsg("the definitions of restore point \"%s\" could not be read when it was made: that they are the same again was not compared",
 						target->label)));
+		return;
+	}
+	foreach(cell, differences)
+	{
+		const CatalogDifference *difference = lfirst(cell);
+		Relation	rel = table_open(difference->catalog->relid,
+									 AccessShareLock);
+
+		note_rows(&changed, rel, difference->catalog, difference->gone,
+				  relations);
+		note_rows(&changed, rel, difference->catalog, difference->added,
+				  relations);
+		table_close(rel, AccessShareLock);
+	}
+	note_differing_objects(&changed, manifest);
+	after.before = read_again(&changed, manifest->before);
+	refuse_changes(target, manifest_changes(&after));
+}
+
+/* Whose definition is not that of the label, such as those that name others. */
+static void
+note_differing_objects(ChangedObjects *changed, const LabelManifest *manifest)
+{
+	int			count = list_length(manifest->label);
+	Definition **label = palloc((count + 1) * sizeof(Definition *));
+	ListCell   *cell;
+
+	foreach(cell, manifest->label)
+		label[foreach_current_index(cell)] = lfirst(cell);
+	foreach(cell, manifest->before)
+	{
+		const ManifestRow *row = lfirst(cell);
+		Definition	key = {row->kind, row->identity};
+		Definition **found = bsearch(&key, label, count, sizeof(Definition *),
+									 compare_definition);
+
+		if (found == NULL || strcmp((*found)->hash, hash_in_words(row)) != 0)
+			note_object(changed, row->classid, row->objid);
+	}
+}
+
+static int
+compare_definition(const void *key, const void *element)
+{
+	return name_order(key, *(Definition *const *) element);
+}
+
+static void
+note_rows(ChangedObjects *changed, Relation rel, const Catalog *catalog,
+		  List *rows, HTAB *relations)
+{
+	ListCell   *cell;
+
+	foreach(cell, rows)
+	{
+		HeapTuple	row = lfirst(cell);
+		Oid			relid = catalog_row_relation(catalog, rel, row);
+		RestoredRelation *relation = find_restored_relation(relations, relid);
+
+		if (relation != NULL)
+			note_object(changed, RelationRelationId,
+						main_relation(relations, relation)->relid);
+		if (OidIsValid(relid) && catalog->relid != PublicationRelRelationId &&
+			catalog->relid != StatisticExtRelationId)
+			continue;
+		note_object(changed, TypeRelationId,
+					owner_in_column(rel, row, "enumtypid"));
+		note_object(changed, TypeRelationId,
+					owner_in_column(rel, row, "rngtypid"));
+		note_object(changed, TypeRelationId,
+					owner_in_column(rel, row, "contypid"));
+		note_object(changed, ProcedureRelationId,
+					owner_in_column(rel, row, "aggfnoid"));
+		if (catalog->class_id != 0)
+			note_object(changed, catalog_row_oid(rel, row, catalog->class_id),
+						catalog_row_oid(rel, row, catalog->object_id));
+		else
+			note_object(changed, catalog->relid,
+						catalog_row_oid(rel, row, catalog->oid));
+		for (int i = 0; i < lengthof(shown_with_others); i++)
+		{
+			if (shown_with_others[i].catalog == catalog->relid)
+				changed->classes = list_append_unique_oid(changed->classes,
+														  shown_with_others[i].shown_with);
+		}
+	}
+}
+
+static void
+note_object(ChangedObjects *changed, Oid classid, Oid objid)
+{
+	if (!OidIsValid(objid))
+		return;
+	if (classid == RelationRelationId)
+		changed->tables = list_append_unique_oid(changed->tables, objid);
+	else if (classid == ProcedureRelationId)
+		changed->functions = list_append_unique_oid(changed->functions, objid);
+	else if (classid == TypeRelationId)
+		changed->types = list_append_unique_oid(changed->types, objid);
+	else
+		changed->classes = list_append_unique_oid(changed->classes, classid);
+}
+
+/* InvalidOid if the catalog has no such column. */
+static Oid
+owner_in_column(Relation rel, HeapTuple row, const char *column)
+{
+	return catalog_row_oid(rel, row, get_attnum(RelationGetRelid(rel), column));
+}
+
+static List *
+read_again(const ChangedObjects *changed, List *before)
+{
+	List	   *rows = NIL;
+	ListCell   *cell;
+
+	foreach(cell, before)
+	{
+		if (!is_read_again(changed, lfirst(cell)))
+			rows = lappend(rows, lfirst(cell));
+	}
+	if (changed->tables != NIL)
+		rows = list_concat(rows, read_manifest(RelationRelationId,
+											   changed->tables));
+	if (changed->functions != NIL)
+		rows = list_concat(rows, read_manifest(ProcedureRelationId,
+											   changed->functions));
+	if (changed->types != NIL)
+		rows = list_concat(rows, read_manifest(TypeRelationId,
+											   changed->types));
+	foreach(cell, changed->classes)
+		rows = list_concat(rows, read_manifest(lfirst_oid(cell), NIL));
+	return rows;
+}
+
+static bool
+is_read_again(const ChangedObjects *changed, const ManifestRow *row)
+{
+	if (row->classid == RelationRelationId)
+		return list_member_oid(changed->tables, row->objid);
+	if (row->classid == ProcedureRelationId)
+		return list_member_oid(changed->functions, row->objid);
+	if (row->classid == TypeRelationId)
+		return list_member_oid(changed->types, row->objid);
+	return list_member_oid(changed->classes, row->classid);
+}
+
+static void
+refuse_changes(const RestoreTarget *target, List *changes)
+{
+	StringInfoData names;
+	ListCell   *cell;
+
 	if (changes == NIL)
 		return;
 	initStringInfo(&names);

@@ -419,6 +419,7 @@ write_later_writes(const LaterWrites *later, RowConflict on_conflict)
 	foreach(cell, later->columns)
 	{
 		LaterColumn *column = lfirst(cell);
+
 		column->label_equals = equality_operator(column->label_typeid);
 		finish_written(column);
 	}

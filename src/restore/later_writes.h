@@ -22,7 +22,8 @@ typedef struct LaterWrites
 	bool		was_truncated;	/* the rows of the label are not in the file */
 	List	   *columns;		/* of LaterColumn, without generated ones */
 	List	   *key;			/* of LaterColumn: the primary key, or NIL */
-	char	   *changed;		/* temporary tables, as SQL: rows to be written */
+	char	   *changed;		/* temporary tables, as SQL: rows to be
+								 * written */
 	char	   *gone;			/* and keys to be deleted; NULL without a key */
 	int64		changed_rows;
 	int64		gone_rows;

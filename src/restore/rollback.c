@@ -163,6 +163,7 @@ roll_back(const RollbackRequest *request)
 	HTAB	   *relations;
 	List	   *differences;
 	RestoredRows *rows;
+	LabelManifest *manifest;
 
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
@@ -177,8 +178,8 @@ roll_back(const RollbackRequest *request)
 	/* a way back from here, made before others have to wait */
 	(void) make_restore_point(unused_label("before rollback"), POINT_ROLLBACK);
 	note_rollback_in_transaction();
-	note_possible_column_drop();
 
+	manifest = read_label_manifest(target);
 	relations = compare_and_lock(target, &differences);
 	reach_fault_point("rollback_locked");
 	rows = begin_restored_rows(target, relations, request->on_conflict);
@@ -187,7 +188,7 @@ roll_back(const RollbackRequest *request)
 	restore_rows(rows);
 	restore_sequences(target);
 	check_constraints(differences, relations, restored_relids(rows));
-	compare_manifest_with_label(target);
+	compare_manifest_with_label(target, manifest, differences, relations);
 	record_rollback(target);
 	reach_fault_point("rollback_done");
 	CommitTransactionCommand();

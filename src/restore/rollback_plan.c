@@ -112,10 +112,9 @@ plan_problem(Planner *planner)
 static void
 plan_definitions(Planner *planner)
 {
-	bool		known;
 	ListCell   *cell;
 
-	foreach(cell, manifest_changes(planner->target, &known))
+	foreach(cell, manifest_changes(read_label_manifest(planner->target)))
 	{
 		const ManifestChange *change = lfirst(cell);
 		PlanRow		row = {change->action, NULL, -1, -1, -1, -1};

@@ -253,7 +253,7 @@ put_row_over(RowTarget *target, ItemPointer old_tid, HeapTuple row,
 			 ItemPointer tid)
 {
 	MemoryContext old =
-		MemoryContextSwitchTo(GetPerTupleMemoryContext(target->estate));
+	MemoryContextSwitchTo(GetPerTupleMemoryContext(target->estate));
 	bool		only_summarizing;
 
 	ExecStoreHeapTuple(fit_row(target, row), target->written, false);
@@ -315,7 +315,7 @@ void
 put_row(RowTarget *target, HeapTuple row, ItemPointer tid)
 {
 	MemoryContext old =
-		MemoryContextSwitchTo(GetPerTupleMemoryContext(target->estate));
+	MemoryContextSwitchTo(GetPerTupleMemoryContext(target->estate));
 
 	ExecStoreHeapTuple(fit_row(target, row), target->written, false);
 	simple_table_tuple_insert(target->rel, target->written);

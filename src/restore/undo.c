@@ -140,7 +140,6 @@ undo(const RestoreTarget *target)
 	refuse_lost_files(target, relations);
 	differences = compare_catalogs_with_label(target, relations);
 	note_rollback_in_transaction();
-	note_possible_column_drop();
 	rows = begin_restored_rows(target, relations, ROW_CONFLICT_REFUSE);
 	restore_catalogs(differences, relations);
 	restore_rows(rows);

@@ -23,6 +23,7 @@
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "portability/instr_time.h"
+#include "preserve/preserve.h"
 #include "run/fill_column.h"
 #include "run/run.h"
 #include "storage/bufmgr.h"
@@ -282,4 +283,5 @@ next_transaction(MemoryContext context)
 
 	/* a row that somebody else has changed is no reason to fail */
 	XactIsoLevel = XACT_READ_COMMITTED;
+	begin_preserving_rows();
 }

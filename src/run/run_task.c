@@ -19,6 +19,7 @@
 #include "lock/lock.h"
 #include "miscadmin.h"
 #include "plan/plan.h"
+#include "preserve/preserve.h"
 #include "record/record.h"
 #include "run/leftover.h"
 #include "run/made.h"
@@ -575,6 +576,7 @@ start_transaction(TaskRun *run)
 {
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
+	begin_preserving_rows();
 	MemoryContextSwitchTo(run->context);
 }
 

@@ -14,6 +14,7 @@
 #include "access/xact.h"
 #include "common/catalog.h"
 #include "common/compat.h"
+#include "common/migration_flag.h"
 #include "common/worker.h"
 #include "miscadmin.h"
 #include "pgstat.h"
@@ -103,15 +104,18 @@ carry_out(int64 id, MemoryContext context)
 	PG_TRY();
 	{
 		Task	   *task;
+		bool		of_migration;
 
 		SetCurrentStatementStartTimestamp();
 		StartTransactionCommand();
 		MemoryContextSwitchTo(context);
 		task = take_task(id);
+		of_migration = task != NULL && task_is_of_migration(id);
 		CommitTransactionCommand();
 		if (task != NULL)
 		{
 			MemoryContextSwitchTo(context);
+			set_migration_running(of_migration);
 			pgstat_report_activity(STATE_RUNNING,
 								   psprintf("task " INT64_FORMAT ": %s", id,
 											task->statement));
@@ -130,6 +134,7 @@ carry_out(int64 id, MemoryContext context)
 		error = leave_transaction(context);
 	}
 	PG_END_TRY();
+	set_migration_running(false);
 	MemoryContextSwitchTo(context);
 	pgstat_report_stat(true);
 	pgstat_report_activity(STATE_IDLE, NULL);

@@ -136,6 +136,9 @@ typedef struct TaskStatus
 extern TaskStatus *task_status(int64 id);
 extern List *tasks_for_background(void);
 
+/* True if a migration has left it to the background. */
+extern bool task_is_of_migration(int64 id);
+
 /*
  * Throw if an unfinished task was asked for in another database, of which this
  * one is a copy.
@@ -215,6 +218,21 @@ extern void task_worker_is_connected(int place);
  * dropped.  The task is run again if it is not.  Throws nothing.
  */
 extern void task_dismiss_workers(Oid database);
+
+/*
+ * task_finder.c.  What else is to be done in a database from time to time, by a
+ * finder that looks for tasks there anyway: in milliseconds from now, or -1
+ * for nothing; and one piece of it, true if there may be another one.  Each is
+ * called in a transaction of its own, in which nobody may be waited for.  To be
+ * called from _PG_init; the memory stays the caller's.
+ */
+typedef struct FinderHousekeeping
+{
+	int			(*delay) (void);
+	bool		(*work) (void);
+} FinderHousekeeping;
+
+extern void register_finder_housekeeping(const FinderHousekeeping *work);
 
 /*
  * task_launcher.c.  For the launcher: look after the workers and start new

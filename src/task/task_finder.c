@@ -30,12 +30,19 @@
 /* Milliseconds until a task that somebody else runs is looked at again. */
 #define BUSY_DELAY			10000
 
+/* And until housekeeping that was not done is tried again. */
+#define HOUSEKEEPING_DELAY	10000
+
 /* So many workers may fail to get there before their task has failed. */
 #define MAX_UNREACHED		10
 
 PGDLLEXPORT void safe_migrate_task_finder_main(Datum main_arg);
 
+static const FinderHousekeeping *housekeeping = NULL;
+
 static void finder_settings(void);
+static void note_housekeeping(FinderAnswer *answer);
+static void do_housekeeping(void);
 static void list_databases(Oid after, FinderAnswer *answer);
 static void find_task(const FinderOrder *order, FinderAnswer *answer);
 static void choose_task(const FinderOrder *order, FinderAnswer *answer);
@@ -47,6 +54,15 @@ static bool can_be_served(const TaskStatus *status, const FinderOrder *order,
 						  Oid *role);
 static void note_error(int64 id, TaskState state, const char *sqlstate,
 					   const char *message);
+
+/*
+ * See task.h.
+ */
+void
+register_finder_housekeeping(const FinderHousekeeping *work)
+{
+	housekeeping = work;
+}
 
 /*
  * A finder: answer one question of the launcher, and leave.
@@ -78,7 +94,11 @@ safe_migrate_task_finder_main(Datum main_arg)
 	else
 		list_databases(order.after, &answer);
 	CommitTransactionCommand();
+	if (answer.has_extension)
+		note_housekeeping(&answer);
 	task_queue_answer(&answer);
+	if (answer.has_extension)
+		do_housekeeping();
 	proc_exit(0);
 }
 
@@ -98,6 +118,44 @@ finder_settings(void)
 	};
 
 	fix_worker_settings(settings, lengthof(settings));
+}
+
+/* Tell the launcher when the housekeeping is due. */
+static void
+note_housekeeping(FinderAnswer *answer)
+{
+	int			delay;
+
+	StartTransactionCommand();
+	delay = housekeeping->delay();
+	CommitTransactionCommand();
+	if (delay >= 0)
+		look_again(answer, Max(delay, HOUSEKEEPING_DELAY));
+}
+
+/*
+ * The launcher has its answer by now: an error, which goes to the server log,
+ * or the end of our time leaves the rest for the next finder.
+ */
+static void
+do_housekeeping(void)
+{
+	Oid			user;
+	int			security_context;
+	bool		more = true;
+
+	while (more)
+	{
+		CHECK_FOR_INTERRUPTS();
+		SetCurrentStatementStartTimestamp();
+		StartTransactionCommand();
+		GetUserIdAndSecContext(&user, &security_context);
+		SetUserIdAndSecContext(user, security_context |
+							   SECURITY_RESTRICTED_OPERATION);
+		more = housekeeping->work();
+		SetUserIdAndSecContext(user, security_context);
+		CommitTransactionCommand();
+	}
 }
 
 /*

@@ -43,6 +43,26 @@ static Oid	same_role(const char *name, uint64 row, int column);
 /*
  * See task.h.
  */
+bool
+task_is_of_migration(int64 id)
+{
+	OwnAccess	access;
+	OwnArguments arguments = {0};
+	bool		result;
+
+	begin_own_access(&access);
+	add_own_argument(&arguments, INT8OID, Int64GetDatum(id), false);
+	run_own_query("SELECT FROM migrate.attempts a "
+				  "WHERE $1 OPERATOR(pg_catalog.=) ANY (a.tasks) LIMIT 1",
+				  &arguments, SPI_OK_SELECT);
+	result = SPI_processed > 0;
+	end_own_access(&access);
+	return result;
+}
+
+/*
+ * See task.h.
+ */
 TaskStatus *
 task_status(int64 id)
 {
