@@ -140,22 +140,24 @@ sub rolls_back
 	return;
 }
 
-# Set up, label, and state.
+# Set up; the label, the state at it, and the rows that the mode promises.
 sub begin
 {
-	my ($case) = @_;
+	my ($case, $mode) = @_;
 	my $label = $world->begin($case);
+	my ($wanted, $error) = $world->expected($case, $case->{ $mode eq 'keep' ? 'plain' : 'as_of' });
+
+	is($error, '', "$case->{name}: without migrations");
 
 	is($world->set_up($case), '', "$case->{name}: set up");
 	is($check->failure("SELECT migrate.create_restore_point('$label')"), '', "$case->{name}: a restore point");
-	return ($label, $check->state);
+	return ($label, $check->state, $wanted);
 }
 
 sub end
 {
 	my ($case) = @_;
 
-	is($world->usable($case), '', "$case->{name}: usable");
 	is($check->failure('SELECT migrate.drop_all_restore_points()'), '', "$case->{name}: the points can be dropped");
 	$world->clean_up($case);
 	return;
@@ -165,8 +167,7 @@ sub end
 sub between
 {
 	my ($case, $mode) = @_;
-	my ($wanted) = $world->expected($case, $case->{$mode eq 'keep' ? 'plain' : 'as_of'});
-	my ($label, $before) = begin($case);
+	my ($label, $before, $wanted) = begin($case, $mode);
 	my $name = "$case->{name}, killed between, $mode";
 	my $undo;
 	my $migrated;
@@ -194,8 +195,7 @@ sub between
 sub in_migration
 {
 	my ($case) = @_;
-	my ($wanted) = $world->expected($case, $case->{plain});
-	my ($label, $before) = begin($case);
+	my ($label, $before, $wanted) = begin($case, 'keep');
 	my $name = "$case->{name}, killed in the migration";
 	my $started = time;
 	my ($took, $migrated, $found);
@@ -218,6 +218,7 @@ sub in_migration
 	is($world->migrate($case), '', "$name: runs at last");
 	is($world->write($case), '', "$name: clients write");
 	rolls_back($name, $label, 'keep', $before, $wanted);
+	is($world->usable($case), '', "$name: usable");
 	end($case);
 	return;
 }
@@ -226,8 +227,7 @@ sub in_migration
 sub in_rollback
 {
 	my ($case, $mode) = @_;
-	my ($wanted) = $world->expected($case, $case->{$mode eq 'keep' ? 'plain' : 'as_of'});
-	my ($label, $before) = begin($case);
+	my ($label, $before, $wanted) = begin($case, $mode);
 	my $name = "$case->{name}, killed in the rollback, $mode";
 	my ($migrated, $found);
 
@@ -256,6 +256,7 @@ sub in_rollback
 		last if $found ne 'migrated';
 	}
 	rolls_back($name, $label, $mode, $before, $wanted) if $found eq 'migrated';
+	is($world->usable($case), '', "$name: usable");
 	end($case);
 	return;
 }
@@ -274,7 +275,7 @@ foreach my $name (@cases)
 
 # An unlogged table is empty after a crash, and nothing worse.
 my $unlogged = $world->case('unlogged: truncate');
-my ($label) = begin($unlogged);
+my ($label) = begin($unlogged, 'keep');
 
 is($world->migrate($unlogged), '', 'unlogged: migrates');
 kill_and_recover();

@@ -70,6 +70,7 @@ sub roll_back_there
 		is($world->migrate($case), '', "$here->{name}: migrates");
 		is($world->write($case), '', "$here->{name}: clients write");
 		$here->{migrated} = $check->state;
+		$here->{check} = $check;
 		$database{ $world->{database} } = $here;
 	}
 
@@ -77,13 +78,13 @@ sub roll_back_there
 	foreach my $database (sort keys %database)
 	{
 		my $here = $database{$database};
-		my $check = RollbackCheck->new($standby, $database);
+		my $check = $here->{check}->on($standby);
 		my $state = $check->state;
 
 		is($check->difference($here->{migrated}, $state) . RollbackCheck::row_difference($here->{migrated}{rows}, $state->{rows}),
 			'', "$here->{name}: the standby has the same");
 		is($check->query('SELECT count(*) FROM migrate.restore_points'),
-			RollbackCheck->new($primary, $database)->query('SELECT count(*) FROM migrate.restore_points'),
+			$here->{check}->query('SELECT count(*) FROM migrate.restore_points'),
 			"$here->{name}: and the restore points");
 		like($check->failure("CALL migrate.rollback_to('$here->{label}')"), qr/^.*ERROR: .*(recovery|read-only)/,
 			"$here->{name}: a standby does not roll back");
@@ -93,7 +94,7 @@ sub roll_back_there
 	foreach my $database (sort keys %database)
 	{
 		my $here = $database{$database};
-		my $check = RollbackCheck->new($standby, $database);
+		my $check = $here->{check}->on($standby);
 		my $after;
 
 		is($check->failure("CALL migrate.rollback_to('$here->{label}', '$mode')"), '', "$here->{name}: rolls back there");
@@ -126,11 +127,11 @@ is($world->migrate($case), '', 'migrates');
 is($world->write($case), '', 'clients write');
 is($check->failure("CALL migrate.rollback_to('$label')"), '', 'rolls back');
 $primary->wait_for_catchup($standby, 'replay');
-my ($here, $there) = ($check->state, RollbackCheck->new($standby, $world->{database})->state);
+my ($here, $there) = ($check->state, $check->on($standby)->state);
 is($check->difference($here, $there), '', 'the standby has the same schema');
 is(RollbackCheck::row_difference($here->{rows}, $there->{rows}), '', 'and the same rows');
 $standby->promote;
-is(RollbackCheck->new($standby, $world->{database})->corruption, '', 'in files that are in order');
+is($check->on($standby)->corruption, '', 'in files that are in order');
 $standby->stop;
 $primary->stop;
 done_testing();

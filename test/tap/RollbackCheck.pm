@@ -32,9 +32,20 @@ sub new
 	my ($class, $node, $database) = @_;
 	my $self = bless { node => $node, database => $database }, $class;
 
+	# of the catalogs, what is younger than this, and not as it was then
+	$self->{since} = $node->safe_psql($database, 'SELECT pg_current_xact_id()');
+	$self->{known} = { map { $_ => 1 } split /\n/, $self->catalog('') };
 	$self->{has_amcheck} = $node->safe_psql('postgres',
 		"SELECT count(*) FROM pg_available_extensions WHERE name = 'amcheck'");
 	return $self;
+}
+
+# The same database of another server.
+sub on
+{
+	my ($self, $node) = @_;
+
+	return bless { %$self, node => $node }, ref $self;
 }
 
 # Run a script; what went wrong, or nothing.
@@ -87,32 +98,35 @@ sub dump
 	return $out . $err;
 }
 
-# The rows of the system catalogs, one line each, with their OIDs.
+# The rows of the system catalogs, one line each, with their OIDs; without those
+# that have been the same all the time.
 sub catalog
 {
-	my ($self) = @_;
+	my ($self, $condition) = @_;
 
+	$condition //= "WHERE x.xmin::text::bigint >= $self->{since}";
 	$self->{catalog_query} //= 'SET search_path = pg_catalog; ' . $self->query(qq{
-SELECT string_agg(format('SELECT %L || (to_jsonb(x) - %L::text[])::text FROM pg_catalog.%I x',
+SELECT string_agg(format('SELECT %L || (to_jsonb(x) - %L::text[])::text FROM pg_catalog.%I x :condition',
 	relname || ' ', '{$incidental}', relname), ' UNION ALL ')
 FROM pg_class
 WHERE relnamespace = 'pg_catalog'::regnamespace AND relkind = 'r'
 	AND (NOT relisshared OR relname IN ('pg_shdepend', 'pg_shdescription', 'pg_shseclabel'))
 	AND relname NOT IN ('pg_statistic', 'pg_statistic_ext_data', 'pg_largeobject')});
-	return $self->query($self->{catalog_query});
+	return join "\n", grep { !$self->{known}{$_} } split /\n/,
+	  $self->query($self->{catalog_query} =~ s/:condition/$condition/gr);
 }
 
 # The rows of all tables, each with its table.
 sub rows
 {
 	my ($self) = @_;
-	my $queries = $self->query(qq{
-SELECT string_agg(format('SELECT %L || CASE WHEN length(x) < 2000 THEN x ELSE md5(x) || length(x) END FROM
-	(SELECT to_jsonb(y)::text AS x FROM ONLY %s y) y', c.oid::regclass || ' ', c.oid::regclass),
-	' UNION ALL ' ORDER BY c.oid::regclass::text)
-FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace WHERE $data_relations});
 
-	return $queries eq '' ? '' : $self->query("SET row_security = off; $queries ORDER BY 1");
+	return join "\n", sort split /\n/, $self->query(qq{
+SET row_security = off;
+SELECT format('SELECT %L || CASE WHEN length(x) < 2000 THEN x ELSE md5(x) || length(x) END FROM
+	(SELECT to_jsonb(y)::text AS x FROM ONLY %s y) y', c.oid::regclass || ' ', c.oid::regclass)
+FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace WHERE $data_relations \\gexec
+});
 }
 
 # Name, last value and state of each sequence.
@@ -177,13 +191,11 @@ sub catalog_difference
 {
 	my ($self, $before, $after) = @_;
 	my @lines = line_difference($before->{catalog}, $after->{catalog});
+	my $migrate = $self->query("SELECT 'migrate'::regnamespace::oid");
 	my %own;
 
-	return unless @lines;
 	foreach my $state ($before, $after)
 	{
-		my ($migrate) = $state->{catalog} =~ /^pg_namespace \{"oid": "(\d+)".*"nspname": "migrate"/m;
-
 		foreach ($state->{catalog} =~ /^pg_class .*/mg)
 		{
 			$own{$1} = 1 if /"oid": "(\d+)".*"relnamespace": "(?:99|$migrate)"/;
