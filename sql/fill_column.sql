@@ -1,6 +1,10 @@
 --
 -- CALL migrate.fill_column(): a step of the plan for a new column.
 --
+
+-- labels of restore points do not depend on the tests before
+SELECT migrate.drop_all_restore_points() IS NOT NULL AS dropped;
+
 CREATE SCHEMA fill;
 SET search_path = fill, public;
 CREATE SEQUENCE numbers;

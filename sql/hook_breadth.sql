@@ -483,6 +483,7 @@ CREATE TABLE has_citext AS SELECT id, t::citext AS c FROM big;
 SELECT judged('DROP EXTENSION citext');
 SELECT judged('DROP EXTENSION citext CASCADE');
 SELECT judged('ALTER EXTENSION citext SET SCHEMA public');
+SELECT migrate.drop_all_restore_points() IS NOT NULL AS dropped;
 SELECT judged('DROP EXTENSION safe_migrate');
 
 -- what PostgreSQL keeps for itself

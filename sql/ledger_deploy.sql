@@ -2,6 +2,10 @@
 -- CALL migrate.deploy(): each migration in its own transaction, with the
 -- meaning that its file has in its own tool.
 --
+
+-- labels of restore points do not depend on the tests before
+SELECT migrate.drop_all_restore_points() IS NOT NULL AS dropped;
+
 \set VERBOSITY terse
 SET client_min_messages = notice;
 DELETE FROM migrate.attempts;

@@ -1,6 +1,10 @@
 --
 -- Schema changes that do not come from a migration: who, what, from where.
 --
+
+-- labels of restore points do not depend on the tests before
+SELECT migrate.drop_all_restore_points() IS NOT NULL AS dropped;
+
 CREATE SCHEMA drift;
 CREATE ROLE drift_dev;
 GRANT ALL ON SCHEMA drift TO drift_dev;

@@ -1,6 +1,10 @@
 --
 -- Which format a directory has, what no format takes, and files that are gone.
 --
+
+-- labels of restore points do not depend on the tests before
+SELECT migrate.drop_all_restore_points() IS NOT NULL AS dropped;
+
 \set VERBOSITY terse
 DELETE FROM migrate.attempts;
 DELETE FROM migrate.migrations;

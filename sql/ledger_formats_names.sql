@@ -2,6 +2,10 @@
 -- Formats that differ from plain by the names of their files: what is
 -- registered of each, and what is refused.
 --
+
+-- labels of restore points do not depend on the tests before
+SELECT migrate.drop_all_restore_points() IS NOT NULL AS dropped;
+
 \set VERBOSITY terse
 DELETE FROM migrate.attempts;
 DELETE FROM migrate.migrations;

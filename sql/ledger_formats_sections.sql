@@ -2,6 +2,10 @@
 -- Formats whose files have sections: what is registered of each, with the
 -- lines of the file, and what is refused.
 --
+
+-- labels of restore points do not depend on the tests before
+SELECT migrate.drop_all_restore_points() IS NOT NULL AS dropped;
+
 \set VERBOSITY terse
 DELETE FROM migrate.attempts;
 DELETE FROM migrate.migrations;

@@ -1,6 +1,10 @@
 --
 -- Registering migrations: what is kept, and what becomes of a changed text.
 --
+
+-- labels of restore points do not depend on the tests before
+SELECT migrate.drop_all_restore_points() IS NOT NULL AS dropped;
+
 \set VERBOSITY terse
 DELETE FROM migrate.attempts;
 DELETE FROM migrate.migrations;

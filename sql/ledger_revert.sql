@@ -1,6 +1,10 @@
 --
 -- migrate.revert(): the down script, in the caller's transaction.
 --
+
+-- labels of restore points do not depend on the tests before
+SELECT migrate.drop_all_restore_points() IS NOT NULL AS dropped;
+
 \set VERBOSITY terse
 SET client_min_messages = warning;
 DELETE FROM migrate.attempts;

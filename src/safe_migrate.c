@@ -19,6 +19,7 @@
 #include "policy/policy.h"
 #include "preserve/point_drop.h"
 #include "preserve/preserve.h"
+#include "preserve/refusal.h"
 #include "rates/rates.h"
 #include "record/record.h"
 #include "restore/rollback.h"
@@ -48,7 +49,10 @@ _PG_init(void)
 	define_settings(check_rules_setting, assign_rules_setting,
 					assign_row_limit_setting);
 	if (IsBinaryUpgrade)
+	{
+		install_upgrade_refusal();
 		return;
+	}
 	record_request_shared_memory();
 	rates_request_shared_memory();
 	analyze_request_shared_memory();

@@ -59,6 +59,13 @@
 	makeJsonLexContextCstringLen(NULL, json, length, encoding, true)
 #endif
 
+/* 19: post_parse_analyze_hook must not change the jumble */
+#if PG_VERSION_NUM < 190000
+#define COMPAT_CONST_JUMBLE
+#else
+#define COMPAT_CONST_JUMBLE const
+#endif
+
 /* 16: object_ownercheck() replaced one function a catalog */
 #if PG_VERSION_NUM < 160000
 #define compat_owns_relation(relid, roleid) \

@@ -311,4 +311,15 @@ extern List *tables_of_type(Oid type);
 extern void describe_opaque(Node *statement, EffectContext *context);
 extern List *name_of_relation(const RangeVar *relation);
 
+/*
+ * irreversible.c.  Say what a restore point does not bring back, palloc'd; of
+ * no interest but in a migration, or in a script that is checked.
+ */
+extern void add_irreversible(EffectContext *context, RelationFacts *relation,
+							 char *what);
+extern void describe_drop_role(Node *statement, EffectContext *context);
+extern void describe_drop_tablespace(Node *statement, EffectContext *context);
+extern void describe_drop_subscription(Node *statement,
+									   EffectContext *context);
+
 #endif							/* SAFE_MIGRATE_DESCRIBE_H */

@@ -32,4 +32,11 @@ extern void describe_whole_table_changes(PlannedStmt *pstmt,
 extern void describe_many_rows(PlannedStmt *pstmt, const ModifyTable *modify,
 							   int limit, EffectContext *context);
 
+/* True if a planned query may write rows; cheap. */
+extern bool query_writes(const PlannedStmt *pstmt);
+
+/* Add an effect for each foreign table that it writes to, in a migration. */
+extern void describe_foreign_changes(PlannedStmt *pstmt,
+									 EffectContext *context);
+
 #endif							/* SAFE_MIGRATE_DML_H */

@@ -249,6 +249,8 @@ describe_drop_database(Node *statement, EffectContext *context)
 
 	effect->object = quoted_name(stmt->dbname);
 	set_risk(effect, RISK_LOSES_DATA);
+	add_irreversible(context, NULL,
+					 psprintf("database %s", quoted_name(stmt->dbname)));
 }
 
 /* TRUNCATE, and with CASCADE the tables that refer to it. */
@@ -274,6 +276,10 @@ describe_truncate(Node *statement, EffectContext *context)
 			effect->lockmode_below = AccessExclusiveLock;
 		effect->truncates = true;
 		set_risk(effect, RISK_LOSES_DATA);
+		if (facts->relkind == RELKIND_FOREIGN_TABLE)
+			add_irreversible(context, facts,
+							 psprintf("rows of %s, which are on another server",
+									  facts->name));
 		if (!OidIsValid(facts->relid))
 			continue;
 		relids = list_concat_unique_oid(relids, !effect->alone ?

@@ -89,6 +89,9 @@ static const Describer describers[] =
 	{T_CreatePublicationStmt, describe_create_publication},
 	{T_AlterPublicationStmt, describe_alter_publication},
 	{T_DropdbStmt, describe_drop_database},
+	{T_DropRoleStmt, describe_drop_role},
+	{T_DropTableSpaceStmt, describe_drop_tablespace},
+	{T_DropSubscriptionStmt, describe_drop_subscription},
 	{T_DoStmt, describe_opaque},
 	{T_CallStmt, describe_opaque},
 };

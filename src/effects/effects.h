@@ -85,6 +85,7 @@ typedef enum EffectCause
 	CAUSE_UPDATE_ALL,			/* no condition restricts the rows */
 	CAUSE_DELETE_ALL,
 	CAUSE_ROW_LIMIT,			/* more rows changed than is allowed */
+	CAUSE_IRREVERSIBLE,			/* no restore point brings it back */
 	CAUSE_DESIGN				/* not an effect: carries a trait */
 } EffectCause;
 
@@ -143,7 +144,9 @@ typedef struct Effect
 								 * table, not of the column */
 	AttrNumber	attnum;			/* of that column */
 	uint64		size_bytes;		/* what the work reads or writes */
-	char	   *reason;			/* a clause that explains the work, or NULL */
+	char	   *reason;			/* a clause that explains the work, or NULL;
+								 * of CAUSE_IRREVERSIBLE what does not come
+								 * back */
 	int			subcommand;		/* index into AlterTableStmt.cmds, or -1 */
 	int			location;		/* byte position in the source, or -1 */
 } Effect;

@@ -11,6 +11,7 @@
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_type.h"
@@ -119,7 +120,10 @@ domain_constraint_is_valid(Oid domain, const char *name)
 	return valid;
 }
 
-/* ALTER TYPE ... RENAME VALUE: clients that send the old label fail. */
+/*
+ * ALTER TYPE ... RENAME VALUE: clients that send the old label fail.  A value
+ * that is added stays, if a row has it.
+ */
 void
 describe_alter_enum(Node *statement, EffectContext *context)
 {
@@ -128,7 +132,13 @@ describe_alter_enum(Node *statement, EffectContext *context)
 	ListCell   *cell;
 
 	if (stmt->oldVal == NULL)
+	{
+		add_irreversible(context, NULL,
+						 psprintf("type %s without the value '%s', once that is used",
+								  NameListToQuotedString(stmt->typeName),
+								  stmt->newVal));
 		return;
+	}
 	type = LookupTypeNameOid(NULL, makeTypeNameFromNameList(stmt->typeName),
 							 true);
 	if (!OidIsValid(type))

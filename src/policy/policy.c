@@ -54,6 +54,7 @@ static const char *const class_names[] = {
 	[RULE_DML] = "dml",
 	[RULE_DESIGN] = "design",
 	[RULE_STATISTICS] = "statistics",
+	[RULE_UNDO] = "undo",
 };
 
 /* What an effect does to its relation, for messages. */
@@ -184,6 +185,9 @@ compose_message(const Rule *rule, const Effect *effect)
 			appendStringInfo(&message, " loses the planner's statistics of %s (%s)",
 							 relation->name,
 							 size_in_words(relation->table_bytes));
+			break;
+		case RULE_UNDO:
+			appendStringInfo(&message, " %s", effect->reason);
 			break;
 	}
 	appendStringInfo(&message, "; %s", remedy);

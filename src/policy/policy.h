@@ -32,7 +32,8 @@ typedef enum RuleClass
 	RULE_CLIENTS,				/* statements of running clients fail */
 	RULE_DML,					/* a statement that changes many rows */
 	RULE_DESIGN,				/* how a schema is designed and named */
-	RULE_STATISTICS				/* the planner forgets what it knew */
+	RULE_STATISTICS,			/* the planner forgets what it knew */
+	RULE_UNDO					/* a restore point does not bring it back */
 } RuleClass;
 
 /*

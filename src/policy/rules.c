@@ -9,6 +9,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_class.h"
+#include "common/catalog.h"
 #include "common/settings.h"
 #include "policy/policy.h"
 #include "storage/lockdefs.h"
@@ -18,6 +19,7 @@ static bool stops_everybody(const Effect *effect);
 static bool loses_rows(const Effect *effect);
 static bool breaks_clients(const Effect *effect);
 static bool loses_statistics(const Effect *effect);
+static bool is_out_of_reach(const Effect *effect);
 static bool concerns_others(const Effect *effect);
 static bool is_small(const Effect *effect);
 
@@ -188,6 +190,13 @@ const Rule	rule_registry[] =
 		"DROP TABLE",
 		"make sure that nobody uses it any more, then give a reason in safe_migrate.override", NULL,
 		"The rows of a dropped table cannot be had again."
+	},
+	{
+		"irreversible", RULE_UNDO, ACTION_NOTE,
+		CAUSE_IRREVERSIBLE, is_out_of_reach,
+		"a restore point does not bring back",
+		"make sure that nobody will want it back, or that there is a backup", NULL,
+		"A migration does what the restore point before it does not undo."
 	},
 	{
 		"lost_statistics", RULE_STATISTICS, ACTION_NOTE,
@@ -454,6 +463,13 @@ static bool
 loses_statistics(const Effect *effect)
 {
 	return effect->loses_statistics && concerns_others(effect);
+}
+
+/* Of what no restore point is made, nobody expects one to bring it back. */
+static bool
+is_out_of_reach(const Effect *effect)
+{
+	return setting_restore_points && extension_is_created();
 }
 
 /*

@@ -28,7 +28,6 @@
 #include "storage/lmgr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
@@ -44,6 +43,7 @@ typedef struct WrittenFile
 static List *written_files(void);
 static bool may_be_undone(Form_pg_class form);
 static bool rows_were_written(Oid relid);
+static bool writers_lock_is_held(Oid relid);
 static List *written_parked_files(List *files);
 static bool was_written_before(Oid relid);
 static void note_foreign_table(Form_pg_class form);
@@ -68,10 +68,6 @@ capture_changed_rows(bool by_rollback)
 
 	if (!TransactionIdIsValid(GetTopTransactionIdIfAny()))
 		return;
-	if (!pgstat_track_counts)
-		ereport(ERROR,
-				(errcode(ERRCODE_SM_CANNOT_UNDO),
-				 errmsg("rows that a migration changes cannot be kept while track_counts is off; leave it on in the migration")));
 	files = written_parked_files(written_files());
 	if (files == NIL)
 		return;
@@ -84,7 +80,7 @@ capture_changed_rows(bool by_rollback)
 	list_free_deep(files);
 }
 
-/* Tables of which pgstat has counted rows in this transaction. */
+/* Tables to which this transaction may have written rows. */
 static List *
 written_files(void)
 {
@@ -131,14 +127,31 @@ may_be_undone(Form_pg_class form)
 		!extension_owns_relation(form->oid);
 }
 
+/*
+ * By the counters of pgstat, or by the lock: track_counts may have been off.
+ */
 static bool
 rows_were_written(Oid relid)
 {
 	PgStat_TableXactStatus *counted = compat_transaction_counters(relid);
 
-	return counted != NULL &&
-		(counted->tuples_inserted > 0 || counted->tuples_updated > 0 ||
-		 counted->tuples_deleted > 0);
+	return (counted != NULL &&
+			(counted->tuples_inserted > 0 || counted->tuples_updated > 0 ||
+			 counted->tuples_deleted > 0)) ||
+		writers_lock_is_held(relid);
+}
+
+/*
+ * INSERT, UPDATE and DELETE keep their lock to the end.  No other statement
+ * takes the same one.
+ */
+static bool
+writers_lock_is_held(Oid relid)
+{
+	LOCKTAG		tag;
+
+	SET_LOCKTAG_RELATION(tag, MyDatabaseId, relid);
+	return compat_lock_held_by_me(&tag, RowExclusiveLock);
 }
 
 /*
@@ -177,32 +190,25 @@ written_parked_files(List *files)
 
 /*
  * TRUNCATE and DROP keep the counters from before apart, but those of a
- * subtransaction are lost with it.  The lock of INSERT, UPDATE and DELETE is
- * kept, and it is that of no other statement which takes the file away.
+ * subtransaction are lost with it.
  */
 static bool
 was_written_before(Oid relid)
 {
 	PgStat_TableXactStatus *counted = compat_transaction_counters(relid);
-	LOCKTAG		tag;
 
-	if (counted != NULL && counted->truncdropped &&
-		(counted->inserted_pre_truncdrop > 0 ||
-		 counted->updated_pre_truncdrop > 0 ||
-		 counted->deleted_pre_truncdrop > 0))
-		return true;
-	SET_LOCKTAG_RELATION(tag, MyDatabaseId, relid);
-	return compat_lock_held_by_me(&tag, RowExclusiveLock);
+	return (counted != NULL && counted->truncdropped &&
+			(counted->inserted_pre_truncdrop > 0 ||
+			 counted->updated_pre_truncdrop > 0 ||
+			 counted->deleted_pre_truncdrop > 0)) ||
+		writers_lock_is_held(relid);
 }
 
 /* Whether rows have changed there is known to the other server alone. */
 static void
 note_foreign_table(Form_pg_class form)
 {
-	LOCKTAG		tag;
-
-	SET_LOCKTAG_RELATION(tag, MyDatabaseId, form->oid);
-	if (compat_lock_held_by_me(&tag, RowExclusiveLock))
+	if (writers_lock_is_held(form->oid))
 		set_points_incomplete(psprintf("a migration wrote to foreign table %s",
 									   relation_display_name(form->oid)));
 }
@@ -214,10 +220,8 @@ capture_file(WrittenFile *file, RowImageWriter *writer)
 	bool		is_parked = OidIsValid(file->holder);
 	Relation	rel = table_open(is_parked ? file->holder : file->relid,
 								 AccessShareLock);
-	PgStat_TableXactStatus counted = {0};
+	PgStat_TableXactStatus *counted = compat_transaction_counters(file->relid);
 
-	if (!is_parked)
-		counted = *compat_transaction_counters(file->relid);
 	if (!is_parked && compat_storage_is_new(rel))
 		;
 	else if (!is_heap(rel))
@@ -227,8 +231,8 @@ capture_file(WrittenFile *file, RowImageWriter *writer)
 	{
 		begin_file_images(writer, file->relid, file->filenode);
 		write_changed_rows(rel, writer, &file->found);
-		if (!is_parked && !counted.truncdropped)
-			check_found(rel, &file->found, &counted);
+		if (!is_parked && counted != NULL && !counted->truncdropped)
+			check_found(rel, &file->found, counted);
 	}
 	table_close(rel, AccessShareLock);
 }
@@ -240,20 +244,19 @@ is_heap(Relation rel)
 }
 
 /*
- * A row that INSERT ... ON CONFLICT took back, because another session was
- * faster, is counted as inserted and deleted.
+ * No less may be found than was counted, while more was if track_counts was off
+ * for a time.  A row that INSERT ... ON CONFLICT took back, because another
+ * session was faster, is counted as inserted and deleted.
  */
 static void
 check_found(Relation rel, const FoundRows *found,
 			const PgStat_TableXactStatus *counted)
 {
-	int64		not_made = counted->tuples_inserted +
-	counted->tuples_updated - found->made;
-	int64		not_replaced = counted->tuples_updated +
-	counted->tuples_deleted - found->replaced;
+	int64		made = counted->tuples_inserted + counted->tuples_updated;
+	int64		replaced = counted->tuples_updated + counted->tuples_deleted;
 
-	if (not_made == not_replaced && not_made >= 0 &&
-		not_made <= found->taken_back)
+	if (found->made + found->taken_back >= made &&
+		found->replaced + found->taken_back >= replaced)
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_SM_CANNOT_UNDO),
@@ -309,16 +312,6 @@ store_file(int64 id, WrittenFile *file)
 				  " (id, relid, filenode, updated, deleted, inserted)"
 				  " VALUES ($1, $2, $3, $4, $5, $6)",
 				  &arguments, SPI_OK_INSERT);
-}
-
-/*
- * See changed_rows.h.
- */
-void
-count_changed_rows(void)
-{
-	(void) set_config_option("track_counts", "on", PGC_SUSET, PGC_S_SESSION,
-							 GUC_ACTION_LOCAL, true, 0, false);
 }
 
 /*

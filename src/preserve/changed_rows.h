@@ -25,16 +25,10 @@ typedef struct ChangedRows
  * Keep what the rows were that this transaction has changed, in tables that
  * were there before it.  To be called when the transaction is about to commit
  * and after its files were parked, with an active snapshot.  Throws SM007 if
- * not all of the rows were found, by the counters of pgstat.  Needs no lock
- * that the transaction does not have.
+ * fewer rows were found than pgstat has counted.  Needs no lock that the
+ * transaction does not have.
  */
 extern void capture_changed_rows(bool by_rollback);
-
-/*
- * Let the rows that this transaction changes be counted, whatever the setting
- * track_counts; to the end of the transaction.
- */
-extern void count_changed_rows(void);
 
 /* Throws if there is none of that number.  In the current memory context. */
 extern ChangedRows *find_changed_rows(int64 id);

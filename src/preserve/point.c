@@ -87,6 +87,7 @@ static bool label_is_taken(const char *label);
 static List *read_points(bool full_only);
 static int	compare_points(const ListCell *a, const ListCell *b);
 static Oid	points_relid(void);
+static bool table_has_rows(const char *name);
 static bool table_has_pages(const char *name);
 
 PG_FUNCTION_INFO_V1(migrate_create_restore_point);
@@ -445,6 +446,40 @@ restore_points_may_exist(void)
 	return extension_is_created() &&
 		(table_has_pages("restore_point_data") ||
 		 table_has_pages("parked_storage") || table_has_pages("changed_rows"));
+}
+
+/*
+ * See point.h.
+ */
+bool
+restore_data_exists(void)
+{
+	return extension_is_created() &&
+		(table_has_rows("restore_point_data") ||
+		 table_has_rows("parked_storage") || table_has_rows("changed_rows"));
+}
+
+static bool
+table_has_rows(const char *name)
+{
+	Oid			relid = get_relname_relid(name,
+										  get_namespace_oid(MIGRATE_SCHEMA,
+															true));
+	Relation	rel;
+	Snapshot	snapshot;
+	TableScanDesc scan;
+	bool		result;
+
+	if (!OidIsValid(relid) || !extension_owns_relation(relid))
+		return false;
+	rel = table_open(relid, AccessShareLock);
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	scan = compat_beginscan(rel, snapshot);
+	result = heap_getnext(scan, ForwardScanDirection) != NULL;
+	table_endscan(scan);
+	UnregisterSnapshot(snapshot);
+	table_close(rel, AccessShareLock);
+	return result;
 }
 
 static bool

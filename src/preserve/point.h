@@ -86,4 +86,7 @@ extern char *catalog_version_in_words(void);
  */
 extern bool restore_points_may_exist(void);
 
+/* True if there are points, or something that is kept for one.  Runs no SQL. */
+extern bool restore_data_exists(void);
+
 #endif							/* SAFE_MIGRATE_POINT_H */

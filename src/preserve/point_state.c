@@ -121,8 +121,8 @@ copy_saved_manifest(PointState *state)
 	add_own_argument(&arguments, INT8OID, Int64GetDatum(state->point), false);
 	run_own_query("INSERT INTO migrate.restore_manifest "
 				  "(point, kind, identity, hash) "
-				  "SELECT DISTINCT ON (m.kind, m.identity) "
-				  "$1, m.kind, m.identity, m.hash FROM migrate.last_manifest m",
+				  "SELECT $1, m.kind, m.identity, m.hash "
+				  "FROM migrate.last_manifest m",
 				  &arguments, SPI_OK_INSERT);
 	end_own_access(&access);
 }
@@ -170,8 +170,7 @@ save_rows(int64 point, List *rows)
 				  "SELECT $1, m.kind, m.identity, m.hash "
 				  "FROM ROWS FROM (pg_catalog.unnest($2), "
 				  "pg_catalog.unnest($3), pg_catalog.unnest($4)) "
-				  "m (kind, identity, hash) "
-				  "ON CONFLICT (point, kind, identity) DO NOTHING",
+				  "m (kind, identity, hash)",
 				  &arguments, SPI_OK_INSERT);
 	end_own_access(&access);
 }

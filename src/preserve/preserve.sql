@@ -40,9 +40,11 @@ CREATE TABLE migrate.restore_manifest (
 		ON DELETE CASCADE,
 	kind text NOT NULL,
 	identity text NOT NULL,
-	hash text NOT NULL,
-	PRIMARY KEY (point, kind, identity)
+	hash text NOT NULL
 );
+CREATE INDEX restore_manifest_point ON migrate.restore_manifest (point);
+COMMENT ON INDEX migrate.restore_manifest_point IS
+	'the definitions of a restore point; their names may be too long for an index';
 COMMENT ON TABLE migrate.restore_manifest IS
 	'definitions of all objects at a restore point, hashed; compared after a rollback';
 

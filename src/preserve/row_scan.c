@@ -67,6 +67,8 @@ static bool made_by_us(HeapTupleHeader header);
 static bool replaced_by_us(HeapTupleHeader header);
 static void find_end(RowScan *scan, HeapTuple start, RowEnd *end);
 static void write_replaced(RowScan *scan, HeapTuple tuple);
+static HeapTuple whole_row(RowScan *scan, HeapTuple tuple);
+static void point_to_toast(HeapTuple tuple, TupleDesc columns, Oid toast);
 static void write_inserted(RowScan *scan, HeapTuple tuple);
 static HeapTuple key_of_row(RowScan *scan, HeapTuple row);
 
@@ -267,8 +269,7 @@ write_replaced(RowScan *scan, HeapTuple tuple)
 	MemoryContextReset(scan->row_context);
 	find_end(scan, tuple, &end);
 	image.old_tid = tuple->t_self;
-	image.old_row = HeapTupleHasExternal(tuple) ?
-		toast_flatten_tuple(tuple, RelationGetDescr(scan->heap)) : tuple;
+	image.old_row = whole_row(scan, tuple);
 	if (end.row.t_data == NULL)
 	{
 		ItemPointerSetInvalid(&image.new_tid);
@@ -284,6 +285,47 @@ write_replaced(RowScan *scan, HeapTuple tuple)
 	}
 	write_row_image(scan->writer, &image);
 	MemoryContextSwitchTo(old);
+}
+
+/*
+ * The row with all its values.  Of values out of line nothing is gone yet, even
+ * if the row was deleted.  Those of a file that was taken from its table are
+ * where the TOAST table of the file is now.
+ */
+static HeapTuple
+whole_row(RowScan *scan, HeapTuple tuple)
+{
+	TupleDesc	columns = RelationGetDescr(scan->heap);
+
+	if (!HeapTupleHasExternal(tuple))
+		return tuple;
+	if (scan->heap->rd_rel->relkind == RELKIND_TOASTVALUE)
+	{
+		tuple = heap_copytuple(tuple);
+		point_to_toast(tuple, columns, scan->heap->rd_rel->reltoastrelid);
+	}
+	return toast_flatten_tuple(tuple, columns);
+}
+
+static void
+point_to_toast(HeapTuple tuple, TupleDesc columns, Oid toast)
+{
+	Datum	   *values = palloc(columns->natts * sizeof(Datum));
+	bool	   *nulls = palloc(columns->natts * sizeof(bool));
+	int			count = Min(columns->natts,
+							HeapTupleHeaderGetNatts(tuple->t_data));
+
+	heap_deform_tuple(tuple, columns, values, nulls);
+	for (int i = 0; i < count; i++)
+	{
+		struct varlena *value = (struct varlena *) DatumGetPointer(values[i]);
+
+		if (!nulls[i] && TupleDescAttr(columns, i)->attlen == -1 &&
+			VARATT_IS_EXTERNAL_ONDISK(value))
+			memcpy(VARDATA_EXTERNAL(value) +
+				   offsetof(struct varatt_external, va_toastrelid), &toast,
+				   sizeof(Oid));
+	}
 }
 
 /* Nothing is left of a row that we inserted and deleted. */

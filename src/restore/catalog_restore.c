@@ -30,6 +30,7 @@
 #include "pgstat.h"
 #include "restore/catalog_diff.h"
 #include "restore/catalog_restore.h"
+#include "restore/enum_values.h"
 #include "storage/lmgr.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
@@ -209,7 +210,10 @@ remove_rows(const CatalogDifference *difference)
 	ListCell   *cell;
 
 	foreach(cell, difference->added)
-		CatalogTupleDelete(rel, &((HeapTuple) lfirst(cell))->t_self);
+	{
+		if (!is_added_enum_value(difference, lfirst(cell)))
+			CatalogTupleDelete(rel, &((HeapTuple) lfirst(cell))->t_self);
+	}
 	table_close(rel, RowExclusiveLock);
 }
 

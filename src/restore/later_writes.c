@@ -13,8 +13,11 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/table.h"
 #include "access/transam.h"
 #include "access/xact.h"
+#include "catalog/indexing.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_index.h"
@@ -27,29 +30,20 @@
 #include "executor/spi.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
+#include "nodes/makefuncs.h"
 #include "parser/parse_coerce.h"
-#include "preserve/catalog_image.h"
+#include "restore/label_rows.h"
+#include "restore/later_columns.h"
 #include "restore/later_writes.h"
+#include "restore/touched_keys.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/resowner.h"
+#include "utils/ruleutils.h"
+#include "utils/snapmgr.h"
 #include "utils/syscache.h"
 #include "utils/typcache.h"
-
-/* A column of the label that is there now as well, be it renamed. */
-typedef struct LaterColumn
-{
-	AttrNumber	attnum;
-	char	   *label_name;		/* as SQL, as all that follows */
-	char	   *label_type;
-	Oid			label_typeid;
-	int32		label_typmod;
-	char	   *name;			/* now */
-	char	   *type;
-	char	   *equals;			/* operator of that type */
-	char	   *label_equals;
-	char	   *copied;			/* expression by which it is copied now */
-	char	   *written;		/* and by which the copy, as l, is written */
-} LaterColumn;
 
 /* A row for which it is tried whether it can be written; below 0: all. */
 typedef struct ConvertedRow
@@ -58,27 +52,28 @@ typedef struct ConvertedRow
 	int64		number;
 } ConvertedRow;
 
-static void find_columns(LaterWrites *later, const RestoreTarget *target);
-static LaterColumn *make_column(Form_pg_attribute was, Form_pg_attribute is);
-static char *equality_operator(Oid type);
-static void find_key(LaterWrites *later, const RestoreTarget *target);
-static LaterColumn *column_with_number(const LaterWrites *later,
-									   AttrNumber attnum);
-static void copy_changed(LaterWrites *later, const char *xids);
+static void name_tables(LaterWrites *later, int round);
+static void copy_changed(LaterWrites *later, const char *condition);
 static void copy_gone(LaterWrites *later);
 static void refuse_unknown_rows(const RestoreTarget *target,
-								const LaterWrites *later, const char *xids);
+								const LaterWrites *later);
 static char *xid_array(List *xids);
-static void finish_written(LaterColumn *column);
+static bool can_be_written_before(const LaterWrites *later,
+								  const RestoreTarget *target,
+								  HTAB *relations);
+static void set_relkind(Oid relid, char relkind);
+static int64 make_touched(LaterWrites *last, const char *touched);
+static void append_not_null(StringInfo condition, const LaterWrites *later);
+static void append_checks(StringInfo condition, Oid relid);
 static bool convert_row(void *arg);
 static void delete_gone(const LaterWrites *later);
 static void refuse_conflicts(const LaterWrites *later);
 static void update_changed(const LaterWrites *later);
 static void insert_changed(const LaterWrites *later);
-static char *key_condition(const LaterWrites *later);
-static char *column_list(List *columns, Size member, const char *prefix);
-static char *label_relation_name(const LaterWrites *later);
+static int64 make_table(const LaterWrites *later, const char *name,
+						const char *query);
 static int64 run(const char *query, int expected);
+static int64 run_at(const char *query, int expected, Snapshot snapshot);
 static int64 count_rows(const char *query);
 
 /*
@@ -89,153 +84,40 @@ collect_later_writes(const RestoreTarget *target,
 					 const RestoredRelation *relation, List *migration_xids)
 {
 	LaterWrites *later = palloc0(sizeof(LaterWrites));
-	char	   *xids = xid_array(migration_xids);
 
 	later->relid = relation->relid;
 	later->relation = relation;
+	later->destination = relation->relid;
 	later->was_truncated = strcmp(relation->parked->cause, "truncated") == 0;
-	later->changed = psprintf("pg_temp.safe_migrate_changed_%u",
-							  relation->relid);
-	later->gone = psprintf("pg_temp.safe_migrate_gone_%u", relation->relid);
-	find_columns(later, target);
-	find_key(later, target);
+	later->xids = xid_array(migration_xids);
+	later->snapshot = RegisterSnapshotOnOwner(GetLatestSnapshot(),
+											  TopTransactionResourceOwner);
+	find_later_columns(later, target);
 
-	copy_changed(later, xids);
+	name_tables(later, 1);
+	copy_changed(later, "");
 	if (later->key == NIL || later->was_truncated)
 		later->gone = NULL;
 	if (later->gone != NULL)
 		copy_gone(later);
 	else if (!later->was_truncated)
-		refuse_unknown_rows(target, later, xids);
-	return later->changed_rows + later->gone_rows > 0 ? later : NULL;
+		refuse_unknown_rows(target, later);
+	return later;
 }
 
+/* The temporary tables. */
 static void
-find_columns(LaterWrites *later, const RestoreTarget *target)
+name_tables(LaterWrites *later, int round)
 {
-	ListCell   *cell;
-
-	foreach(cell, load_catalog_rows(target->point, AttributeRelationId))
-	{
-		Form_pg_attribute was = (Form_pg_attribute) GETSTRUCT((HeapTuple) lfirst(cell));
-		HeapTuple	row;
-
-		if (was->attrelid != later->relid || was->attnum <= 0 ||
-			was->attisdropped || was->attgenerated != '\0')
-			continue;
-		row = SearchSysCache2(ATTNUM, ObjectIdGetDatum(later->relid),
-							  Int16GetDatum(was->attnum));
-		if (!HeapTupleIsValid(row))
-			continue;
-		if (!((Form_pg_attribute) GETSTRUCT(row))->attisdropped)
-			later->columns = lappend(later->columns,
-									 make_column(was, (Form_pg_attribute) GETSTRUCT(row)));
-		ReleaseSysCache(row);
-	}
+	later->changed = psprintf("pg_temp.safe_migrate_changed_%u_%d",
+							  later->relid, round);
+	later->gone = psprintf("pg_temp.safe_migrate_gone_%u_%d", later->relid,
+						   round);
 }
 
-/*
- * A type that is of the system is there before and after; of any other one
- * there is the text.
- */
-static LaterColumn *
-make_column(Form_pg_attribute was, Form_pg_attribute is)
-{
-	LaterColumn *column = palloc0(sizeof(LaterColumn));
-	bool		has_type = is->atttypid < FirstNormalObjectId ||
-	is->atttypid == was->atttypid;
-	Oid			copied_type = has_type ? is->atttypid : TEXTOID;
-	CoercionPathType path;
-	Oid			function;
-
-	column->attnum = was->attnum;
-	column->label_typeid = was->atttypid;
-	column->label_typmod = was->atttypmod;
-	column->label_name = pstrdup(quote_identifier(NameStr(was->attname)));
-	column->name = pstrdup(quote_identifier(NameStr(is->attname)));
-	column->type = format_type_extended(is->atttypid, is->atttypmod,
-										FORMAT_TYPE_TYPEMOD_GIVEN |
-										FORMAT_TYPE_FORCE_QUALIFY);
-	column->equals = equality_operator(is->atttypid);
-	column->copied = psprintf("c.%s%s", column->name,
-							  has_type ? "" : "::pg_catalog.text");
-
-	/* the type of the label may be gone now; it is asked for by OID later */
-	path = find_coercion_pathway(was->atttypid, copied_type,
-								 COERCION_EXPLICIT, &function);
-	column->written = psprintf(copied_type == was->atttypid &&
-							   is->atttypmod == was->atttypmod ?
-							   "l.c%d" : path == COERCION_PATH_NONE ?
-							   "l.c%d::pg_catalog.text::" : "l.c%d::",
-							   was->attnum);
-	if (column->written[strlen(column->written) - 1] != ':')
-		column->label_type = "";
-	return column;
-}
-
-/* Of a type, as SQL; NULL if it has none. */
-static char *
-equality_operator(Oid type)
-{
-	Oid			operator = lookup_type_cache(type, TYPECACHE_EQ_OPR)->eq_opr;
-	HeapTuple	row;
-	Form_pg_operator form;
-	char	   *name;
-
-	if (!OidIsValid(operator))
-		return NULL;
-	row = SearchSysCache1(OPEROID, ObjectIdGetDatum(operator));
-	if (!HeapTupleIsValid(row))
-		elog(ERROR, "cache lookup failed for operator %u", operator);
-	form = (Form_pg_operator) GETSTRUCT(row);
-	name = psprintf("OPERATOR(%s.%s)",
-					quote_identifier(get_namespace_name(form->oprnamespace)),
-					NameStr(form->oprname));
-	ReleaseSysCache(row);
-	return name;
-}
-
+/* Rows that others than migrations have written, and that fulfil more. */
 static void
-find_key(LaterWrites *later, const RestoreTarget *target)
-{
-	ListCell   *cell;
-
-	foreach(cell, load_catalog_rows(target->point, IndexRelationId))
-	{
-		Form_pg_index index = (Form_pg_index) GETSTRUCT((HeapTuple) lfirst(cell));
-
-		if (index->indrelid != later->relid || !index->indisprimary)
-			continue;
-		for (int i = 0; i < index->indnkeyatts; i++)
-		{
-			LaterColumn *column = column_with_number(later,
-													 index->indkey.values[i]);
-
-			if (column == NULL)
-			{
-				later->key = NIL;
-				return;
-			}
-			later->key = lappend(later->key, column);
-		}
-	}
-}
-
-static LaterColumn *
-column_with_number(const LaterWrites *later, AttrNumber attnum)
-{
-	ListCell   *cell;
-
-	foreach(cell, later->columns)
-	{
-		if (((LaterColumn *) lfirst(cell))->attnum == attnum)
-			return lfirst(cell);
-	}
-	return NULL;
-}
-
-static void
-copy_changed(LaterWrites *later, const char *xids)
+copy_changed(LaterWrites *later, const char *condition)
 {
 	StringInfoData query;
 	ListCell   *cell;
@@ -251,11 +133,20 @@ copy_changed(LaterWrites *later, const char *xids)
 						 foreach_current_index(cell) ? ", " : "",
 						 column->copied, column->attnum);
 	}
-	appendStringInfo(&query, " FROM ONLY %s c WHERE NOT (c.xmin OPERATOR(pg_catalog.=) ANY (%s))",
-					 relation_display_name(later->relid), xids);
-	later->changed_rows = run(query.data, SPI_OK_UTILITY);
-	later->changed_rows = count_rows(psprintf("SELECT pg_catalog.count(*) FROM %s",
-											  later->changed));
+	appendStringInfo(&query, " FROM ONLY %s c WHERE NOT (c.xmin OPERATOR(pg_catalog.=) ANY (%s))%s",
+					 relation_display_name(later->relid), later->xids,
+					 condition);
+	later->changed_rows = make_table(later, later->changed, query.data);
+}
+
+/* Returns the number of its rows, which the planner knows as well. */
+static int64
+make_table(const LaterWrites *later, const char *name, const char *query)
+{
+	int64		rows = run_at(query, SPI_OK_UTILITY, later->snapshot);
+
+	(void) run(psprintf("ANALYZE %s", name), SPI_OK_UTILITY);
+	return rows;
 }
 
 static void
@@ -283,21 +174,18 @@ copy_gone(LaterWrites *later)
 						 ((LaterColumn *) lfirst(cell))->label_name,
 						 ((LaterColumn *) lfirst(cell))->type);
 	appendStringInfoChar(&query, ')');
-	(void) run(query.data, SPI_OK_UTILITY);
-	later->gone_rows = count_rows(psprintf("SELECT pg_catalog.count(*) FROM %s",
-										   later->gone));
+	later->gone_rows = make_table(later, later->gone, query.data);
 }
 
 /* Without a key, rows can be added, but none can be found again. */
 static void
-refuse_unknown_rows(const RestoreTarget *target, const LaterWrites *later,
-					const char *xids)
+refuse_unknown_rows(const RestoreTarget *target, const LaterWrites *later)
 {
 	char	   *name = relation_display_name(later->relid);
 	int64		was = count_rows(psprintf("SELECT pg_catalog.count(*) FROM %s",
 										  relation_display_name(later->relation->parked->holder)));
 	int64		is = count_rows(psprintf("SELECT pg_catalog.count(*) FROM ONLY %s c WHERE c.xmin OPERATOR(pg_catalog.=) ANY (%s)",
-										 name, xids));
+										 name, later->xids));
 
 	if (is < was)
 		ereport(ERROR,
@@ -323,17 +211,241 @@ xid_array(List *xids)
 	return array.data;
 }
 
-/* Name the type of the label, which has to be there. */
-static void
-finish_written(LaterColumn *column)
+/*
+ * See later_writes.h.
+ */
+bool
+write_before_lock(LaterWrites *later, const RestoreTarget *target,
+				  HTAB *relations)
 {
-	if (column->label_type != NULL)
+	if (!can_be_written_before(later, target, relations))
+		return false;
+	later->destination = later->relation->parked->holder;
+	set_relkind(later->destination, RELKIND_RELATION);
+	write_later_writes(later, ROW_CONFLICT_KEEP);
+	return true;
+}
+
+/*
+ * The hidden relation has the columns and indexes of the label, but neither
+ * defaults nor expressions, no exclusion constraints, and must have the TOAST
+ * table of the label.
+ */
+static bool
+can_be_written_before(const LaterWrites *later, const RestoreTarget *target,
+					  HTAB *relations)
+{
+	Oid			toast = ((Form_pg_class) GETSTRUCT(later->relation->was))->reltoastrelid;
+	RestoredRelation *label_toast = find_restored_relation(relations, toast);
+	ListCell   *cell;
+
+	if (later->key == NIL || later->was_truncated ||
+		(OidIsValid(toast) &&
+		 (label_toast == NULL || label_toast->parked == NULL ||
+		  label_toast->parked->holder != toast)))
+		return false;
+	foreach(cell, later->key)
+	{
+		if (!((LaterColumn *) lfirst(cell))->is_native)
+			return false;
+	}
+	foreach(cell, label_attributes(target, later->relid))
+	{
+		Form_pg_attribute was = (Form_pg_attribute) GETSTRUCT((HeapTuple) lfirst(cell));
+
+		if (was->attnum > 0 && !was->attisdropped &&
+			later_column(later, was->attnum) == NULL)
+			return false;
+	}
+	foreach(cell, label_indexes(target, later->relid))
+	{
+		Form_pg_index index = (Form_pg_index) GETSTRUCT((HeapTuple) lfirst(cell));
+
+		if (index->indisexclusion)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * See later_writes.h.
+ */
+void
+drop_later_writes(const LaterWrites *later)
+{
+	(void) run(psprintf("DROP TABLE %s", later->changed), SPI_OK_UTILITY);
+	if (later->gone != NULL)
+		(void) run(psprintf("DROP TABLE %s", later->gone), SPI_OK_UTILITY);
+	release_later_writes(later);
+}
+
+/*
+ * See later_writes.h.
+ */
+void
+release_later_writes(const LaterWrites *later)
+{
+	if (later->caught_up != NULL)
+		release_later_writes(later->caught_up);
+	UnregisterSnapshotFromOwner(later->snapshot, TopTransactionResourceOwner);
+}
+
+/* Only this transaction sees it: SQL does not write to hidden relations. */
+static void
+set_relkind(Oid relid, char relkind)
+{
+	Relation	rel = table_open(RelationRelationId, RowExclusiveLock);
+	HeapTuple	row = SearchSysCacheCopy1(RELOID, ObjectIdGetDatum(relid));
+
+	if (!HeapTupleIsValid(row))
+		elog(ERROR, "cache lookup failed for relation %u", relid);
+	((Form_pg_class) GETSTRUCT(row))->relkind = relkind;
+	CatalogTupleUpdate(rel, &row->t_self, row);
+	heap_freetuple(row);
+	table_close(rel, RowExclusiveLock);
+	CommandCounterIncrement();
+}
+
+/*
+ * See later_writes.h.
+ */
+void
+catch_up_later_writes(LaterWrites *later)
+{
+	LaterWrites *last = palloc(sizeof(LaterWrites));
+	StringInfoData same_key;
+	char	   *touched = psprintf("pg_temp.safe_migrate_touched_%u",
+								   later->relid);
+	ListCell   *cell;
+
+	*last = *later;
+	later->caught_up = last;
+	name_tables(last, 2);
+	if (make_touched(last, touched) == 0)
+	{
+		last->changed = NULL;
 		return;
-	column->label_type = format_type_extended(column->label_typeid,
-											  column->label_typmod,
-											  FORMAT_TYPE_TYPEMOD_GIVEN |
-											  FORMAT_TYPE_FORCE_QUALIFY);
-	column->written = psprintf("%s%s", column->written, column->label_type);
+	}
+	initStringInfo(&same_key);
+	foreach(cell, later->key)
+	{
+		const LaterColumn *column = lfirst(cell);
+
+		appendStringInfo(&same_key, "%sk.c%d %s c.%s",
+						 foreach_current_index(cell) ? " AND " : "",
+						 column->attnum, column->equals, column->name);
+	}
+	copy_changed(last, psprintf(" AND EXISTS (SELECT FROM %s k WHERE %s)",
+								touched, same_key.data));
+	last->gone_rows = make_table(last, last->gone,
+								 psprintf("CREATE TEMPORARY TABLE %s ON COMMIT DROP AS SELECT k.* FROM %s k WHERE NOT EXISTS (SELECT FROM ONLY %s c WHERE %s)",
+										  strchr(last->gone, '.') + 1, touched,
+										  relation_display_name(later->relid),
+										  same_key.data));
+	write_later_writes(last, ROW_CONFLICT_KEEP);
+}
+
+/* Keys of rows that were written since, in a temporary table; how many. */
+static int64
+make_touched(LaterWrites *last, const char *touched)
+{
+	StringInfoData query;
+	AttrNumber	key[INDEX_MAX_KEYS];
+	Snapshot	before = last->snapshot;
+	ListCell   *cell;
+	int64		count;
+
+	initStringInfo(&query);
+	appendStringInfo(&query, "CREATE TEMPORARY TABLE %s ON COMMIT DROP AS SELECT ",
+					 strchr(touched, '.') + 1);
+	foreach(cell, last->key)
+	{
+		const LaterColumn *column = lfirst(cell);
+
+		key[foreach_current_index(cell)] = column->attnum;
+		appendStringInfo(&query, "%sc.%s AS c%d",
+						 foreach_current_index(cell) ? ", " : "",
+						 column->name, column->attnum);
+	}
+	appendStringInfo(&query, " FROM ONLY %s c WHERE false",
+					 relation_display_name(last->relid));
+	(void) run(query.data, SPI_OK_UTILITY);
+	last->snapshot = RegisterSnapshotOnOwner(GetLatestSnapshot(),
+											 TopTransactionResourceOwner);
+	count = collect_touched_keys(last->relid, before, last->snapshot, key,
+								 list_length(last->key),
+								 RangeVarGetRelid(makeRangeVar("pg_temp", pstrdup(strchr(touched, '.') + 1), -1),
+												  NoLock, false));
+	(void) run(psprintf("ANALYZE %s", touched), SPI_OK_UTILITY);
+	return count;
+}
+
+/*
+ * See later_writes.h.
+ */
+void
+check_later_writes(const LaterWrites *later)
+{
+	StringInfoData condition;
+	int64		count;
+
+	initStringInfo(&condition);
+	append_not_null(&condition, later);
+	append_checks(&condition, later->relid);
+	if (condition.len == 0 || later->changed == NULL)
+		return;
+	count = count_rows(psprintf("SELECT pg_catalog.count(*) FROM (SELECT t.* FROM ONLY %s t WHERE EXISTS (SELECT FROM %s l WHERE %s)) t WHERE %s",
+								relation_display_name(later->relid),
+								later->changed, later_key_condition(later),
+								condition.data));
+	if (count > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_SM_CANNOT_UNDO),
+				 errmsg("cannot roll back: " INT64_FORMAT " rows that clients have written to %s since fulfil %s; change them, or roll back with mode 'as_of'",
+						count, relation_display_name(later->relid),
+						condition.data)));
+	if (later->caught_up != NULL)
+		check_later_writes(later->caught_up);
+}
+
+static void
+append_not_null(StringInfo condition, const LaterWrites *later)
+{
+	ListCell   *cell;
+
+	foreach(cell, later->columns)
+	{
+		const LaterColumn *column = lfirst(cell);
+		HeapTuple	row = SearchSysCache2(ATTNUM,
+										  ObjectIdGetDatum(later->relid),
+										  Int16GetDatum(column->attnum));
+
+		if (!HeapTupleIsValid(row))
+			continue;
+		if (((Form_pg_attribute) GETSTRUCT(row))->attnotnull)
+			appendStringInfo(condition, "%s%s IS NULL",
+							 condition->len ? " OR " : "",
+							 column->label_name);
+		ReleaseSysCache(row);
+	}
+}
+
+static void
+append_checks(StringInfo condition, Oid relid)
+{
+	Relation	rel = table_open(relid, AccessShareLock);
+	TupleConstr *constraints = RelationGetDescr(rel)->constr;
+	List	   *context = deparse_context_for("t", relid);
+
+	for (int i = 0; constraints != NULL && i < constraints->num_check; i++)
+	{
+		if (constraints->check[i].ccvalid)
+			appendStringInfo(condition, "%sNOT (%s)",
+							 condition->len ? " OR " : "",
+							 deparse_expression(stringToNode(constraints->check[i].ccbin),
+												context, false, false));
+	}
+	table_close(rel, AccessShareLock);
 }
 
 /*
@@ -378,7 +490,7 @@ count_unrepresentable(const LaterWrites *later)
 		if (!SearchSysCacheExists1(TYPEOID,
 								   ObjectIdGetDatum(column->label_typeid)))
 			return -1;
-		finish_written(column);
+		finish_later_column(column);
 	}
 	row.number = -1;
 	if (run_in_subtransaction(convert_row, &row) == NULL)
@@ -402,8 +514,7 @@ convert_row(void *arg)
 	psprintf(" ORDER BY l.ctid OFFSET " INT64_FORMAT " LIMIT 1", row->number);
 
 	(void) run(psprintf("SELECT pg_catalog.count(ROW(%s)::pg_catalog.text) FROM (SELECT * FROM %s l%s) l",
-						column_list(later->columns,
-									offsetof(LaterColumn, written), ""),
+						written_column_list(later),
 						later->changed, place), SPI_OK_SELECT);
 	return false;
 }
@@ -420,16 +531,13 @@ write_later_writes(const LaterWrites *later, RowConflict on_conflict)
 	{
 		LaterColumn *column = lfirst(cell);
 
-		column->label_equals = equality_operator(column->label_typeid);
-		finish_written(column);
+		finish_later_column(column);
 	}
 	if (later->gone != NULL)
 		delete_gone(later);
-	if (later->key != NIL && later->was_truncated)
-	{
-		if (on_conflict == ROW_CONFLICT_REFUSE)
-			refuse_conflicts(later);
-	}
+	if (later->key != NIL && later->was_truncated &&
+		on_conflict == ROW_CONFLICT_REFUSE)
+		refuse_conflicts(later);
 	if (later->key != NIL &&
 		!(later->was_truncated && on_conflict == ROW_CONFLICT_RESTORE))
 		update_changed(later);
@@ -444,7 +552,7 @@ delete_gone(const LaterWrites *later)
 
 	initStringInfo(&query);
 	appendStringInfo(&query, "DELETE FROM ONLY %s t USING %s l WHERE ",
-					 label_relation_name(later), later->gone);
+					 relation_display_name(later->destination), later->gone);
 	foreach(cell, later->key)
 		appendStringInfo(&query, "%st.%s %s l.c%d",
 						 foreach_current_index(cell) ? " AND " : "",
@@ -458,15 +566,15 @@ static void
 refuse_conflicts(const LaterWrites *later)
 {
 	int64		count = count_rows(psprintf("SELECT pg_catalog.count(*) FROM ONLY %s t, %s l WHERE %s",
-											label_relation_name(later),
+											relation_display_name(later->destination),
 											later->changed,
-											key_condition(later)));
+											later_key_condition(later)));
 
 	if (count > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_SM_CANNOT_UNDO),
 				 errmsg("cannot roll back: " INT64_FORMAT " rows that clients have written to %s since have keys of rows that come back; say on_conflict := 'keep' for theirs, or 'restore' for the old ones",
-						count, label_relation_name(later))));
+						count, relation_display_name(later->destination))));
 }
 
 static void
@@ -478,7 +586,7 @@ update_changed(const LaterWrites *later)
 
 	initStringInfo(&query);
 	appendStringInfo(&query, "UPDATE ONLY %s t SET ",
-					 label_relation_name(later));
+					 relation_display_name(later->destination));
 	foreach(cell, later->columns)
 	{
 		const LaterColumn *column = lfirst(cell);
@@ -490,7 +598,7 @@ update_changed(const LaterWrites *later)
 	if (count == 0)
 		return;
 	appendStringInfo(&query, " FROM %s l WHERE %s", later->changed,
-					 key_condition(later));
+					 later_key_condition(later));
 	(void) run(query.data, SPI_OK_UPDATE);
 }
 
@@ -501,66 +609,39 @@ insert_changed(const LaterWrites *later)
 
 	initStringInfo(&query);
 	appendStringInfo(&query, "INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM %s l",
-					 label_relation_name(later),
-					 column_list(later->columns,
-								 offsetof(LaterColumn, label_name), ""),
-					 column_list(later->columns,
-								 offsetof(LaterColumn, written), ""),
+					 relation_display_name(later->destination),
+					 label_column_list(later),
+					 written_column_list(later),
 					 later->changed);
 	if (later->key != NIL)
 		appendStringInfo(&query, " WHERE NOT EXISTS (SELECT FROM ONLY %s t WHERE %s)",
-						 label_relation_name(later), key_condition(later));
+						 relation_display_name(later->destination), later_key_condition(later));
 	(void) run(query.data, SPI_OK_INSERT);
-}
-
-/* Between t, the table, and l, what is copied. */
-static char *
-key_condition(const LaterWrites *later)
-{
-	StringInfoData condition;
-	ListCell   *cell;
-
-	initStringInfo(&condition);
-	foreach(cell, later->key)
-		appendStringInfo(&condition, "%st.%s %s %s",
-						 foreach_current_index(cell) ? " AND " : "",
-						 ((LaterColumn *) lfirst(cell))->label_name,
-						 ((LaterColumn *) lfirst(cell))->label_equals,
-						 ((LaterColumn *) lfirst(cell))->written);
-	return condition.data;
-}
-
-static char *
-column_list(List *columns, Size member, const char *prefix)
-{
-	StringInfoData list;
-	ListCell   *cell;
-
-	initStringInfo(&list);
-	foreach(cell, columns)
-		appendStringInfo(&list, "%s%s%s",
-						 foreach_current_index(cell) ? ", " : "", prefix,
-						 *(char **) ((char *) lfirst(cell) + member));
-	return list.data;
-}
-
-/* Its name may have changed with the rollback. */
-static char *
-label_relation_name(const LaterWrites *later)
-{
-	return relation_display_name(later->relid);
 }
 
 /* Returns the number of rows. */
 static int64
 run(const char *query, int expected)
 {
+	return run_at(query, expected, InvalidSnapshot);
+}
+
+/* The same with a snapshot that was taken before. */
+static int64
+run_at(const char *query, int expected, Snapshot snapshot)
+{
 	OwnAccess	access;
 	int64		rows;
 	int			result;
+	SPIPlanPtr	plan;
 
 	begin_own_access(&access);
-	result = SPI_execute(query, false, 0);
+	plan = SPI_prepare(query, 0, NULL);
+	if (plan == NULL)
+		elog(ERROR, "could not plan a query of a rollback: %s",
+			 SPI_result_code_string(SPI_result));
+	result = SPI_execute_snapshot(plan, NULL, NULL, snapshot, InvalidSnapshot,
+								  false, false, 0);
 	if (result != expected)
 		elog(ERROR, "unexpected result of a query of a rollback: %s",
 			 SPI_result_code_string(result));

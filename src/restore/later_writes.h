@@ -19,6 +19,10 @@ typedef struct LaterWrites
 {
 	Oid			relid;
 	const RestoredRelation *relation;
+	Oid			destination;	/* what they are written to */
+	char	   *xids;			/* of migrations, as SQL */
+	Snapshot	snapshot;		/* by which they were collected */
+	struct LaterWrites *caught_up;	/* those that came later, or NULL */
 	bool		was_truncated;	/* the rows of the label are not in the file */
 	List	   *columns;		/* of LaterColumn, without generated ones */
 	List	   *key;			/* of LaterColumn: the primary key, or NIL */
@@ -32,13 +36,35 @@ typedef struct LaterWrites
 /*
  * Copy, to temporary tables, the rows that were written by others than
  * transactions with these IDs (of a list), and the keys that are there no
- * more.  The table still has the file, and is locked.  Returns NULL if it has
- * nothing of the kind.  Throws SM007 if rows were changed or deleted in a table
+ * more.  The table still has the file.  The snapshot stays registered until
+ * the end of the transaction.  Throws SM007 if rows were changed or deleted in a table
  * without a primary key, of which nobody knows which they were.
  */
 extern LaterWrites *collect_later_writes(const RestoreTarget *target,
 										 const RestoredRelation *relation,
 										 List *migration_xids);
+
+/*
+ * While nobody is kept from writing: write them to the hidden relation that has
+ * the file of the restore point.  Returns false, having done nothing, if that
+ * is not possible; then they are to be collected and written under the lock.
+ * The caller holds ShareUpdateExclusiveLock.
+ */
+extern bool write_before_lock(LaterWrites *later, const RestoreTarget *target,
+							  HTAB *relations);
+
+/* Forget what was collected, to collect it again; and only its snapshots. */
+extern void drop_later_writes(const LaterWrites *later);
+extern void release_later_writes(const LaterWrites *later);
+
+/* Under the lock: write there what was written since. */
+extern void catch_up_later_writes(LaterWrites *later);
+
+/*
+ * When the schema is what it was: throws SM007 if rows that were written to the
+ * hidden relation contradict NOT NULL or CHECK.
+ */
+extern void check_later_writes(const LaterWrites *later);
 
 /*
  * Write them to the table, which has the file of the restore point by now.  No

@@ -12,6 +12,7 @@
 #include "catalog/pg_type.h"
 #include "common/own_tables.h"
 #include "executor/spi.h"
+#include "lock/lock.h"
 #include "preserve/changed_rows.h"
 #include "restore/later_writes.h"
 #include "restore/restored_rows.h"
@@ -23,12 +24,16 @@ struct RestoredRows
 	const RestoreTarget *target;
 	HTAB	   *relations;
 	RowConflict on_conflict;
-	List	   *later;			/* of LaterWrites */
+	List	   *before;			/* of LaterWrites that are written already */
+	List	   *later;			/* and of those that are not */
+	List	   *xids;			/* of migrations */
 	List	   *relids;
 };
 
 static bool is_merged(const RestoredRows *rows,
 					  const RestoredRelation *relation);
+static List *merged_relations(const RestoredRows *rows);
+static List *relations_with_other_file(HTAB *relations);
 static void revert_changes(RestoredRows *rows);
 static bool change_counts(HTAB *relations, Oid relid, Oid filenode);
 
@@ -144,34 +149,97 @@ begin_restored_rows(const RestoreTarget *target, HTAB *relations,
 					RowConflict on_conflict)
 {
 	RestoredRows *rows = palloc0(sizeof(RestoredRows));
-	List	   *xids = NIL;
-	HASH_SEQ_STATUS all;
-	RestoredRelation *relation;
-	List	   *merged = NIL;
+	List	   *merged;
 	ListCell   *cell;
 
 	rows->target = target;
 	rows->relations = relations;
 	rows->on_conflict = on_conflict;
+	merged = merged_relations(rows);
+	if (merged == NIL)
+		return rows;
+	rows->xids = migration_xids_since(target);
+	lock_relations_patiently(CMDTAG_CALL, "migrate.rollback_to()",
+							 merged, ShareUpdateExclusiveLock);
+	foreach(cell, merged)
+	{
+		RestoredRelation *relation = find_restored_relation(relations,
+															lfirst_oid(cell));
+		LaterWrites *later = collect_later_writes(target, relation,
+												  rows->xids);
+
+		if (write_before_lock(later, target, relations))
+			rows->before = lappend(rows->before, later);
+		else
+			drop_later_writes(later);
+	}
+	return rows;
+}
+
+/* By OID. */
+static List *
+merged_relations(const RestoredRows *rows)
+{
+	HASH_SEQ_STATUS all;
+	RestoredRelation *relation;
+	List	   *relids = NIL;
+
+	hash_seq_init(&all, rows->relations);
+	while ((relation = hash_seq_search(&all)) != NULL)
+	{
+		if (is_merged(rows, relation))
+			relids = lappend_oid(relids, relation->relid);
+	}
+	list_sort(relids, list_oid_cmp);
+	return relids;
+}
+
+/*
+ * See restored_rows.h.  relations is what they are by now.
+ */
+void
+catch_up_restored_rows(RestoredRows *rows, HTAB *relations)
+{
+	List	   *merged;
+	ListCell   *cell;
+
+	rows->relations = relations;
+	rows->relids = relations_with_other_file(relations);
+	merged = merged_relations(rows);
+	foreach(cell, rows->before)
+	{
+		LaterWrites *later = lfirst(cell);
+
+		catch_up_later_writes(later);
+		merged = list_delete_oid(merged, later->relid);
+
+		/* its keys are those that it has had all the time */
+		rows->relids = list_delete_oid(rows->relids, later->relid);
+	}
+	if (merged != NIL && rows->xids == NIL)
+		rows->xids = migration_xids_since(rows->target);
+	foreach(cell, merged)
+		rows->later = lappend(rows->later,
+							  collect_later_writes(rows->target,
+												   find_restored_relation(relations, lfirst_oid(cell)),
+												   rows->xids));
+}
+
+static List *
+relations_with_other_file(HTAB *relations)
+{
+	HASH_SEQ_STATUS all;
+	RestoredRelation *relation;
+	List	   *relids = NIL;
+
 	hash_seq_init(&all, relations);
 	while ((relation = hash_seq_search(&all)) != NULL)
 	{
 		if (relation->choice == STORAGE_PARKED && relation->is != NULL &&
 			relation->main_relid == relation->relid)
-			rows->relids = lappend_oid(rows->relids, relation->relid);
-		if (is_merged(rows, relation))
-			merged = lappend(merged, relation);
+			relids = lappend_oid(relids, relation->relid);
 	}
-	if (merged != NIL)
-		xids = migration_xids_since(target);
-	foreach(cell, merged)
-	{
-		LaterWrites *later = collect_later_writes(target, lfirst(cell), xids);
-
-		if (later != NULL)
-			rows->later = lappend(rows->later, later);
-	}
-	return rows;
+	return relids;
 }
 
 /* What a materialized view shows is not written by clients. */
@@ -197,15 +265,21 @@ restore_rows(RestoredRows *rows)
 	(void) set_config_option("session_replication_role", "replica",
 							 PGC_SUSET, PGC_S_SESSION, GUC_ACTION_SAVE, true,
 							 0, false);
-	if (rows->target->is_whole)
-		revert_changes(rows);
 	foreach(cell, rows->later)
 	{
 		const LaterWrites *later = lfirst(cell);
 
 		write_later_writes(later, rows->on_conflict);
+		release_later_writes(later);
 		rows->relids = list_append_unique_oid(rows->relids, later->relid);
 	}
+	foreach(cell, rows->before)
+	{
+		check_later_writes(lfirst(cell));
+		release_later_writes(lfirst(cell));
+	}
+	if (rows->target->is_whole)
+		revert_changes(rows);
 	AtEOXact_GUC(false, level);
 }
 

@@ -22,13 +22,18 @@ typedef struct RestoredRows RestoredRows;
 extern List *tables_with_changed_rows(const RestoreTarget *target);
 
 /*
- * Before the catalogs change, under the locks: copy what clients have written
- * to files that go, if that is to be kept.  Throws as collect_later_writes().
- * In the current memory context.
+ * Before anything is locked against clients: bring what they have written to
+ * files that go over to the files of the restore point, where that is to be
+ * kept.  Takes ShareUpdateExclusiveLock on those tables.  Throws as
+ * collect_later_writes().  In the current memory context.
  */
 extern RestoredRows *begin_restored_rows(const RestoreTarget *target,
 										 HTAB *relations,
 										 RowConflict on_conflict);
+
+/* Under the locks, before the catalogs change: the rest of it. */
+extern void catch_up_restored_rows(RestoredRows *rows, HTAB *relations);
+
 
 /*
  * Afterwards: undo what migrations have done to rows, from the last transaction

@@ -43,8 +43,9 @@ typedef struct RevertedFile
  * same columns, its rows are found by their key; without a key those count as
  * conflicts.
  *
- * With count_only nothing is written, conflicts do not throw, and no lock is
- * taken but AccessShareLock; otherwise ShareRowExclusiveLock is, and kept.
+ * With count_only nothing is written, conflicts do not throw, a parked file is
+ * read where it is, and no lock is taken but AccessShareLock; otherwise
+ * ShareRowExclusiveLock is, and kept.
  * Fires no triggers, and checks no constraints but those that indexes enforce:
  * foreign keys are the caller's.  Works in the current memory context.
  */

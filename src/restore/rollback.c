@@ -10,10 +10,13 @@
  */
 #include "postgres.h"
 
-#include "access/transam.h"
+#include <sys/stat.h>
+
 #include "access/xact.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
+#include "common/catalog.h"
+#include "common/compat.h"
 #include "common/errors.h"
 #include "common/fault.h"
 #include "common/own_tables.h"
@@ -28,6 +31,7 @@
 #include "restore/catalog_diff.h"
 #include "restore/catalog_restore.h"
 #include "restore/constraints.h"
+#include "restore/enum_values.h"
 #include "restore/label_manifest.h"
 #include "restore/restored_rows.h"
 #include "restore/rollback.h"
@@ -58,6 +62,10 @@ static void roll_back_under_lock(const RollbackRequest *request);
 static void roll_back(const RollbackRequest *request);
 static HTAB *compare_and_lock(const RestoreTarget *target, List **differences);
 static List *all_tables_to_lock(const RestoreTarget *target, HTAB *relations);
+static void refuse_tables_of_others(const RestoreTarget *target,
+									HTAB *relations);
+static List *new_tables_with_rows(HTAB *relations);
+static bool file_has_bytes(const char *path);
 static void keep_new_fingerprint(void);
 
 /*
@@ -180,12 +188,19 @@ roll_back(const RollbackRequest *request)
 	note_rollback_in_transaction();
 
 	manifest = read_label_manifest(target);
+	relations = choose_storage(target);
+	refuse_lost_files(target, relations);
+	if (request->mode == ROLLBACK_KEEP &&
+		request->on_conflict != ROW_CONFLICT_RESTORE)
+		refuse_tables_of_others(target, relations);
+	rows = begin_restored_rows(target, relations, request->on_conflict);
 	relations = compare_and_lock(target, &differences);
 	reach_fault_point("rollback_locked");
-	rows = begin_restored_rows(target, relations, request->on_conflict);
+	catch_up_restored_rows(rows, relations);
 	restore_catalogs(differences, relations);
 	reach_fault_point("rollback_catalogs");
 	restore_rows(rows);
+	remove_enum_values(differences);
 	restore_sequences(target);
 	check_constraints(differences, relations, restored_relids(rows));
 	compare_manifest_with_label(target, manifest, differences, relations);
@@ -262,6 +277,70 @@ refuse_lost_files(const RestoreTarget *target, HTAB *relations)
 							   count, target->label, names.data),
 				 errdetail("It was dropped, emptied or rewritten while safe_migrate.restore_points was off."),
 				 errhint("Go back to a later restore point, or restore it from a backup.")));
+}
+
+/*
+ * Tables that somebody has made since, and not a migration, have later writes
+ * that nothing would keep.
+ */
+static void
+refuse_tables_of_others(const RestoreTarget *target, HTAB *relations)
+{
+	OwnAccess	access;
+	OwnArguments arguments = {0};
+	char	   *others;
+
+	add_own_argument(&arguments, INT8OID, Int64GetDatum(target->point), false);
+	add_own_text_list(&arguments, new_tables_with_rows(relations));
+	begin_own_access(&access);
+	run_own_query("SELECT pg_catalog.string_agg(n, ', ') "
+				  "FROM pg_catalog.unnest($2) n WHERE EXISTS ("
+				  "SELECT FROM migrate.ddl_log d, migrate.restore_point_data p "
+				  "WHERE p.id OPERATOR(pg_catalog.=) $1 AND NOT "
+				  "pg_catalog.pg_visible_in_snapshot(d.transaction, "
+				  "p.data_snapshot) AND ('table ' OPERATOR(pg_catalog.||) n) "
+				  "OPERATOR(pg_catalog.=) ANY (d.objects))",
+				  &arguments, SPI_OK_SELECT);
+	others = own_text_column(&access, 0, 1);
+	end_own_access(&access);
+	if (others != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_SM_CANNOT_UNDO),
+				 errmsg("cannot roll back to restore point \"%s\" and keep later writes: tables that no migration has made would go with their rows: %s; say on_conflict := 'restore', or use mode 'as_of', to remove them",
+						target->label, others)));
+}
+
+/* Their names, as char *. */
+static List *
+new_tables_with_rows(HTAB *relations)
+{
+	HASH_SEQ_STATUS all;
+	RestoredRelation *relation;
+	List	   *names = NIL;
+
+	hash_seq_init(&all, relations);
+	while ((relation = hash_seq_search(&all)) != NULL)
+	{
+		char	   *path;
+
+		if (relation->choice != STORAGE_REMOVED ||
+			((Form_pg_class) GETSTRUCT(relation->is))->relkind !=
+			RELKIND_RELATION)
+			continue;
+		path = compat_relation_path((Form_pg_class) GETSTRUCT(relation->is));
+		if (file_has_bytes(path))
+			names = lappend(names, relation_display_name(relation->relid));
+	}
+	return names;
+}
+
+/* Without a lock on the table: it may go meanwhile. */
+static bool
+file_has_bytes(const char *path)
+{
+	struct stat status;
+
+	return stat(path, &status) == 0 && status.st_size > 0;
 }
 
 /*

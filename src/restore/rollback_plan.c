@@ -190,12 +190,10 @@ count_later(void *arg)
 	LaterWrites *later = collect_later_writes(count->target, count->relation,
 											  count->xids);
 
-	if (later != NULL)
-	{
-		count->later_writes = later->changed_rows + later->gone_rows;
-		count->conflicts = count_later_conflicts(later);
-		count->unrepresentable = count_unrepresentable(later);
-	}
+	count->later_writes = later->changed_rows + later->gone_rows;
+	count->conflicts = count_later_conflicts(later);
+	count->unrepresentable = count_unrepresentable(later);
+	release_later_writes(later);
 	return false;
 }
 

@@ -141,6 +141,7 @@ undo(const RestoreTarget *target)
 	differences = compare_catalogs_with_label(target, relations);
 	note_rollback_in_transaction();
 	rows = begin_restored_rows(target, relations, ROW_CONFLICT_REFUSE);
+	catch_up_restored_rows(rows, relations);
 	restore_catalogs(differences, relations);
 	restore_rows(rows);
 	check_constraints(differences, relations, restored_relids(rows));

@@ -5,12 +5,13 @@
  *	  sent in: a statement, WITH, a function, DO, a prepared statement.
  *
  * For everybody else, and where no rule about them is on, this is the test of
- * a variable.
+ * two variables.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
+#include "common/migration_flag.h"
 #include "common/settings.h"
 #include "effects/dml.h"
 #include "executor/executor.h"
@@ -23,6 +24,9 @@ static ExecutorStart_hook_type next_executor_start = NULL;
 
 static void migrate_executor_start(QueryDesc *query, int eflags);
 static bool query_is_judged(const QueryDesc *query, int eflags);
+static bool query_may_be_judged(const QueryDesc *query, int eflags);
+static void describe_foreign_query(PlannedStmt *pstmt, EffectContext *context,
+								   void *arg);
 static void describe_query(PlannedStmt *pstmt, EffectContext *context,
 						   void *arg);
 
@@ -42,6 +46,10 @@ static void
 migrate_executor_start(QueryDesc *query, int eflags)
 {
 	next_executor_start(query, eflags);
+	if (migration_is_running() && query_writes(query->plannedstmt) &&
+		query_may_be_judged(query, eflags))
+		judge_query(query->plannedstmt, query->sourceText,
+					describe_foreign_query, NULL);
 	if (!dml_rules_may_count || !query_is_judged(query, eflags))
 		return;
 	judge_query(query->plannedstmt, query->sourceText, describe_query, NULL);
@@ -53,8 +61,20 @@ static bool
 query_is_judged(const QueryDesc *query, int eflags)
 {
 	return query_changes_rows(query->plannedstmt) &&
-		(eflags & EXEC_FLAG_EXPLAIN_ONLY) == 0 &&
-		query->sourceText != NULL && hook_is_active() && dml_rules_count();
+		query_may_be_judged(query, eflags) && dml_rules_count();
+}
+
+static bool
+query_may_be_judged(const QueryDesc *query, int eflags)
+{
+	return (eflags & EXEC_FLAG_EXPLAIN_ONLY) == 0 &&
+		query->sourceText != NULL && hook_is_active();
+}
+
+static void
+describe_foreign_query(PlannedStmt *pstmt, EffectContext *context, void *arg)
+{
+	describe_foreign_changes(pstmt, context);
 }
 
 static void

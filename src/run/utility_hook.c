@@ -31,6 +31,7 @@
 #include "postmaster/autovacuum.h"
 #include "preserve/destruction.h"
 #include "preserve/preserve.h"
+#include "preserve/refusal.h"
 #include "rates/rates.h"
 #include "record/record.h"
 #include "replication/logicalworker.h"
@@ -110,6 +111,7 @@ migrate_process_utility(PlannedStmt *pstmt, const char *query_string,
 	Destruction destruction;
 
 	look_for_column_drop(pstmt->utilityStmt);
+	refuse_to_lose_restore_points(pstmt->utilityStmt);
 	if (origin == ORIGIN_TOP_LEVEL && !IsAbortedTransactionBlockState() &&
 		begin_destruction(&destruction, pstmt->utilityStmt))
 		run_destructive(pstmt, query_string, read_only_tree, context, params,

@@ -49,15 +49,17 @@ sub begin_case
 	query(q{SELECT migrate.create_restore_point('before')});
 }
 
-# What is parked: names of the relations as they were, kinds and causes.  What
-# belongs to TOAST counts as a part of its table.
+# What is parked: names of the relations as they were, kinds and causes, and
+# whether it is a file that the restore point does not know.  What belongs to
+# TOAST counts as a part of its table.
 sub parked
 {
 	return query(
 		q{SELECT concat_ws(' ', CASE WHEN s.kind IN ('t', 'i') AND n.relname ~ '^pg_toast'
-				THEN 'toast' ELSE n.relname END, s.kind, s.cause)
+				THEN 'toast' ELSE n.relname END, s.kind, s.cause,
+			CASE WHEN n.relfilenode <> s.filenode THEN 'later' END)
 		FROM migrate.parked_storage s
-		LEFT JOIN names n ON n.oid = s.relid AND n.relfilenode = s.filenode
+		LEFT JOIN names n ON n.oid = s.relid
 		ORDER BY 1});
 }
 
@@ -157,7 +159,7 @@ foreach my $case (
 	my $keeps_toast = query(qq{SELECT oid = $toast FROM pg_class
 		WHERE oid = (SELECT reltoastrelid FROM pg_class WHERE oid = '$holder'::regclass)});
 	is( $keeps_toast,
-		$name =~ /TRUNCATE|CLUSTER/ ? 'f' : 't',
+		$name =~ /^(TRUNCATE( and INSERT| twice)?|CLUSTER)$/ ? 'f' : 't',
 		"$name: TOAST has its OID if nobody else has");
 	is( query("SELECT $wide_sum FROM $holder"), $sum,
 		"$name: the rows can be read") if $keeps_toast eq 't';
@@ -232,17 +234,19 @@ begin_case(q{
 	CREATE MATERIALIZED VIEW s.m AS SELECT id FROM s.base;
 	CREATE UNIQUE INDEX m_id ON s.m (id);
 });
-query('DO $$ BEGIN REFRESH MATERIALIZED VIEW s.m; TRUNCATE parent RESTART IDENTITY; END $$');
+query('DO $$ BEGIN REFRESH MATERIALIZED VIEW s.m; TRUNCATE parent; END $$');
 is( parked(),
 	lines('truncated', 'one r', 'toast i', 'toast i', 'toast t', 'toast t', 'two r'),
 	'TRUNCATE of partitions; of a REFRESH outside of migrations nothing');
 is(query('SELECT count(*) FROM ' . holder('two')), 2, 'the rows of a partition');
-migrate('REFRESH MATERIALIZED VIEW s.m; DROP SCHEMA s CASCADE; TRUNCATE parent RESTART IDENTITY');
-like(parked(), qr/^base r dropped\nbase_id_seq S dropped\nbase_pkey i dropped\nchild r dropped\nm r? ?m? ?dropped\nm_id i dropped/,
+migrate('REFRESH MATERIALIZED VIEW s.m');
+like(parked(), qr/^m m rewritten later\nm_id i rewritten later\n/, 'REFRESH in a migration');
+is(query('SELECT id FROM ' . holder('m') . ' ORDER BY 1'), "1\n7", 'a materialized view can be read');
+migrate('DROP SCHEMA s CASCADE; TRUNCATE parent RESTART IDENTITY');
+like(parked(), qr/^base r dropped\nbase_id_seq S dropped\nbase_pkey i dropped\nchild r dropped\n/,
 	'DROP SCHEMA CASCADE, of all kinds of relation');
 like(parked(), qr/^parent_id_seq S rewritten$/m, 'RESTART IDENTITY in a migration');
 is(query('SELECT last_value FROM ' . holder('parent_id_seq')), 3, 'a sequence can be read');
-is(query('SELECT id FROM ' . holder('m') . ' ORDER BY 1'), "1\n7", 'so can a materialized view');
 check_all('other kinds');
 
 #
@@ -286,7 +290,8 @@ check_all('operator classes');
 my $wide_holder = holder('wide');
 is(query("SELECT count(*) FROM $wide_holder WHERE n = 5"), 1, 'rows are found though functions are gone');
 my $path = query(q{SELECT pg_relation_filepath(s.holder) FROM migrate.parked_storage s JOIN names n ON n.oid = s.relid WHERE n.relname = 'wide_later'});
-query('DROP OPERATOR CLASS later USING btree');
+# what is hidden is not foretold
+query('SET safe_migrate.observation = off; DROP OPERATOR CLASS later USING btree');
 is( query(q{SELECT n.relname FROM migrate.parked_storage s JOIN names n ON n.oid = s.relid WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = s.holder)}),
 	'wide_later', 'one goes when its operator class does, and nothing else');
 query("CHECKPOINT");
@@ -298,7 +303,7 @@ begin_case($wide);
 migrate('DROP INDEX wide_n; UPDATE wide SET n = n + 1; DROP TABLE wide');
 is(parked(), lines('dropped', @wide_parts[0 .. 2]),
 	'an index that may lack rows is not kept');
-begin_case($wide);
+begin_case($wide . q{UPDATE wide SET big = 'short'});
 migrate('DROP INDEX wide_n; UPDATE wide SET n = n + 1; TRUNCATE wide; DROP TABLE wide');
 is(parked(), lines('dropped', @wide_parts[0 .. 2]), 'be it that TRUNCATE came in between');
 
@@ -310,7 +315,7 @@ begin_case($wide . q{
 	GRANT USAGE ON SCHEMA migrate TO reader;
 	GRANT SELECT ON wide TO reader;
 	ALTER TABLE wide ENABLE ROW LEVEL SECURITY;
-	CREATE POLICY some ON wide USING (id < 10);
+	CREATE POLICY few ON wide USING (id < 10);
 	CREATE RULE nothing AS ON DELETE TO wide DO INSTEAD NOTHING;
 	CREATE PUBLICATION everything FOR ALL TABLES;
 });
@@ -325,7 +330,7 @@ foreach my $sql ("INSERT INTO $wide_holder VALUES (1)", "DELETE FROM $wide_holde
 	($status, $stdout, $stderr) = $node->psql('case', $sql, on_error_stop => 1);
 	isnt($status, 0, "refused: $sql");
 }
-is(query(q{SELECT count(*) FROM pg_publication_tables WHERE tablename LIKE 'parked%'}),
+is(query(q{SELECT count(*) FROM pg_publication_tables WHERE tablename ~ '^parked_[0-9]'}),
 	0, 'it is not published');
 is(query(q{SELECT count(*) FROM migrate.drift() WHERE statement IS NULL AND objects::text ~ 'parked'}),
 	0, 'it is no drift');

@@ -1,0 +1,288 @@
+# Restore points: made by hand, before migrations and for destructive
+# statements; what they say of themselves; that nobody has to wait for them, and
+# nothing gets lost between one that is being made and others who destroy.
+
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = PostgreSQL::Test::Cluster->new('points');
+$node->init;
+$node->append_conf(
+	'postgresql.conf', q{
+shared_preload_libraries = 'safe_migrate'
+safe_migrate.mode = 'observe'
+max_prepared_transactions = 2
+autovacuum = off
+fsync = off
+wal_level = replica
+log_min_messages = 'warning'
+client_min_messages = 'notice'
+});
+$node->start;
+$node->safe_psql('postgres', 'CREATE EXTENSION safe_migrate');
+
+sub query
+{
+	my ($sql) = @_;
+
+	return $node->safe_psql('postgres', $sql);
+}
+
+# Its notices and error.
+sub told
+{
+	my ($sql) = @_;
+	my ($status, $output, $error) = $node->psql('postgres', $sql);
+
+	return $error;
+}
+
+sub fails
+{
+	my ($sql, $pattern, $name) = @_;
+	my ($status, $output, $error) =
+	  $node->psql('postgres', "\\set VERBOSITY terse\n$sql", on_error_stop => 1);
+
+	isnt($status, 0, "$name: it fails");
+	like($error, $pattern, $name);
+	return;
+}
+
+# By hand
+
+is(query(q{SELECT migrate.create_restore_point('one')}), 'one',
+	'the label comes back');
+like(query('SELECT migrate.create_restore_point(NULL)'),
+	qr/^manual \d{4}-\d\d-\d\d /, 'without a label one is made up');
+fails(q{SELECT migrate.create_restore_point('one')},
+	qr/already: choose another label, or SELECT migrate\.drop_restore_point\('one'\)/,
+	'a label that is taken');
+fails(q{SELECT migrate.create_restore_point('')}, qr/needs a label/, 'an empty label');
+fails(q{SELECT migrate.create_restore_point(repeat('ab', 32))},
+	qr/at most 63 bytes long, and "ababab.*" has 64/, 'a long label');
+is(query(q{SELECT length(migrate.create_restore_point(repeat('x', 63)))}), 63,
+	'a label of 63 bytes');
+fails(q{BEGIN READ ONLY; SELECT migrate.create_restore_point('two')},
+	qr/read-only transaction/, 'in a read-only transaction');
+fails(q{BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT migrate.create_restore_point('two')},
+	qr/use READ COMMITTED/, 'with a snapshot of long ago');
+fails(q{SET safe_migrate.restore_points = off; SELECT migrate.create_restore_point('two')},
+	qr/would keep nothing/, 'where nothing is kept');
+is(query(q{BEGIN;
+	SELECT migrate.create_restore_point('two') || migrate.create_restore_point('three');
+	COMMIT}), 'twothree', 'two in one transaction');
+is(query(q{SELECT kind, is_complete, created_by, files_kept, rows_kept,
+		size_bytes = own_bytes, size_bytes > 0, lsn IS NOT NULL,
+		expires_at - created_at BETWEEN '6 days 23 hours' AND '7 days'
+	FROM migrate.restore_points WHERE label = 'one'}),
+	'manual|t|' . query('SELECT session_user') . '|0|0|t|t|t|t',
+	'what the view tells');
+is(query(q{BEGIN; SELECT migrate.create_restore_point('gone'); ROLLBACK;
+	SELECT count(*) FROM migrate.restore_points WHERE label = 'gone'}),
+	"gone\n0", 'one that is rolled back');
+
+# Another role
+
+query(q{CREATE ROLE deployer LOGIN;
+	GRANT EXECUTE ON FUNCTION migrate.create_restore_point(text) TO deployer});
+is(query(q{SET ROLE deployer; SELECT migrate.create_restore_point('theirs')}),
+	'theirs', 'EXECUTE is all that it takes');
+fails('SET ROLE deployer; SELECT * FROM migrate.restore_points',
+	qr/permission denied for view restore_points/, 'others do not see them');
+query('GRANT SELECT ON migrate.restore_points TO deployer');
+is(query(q{SET ROLE deployer; SELECT count(*) > 1 FROM migrate.restore_points}),
+	't', 'with SELECT they do');
+
+# Sequences and the manifest
+
+query(q{CREATE SEQUENCE counted; SELECT nextval('counted'), nextval('counted');
+	CREATE SEQUENCE fresh START 7;
+	SELECT migrate.create_restore_point('sequences')});
+is(query(q{SELECT relid::regclass, last_value, is_called FROM migrate.restore_sequence
+	JOIN migrate.restore_point_data p ON p.id = point WHERE label = 'sequences' ORDER BY 1}),
+	"counted|2|t\nfresh|7|f", 'states of sequences');
+is(query(q{SELECT manifest_sum = migrate.schema_fingerprint(true),
+		(SELECT count(*) FROM migrate.restore_manifest WHERE point = p.id)
+			= (SELECT count(*) FROM migrate.schema_objects())
+	FROM migrate.restore_point_data p WHERE label = 'sequences'}),
+	't|t', 'the manifest is that of the schema');
+
+# Nobody is waited for: tables, a view and a sequence that others have locked
+
+query(q{CREATE TABLE busy (i int); CREATE VIEW shown AS SELECT * FROM busy});
+my $other = $node->background_psql('postgres', on_error_die => 1);
+$other->query_safe('BEGIN');
+$other->query_safe('LOCK TABLE busy IN ACCESS EXCLUSIVE MODE');
+$other->query_safe('DROP SEQUENCE counted');
+query(q{SET statement_timeout = '5s'; SELECT migrate.create_restore_point('meanwhile')});
+is(query(q{SELECT is_complete, cannot_be_undone ~ 'somebody had locked',
+		cannot_be_undone ~ 'cannot be compared', size_bytes > 0
+	FROM migrate.restore_points WHERE label = 'meanwhile'}),
+	'f|t|t|t', 'what is locked is left out, and that is told');
+$other->query_safe('ROLLBACK');
+
+# Before migrations
+
+query(q{SELECT migrate.register('1', 'first', 'CREATE TABLE first (i int)', 'DROP TABLE first');
+	SELECT migrate.register('2', 'second', 'CREATE TABLE second (i int)')});
+like(told('CALL migrate.deploy()'), qr/NOTICE:  restore point: before 1_first/,
+	'deploy makes one before the first that is pending');
+unlike(told('CALL migrate.deploy()'), qr/restore point/, 'nothing pending: none');
+query(q{SELECT migrate.register('3', 'third', 'CREATE TABLE third (i int)', 'DROP TABLE third')});
+like(told('SELECT migrate.apply()'), qr/restore point: before 3_third/, 'so does apply');
+unlike(told('SELECT migrate.apply()'), qr/restore point/, 'but not for nothing');
+like(told(q{SELECT migrate.revert('3')}), qr/restore point: before revert of 3_third/,
+	'and revert');
+like(told('SELECT migrate.apply()'), qr/restore point: before 3_third \(2\)/,
+	'a label is used once');
+unlike(told(q{SET safe_migrate.restore_points = off; SELECT migrate.revert('3'); SELECT migrate.apply()}),
+	qr/restore point/, 'where nothing is kept there is none');
+is(query(q{SELECT label, kind, ledger_position FROM migrate.restore_points
+	WHERE kind = 'migration' ORDER BY created_at}),
+	"before 1_first|migration|0\nbefore 3_third|migration|2\n"
+	. "before revert of 3_third|migration|3\nbefore 3_third (2)|migration|4",
+	'what was done by then');
+fails(q{SELECT migrate.apply('4', 'CREATE TABLE fourth (i int); SELECT 1/0')},
+	qr/division by zero/, 'a migration that fails in a transaction');
+is(query(q{SELECT count(*) FROM migrate.restore_points WHERE label ~ 'before 4'}), 0,
+	'leaves none');
+
+# All schemas at once
+
+query('CREATE SCHEMA tenant_1; CREATE SCHEMA tenant_2');
+like(told(q{CALL migrate.deploy_all(schemas := '{tenant_*}')}),
+	qr/restore point: before deploy_all\n/, 'one for all schemas');
+unlike(told(q{CALL migrate.deploy_all(schemas := '{tenant_*}')}), qr/restore point/,
+	'and none if no schema is behind');
+
+# Statements that somebody types
+
+sub statement_points
+{
+	my ($sql, $expected, $name) = @_;
+	my $last = query('SELECT COALESCE(max(id), 0) FROM migrate.restore_point_data');
+
+	query($sql);
+	is(query(qq{SELECT statement FROM migrate.restore_point_data
+			WHERE id > $last AND kind = 'statement' ORDER BY id}),
+		$expected, $name);
+	return;
+}
+
+query(q{CREATE TABLE a (i int, j int); INSERT INTO a VALUES (1, 2);
+	CREATE TABLE b (LIKE a); CREATE TABLE c (LIKE a); CREATE TABLE d (LIKE a);
+	CREATE VIEW v AS SELECT 1; CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1';
+	CREATE INDEX ix ON d (i); CREATE SCHEMA s; CREATE TABLE s.t (i int);
+	CREATE TYPE ty AS ENUM ('x'); CREATE TABLE of_ty (k ty, i int)});
+statement_points('TRUNCATE a', 'TRUNCATE a', 'TRUNCATE');
+statement_points('ALTER TABLE a DROP COLUMN j', 'ALTER TABLE a DROP COLUMN j', 'DROP COLUMN');
+statement_points('DROP VIEW v', 'DROP VIEW v', 'DROP VIEW');
+statement_points('DROP FUNCTION f()', 'DROP FUNCTION f()', 'DROP FUNCTION');
+statement_points('DROP SCHEMA s CASCADE', 'DROP SCHEMA s CASCADE', 'DROP SCHEMA');
+statement_points('DROP TYPE ty CASCADE', 'DROP TYPE ty CASCADE', 'DROP TYPE');
+statement_points('DROP TABLE IF EXISTS nope', '', 'nothing to drop');
+statement_points('DROP INDEX ix', '', 'DROP INDEX: it can be built again');
+statement_points('CREATE TEMP TABLE te (i serial PRIMARY KEY, j text DEFAULT 1); CREATE INDEX ON te (j);
+	TRUNCATE te; ALTER TABLE te DROP COLUMN j; DROP TABLE te', '', 'a temporary table');
+statement_points('BEGIN; CREATE TABLE new (i int, j int); ALTER TABLE new DROP COLUMN j; DROP TABLE new; COMMIT',
+	'', 'what the transaction has made itself');
+statement_points(q{DO $$ BEGIN DROP TABLE b; END $$}, '', 'not at top level');
+statement_points('BEGIN; SAVEPOINT x; DROP TABLE c; ROLLBACK TO x; DROP TABLE d; COMMIT',
+	'DROP TABLE d', 'a savepoint that is rolled back');
+statement_points('BEGIN; DROP TABLE c; ROLLBACK', '', 'a transaction that is rolled back');
+statement_points('SET safe_migrate.restore_points = off; DROP TABLE c', '', 'where nothing is kept');
+query('CREATE TABLE c (i int); CREATE TABLE e (i int)');
+statement_points('BEGIN; DROP TABLE c; DROP TABLE e; COMMIT', "DROP TABLE c;\nDROP TABLE e",
+	'two of them in one transaction');
+
+# What a prepared transaction destroys is there for a point that is made before
+# its end, which does not have to wait for it.
+
+query('SELECT migrate.drop_all_restore_points()');
+query(q{CREATE TABLE prepared AS SELECT 1 AS i});
+query(q{BEGIN; DO 'BEGIN DROP TABLE prepared; END'; PREPARE TRANSACTION 'drop'});
+query(q{SET statement_timeout = '5s'; SELECT migrate.create_restore_point('before the end')});
+query(q{COMMIT PREPARED 'drop'});
+is(query(q{SELECT files_kept FROM migrate.restore_points}), 1, 'its file is kept');
+
+# The same for a point that is being made: whoever destroys cannot see it yet.
+
+query('SELECT migrate.drop_all_restore_points()');
+query(q{CREATE TABLE racing AS SELECT 1 AS i});
+$other->query_safe('BEGIN');
+$other->query_safe(q{SELECT migrate.create_restore_point('racing')});
+query(q{SET statement_timeout = '5s'; DO 'BEGIN DROP TABLE racing; END'});
+$other->query_safe('COMMIT');
+is(query(q{SELECT files_kept FROM migrate.restore_points}), 1,
+	'its file is kept, although nobody could see the point');
+
+# And if the point is not made after all, it is nobody's need.
+
+query('SELECT migrate.drop_all_restore_points()');
+query(q{CREATE TABLE racing AS SELECT 1 AS i});
+$other->query_safe('BEGIN');
+$other->query_safe(q{SELECT migrate.create_restore_point('racing')});
+query(q{DO 'BEGIN DROP TABLE racing; END'});
+is(query('SELECT count(*) FROM migrate.parked_storage'), 1, 'it was kept');
+$other->query_safe('ROLLBACK');
+query('SELECT migrate.drop_all_restore_points()');
+is(query('SELECT count(*) FROM migrate.parked_storage'), 0, 'and is dropped');
+$other->quit;
+
+# Sizes: what several need counts for each, and as nobody's own.
+
+query(q{CREATE TABLE big AS SELECT g, repeat('x', 100) AS x FROM generate_series(1, 10000) g;
+	CREATE TABLE changed AS SELECT g, repeat('x', 100) AS x FROM generate_series(1, 10000) g;
+	SELECT migrate.create_restore_point('p1');
+	SELECT migrate.create_restore_point('p2')});
+my $bytes = query(q{SELECT pg_table_size('big')});
+query(q{SELECT migrate.apply('5', 'DROP TABLE big; UPDATE changed SET x = '''' WHERE g <= 500')});
+is(query(qq{SELECT label, size_bytes > $bytes, own_bytes < $bytes, files_kept, rows_kept
+	FROM migrate.restore_points ORDER BY created_at}),
+	"p1|t|t|3|500\np2|t|t|3|500\nbefore 5|t|t|3|500", 'three points share a file');
+query(q{SELECT migrate.drop_restore_point('p1'); SELECT migrate.drop_restore_point('before 5')});
+is(query(qq{SELECT label, own_bytes > $bytes FROM migrate.restore_points}), 'p2|t',
+	'the last one has it alone');
+is(query(qq{SELECT migrate.drop_restore_point('p2') > $bytes}), 't',
+	'and frees it');
+is(query(q{SELECT (SELECT count(*) FROM migrate.parked_storage),
+		(SELECT count(*) FROM migrate.changed_rows),
+		(SELECT count(*) FROM pg_class WHERE relnamespace = 'migrate'::regnamespace AND relkind = 't')}),
+	'0|0|0', 'nothing is left');
+fails(q{SELECT migrate.drop_restore_point('p2')}, qr/there is no restore point "p2"/,
+	'one that is not there');
+
+# The limit
+
+query(q{CREATE TABLE big AS SELECT g, repeat('x', 1000) AS x FROM generate_series(1, 10000) g;
+	SELECT migrate.create_restore_point('limited');
+	ALTER SYSTEM SET safe_migrate.restore_point_limit = '5MB'; SELECT pg_reload_conf()});
+$node->poll_query_until('postgres', q{SELECT current_setting('safe_migrate.restore_point_limit') = '5MB'});
+fails('TRUNCATE big',
+	qr/restore points would keep \d+ (?:kB|MB) in this database, and safe_migrate\.restore_point_limit is 5120 kB: SELECT migrate\.drop_restore_point\('limited'\), which frees \d+ kB, SET safe_migrate\.restore_points = off/,
+	'the refusal has remedies');
+is(query(q{\set VERBOSITY sqlstate
+	SELECT count(*) FROM big}), 10000, 'and nothing was done');
+my ($status, $output, $error) = $node->psql('postgres', "\\set VERBOSITY sqlstate\nTRUNCATE big");
+like($error, qr/SM007/, 'SQLSTATE');
+query('SET safe_migrate.restore_points = off; TRUNCATE big');
+is(query('SELECT count(*) FROM big'), 0, 'the remedy works');
+
+$node->stop;
+
+# Without a WAL that knows restore points, and on a standby
+
+$node->append_conf('postgresql.conf', "wal_level = 'minimal'\nmax_wal_senders = 0");
+$node->start;
+like(told(q{SELECT migrate.create_restore_point('minimal')}),
+	qr/NOTICE:  restore point "minimal" is not marked in the WAL, since wal_level is minimal/,
+	'wal_level minimal');
+is(query(q{SELECT lsn IS NULL FROM migrate.restore_points WHERE label = 'minimal'}), 't',
+	'no place in the WAL');
+$node->stop;
+
+done_testing();
