@@ -78,7 +78,6 @@ apply_migrations(List *pending)
 	{
 		if (pending != NIL)
 		{
-			begin_preserving_rows();
 			begin_fingerprints(list_length(pending));
 			make_point_before(((LedgerEntry *) linitial(pending))->label);
 		}

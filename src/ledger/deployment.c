@@ -27,7 +27,6 @@ start_deployment_transaction(Deployment *run)
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 	keep_extension();
-	begin_preserving_rows();
 	MemoryContextSwitchTo(run->context);
 	run->explicit_block = false;
 	run->used = false;

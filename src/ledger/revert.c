@@ -227,7 +227,6 @@ run_down_script(const LedgerEntry *down, List *repeatable)
 	if (ledger_target_schema()[0] != '\0')
 		enter_target_search_path(GUC_ACTION_SAVE);
 	set_migration_running(true);
-	begin_preserving_rows();
 	PG_TRY();
 	{
 		MigrationScript *script = read_migration_script(down);

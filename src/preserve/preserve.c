@@ -61,16 +61,6 @@ register_preserve_callbacks(void)
  * See preserve.h.
  */
 void
-begin_preserving_rows(void)
-{
-	if (!pgstat_track_counts && migration_is_running() && preserving())
-		count_changed_rows();
-}
-
-/*
- * See preserve.h.
- */
-void
 note_destructive_statement(const char *statement)
 {
 	MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);

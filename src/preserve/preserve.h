@@ -14,12 +14,6 @@
 extern void register_preserve_callbacks(void);
 
 /*
- * To be called when a transaction of a migration begins, or a migration in one:
- * has the rows counted that it changes, where the session does not.
- */
-extern void begin_preserving_rows(void);
-
-/*
  * The transaction runs a statement, typed at top level, that destroys
  * something: at its end there is to be a point of kind 'statement'.  Copies
  * the text.  If the subtransaction is rolled back, so is that.

@@ -283,5 +283,4 @@ next_transaction(MemoryContext context)
 
 	/* a row that somebody else has changed is no reason to fail */
 	XactIsoLevel = XACT_READ_COMMITTED;
-	begin_preserving_rows();
 }

@@ -576,7 +576,6 @@ start_transaction(TaskRun *run)
 {
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
-	begin_preserving_rows();
 	MemoryContextSwitchTo(run->context);
 }
 
