@@ -47,6 +47,8 @@ static bool take_wanted(HTAB *wanted, HeapTuple row);
 static uint64 hash_row(HeapTuple row);
 static bool rows_are_equal(HeapTuple a, HeapTuple b);
 static void compare_current_row(Comparison *comparison, HeapTuple row);
+static void replace_row(Comparison *comparison, HeapTuple row,
+						HeapTuple instead);
 static bool is_replaced(Comparison *comparison, HeapTuple row);
 static bool keys_are_equal(Comparison *comparison, HeapTuple a, HeapTuple b);
 static void take_rest(Comparison *comparison);
@@ -183,29 +185,45 @@ compare_current_row(Comparison *comparison, HeapTuple row)
 {
 	Oid			relid = catalog_row_relation(comparison->catalog,
 											 comparison->rel, row);
-	CatalogDifference *difference = comparison->difference;
+	const Catalog *catalog = comparison->catalog;
 	HeapTuple	plain;
 	HeapTuple	instead = NULL;
 
-	if (rows_follow_storage(comparison->relations, relid))
-		return;
 	plain = plain_row(comparison->rel, row);
 	plain->t_self = row->t_self;
+	if (rows_follow_storage(comparison->relations, relid))
+	{
+		if (replace_toast_options(catalog, comparison->relations, plain,
+								  &instead))
+			replace_row(comparison, plain, instead);
+		return;
+	}
 	if (take_wanted(comparison->wanted, plain))
 		return;
 	if (!comparison->target->is_whole && !is_replaced(comparison, plain))
 		return;
 
 	/* a column of a file that stays keeps its place, but is no more */
-	if (replace_by_dropped(comparison->catalog, comparison->relations, plain,
+	if (replace_by_dropped(catalog, comparison->relations, plain,
 						   &instead))
 	{
-		if (instead == NULL)
-			return;
-		difference->gone = lappend(difference->gone, instead);
+		if (instead != NULL)
+			replace_row(comparison, plain, instead);
+		return;
 	}
-	mark_relations(comparison, plain);
-	difference->added = lappend(difference->added, plain);
+	replace_row(comparison, plain, NULL);
+}
+
+/* instead may be NULL. */
+static void
+replace_row(Comparison *comparison, HeapTuple row, HeapTuple instead)
+{
+	CatalogDifference *difference = comparison->difference;
+
+	mark_relations(comparison, row);
+	difference->added = lappend(difference->added, row);
+	if (instead != NULL)
+		difference->gone = lappend(difference->gone, instead);
 }
 
 /* True if a row of the label has the same key. */

@@ -31,6 +31,7 @@
 #include "restore/catalog_diff.h"
 #include "restore/catalog_restore.h"
 #include "restore/enum_values.h"
+#include "restore/later_indexes.h"
 #include "storage/lmgr.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
@@ -49,7 +50,7 @@ static void give_new_file(HTAB *relations, HeapTuple row);
 static void forget_statistics(const CatalogDifference *difference);
 static void check_references(const CatalogDifference *difference);
 static void invalidate(List *differences, HTAB *relations);
-static void build_indexes(HTAB *relations);
+static List *build_indexes(HTAB *relations);
 
 #define CLASS_FORM(row)	((Form_pg_class) GETSTRUCT(row))
 
@@ -80,7 +81,7 @@ tables_to_lock(HTAB *relations)
 /*
  * See catalog_restore.h.
  */
-void
+List *
 restore_catalogs(List *differences, HTAB *relations)
 {
 	ListCell   *cell;
@@ -101,8 +102,7 @@ restore_catalogs(List *differences, HTAB *relations)
 	CommandCounterIncrement();
 	foreach(cell, differences)
 		check_references(lfirst(cell));
-	build_indexes(relations);
-	CommandCounterIncrement();
+	return build_indexes(relations);
 }
 
 /*
@@ -332,20 +332,33 @@ invalidate(List *differences, HTAB *relations)
 	}
 }
 
-static void
+/* Returns those that are left to later. */
+static List *
 build_indexes(HTAB *relations)
 {
 	HASH_SEQ_STATUS all;
 	RestoredRelation *relation;
-	List	   *relids = NIL;
+	List	   *now = NIL;
+	List	   *later = NIL;
 	ListCell   *cell;
 
 	hash_seq_init(&all, relations);
 	while ((relation = hash_seq_search(&all)) != NULL)
 	{
-		if (relation->choice == STORAGE_BUILT)
-			relids = lappend_oid(relids, relation->relid);
+		if (relation->choice != STORAGE_BUILT)
+			continue;
+		if (can_be_built_later(relations, relation))
+			later = lappend_oid(later, relation->relid);
+		else
+			now = lappend_oid(now, relation->relid);
 	}
-	foreach(cell, relids)
+
+	/* none of them may be read before it is built */
+	foreach(cell, later)
+		mark_index(lfirst_oid(cell), false);
+	CommandCounterIncrement();
+	foreach(cell, now)
 		compat_reindex_index(lfirst_oid(cell));
+	CommandCounterIncrement();
+	return later;
 }

@@ -22,11 +22,12 @@ extern List *tables_to_lock(HTAB *relations);
 /*
  * Remove and put back what compare_catalogs_with_label() found, with the files
  * that were chosen; files that are not needed any more go at the end of the
- * transaction.  Then the indexes of which there is no file are built.  The
+ * transaction.  Then the indexes of which there is no file are built, but for
+ * those that can be built later: they are marked as invalid, and returned.  The
  * caller holds AccessExclusiveLock on tables_to_lock(), and has seen that no
  * file is lost.  Ends with a new command.  Throws what PostgreSQL says about
  * rows that contradict each other, or contradict a unique index.
  */
-extern void restore_catalogs(List *differences, HTAB *relations);
+extern List *restore_catalogs(List *differences, HTAB *relations);
 
 #endif							/* SAFE_MIGRATE_CATALOG_RESTORE_H */

@@ -33,6 +33,7 @@
 #include "restore/constraints.h"
 #include "restore/enum_values.h"
 #include "restore/label_manifest.h"
+#include "restore/later_indexes.h"
 #include "restore/restored_rows.h"
 #include "restore/rollback.h"
 #include "restore/rolled_back.h"
@@ -59,7 +60,8 @@ static void read_arguments(RollbackRequest *request, int nargs,
 static const char *argument(int nargs, const ProcedureArgument *args,
 							int number);
 static void roll_back_under_lock(const RollbackRequest *request);
-static void roll_back(const RollbackRequest *request);
+static List *roll_back(const RollbackRequest *request);
+static void mark_indexes(const List *indexes, bool is_valid);
 static HTAB *compare_and_lock(const RestoreTarget *target, List **differences);
 static List *all_tables_to_lock(const RestoreTarget *target, HTAB *relations);
 static void refuse_tables_of_others(const RestoreTarget *target,
@@ -153,7 +155,7 @@ roll_back_under_lock(const RollbackRequest *request)
 	PG_TRY();
 	{
 		MemoryContextSwitchTo(context);
-		roll_back(request);
+		build_later_indexes(roll_back(request));
 		keep_new_fingerprint();
 	}
 	PG_FINALLY();
@@ -163,15 +165,18 @@ roll_back_under_lock(const RollbackRequest *request)
 	PG_END_TRY();
 }
 
-static void
+/* Returns the indexes that are to be built yet, in the caller's context. */
+static List *
 roll_back(const RollbackRequest *request)
 {
 	MemoryContext context;
 	RestoreTarget *target;
 	HTAB	   *relations;
 	List	   *differences;
+	List	   *indexes;
 	RestoredRows *rows;
 	LabelManifest *manifest;
+	MemoryContext caller = CurrentMemoryContext;
 
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
@@ -197,16 +202,33 @@ roll_back(const RollbackRequest *request)
 	relations = compare_and_lock(target, &differences);
 	reach_fault_point("rollback_locked");
 	catch_up_restored_rows(rows, relations);
-	restore_catalogs(differences, relations);
+	indexes = restore_catalogs(differences, relations);
 	reach_fault_point("rollback_catalogs");
 	restore_rows(rows);
 	remove_enum_values(differences);
 	restore_sequences(target);
 	check_constraints(differences, relations, restored_relids(rows));
+	mark_indexes(indexes, true);
 	compare_manifest_with_label(target, manifest, differences, relations);
+	mark_indexes(indexes, false);
 	record_rollback(target);
 	reach_fault_point("rollback_done");
+	MemoryContextSwitchTo(caller);
+	indexes = list_copy(indexes);
 	CommitTransactionCommand();
+	MemoryContextSwitchTo(caller);
+	return indexes;
+}
+
+/* Only the definitions are compared while they are not built. */
+static void
+mark_indexes(const List *indexes, bool is_valid)
+{
+	ListCell   *cell;
+
+	foreach(cell, indexes)
+		mark_index(lfirst_oid(cell), is_valid);
+	CommandCounterIncrement();
 }
 
 /*

@@ -11,7 +11,9 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "catalog/objectaddress.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_description.h"
 #include "common/catalog.h"
 #include "common/own_tables.h"
 #include "common/subtransaction.h"
@@ -19,6 +21,7 @@
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "restore/catalog_diff.h"
 #include "restore/label_manifest.h"
 #include "restore/later_writes.h"
 #include "restore/restored_rows.h"
@@ -60,6 +63,7 @@ typedef struct LaterCount
 
 static void plan_problem(Planner *planner);
 static void plan_definitions(Planner *planner);
+static void plan_comments(Planner *planner);
 static void plan_files(Planner *planner);
 static void plan_file(Planner *planner, RestoredRelation *relation,
 					  List *xids);
@@ -91,6 +95,7 @@ migrate_rollback_plan(PG_FUNCTION_ARGS)
 	planner.relations = choose_storage(planner.target);
 	plan_problem(&planner);
 	plan_definitions(&planner);
+	plan_comments(&planner);
 	plan_files(&planner);
 	plan_removed(&planner);
 	plan_changed_rows(&planner);
@@ -120,6 +125,40 @@ plan_definitions(Planner *planner)
 		PlanRow		row = {change->action, NULL, -1, -1, -1, -1};
 
 		row.object = psprintf("%s %s", change->kind, change->identity);
+		put_plan_row(planner, &row);
+	}
+}
+
+/* A definition is without its comment. */
+static void
+plan_comments(Planner *planner)
+{
+	List	   *objects = NIL;
+	ListCell   *cell;
+
+	foreach(cell, compare_catalogs_with_label(planner->target,
+											  planner->relations))
+	{
+		const CatalogDifference *difference = lfirst(cell);
+		ListCell   *row;
+
+		if (difference->catalog->relid != DescriptionRelationId)
+			continue;
+		foreach(row, list_concat_copy(difference->gone, difference->added))
+		{
+			Form_pg_description form = (Form_pg_description) GETSTRUCT((HeapTuple) lfirst(row));
+			ObjectAddress object = {form->classoid, form->objoid,
+			form->objsubid};
+			char	   *name = getObjectDescription(&object, true);
+
+			if (name != NULL && !name_is_listed(objects, name))
+				objects = lappend(objects, name);
+		}
+	}
+	foreach(cell, objects)
+	{
+		PlanRow		row = {"change comment back", lfirst(cell), -1, -1, -1, -1};
+
 		put_plan_row(planner, &row);
 	}
 }

@@ -35,6 +35,7 @@
 static char *last_statement_point(const char *relation);
 static bool point_has_relation(int64 point, const char *relation);
 static void undo(const RestoreTarget *target);
+static void tell_of_indexes(const List *indexes);
 static char *end_statement_point(const RestoreTarget *target);
 
 PG_FUNCTION_INFO_V1(migrate_undo_last);
@@ -142,10 +143,23 @@ undo(const RestoreTarget *target)
 	note_rollback_in_transaction();
 	rows = begin_restored_rows(target, relations, ROW_CONFLICT_REFUSE);
 	catch_up_restored_rows(rows, relations);
-	restore_catalogs(differences, relations);
+	tell_of_indexes(restore_catalogs(differences, relations));
 	restore_rows(rows);
 	check_constraints(differences, relations, restored_relids(rows));
 	note_rollback(target);
+}
+
+/* A function cannot do it. */
+static void
+tell_of_indexes(const List *indexes)
+{
+	ListCell   *cell;
+
+	foreach(cell, indexes)
+		ereport(WARNING,
+				(errmsg("index %s is not built: its table is large; REINDEX INDEX CONCURRENTLY %s when this is committed",
+						relation_display_name(lfirst_oid(cell)),
+						relation_display_name(lfirst_oid(cell)))));
 }
 
 /* It can be taken back once.  Returns the statement. */

@@ -19,6 +19,7 @@
 #include "preserve/catalog_image.h"
 #include "restore/wanted_rows.h"
 #include "utils/builtins.h"
+#include "utils/datum.h"
 #include "utils/fmgroids.h"
 #include "utils/snapmgr.h"
 
@@ -26,6 +27,8 @@ static HeapTuple wanted_class_row(RestoredRelation *relation);
 static void take_physical_fields(Form_pg_class wanted, Form_pg_class holder);
 static void take_hints(Form_pg_class wanted, Form_pg_class is);
 static List *dropped_columns_of_holder(RestoredRelation *relation);
+static HeapTuple with_options(Relation rel, HeapTuple row, Datum options,
+							  bool isnull);
 static HeapTuple dropped_column(HeapTuple row, Oid relid);
 static int	column_count(HeapTuple row);
 
@@ -172,6 +175,58 @@ replace_by_dropped(const Catalog *catalog, HTAB *relations, HeapTuple row,
 	*instead = ATTRIBUTE_FORM(row)->attisdropped ? NULL :
 		dropped_column(row, relation->relid);
 	return true;
+}
+
+/*
+ * See wanted_rows.h.  The TOAST table may be another one than that of the label.
+ */
+bool
+replace_toast_options(const Catalog *catalog, HTAB *relations, HeapTuple row,
+					  HeapTuple *instead)
+{
+	RestoredRelation *toast;
+	RestoredRelation *table;
+	RestoredRelation *was = NULL;
+	Relation	rel;
+	Datum		is_options;
+	Datum		was_options = (Datum) 0;
+	bool		is_null;
+	bool		was_null = true;
+
+	if (catalog->relid != RelationRelationId ||
+		CLASS_FORM(row)->relkind != RELKIND_TOASTVALUE)
+		return false;
+	toast = find_restored_relation(relations, CLASS_FORM(row)->oid);
+	table = main_relation(relations, toast);
+	if (table->was == NULL)
+		return false;
+	rel = table_open(RelationRelationId, AccessShareLock);
+	is_options = heap_getattr(row, Anum_pg_class_reloptions,
+							  RelationGetDescr(rel), &is_null);
+	was = find_restored_relation(relations,
+								 CLASS_FORM(table->was)->reltoastrelid);
+	if (was != NULL && was->was != NULL)
+		was_options = heap_getattr(was->was, Anum_pg_class_reloptions,
+								   RelationGetDescr(rel), &was_null);
+	if (was_null != is_null ||
+		(!is_null && !datumIsEqual(is_options, was_options, false, -1)))
+		*instead = with_options(rel, row, was_options, was_null);
+	table_close(rel, AccessShareLock);
+	return *instead != NULL;
+}
+
+static HeapTuple
+with_options(Relation rel, HeapTuple row, Datum options, bool isnull)
+{
+	Datum		values[Natts_pg_class] = {0};
+	bool		nulls[Natts_pg_class] = {false};
+	bool		replaces[Natts_pg_class] = {false};
+
+	values[Anum_pg_class_reloptions - 1] = options;
+	nulls[Anum_pg_class_reloptions - 1] = isnull;
+	replaces[Anum_pg_class_reloptions - 1] = true;
+	return heap_modify_tuple(row, RelationGetDescr(rel), values, nulls,
+							 replaces);
 }
 
 /* As RemoveAttributeById() leaves it. */

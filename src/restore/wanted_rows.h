@@ -29,4 +29,11 @@ extern List *wanted_rows(const RestoreTarget *target, const Catalog *catalog,
 extern bool replace_by_dropped(const Catalog *catalog, HTAB *relations,
 							   HeapTuple row, HeapTuple *instead);
 
+/*
+ * The same for the row of pg_class of the TOAST table of a table which keeps
+ * its file: of all that is about it, its options belong to the schema.
+ */
+extern bool replace_toast_options(const Catalog *catalog, HTAB *relations,
+								  HeapTuple row, HeapTuple *instead);
+
 #endif							/* SAFE_MIGRATE_WANTED_ROWS_H */
