@@ -253,7 +253,6 @@ ALTER TABLE t ADD m mood, ADD p pair, ADD r ra, ADD po pos; UPDATE t SET m = 'b'
 	[ 'language', 'COMMENT ON LANGUAGE plpgsql IS $$new$$; REVOKE USAGE ON LANGUAGE plpgsql FROM PUBLIC', $t ],
 	[ 'drop owned', 'DROP OWNED BY regress_owner CASCADE', $t . q{ALTER TABLE t OWNER TO regress_owner; CREATE TABLE u (i int); INSERT INTO u VALUES (1); GRANT SELECT ON u TO regress_owner; CREATE VIEW v AS SELECT id FROM t;}, { writes => '' } ],
 	[ 'reassign owned', 'REASSIGN OWNED BY regress_owner TO regress_user', $t . 'ALTER TABLE t OWNER TO regress_owner; CREATE SEQUENCE s; ALTER SEQUENCE s OWNER TO regress_owner;' ],
-	[ 'large object', q{SELECT lo_unlink(77777); SELECT lo_from_bytea(77778, 'new')}, $t . q{SELECT lo_from_bytea(77777, 'old'); GRANT SELECT ON LARGE OBJECT 77777 TO regress_user;}, { cleanup => 'SELECT lo_unlink(oid) FROM pg_largeobject_metadata', usable => 'SELECT lo_get(77777)' } ],
 );
 
 # ways by which something happens

@@ -121,7 +121,7 @@ sub rows
 {
 	my ($self) = @_;
 
-	return join "\n", sort split /\n/, $self->query(qq{
+	return join "\n", sort grep { $_ ne '' } split /\n/, $self->query(qq{
 SET row_security = off;
 SELECT format('SELECT %L || CASE WHEN length(x) < 2000 THEN x ELSE md5(x) || length(x) END FROM
 	(SELECT to_jsonb(y)::text AS x FROM ONLY %s y) y', c.oid::regclass || ' ', c.oid::regclass)
