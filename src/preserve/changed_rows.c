@@ -28,6 +28,7 @@
 #include "storage/lmgr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
@@ -312,6 +313,16 @@ store_file(int64 id, WrittenFile *file)
 				  " (id, relid, filenode, updated, deleted, inserted)"
 				  " VALUES ($1, $2, $3, $4, $5, $6)",
 				  &arguments, SPI_OK_INSERT);
+}
+
+/*
+ * See changed_rows.h.
+ */
+void
+count_changed_rows(void)
+{
+	(void) set_config_option("track_counts", "on", PGC_SUSET, PGC_S_SESSION,
+							 GUC_ACTION_LOCAL, true, 0, false);
 }
 
 /*

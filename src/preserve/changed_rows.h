@@ -30,6 +30,13 @@ typedef struct ChangedRows
  */
 extern void capture_changed_rows(bool by_rollback);
 
+/*
+ * Let the rows that this transaction changes be counted, whatever the setting
+ * track_counts; to the end of the transaction.  What is not counted is found
+ * all the same, but cannot be proved.
+ */
+extern void count_changed_rows(void);
+
 /* Throws if there is none of that number.  In the current memory context. */
 extern ChangedRows *find_changed_rows(int64 id);
 

@@ -16,7 +16,6 @@
 #include "common/migration_flag.h"
 #include "preserve/destruction.h"
 #include "preserve/point.h"
-#include "preserve/preserve.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
@@ -25,25 +24,6 @@ static bool may_destroy(Node *statement);
 static bool object_is_lasting(Oid classid, Oid objid);
 static void note_drop(ObjectAccessType access, Oid classid, Oid objid,
 					  int32 subid, bool is_internal, void *arg);
-
-/*
- * See destruction.h.  Without CASCADE, what is dropped takes no column of
- * another table along.
- */
-void
-look_for_column_drop(Node *statement)
-{
-	bool		may_drop = false;
-
-	if (IsA(statement, AlterTableStmt))
-		may_drop = drops_column((AlterTableStmt *) statement);
-	else if (IsA(statement, DropStmt))
-		may_drop = ((DropStmt *) statement)->behavior == DROP_CASCADE;
-	else if (IsA(statement, DropOwnedStmt))
-		may_drop = ((DropOwnedStmt *) statement)->behavior == DROP_CASCADE;
-	if (may_drop)
-		note_possible_column_drop();
-}
 
 static bool
 drops_column(AlterTableStmt *stmt)

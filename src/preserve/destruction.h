@@ -21,12 +21,6 @@ typedef struct Destruction
 } Destruction;
 
 /*
- * To be called for every utility statement, whoever runs it: note what the end
- * of the transaction has to know.  Looks at the tree only.
- */
-extern void look_for_column_drop(Node *statement);
-
-/*
  * True for a statement at top level, outside of a migration, that may destroy
  * what a point of its own can bring back: DROP of anything but an index, a
  * database, a role or a tablespace, TRUNCATE, DROP OWNED, and ALTER with DROP

@@ -50,7 +50,6 @@ static void write_class_row(HolderMaker *maker, HeldFile *held);
 static void hide_table(HolderMaker *maker, HeldFile *held, RowChange *change);
 static void write_attribute_rows(HolderMaker *maker, HeldFile *held);
 static void write_index_row(HolderMaker *maker, HeldFile *held);
-static void record_dependencies(HolderMaker *maker, HeldFile *held);
 static void depend_on(Oid holder, Oid classid, Oid objid, DependencyType type);
 static void set_column(RowChange *change, AttrNumber column, Datum value);
 static void clear_column(RowChange *change, AttrNumber column);
@@ -120,7 +119,6 @@ make_holder(HolderMaker *maker, HeldFile *held)
 	write_attribute_rows(maker, held);
 	if (held->index_row != NULL)
 		write_index_row(maker, held);
-	record_dependencies(maker, held);
 }
 
 /* What belongs to the file stays: where it is, its horizons, its size. */
@@ -240,12 +238,12 @@ write_index_row(HolderMaker *maker, HeldFile *held)
 }
 
 /*
- * An index goes with the operator classes and collations that it cannot do
+ * See holder.h.  An index goes with the operator classes and collations that it cannot do
  * without.  It must not be internal to its table for that, or they would take
  * the table along, and the extension with it.
  */
-static void
-record_dependencies(HolderMaker *maker, HeldFile *held)
+void
+record_holder(HolderMaker *maker, HeldFile *held)
 {
 	Form_pg_index index;
 	const Oid  *classes;

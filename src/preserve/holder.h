@@ -57,11 +57,16 @@ extern void end_holders(HolderMaker *maker);
 extern Oid	new_holder_oid(HolderMaker *maker, HeapTuple class_row);
 
 /*
- * Write the catalog rows of a holder and what it depends on.  A
- * CommandCounterIncrement() makes it visible.  Locks nothing: nobody else can
- * see it before the commit.
+ * Write the catalog rows of a holder.  A CommandCounterIncrement() makes it
+ * visible.  Locks nothing: nobody else can see it before the commit.
  */
 extern void make_holder(HolderMaker *maker, HeldFile *held);
+
+/*
+ * Record what a holder depends on; to be called when it and those that it
+ * belongs to are visible.
+ */
+extern void record_holder(HolderMaker *maker, HeldFile *held);
 
 /*
  * False if the index could not even be opened, or might fail in VACUUM, now or

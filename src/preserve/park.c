@@ -60,6 +60,7 @@ typedef struct Parking
 	HolderMaker maker;
 	HTAB	   *files;			/* of CompatFile: those about to be unlinked */
 	HTAB	   *relations;		/* of LosingRelation */
+	List	   *held;			/* of HeldFile */
 	bool		by_migration;
 	int64		bytes;
 } Parking;
@@ -88,7 +89,7 @@ static bool park_indexes(Parking *parking, LosingRelation *relation,
 						 Oid relid, Oid heap);
 static bool is_about_to_go(Parking *parking, HeapTuple class_row);
 static void park_file(Parking *parking, LosingRelation *relation,
-					  HeldFile *held);
+					  const HeldFile *held);
 static void record_file(Parking *parking, LosingRelation *relation,
 						HeldFile *held);
 static ParkedFile *read_parked_file(HeapTuple row, TupleDesc tupdesc);
@@ -129,6 +130,7 @@ park_storage(bool by_migration)
 	CompatFile *files;
 	int			count = smgrGetPendingDeletes(true, &files);
 	Snapshot	before;
+	ListCell   *cell;
 
 	if (count == 0)
 		return 0;
@@ -139,6 +141,9 @@ park_storage(bool by_migration)
 	collect_files(&parking, files, count);
 	if (hash_get_num_entries(parking.relations) > 0)
 		park_needed(&parking);
+	CommandCounterIncrement();
+	foreach(cell, parking.held)
+		record_holder(&parking.maker, lfirst(cell));
 	end_holders(&parking.maker);
 	UnregisterSnapshot(before);
 	CommandCounterIncrement();
@@ -564,10 +569,13 @@ is_about_to_go(Parking *parking, HeapTuple class_row)
 }
 
 static void
-park_file(Parking *parking, LosingRelation *relation, HeldFile *held)
+park_file(Parking *parking, LosingRelation *relation, const HeldFile *description)
 {
-	CompatFile	file = compat_relation_file((Form_pg_class) GETSTRUCT(held->class_row));
+	HeldFile   *held = palloc(sizeof(HeldFile));
+	CompatFile	file = compat_relation_file((Form_pg_class) GETSTRUCT(description->class_row));
 
+	*held = *description;
+	parking->held = lappend(parking->held, held);
 	make_holder(&parking->maker, held);
 	RelationPreserveStorage(file, true);
 	parking->bytes += file_bytes(file);

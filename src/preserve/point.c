@@ -93,14 +93,22 @@ static bool table_has_pages(const char *name);
 PG_FUNCTION_INFO_V1(migrate_create_restore_point);
 
 /*
- * See point.h.  Recovery does not end in a transaction, so the tests that need
- * the catalog come last.
+ * See point.h.
  */
 bool
 preserving(void)
 {
-	return setting_restore_points && !setting_restoring &&
-		setting_mode != MODE_OFF && library_is_preloaded &&
+	return setting_restore_points && setting_mode != MODE_OFF &&
+		points_are_possible();
+}
+
+/*
+ * See point.h.
+ */
+bool
+points_are_possible(void)
+{
+	return !setting_restoring && library_is_preloaded &&
 		IsNormalProcessingMode() && IsTransactionState() &&
 		OidIsValid(MyDatabaseId) && !IsBinaryUpgrade &&
 		!RecoveryInProgress() && !IsParallelWorker() &&

@@ -28,6 +28,9 @@
  */
 extern bool preserving(void);
 
+/* The same, whatever safe_migrate.restore_points and mode say. */
+extern bool points_are_possible(void);
+
 /*
  * Make a point that holds the whole catalog as it is now, with what this
  * transaction has changed so far: the row, the image of the catalog, the

@@ -20,6 +20,7 @@
 #include "preserve/catalog_image.h"
 #include "preserve/changed_rows.h"
 #include "preserve/kept_size.h"
+#include "preserve/loss.h"
 #include "preserve/park.h"
 #include "preserve/point.h"
 #include "preserve/preserve.h"
@@ -34,12 +35,12 @@ typedef struct NotedStatement
 
 /* Of this transaction; in TopTransactionContext. */
 static List *statements = NIL;
-static bool columns_may_be_dropped = false;
 static bool rolls_back_to_point = false;
 
 static void end_transaction(XactEvent event, void *arg);
 static void end_subtransaction(SubXactEvent event, SubTransactionId ended,
 							   SubTransactionId parent, void *arg);
+static void end_of_changes(bool prepare);
 static bool something_pends(void);
 static bool is_part_of_migration(void);
 static void preserve(bool prepare);
@@ -76,15 +77,6 @@ note_destructive_statement(const char *statement)
  * See preserve.h.
  */
 void
-note_possible_column_drop(void)
-{
-	columns_may_be_dropped = true;
-}
-
-/*
- * See preserve.h.
- */
-void
 note_rollback_in_transaction(void)
 {
 	rolls_back_to_point = true;
@@ -99,7 +91,7 @@ end_transaction(XactEvent event, void *arg)
 		case XACT_EVENT_PRE_COMMIT:
 		case XACT_EVENT_PRE_PREPARE:
 			if (something_pends())
-				preserve(event == XACT_EVENT_PRE_PREPARE);
+				end_of_changes(event == XACT_EVENT_PRE_PREPARE);
 			return;
 		case XACT_EVENT_PARALLEL_PRE_COMMIT:
 			return;
@@ -135,14 +127,27 @@ end_subtransaction(SubXactEvent event, SubTransactionId ended,
 	}
 }
 
+/* What the last statement has done is not visible yet, if nothing came after. */
+static void
+end_of_changes(bool prepare)
+{
+	CommandCounterIncrement();
+	if (!points_are_possible())
+		return;
+	if (preserving())
+		preserve(prepare);
+	else
+		mark_losses(is_part_of_migration());
+}
+
 static bool
 something_pends(void)
 {
 	if (!TransactionIdIsValid(GetTopTransactionIdIfAny()))
 		return false;
-	return (statements != NIL || columns_may_be_dropped ||
-			columns_have_changed() || rolls_back_to_point || is_part_of_migration() ||
-			compat_files_are_to_be_unlinked()) && preserving();
+	return statements != NIL || columns_have_changed() ||
+		rolls_back_to_point || is_part_of_migration() ||
+		compat_files_are_to_be_unlinked();
 }
 
 static bool
@@ -222,7 +227,6 @@ static void
 forget_transaction(void)
 {
 	statements = NIL;
-	columns_may_be_dropped = false;
 	rolls_back_to_point = false;
 	forget_migration_in_transaction();
 }

@@ -21,12 +21,6 @@ extern void register_preserve_callbacks(void);
 extern void note_destructive_statement(const char *statement);
 
 /*
- * The transaction may drop a column of a table, by whatever statement: then it
- * is looked for such columns.
- */
-extern void note_possible_column_drop(void);
-
-/*
  * The transaction has rolled back to a point, or is about to: what it does to
  * rows is captured as that of a migration is.
  */

@@ -45,7 +45,8 @@ refuse_to_lose_restore_points(Node *statement)
 	if ((!IsA(statement, DropStmt) && !IsA(statement, DropOwnedStmt)) ||
 		setting_restoring || IsAbortedTransactionBlockState() ||
 		!IsTransactionState() || RecoveryInProgress() ||
-		!drops_our_extension(statement) || !restore_points_may_exist())
+		!drops_our_extension(statement) || !restore_points_may_exist() ||
+		!has_privs_of_role(GetUserId(), migrate_extension_owner()))
 		return;
 	kept = kept_in_words();
 	if (kept != NULL)

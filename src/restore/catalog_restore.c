@@ -12,6 +12,7 @@
 #include "access/relation.h"
 #include "access/table.h"
 #include "access/xact.h"
+#include "analyze/analyze.h"
 #include "catalog/heap.h"
 #include "catalog/dependency.h"
 #include "catalog/indexing.h"
@@ -156,6 +157,9 @@ give_up_files(HTAB *relations)
 			pgstat_drop_relation(rel);
 		relation_close(rel, NoLock);
 		RemoveStatistics(relation->relid, 0);
+		if (relation->choice == STORAGE_PARKED &&
+			relation->main_relid == relation->relid)
+			analyze_after_commit(relation->relid, InvalidAttrNumber);
 	}
 }
 

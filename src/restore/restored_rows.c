@@ -33,7 +33,6 @@ struct RestoredRows
 static bool is_merged(const RestoredRows *rows,
 					  const RestoredRelation *relation);
 static List *merged_relations(const RestoredRows *rows);
-static List *relations_with_other_file(HTAB *relations);
 static void revert_changes(RestoredRows *rows);
 static bool change_counts(HTAB *relations, Oid relid, Oid filenode);
 
@@ -225,7 +224,10 @@ catch_up_restored_rows(RestoredRows *rows, HTAB *relations)
 												   rows->xids));
 }
 
-static List *
+/*
+ * See restored_rows.h.
+ */
+List *
 relations_with_other_file(HTAB *relations)
 {
 	HASH_SEQ_STATUS all;

@@ -45,6 +45,9 @@ extern void restore_rows(RestoredRows *rows);
 /* Tables whose rows may not be what they were before the rollback. */
 extern List *restored_relids(const RestoredRows *rows);
 
+/* Tables that were there, and get the file of the restore point. */
+extern List *relations_with_other_file(HTAB *relations);
+
 /*
  * Transactions of migrations and rollbacks since the restore point, from the
  * last one back: their numbers in migrate.changed_rows, as int64 *.

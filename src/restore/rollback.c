@@ -61,6 +61,7 @@ static const char *argument(int nargs, const ProcedureArgument *args,
 							int number);
 static void roll_back_under_lock(const RollbackRequest *request);
 static List *roll_back(const RollbackRequest *request);
+static void tell_of_subscribers(List *relids);
 static void mark_indexes(const List *indexes, bool is_valid);
 static HTAB *compare_and_lock(const RestoreTarget *target, List **differences);
 static List *all_tables_to_lock(const RestoreTarget *target, HTAB *relations);
@@ -187,6 +188,7 @@ roll_back(const RollbackRequest *request)
 									ALLOCSET_DEFAULT_SIZES);
 	MemoryContextSwitchTo(context);
 	target = find_restore_target(request->label, request->mode);
+	require_no_tasks(target);
 
 	/* a way back from here, made before others have to wait */
 	(void) make_restore_point(unused_label("before rollback"), POINT_ROLLBACK);
@@ -212,12 +214,44 @@ roll_back(const RollbackRequest *request)
 	compare_manifest_with_label(target, manifest, differences, relations);
 	mark_indexes(indexes, false);
 	record_rollback(target);
+	tell_of_subscribers(relations_with_other_file(relations));
 	reach_fault_point("rollback_done");
 	MemoryContextSwitchTo(caller);
 	indexes = list_copy(indexes);
 	CommitTransactionCommand();
 	MemoryContextSwitchTo(caller);
 	return indexes;
+}
+
+/*
+ * A table that gets another file is decoded neither as deleted nor as inserted
+ * rows.
+ */
+static void
+tell_of_subscribers(List *relids)
+{
+	ListCell   *cell;
+
+	foreach(cell, relids)
+	{
+		OwnAccess	access;
+		OwnArguments arguments = {0};
+		Oid			relid = lfirst_oid(cell);
+		bool		is_published;
+
+		add_own_argument(&arguments, OIDOID, ObjectIdGetDatum(relid), false);
+		begin_own_access(&access);
+		run_own_query("SELECT EXISTS (SELECT FROM pg_catalog.pg_publication p, "
+					  "LATERAL pg_catalog.pg_get_publication_tables(p.pubname) t "
+					  "WHERE t.relid OPERATOR(pg_catalog.=) $1)",
+					  &arguments, SPI_OK_SELECT);
+		is_published = own_bool_column(0, 1);
+		end_own_access(&access);
+		if (is_published)
+			ereport(WARNING,
+					(errmsg("table %s is published: subscribers do not see that its file was replaced; have them copy it again",
+							relation_display_name(relid))));
+	}
 }
 
 /* Only the definitions are compared while they are not built. */
@@ -382,7 +416,7 @@ find_restore_target(const char *label, RollbackMode mode)
 	begin_own_access(&access);
 	run_own_query("SELECT id, kind OPERATOR(pg_catalog.<>) 'statement', "
 				  "catalog_version, is_complete, problem, "
-				  "ledger_position FROM migrate.restore_point_data "
+				  "ledger_position, creator::text::bigint FROM migrate.restore_point_data "
 				  "WHERE label OPERATOR(pg_catalog.=) $1 "
 				  "FOR UPDATE",
 				  &arguments, SPI_OK_SELECT);
@@ -394,6 +428,7 @@ find_restore_target(const char *label, RollbackMode mode)
 		target->is_complete = own_bool_column(0, 4);
 		target->problem = own_text_column(&access, 0, 5);
 		target->ledger_position = own_bigint_column(0, 6);
+		target->creator = FullTransactionIdFromU64(own_bigint_column(0, 7));
 	}
 	end_own_access(&access);
 	if (target->point == 0)

@@ -10,6 +10,7 @@
 #include "catalog/pg_type.h"
 #include "common/own_tables.h"
 #include "executor/spi.h"
+#include "ledger/deferred.h"
 #include "ledger/ledger.h"
 #include "miscadmin.h"
 #include "restore/rolled_back.h"
@@ -17,6 +18,41 @@
 
 static void end_later_attempts(const RestoreTarget *target);
 static void revive_earlier_attempts(const RestoreTarget *target);
+
+/*
+ * See rolled_back.h.
+ */
+void
+require_no_tasks(const RestoreTarget *target)
+{
+	OwnAccess	access;
+	OwnArguments arguments = {0};
+	List	   *labels = NIL;
+	List	   *tasks = NIL;
+	ListCell   *label;
+	ListCell   *task;
+
+	add_own_argument(&arguments, INT8OID,
+					 Int64GetDatum(target->ledger_position), false);
+	begin_own_access(&access);
+	run_own_query("SELECT a.version, t.id FROM migrate.attempts a, "
+				  "pg_catalog.unnest(a.tasks) t(id) "
+				  "WHERE a.id OPERATOR(pg_catalog.>) $1",
+				  &arguments, SPI_OK_SELECT);
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		MemoryContext spi = MemoryContextSwitchTo(access.caller);
+		int64	   *id = palloc(sizeof(int64));
+
+		*id = own_bigint_column(i, 2);
+		labels = lappend(labels, own_text_column(&access, i, 1));
+		tasks = lappend(tasks, id);
+		MemoryContextSwitchTo(spi);
+	}
+	end_own_access(&access);
+	forboth(label, labels, task, tasks)
+		require_finished(list_make1(lfirst(task)), lfirst(label));
+}
 
 /*
  * See rolled_back.h.

@@ -13,6 +13,12 @@
 #include "restore/storage.h"
 
 /*
+ * Throws if the background has not finished what such migrations have left to
+ * it.
+ */
+extern void require_no_tasks(const RestoreTarget *target);
+
+/*
  * What was applied since the restore point is so no longer, what was reverted
  * or run again since is so again; migrate.history says who has rolled back.
  * Needs the lock of the ledger.

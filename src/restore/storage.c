@@ -395,10 +395,15 @@ attribute_fits(Form_pg_attribute was)
 	return fits;
 }
 
+/*
+ * The file of the label; or, if a VACUUM FULL has written another one with the
+ * same rows, the first one that the relation has lost since.
+ */
 static const ParkedFile *
 parked_file_of(Chooser *chooser, const RestoredRelation *relation)
 {
 	Form_pg_class was = CLASS_FORM(relation->was ? relation->was : relation->is);
+	const ParkedFile *first = NULL;
 	ListCell   *cell;
 
 	foreach(cell, chooser->files)
@@ -408,8 +413,12 @@ parked_file_of(Chooser *chooser, const RestoredRelation *relation)
 		if (file->filenode == was->relfilenode &&
 			file->tablespace == was->reltablespace)
 			return file;
+		if (file->relid == relation->relid &&
+			!FullTransactionIdPrecedes(file->xid, chooser->target->creator) &&
+			(first == NULL || FullTransactionIdPrecedes(file->xid, first->xid)))
+			first = file;
 	}
-	return NULL;
+	return first;
 }
 
 /*

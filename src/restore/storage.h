@@ -30,6 +30,7 @@ typedef struct RestoreTarget
 	bool		is_complete;	/* false: something was not kept */
 	char	   *problem;		/* what, or NULL */
 	int64		ledger_position;	/* last attempt in the ledger */
+	FullTransactionId creator;	/* transaction that has made the point */
 	RollbackMode mode;
 } RestoreTarget;
 

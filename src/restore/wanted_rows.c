@@ -92,6 +92,7 @@ wanted_class_row(RestoredRelation *relation)
 			take_physical_fields(wanted, CLASS_FORM(relation->is));
 			break;
 		case STORAGE_PARKED:
+			wanted->relfilenode = CLASS_FORM(relation->holder)->relfilenode;
 			take_physical_fields(wanted, CLASS_FORM(relation->holder));
 			break;
 		case STORAGE_NONE:

@@ -110,7 +110,6 @@ migrate_process_utility(PlannedStmt *pstmt, const char *query_string,
 	context == PROCESS_UTILITY_TOPLEVEL ? ORIGIN_TOP_LEVEL : ORIGIN_INSIDE;
 	Destruction destruction;
 
-	look_for_column_drop(pstmt->utilityStmt);
 	refuse_to_lose_restore_points(pstmt->utilityStmt);
 	if (origin == ORIGIN_TOP_LEVEL && !IsAbortedTransactionBlockState() &&
 		begin_destruction(&destruction, pstmt->utilityStmt))

@@ -88,6 +88,7 @@ ok( $old->poll_query_until('main',
 		'SELECT count(*) > 0 AND NOT EXISTS (SELECT FROM migrate.pending_decisions()) FROM migrate.decision_log'
 	),
 	'and records');
+$old->safe_psql('main', 'SELECT migrate.drop_all_restore_points()');
 my %content = map { $_ => content($old, $_) } ('main', 'plain');
 my $settings =
   q{SELECT string_agg(concat_ws(' ', datname, rolname, setconfig), ', ' ORDER BY datname, rolname)

@@ -176,6 +176,7 @@ SELECT gen_random_uuid(), now(), 'rejected', 'me', 'me', 1, 1 FROM generate_seri
 query(q{SELECT migrate.apply('1', 'CREATE TABLE one (id int)', 'one')});
 query(q{ALTER SYSTEM SET safe_migrate.mode = enforce; SELECT pg_reload_conf()});
 complains($dangerous, qr/^SM001/);
+query('SELECT migrate.drop_all_restore_points()');
 passes('DROP EXTENSION safe_migrate',
 	'its own tables, which have data, are not in the way of DROP EXTENSION');
 complains($dangerous, qr/^SM001/,
@@ -188,6 +189,7 @@ is(query('SELECT count(*) FROM migrate.policy'), 0, 'with nothing left over');
 query(q{SELECT migrate.apply('1', 'CREATE TABLE two (id int)', 'two')});
 is(query(q{SELECT string_agg(version || ' ' || state, ', ') FROM migrate.status}),
 	'1 applied', 'and keeps a ledger again');
+query('SELECT migrate.drop_all_restore_points()');
 
 # a session that knew the extension before
 my $session = $node->background_psql('postgres', on_error_stop => 0);

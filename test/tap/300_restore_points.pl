@@ -233,6 +233,21 @@ query('SELECT migrate.drop_all_restore_points()');
 is(query('SELECT count(*) FROM migrate.parked_storage'), 0, 'and is dropped');
 $other->quit;
 
+# What is destroyed while nothing is kept is told, for those that needed it.
+
+query(q{SELECT migrate.drop_all_restore_points();
+	CREATE TABLE lost AS SELECT 1 AS i; CREATE TABLE not_lost AS SELECT 1 AS i;
+	SELECT migrate.create_restore_point('without'); CREATE TABLE later AS SELECT 1 AS i});
+query(q{SET safe_migrate.restore_points = off; DROP TABLE later});
+is(query('SELECT is_complete FROM migrate.restore_points'), 't', 'what it does not need');
+query(q{BEGIN; SET LOCAL safe_migrate.restore_points = off; TRUNCATE lost; COMMIT});
+is(query(q{SELECT is_complete, cannot_be_undone FROM migrate.restore_points}),
+	'f|"lost" was dropped, truncated or rewritten while safe_migrate.restore_points was off',
+	'what it needs');
+query(q{SET safe_migrate.restore_points = off; SELECT migrate.apply('4.5', 'DELETE FROM not_lost')});
+like(query(q{SELECT cannot_be_undone FROM migrate.restore_points}),
+	qr/; a migration ran while safe_migrate\.restore_points was off/, 'rows that a migration changes');
+
 # Sizes: what several need counts for each, and as nobody's own.
 
 query(q{CREATE TABLE big AS SELECT g, repeat('x', 100) AS x FROM generate_series(1, 10000) g;

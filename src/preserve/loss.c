@@ -1,0 +1,96 @@
+/*-------------------------------------------------------------------------
+ *
+ * loss.c
+ *	  What is destroyed while nothing is to be kept.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "catalog/storage.h"
+#include "common/compat.h"
+#include "common/own_tables.h"
+#include "executor/spi.h"
+#include "preserve/catalog_image.h"
+#include "preserve/changed_rows.h"
+#include "preserve/loss.h"
+#include "preserve/point.h"
+
+static void mark_point(int64 point, CompatFile *files, int count);
+static bool is_needed(Form_pg_class form, CompatFile *files, int count);
+static void add_problem(int64 point, const char *problem);
+
+/*
+ * See loss.h.
+ */
+void
+mark_losses(bool by_migration)
+{
+	CompatFile *files;
+	int			count = smgrGetPendingDeletes(true, &files);
+	List	   *points = living_points();
+	ListCell   *cell;
+
+	if (points == NIL)
+		return;
+	if (by_migration)
+		set_points_incomplete("a migration ran while safe_migrate.restore_points was off, so that rows which it changed are not kept");
+	foreach(cell, points)
+		mark_point(*(int64 *) lfirst(cell), files, count);
+}
+
+/* The first such table will do. */
+static void
+mark_point(int64 point, CompatFile *files, int count)
+{
+	List	   *rows = count == 0 ? NIL :
+	load_catalog_rows(point, RelationRelationId);
+	ListCell   *cell;
+
+	foreach(cell, rows)
+	{
+		Form_pg_class form = (Form_pg_class) GETSTRUCT((HeapTuple) lfirst(cell));
+
+		if (!is_needed(form, files, count))
+			continue;
+		add_problem(point,
+					psprintf("\"%s\" was dropped, truncated or rewritten while safe_migrate.restore_points was off",
+							 NameStr(form->relname)));
+		break;
+	}
+	list_free_deep(rows);
+}
+
+/* An index can be built again. */
+static bool
+is_needed(Form_pg_class form, CompatFile *files, int count)
+{
+	if (form->relkind == RELKIND_INDEX || !OidIsValid(form->relfilenode))
+		return false;
+	for (int i = 0; i < count; i++)
+	{
+		if (compat_file_number(files[i]) == form->relfilenode &&
+			compat_file_database(files[i]) == MyDatabaseId)
+			return true;
+	}
+	return false;
+}
+
+static void
+add_problem(int64 point, const char *problem)
+{
+	OwnAccess	access;
+	OwnArguments arguments = {0};
+
+	begin_own_access(&access);
+	add_own_argument(&arguments, INT8OID, Int64GetDatum(point), false);
+	add_own_text(&arguments, problem);
+	run_own_query("UPDATE migrate.restore_point_data SET is_complete = false, "
+				  "problem = pg_catalog.concat_ws('; ', problem, $2) "
+				  "WHERE id OPERATOR(pg_catalog.=) $1",
+				  &arguments, SPI_OK_UPDATE);
+	end_own_access(&access);
+}
