@@ -37,6 +37,8 @@
 #include "rewrite/rewriteHandler.h"
 #endif
 
+static int	compare_files(const void *a, const void *b);
+
 /*
  * True if a column is NOT NULL and all rows are known to have a value.  On 18
  * and later attnotnull is set for a NOT VALID constraint as well; the tuple
@@ -425,6 +427,33 @@ compat_files_are_to_be_unlinked(void)
 	CompatFile *files;
 
 	return smgrGetPendingDeletes(true, &files) > 0;
+}
+
+/*
+ * See compat.h.
+ */
+Oid
+compat_file_unlinked_twice(void)
+{
+	CompatFile *files;
+	int			count = smgrGetPendingDeletes(true, &files);
+
+	if (count == 0)
+		return InvalidOid;
+	qsort(files, count, sizeof(CompatFile), compare_files);
+	for (int i = 1; i < count; i++)
+	{
+		if (compare_files(&files[i - 1], &files[i]) == 0)
+			return compat_file_number(files[i]);
+	}
+	return InvalidOid;
+}
+
+/* All of it is numbers, without padding. */
+static int
+compare_files(const void *a, const void *b)
+{
+	return memcmp(a, b, sizeof(CompatFile));
 }
 
 /*

@@ -426,6 +426,12 @@ extern char *compat_file_path(CompatFile file, ForkNumber fork);
 /* True if the commit will unlink files, other than those of temporary tables. */
 extern bool compat_files_are_to_be_unlinked(void);
 
+/*
+ * A file that the commit would unlink more than once, which the server does not
+ * survive, nor its recovery; InvalidOid if there is none.
+ */
+extern Oid	compat_file_unlinked_twice(void);
+
 /* True if values of that domain must be checked. */
 extern bool compat_domain_has_constraints(Oid type);
 

@@ -93,6 +93,7 @@ static void park_file(Parking *parking, LosingRelation *relation,
 static void record_file(Parking *parking, LosingRelation *relation,
 						HeldFile *held);
 static ParkedFile *read_parked_file(HeapTuple row, TupleDesc tupdesc);
+static bool rows_were_deleted(Oid relid);
 static Datum parked_column(HeapTuple row, TupleDesc tupdesc, int column);
 static void forget_file(Oid holder);
 static bool is_holder(Oid relid);
@@ -601,11 +602,22 @@ record_file(Parking *parking, LosingRelation *relation, HeldFile *held)
 	add_own_argument(&arguments, BOOLOID, BoolGetDatum(parking->by_migration),
 					 false);
 	add_own_subtransactions(&arguments);
+	add_own_argument(&arguments, BOOLOID,
+					 BoolGetDatum(rows_were_deleted(form->oid)), false);
 	run_own_query("INSERT INTO migrate.parked_storage (holder, relid, "
 				  "main_relid, kind, tablespace, filenode, cause, "
-				  "by_migration, subxids) "
-				  "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+				  "by_migration, subxids, rows_deleted) "
+				  "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
 				  &arguments, SPI_OK_INSERT);
+}
+
+/* By this transaction: before or after the file was replaced is not known. */
+static bool
+rows_were_deleted(Oid relid)
+{
+	PgStat_TableXactStatus *counts = transaction_counts(relid);
+
+	return counts != NULL && counts->tuples_deleted > 0;
 }
 
 /*
@@ -620,7 +632,8 @@ parked_files(void)
 
 	begin_own_access(&access);
 	run_own_query("SELECT p.holder, p.relid, p.main_relid, p.kind, "
-				  "p.tablespace, p.filenode, p.cause, p.xid, p.by_migration "
+				  "p.tablespace, p.filenode, p.cause, p.xid, p.by_migration, "
+				  "p.rows_deleted "
 				  "FROM migrate.parked_storage p "
 				  "JOIN pg_catalog.pg_class c "
 				  "ON c.oid OPERATOR(pg_catalog.=) p.holder "
@@ -652,6 +665,7 @@ read_parked_file(HeapTuple row, TupleDesc tupdesc)
 	file->cause = TextDatumGetCString(parked_column(row, tupdesc, 7));
 	file->xid = DatumGetFullTransactionId(parked_column(row, tupdesc, 8));
 	file->by_migration = DatumGetBool(parked_column(row, tupdesc, 9));
+	file->rows_deleted = DatumGetBool(parked_column(row, tupdesc, 10));
 	return file;
 }
 

@@ -27,6 +27,7 @@ typedef struct ParkedFile
 	char	   *cause;			/* dropped, truncated, rewritten */
 	FullTransactionId xid;		/* of who parked it */
 	bool		by_migration;
+	bool		rows_deleted;	/* by the same transaction */
 } ParkedFile;
 
 /*

@@ -44,6 +44,7 @@ static void end_of_changes(bool prepare);
 static bool something_pends(void);
 static bool is_part_of_migration(void);
 static void preserve(bool prepare);
+static void refuse_double_unlink(void);
 static void make_point_of_statements(void);
 static char *noted_text(void);
 static void forget_transaction(void);
@@ -188,6 +189,17 @@ preserve(bool prepare)
 			check_kept_size();
 	}
 	end_own_access(&access);
+	refuse_double_unlink();
+}
+
+/* That would be an error of ours: not to commit is the smaller evil. */
+static void
+refuse_double_unlink(void)
+{
+	Oid			file = compat_file_unlinked_twice();
+
+	if (OidIsValid(file))
+		elog(ERROR, "file %u would be unlinked twice", file);
 }
 
 /*

@@ -71,7 +71,8 @@ CREATE TABLE migrate.parked_storage (
 	xid xid8 NOT NULL DEFAULT pg_catalog.pg_current_xact_id(),
 	subxids xid[] NOT NULL DEFAULT '{}',
 	parked_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
-	by_migration boolean NOT NULL
+	by_migration boolean NOT NULL,
+	rows_deleted boolean NOT NULL DEFAULT false
 );
 CREATE INDEX parked_storage_filenode ON migrate.parked_storage (filenode);
 COMMENT ON TABLE migrate.parked_storage IS

@@ -61,6 +61,10 @@ static char *xid_array(List *xids);
 static bool can_be_written_before(const LaterWrites *later,
 								  const RestoreTarget *target,
 								  HTAB *relations);
+static bool migration_deleted_rows(const LaterWrites *later,
+								   const RestoreTarget *target);
+static bool brings_gone_back(const LaterWrites *later,
+							 RowConflict on_conflict);
 static void set_relkind(Oid relid, char relkind);
 static int64 make_touched(LaterWrites *last, const char *touched);
 static void append_not_null(StringInfo condition, const LaterWrites *later);
@@ -214,15 +218,71 @@ xid_array(List *xids)
 /*
  * See later_writes.h.
  */
+void
+refuse_ambiguous_rows(const LaterWrites *later, const RestoreTarget *target,
+					  RowConflict on_conflict)
+{
+	if (later->gone == NULL || later->gone_rows == 0 ||
+		on_conflict != ROW_CONFLICT_REFUSE ||
+		!(later->relation->parked->rows_deleted ||
+		  migration_deleted_rows(later, target)))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_SM_CANNOT_UNDO),
+			 errmsg("cannot roll back to restore point \"%s\": " INT64_FORMAT " rows of %s are gone, and the migration that has rewritten it has deleted rows as well: say on_conflict := 'restore' to have all of them back, or 'keep' for none",
+					target->label, later->gone_rows,
+					relation_display_name(later->relid))));
+}
+
+/* From the file that was written since. */
+static bool
+migration_deleted_rows(const LaterWrites *later, const RestoreTarget *target)
+{
+	OwnAccess	access;
+	OwnArguments arguments = {0};
+	bool		deleted;
+
+	add_own_argument(&arguments, OIDOID, ObjectIdGetDatum(later->relid), false);
+	add_own_argument(&arguments, OIDOID,
+					 ObjectIdGetDatum(later->relation->parked->filenode),
+					 false);
+	add_own_argument(&arguments, INT8OID, Int64GetDatum(target->point), false);
+	begin_own_access(&access);
+	run_own_query("SELECT EXISTS (SELECT FROM migrate.changed_rows_relation r "
+				  "JOIN migrate.changed_rows c "
+				  "ON c.id OPERATOR(pg_catalog.=) r.id "
+				  "JOIN migrate.restore_point_data p "
+				  "ON p.id OPERATOR(pg_catalog.=) $3 "
+				  "WHERE r.relid OPERATOR(pg_catalog.=) $1 "
+				  "AND r.filenode OPERATOR(pg_catalog.<>) $2 "
+				  "AND r.deleted OPERATOR(pg_catalog.>) 0 AND NOT "
+				  "pg_catalog.pg_visible_in_snapshot(c.xid, p.data_snapshot))",
+				  &arguments, SPI_OK_SELECT);
+	deleted = own_bool_column(0, 1);
+	end_own_access(&access);
+	return deleted;
+}
+
+/* Rows that a migration may have deleted come back. */
+static bool
+brings_gone_back(const LaterWrites *later, RowConflict on_conflict)
+{
+	return on_conflict == ROW_CONFLICT_RESTORE &&
+		later->relation->parked->rows_deleted;
+}
+
+/*
+ * See later_writes.h.
+ */
 bool
 write_before_lock(LaterWrites *later, const RestoreTarget *target,
-				  HTAB *relations)
+				  HTAB *relations, RowConflict on_conflict)
 {
 	if (!can_be_written_before(later, target, relations))
 		return false;
 	later->destination = later->relation->parked->holder;
 	set_relkind(later->destination, RELKIND_RELATION);
-	write_later_writes(later, ROW_CONFLICT_KEEP);
+	write_later_writes(later, on_conflict);
 	return true;
 }
 
@@ -533,7 +593,7 @@ write_later_writes(const LaterWrites *later, RowConflict on_conflict)
 
 		finish_later_column(column);
 	}
-	if (later->gone != NULL)
+	if (later->gone != NULL && !brings_gone_back(later, on_conflict))
 		delete_gone(later);
 	if (later->key != NIL && later->was_truncated &&
 		on_conflict == ROW_CONFLICT_REFUSE)

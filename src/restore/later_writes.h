@@ -51,7 +51,15 @@ extern LaterWrites *collect_later_writes(const RestoreTarget *target,
  * The caller holds ShareUpdateExclusiveLock.
  */
 extern bool write_before_lock(LaterWrites *later, const RestoreTarget *target,
-							  HTAB *relations);
+							  HTAB *relations, RowConflict on_conflict);
+
+/*
+ * Throws SM007, if conflicts are to be refused, when keys are gone that a
+ * migration may have deleted behind the rewrite, or a client.
+ */
+extern void refuse_ambiguous_rows(const LaterWrites *later,
+								  const RestoreTarget *target,
+								  RowConflict on_conflict);
 
 /* Forget what was collected, to collect it again; and only its snapshots. */
 extern void drop_later_writes(const LaterWrites *later);

@@ -14,6 +14,7 @@
 #include "executor/spi.h"
 #include "lock/lock.h"
 #include "preserve/changed_rows.h"
+#include "restore/generated.h"
 #include "restore/later_writes.h"
 #include "restore/restored_rows.h"
 #include "utils/guc.h"
@@ -167,7 +168,8 @@ begin_restored_rows(const RestoreTarget *target, HTAB *relations,
 		LaterWrites *later = collect_later_writes(target, relation,
 												  rows->xids);
 
-		if (write_before_lock(later, target, relations))
+		refuse_ambiguous_rows(later, target, on_conflict);
+		if (write_before_lock(later, target, relations, on_conflict))
 			rows->before = lappend(rows->before, later);
 		else
 			drop_later_writes(later);
@@ -259,7 +261,7 @@ is_merged(const RestoredRows *rows, const RestoredRelation *relation)
  * See restored_rows.h.
  */
 void
-restore_rows(RestoredRows *rows)
+restore_rows(RestoredRows *rows, List *differences)
 {
 	int			level = NewGUCNestLevel();
 	ListCell   *cell;
@@ -282,6 +284,7 @@ restore_rows(RestoredRows *rows)
 	}
 	if (rows->target->is_whole)
 		revert_changes(rows);
+	compute_generated_columns(differences, rows->relations);
 	AtEOXact_GUC(false, level);
 }
 

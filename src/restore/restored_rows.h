@@ -37,10 +37,11 @@ extern void catch_up_restored_rows(RestoredRows *rows, HTAB *relations);
 
 /*
  * Afterwards: undo what migrations have done to rows, from the last transaction
- * back, and write what was copied.  Without triggers, rules and policies.
+ * back, write what was copied, and compute generated columns that were not
+ * there, by the differences of the catalogs.  Without triggers, rules and policies.
  * Throws SM007 on conflicts, if they are to be refused.
  */
-extern void restore_rows(RestoredRows *rows);
+extern void restore_rows(RestoredRows *rows, List *differences);
 
 /* Tables whose rows may not be what they were before the rollback. */
 extern List *restored_relids(const RestoredRows *rows);

@@ -206,7 +206,7 @@ roll_back(const RollbackRequest *request)
 	catch_up_restored_rows(rows, relations);
 	indexes = restore_catalogs(differences, relations);
 	reach_fault_point("rollback_catalogs");
-	restore_rows(rows);
+	restore_rows(rows, differences);
 	remove_enum_values(differences);
 	restore_sequences(target);
 	check_constraints(differences, relations, restored_relids(rows));

@@ -144,7 +144,7 @@ undo(const RestoreTarget *target)
 	rows = begin_restored_rows(target, relations, ROW_CONFLICT_REFUSE);
 	catch_up_restored_rows(rows, relations);
 	tell_of_indexes(restore_catalogs(differences, relations));
-	restore_rows(rows);
+	restore_rows(rows, differences);
 	check_constraints(differences, relations, restored_relids(rows));
 	note_rollback(target);
 }
