@@ -69,7 +69,7 @@ sub migrate
 sub forget
 {
 	ms('SELECT migrate.drop_all_restore_points()');
-	$session->ask("SELECT migrate.unregister('$version');");
+	value(q{SELECT migrate.unregister(version) FROM migrate.status WHERE state = 'pending'});
 	ms('CHECKPOINT');
 	return;
 }
@@ -99,23 +99,12 @@ sub start_reader
 	exit;
 }
 
-# CALL rollback_to(): milliseconds of it all, of the reader that it kept longest,
-# and of the longest wait for a lock that the server has logged.
-sub roll_back
+# Seconds of its longest read that ended later than this.
+sub longest_since
 {
-	my ($label, $mode) = @_;
-	my $file = "/tmp/bench_reader.$$";
-	my $position = -s $log;
-	my $reader = start_reader($file);
-	my ($worst, $waited) = (0, 0);
-	my ($started, $took);
+	my ($started, $file) = @_;
+	my $worst = 0;
 
-	usleep(300_000);
-	$started = time;
-	$took = ms("CALL migrate.rollback_to('$label', '$mode')");
-	usleep(200_000);
-	kill 'TERM', $reader;
-	waitpid $reader, 0;
 	open my $in, '<', $file or die "$file: $!\n";
 	while (<$in>)
 	{
@@ -125,7 +114,33 @@ sub roll_back
 	}
 	close $in;
 	unlink $file;
-	open $in, '<', $log or die "$log: $!\n";
+	return $worst;
+}
+
+# CALL rollback_to(): milliseconds of it all, of the reader that it kept longest,
+# and of the longest wait for a lock that the server has logged.
+sub roll_back
+{
+	my ($label, $mode) = @_;
+	my $file = "/tmp/bench_reader.$$";
+	my $position = -s $log;
+	my $is_there = value(q{SELECT to_regclass('bench_rows') IS NOT NULL}) eq 't';
+	my ($worst, $waited) = (0, 0);
+	my $reader;
+	my ($started, $took);
+
+	$reader = start_reader($file) if $is_there;
+	usleep(300_000);
+	$started = time;
+	$took = ms("CALL migrate.rollback_to('$label', '$mode')");
+	usleep(200_000);
+	if ($is_there)
+	{
+		kill 'TERM', $reader;
+		waitpid $reader, 0;
+		$worst = longest_since($started, $file);
+	}
+	open my $in, '<', $log or die "$log: $!\n";
 	seek $in, $position, 0;
 	while (<$in>)
 	{
@@ -302,6 +317,6 @@ WHERE nspname ~ '^emaj_' AND relkind = 'r'});
 	}
 	value(q{SELECT emaj.emaj_stop_group('bench')});
 	value(q{SELECT emaj.emaj_drop_group('bench')});
-	value('DROP EXTENSION emaj CASCADE');
+	value('SELECT emaj.emaj_drop_extension()');
 	return;
 }
