@@ -42,6 +42,27 @@ drops_column(AlterTableStmt *stmt)
  * See destruction.h.
  */
 bool
+computes_column(Node *statement)
+{
+	ListCell   *cell;
+
+	if (statement == NULL || !IsA(statement, AlterTableStmt))
+		return false;
+	foreach(cell, ((AlterTableStmt *) statement)->cmds)
+	{
+		AlterTableCmd *command = lfirst_node(AlterTableCmd, cell);
+
+		if (command->subtype == AT_AlterColumnType && command->def != NULL &&
+			castNode(ColumnDef, command->def)->raw_default != NULL)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * See destruction.h.
+ */
+bool
 begin_destruction(Destruction *destruction, Node *statement)
 {
 	if (!may_destroy(statement) || creating_extension ||

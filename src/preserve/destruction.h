@@ -31,4 +31,7 @@ typedef struct Destruction
 extern bool begin_destruction(Destruction *destruction, Node *statement);
 extern void end_destruction(Destruction *destruction);
 
+/* True for ALTER COLUMN TYPE ... USING. */
+extern bool computes_column(Node *statement);
+
 #endif							/* SAFE_MIGRATE_DESTRUCTION_H */

@@ -32,6 +32,7 @@
 #include "preserve/catalog_image.h"
 #include "preserve/holder.h"
 #include "preserve/park.h"
+#include "preserve/preserve.h"
 #include "preserve/parked_size.h"
 #include "preserve/point.h"
 #include "preserve/transaction_start.h"
@@ -604,10 +605,12 @@ record_file(Parking *parking, LosingRelation *relation, HeldFile *held)
 	add_own_subtransactions(&arguments);
 	add_own_argument(&arguments, BOOLOID,
 					 BoolGetDatum(rows_were_deleted(form->oid)), false);
+	add_own_argument(&arguments, BOOLOID,
+					 BoolGetDatum(columns_were_computed()), false);
 	run_own_query("INSERT INTO migrate.parked_storage (holder, relid, "
 				  "main_relid, kind, tablespace, filenode, cause, "
-				  "by_migration, subxids, rows_deleted) "
-				  "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+				  "by_migration, subxids, rows_deleted, columns_computed) "
+				  "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
 				  &arguments, SPI_OK_INSERT);
 }
 
@@ -633,7 +636,7 @@ parked_files(void)
 	begin_own_access(&access);
 	run_own_query("SELECT p.holder, p.relid, p.main_relid, p.kind, "
 				  "p.tablespace, p.filenode, p.cause, p.xid, p.by_migration, "
-				  "p.rows_deleted "
+				  "p.rows_deleted, p.columns_computed "
 				  "FROM migrate.parked_storage p "
 				  "JOIN pg_catalog.pg_class c "
 				  "ON c.oid OPERATOR(pg_catalog.=) p.holder "
@@ -666,6 +669,7 @@ read_parked_file(HeapTuple row, TupleDesc tupdesc)
 	file->xid = DatumGetFullTransactionId(parked_column(row, tupdesc, 8));
 	file->by_migration = DatumGetBool(parked_column(row, tupdesc, 9));
 	file->rows_deleted = DatumGetBool(parked_column(row, tupdesc, 10));
+	file->columns_computed = DatumGetBool(parked_column(row, tupdesc, 11));
 	return file;
 }
 

@@ -28,6 +28,7 @@ typedef struct ParkedFile
 	FullTransactionId xid;		/* of who parked it */
 	bool		by_migration;
 	bool		rows_deleted;	/* by the same transaction */
+	bool		columns_computed;	/* it has changed types with USING */
 } ParkedFile;
 
 /*

@@ -24,6 +24,7 @@
 #include "storage/lmgr.h"
 #include "task/task.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 
 /* A hidden relation that no point needs. */
 typedef struct Needless

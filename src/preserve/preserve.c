@@ -35,6 +35,7 @@ typedef struct NotedStatement
 
 /* Of this transaction; in TopTransactionContext. */
 static List *statements = NIL;
+static bool columns_computed = false;
 static bool rolls_back_to_point = false;
 
 static void end_transaction(XactEvent event, void *arg);
@@ -72,6 +73,24 @@ note_destructive_statement(const char *statement)
 	noted->text = pstrdup(statement);
 	statements = lappend(statements, noted);
 	MemoryContextSwitchTo(old);
+}
+
+/*
+ * See preserve.h.
+ */
+void
+note_computed_column(void)
+{
+	columns_computed = true;
+}
+
+/*
+ * See preserve.h.
+ */
+bool
+columns_were_computed(void)
+{
+	return columns_computed;
 }
 
 /*
@@ -239,6 +258,7 @@ static void
 forget_transaction(void)
 {
 	statements = NIL;
+	columns_computed = false;
 	rolls_back_to_point = false;
 	forget_migration_in_transaction();
 }

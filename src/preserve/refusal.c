@@ -24,6 +24,7 @@
 #include "preserve/refusal.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 
 static post_parse_analyze_hook_type next_post_parse_analyze = NULL;
 

@@ -171,7 +171,7 @@ gives_up_file(const RestoredRelation *relation)
 		return false;
 	return relation->choice == STORAGE_REMOVED ||
 		relation->choice == STORAGE_PARKED ||
-		relation->choice == STORAGE_BUILT;
+		(relation->choice == STORAGE_BUILT && !is_built_in_place(relation));
 }
 
 static void
@@ -248,7 +248,7 @@ give_new_file(HTAB *relations, HeapTuple row)
 	Form_pg_class form = CLASS_FORM(row);
 	RestoredRelation *relation = find_restored_relation(relations, form->oid);
 
-	if (relation->choice == STORAGE_BUILT)
+	if (relation->choice == STORAGE_BUILT && !is_built_in_place(relation))
 		form->relfilenode = compat_create_file(form->reltablespace,
 											   form->relpersistence);
 }

@@ -80,6 +80,8 @@ make_column(Form_pg_attribute was, Form_pg_attribute is)
 
 	column->attnum = was->attnum;
 	column->is_native = has_type;
+	column->is_retyped = is->atttypid != was->atttypid ||
+		is->atttypmod != was->atttypmod;
 	column->label_typeid = was->atttypid;
 	column->label_typmod = was->atttypmod;
 	column->label_name = pstrdup(quote_identifier(NameStr(was->attname)));
@@ -169,7 +171,9 @@ later_column(const LaterWrites *later, AttrNumber attnum)
 }
 
 /*
- * See later_columns.h.
+ * See later_columns.h.  A value that is what the migration has made of the old
+ * one was not changed by a client, and must not be converted back: that could
+ * round it.
  */
 void
 finish_later_column(LaterColumn *column)
@@ -181,7 +185,23 @@ finish_later_column(LaterColumn *column)
 											  column->label_typmod,
 											  FORMAT_TYPE_TYPEMOD_GIVEN |
 											  FORMAT_TYPE_FORCE_QUALIFY);
+	if (column->pairs != NULL)
+	{
+		column->written = psprintf("(SELECT p.was FROM %s p WHERE p.now IS NOT DISTINCT FROM l.c%d::pg_catalog.text)::%s",
+								   column->pairs, column->attnum,
+								   column->label_type);
+		column->updated = psprintf("CASE WHEN EXISTS (SELECT FROM %s p WHERE p.was IS NOT DISTINCT FROM t.%s::pg_catalog.text AND p.now IS NOT DISTINCT FROM l.c%d::pg_catalog.text) THEN t.%s ELSE %s END",
+								   column->pairs, column->label_name,
+								   column->attnum, column->label_name,
+								   column->written);
+		return;
+	}
 	column->written = psprintf("%s%s", column->written, column->label_type);
+	if (column->is_retyped && column->is_native)
+		column->updated = psprintf("CASE WHEN t.%s::%s::pg_catalog.text IS NOT DISTINCT FROM l.c%d::pg_catalog.text THEN t.%s ELSE %s END",
+								   column->label_name, column->type,
+								   column->attnum, column->label_name,
+								   column->written);
 }
 
 /*

@@ -18,6 +18,7 @@ typedef struct LaterColumn
 {
 	AttrNumber	attnum;
 	bool		is_native;		/* copied as it is, not as text */
+	bool		is_retyped;		/* has another type than it had */
 	char	   *label_name;		/* as SQL, as all that follows */
 	char	   *label_type;
 	Oid			label_typeid;
@@ -28,6 +29,8 @@ typedef struct LaterColumn
 	char	   *label_equals;
 	char	   *copied;			/* expression by which it is copied now */
 	char	   *written;		/* and by which the copy, as l, is written */
+	char	   *updated;		/* the same for a row t that is there */
+	char	   *pairs;			/* see later_values.h; NULL without USING */
 } LaterColumn;
 
 /*

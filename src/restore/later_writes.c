@@ -34,6 +34,7 @@
 #include "parser/parse_coerce.h"
 #include "restore/label_rows.h"
 #include "restore/later_columns.h"
+#include "restore/later_values.h"
 #include "restore/later_writes.h"
 #include "restore/touched_keys.h"
 #include "utils/builtins.h"
@@ -57,6 +58,8 @@ static void copy_changed(LaterWrites *later, const char *condition);
 static void copy_gone(LaterWrites *later);
 static void refuse_unknown_rows(const RestoreTarget *target,
 								const LaterWrites *later);
+static char *later_condition(const RestoreTarget *target,
+							 List *migration_xids);
 static char *xid_array(List *xids);
 static bool can_be_written_before(const LaterWrites *later,
 								  const RestoreTarget *target,
@@ -74,11 +77,7 @@ static void delete_gone(const LaterWrites *later);
 static void refuse_conflicts(const LaterWrites *later);
 static void update_changed(const LaterWrites *later);
 static void insert_changed(const LaterWrites *later);
-static int64 make_table(const LaterWrites *later, const char *name,
-						const char *query);
-static int64 run(const char *query, int expected);
 static int64 run_at(const char *query, int expected, Snapshot snapshot);
-static int64 count_rows(const char *query);
 
 /*
  * See later_writes.h.
@@ -93,7 +92,7 @@ collect_later_writes(const RestoreTarget *target,
 	later->relation = relation;
 	later->destination = relation->relid;
 	later->was_truncated = strcmp(relation->parked->cause, "truncated") == 0;
-	later->xids = xid_array(migration_xids);
+	later->condition = later_condition(target, migration_xids);
 	later->snapshot = RegisterSnapshotOnOwner(GetLatestSnapshot(),
 											  TopTransactionResourceOwner);
 	find_later_columns(later, target);
@@ -102,6 +101,7 @@ collect_later_writes(const RestoreTarget *target,
 	copy_changed(later, "");
 	if (later->key == NIL || later->was_truncated)
 		later->gone = NULL;
+	collect_pairs(later);
 	if (later->gone != NULL)
 		copy_gone(later);
 	else if (!later->was_truncated)
@@ -137,19 +137,22 @@ copy_changed(LaterWrites *later, const char *condition)
 						 foreach_current_index(cell) ? ", " : "",
 						 column->copied, column->attnum);
 	}
-	appendStringInfo(&query, " FROM ONLY %s c WHERE NOT (c.xmin OPERATOR(pg_catalog.=) ANY (%s))%s",
-					 relation_display_name(later->relid), later->xids,
+	appendStringInfo(&query, " FROM ONLY %s c WHERE %s%s",
+					 relation_display_name(later->relid), later->condition,
 					 condition);
-	later->changed_rows = make_table(later, later->changed, query.data);
+	later->changed_rows = make_later_table(later, later->changed, query.data);
 }
 
-/* Returns the number of its rows, which the planner knows as well. */
-static int64
-make_table(const LaterWrites *later, const char *name, const char *query)
+/*
+ * See later_values.h.
+ */
+int64
+make_later_table(const LaterWrites *later, const char *name,
+				 const char *query)
 {
 	int64		rows = run_at(query, SPI_OK_UTILITY, later->snapshot);
 
-	(void) run(psprintf("ANALYZE %s", name), SPI_OK_UTILITY);
+	(void) run_for_rollback(psprintf("ANALYZE %s", name), SPI_OK_UTILITY);
 	return rows;
 }
 
@@ -178,7 +181,7 @@ copy_gone(LaterWrites *later)
 						 ((LaterColumn *) lfirst(cell))->label_name,
 						 ((LaterColumn *) lfirst(cell))->type);
 	appendStringInfoChar(&query, ')');
-	later->gone_rows = make_table(later, later->gone, query.data);
+	later->gone_rows = make_later_table(later, later->gone, query.data);
 }
 
 /* Without a key, rows can be added, but none can be found again. */
@@ -186,16 +189,44 @@ static void
 refuse_unknown_rows(const RestoreTarget *target, const LaterWrites *later)
 {
 	char	   *name = relation_display_name(later->relid);
-	int64		was = count_rows(psprintf("SELECT pg_catalog.count(*) FROM %s",
+	int64		was = count_for_rollback(psprintf("SELECT pg_catalog.count(*) FROM %s",
 										  relation_display_name(later->relation->parked->holder)));
-	int64		is = count_rows(psprintf("SELECT pg_catalog.count(*) FROM ONLY %s c WHERE c.xmin OPERATOR(pg_catalog.=) ANY (%s)",
-										 name, later->xids));
+	int64		is = count_for_rollback(psprintf("SELECT pg_catalog.count(*) FROM ONLY %s c WHERE NOT (%s)",
+										 name, later->condition));
 
 	if (is < was)
 		ereport(ERROR,
 				(errcode(ERRCODE_SM_CANNOT_UNDO),
 				 errmsg("cannot roll back to restore point \"%s\" and keep later writes: " INT64_FORMAT " rows of %s, which has no primary key, were changed or deleted since, and nobody knows which; use mode 'as_of'",
 						target->label, was - is, name)));
+}
+
+/*
+ * As SQL, of c: a row that was written since the restore point, and not by a
+ * migration.  What is copied block by block, or by CLUSTER, keeps the old
+ * transaction IDs.  Of two of them the older one has the greater age.
+ */
+static char *
+later_condition(const RestoreTarget *target, List *migration_xids)
+{
+	char	   *next = strchr(target->snapshot, ':') + 1;
+	char	   *running = strchr(next, ':') + 1;
+	List	   *xids = NIL;
+
+	while (*running != '\0')
+	{
+		char	   *end;
+
+		xids = lappend_oid(xids, (TransactionId) strtou64(running, &end, 10));
+		running = *end == ',' ? end + 1 : end;
+	}
+	return psprintf("NOT (c.xmin OPERATOR(pg_catalog.=) ANY (%s)) AND ("
+					"pg_catalog.age(c.xmin) OPERATOR(pg_catalog.<=) "
+					"(SELECT pg_catalog.age('%u'::pg_catalog.xid)) "
+					"OR c.xmin OPERATOR(pg_catalog.=) ANY (%s))",
+					xid_array(migration_xids),
+					(TransactionId) strtou64(next, NULL, 10),
+					xid_array(xids));
 }
 
 /* As an expression in SQL. */
@@ -333,9 +364,9 @@ can_be_written_before(const LaterWrites *later, const RestoreTarget *target,
 void
 drop_later_writes(const LaterWrites *later)
 {
-	(void) run(psprintf("DROP TABLE %s", later->changed), SPI_OK_UTILITY);
+	(void) run_for_rollback(psprintf("DROP TABLE %s", later->changed), SPI_OK_UTILITY);
 	if (later->gone != NULL)
-		(void) run(psprintf("DROP TABLE %s", later->gone), SPI_OK_UTILITY);
+		(void) run_for_rollback(psprintf("DROP TABLE %s", later->gone), SPI_OK_UTILITY);
 	release_later_writes(later);
 }
 
@@ -397,7 +428,7 @@ catch_up_later_writes(LaterWrites *later)
 	}
 	copy_changed(last, psprintf(" AND EXISTS (SELECT FROM %s k WHERE %s)",
 								touched, same_key.data));
-	last->gone_rows = make_table(last, last->gone,
+	last->gone_rows = make_later_table(last, last->gone,
 								 psprintf("CREATE TEMPORARY TABLE %s ON COMMIT DROP AS SELECT k.* FROM %s k WHERE NOT EXISTS (SELECT FROM ONLY %s c WHERE %s)",
 										  strchr(last->gone, '.') + 1, touched,
 										  relation_display_name(later->relid),
@@ -429,14 +460,14 @@ make_touched(LaterWrites *last, const char *touched)
 	}
 	appendStringInfo(&query, " FROM ONLY %s c WHERE false",
 					 relation_display_name(last->relid));
-	(void) run(query.data, SPI_OK_UTILITY);
+	(void) run_for_rollback(query.data, SPI_OK_UTILITY);
 	last->snapshot = RegisterSnapshotOnOwner(GetLatestSnapshot(),
 											 TopTransactionResourceOwner);
 	count = collect_touched_keys(last->relid, before, last->snapshot, key,
 								 list_length(last->key),
 								 RangeVarGetRelid(makeRangeVar("pg_temp", pstrdup(strchr(touched, '.') + 1), -1),
 												  NoLock, false));
-	(void) run(psprintf("ANALYZE %s", touched), SPI_OK_UTILITY);
+	(void) run_for_rollback(psprintf("ANALYZE %s", touched), SPI_OK_UTILITY);
 	return count;
 }
 
@@ -454,7 +485,7 @@ check_later_writes(const LaterWrites *later)
 	append_checks(&condition, later->relid);
 	if (condition.len == 0 || later->changed == NULL)
 		return;
-	count = count_rows(psprintf("SELECT pg_catalog.count(*) FROM (SELECT t.* FROM ONLY %s t WHERE EXISTS (SELECT FROM %s l WHERE %s)) t WHERE %s",
+	count = count_for_rollback(psprintf("SELECT pg_catalog.count(*) FROM (SELECT t.* FROM ONLY %s t WHERE EXISTS (SELECT FROM %s l WHERE %s)) t WHERE %s",
 								relation_display_name(later->relid),
 								later->changed, later_key_condition(later),
 								condition.data));
@@ -532,7 +563,7 @@ count_later_conflicts(const LaterWrites *later)
 						 column->attnum, column->equals, column->label_name,
 						 column->type);
 	}
-	return count_rows(query.data);
+	return count_for_rollback(query.data);
 }
 
 /* Row by row only if not all of them can be written. */
@@ -552,6 +583,8 @@ count_unrepresentable(const LaterWrites *later)
 			return -1;
 		finish_later_column(column);
 	}
+	if (has_pairs(later))
+		return count_unknown_values(later);
 	row.number = -1;
 	if (run_in_subtransaction(convert_row, &row) == NULL)
 		return 0;
@@ -573,7 +606,7 @@ convert_row(void *arg)
 	char	   *place = row->number < 0 ? "" :
 	psprintf(" ORDER BY l.ctid OFFSET " INT64_FORMAT " LIMIT 1", row->number);
 
-	(void) run(psprintf("SELECT pg_catalog.count(ROW(%s)::pg_catalog.text) FROM (SELECT * FROM %s l%s) l",
+	(void) run_for_rollback(psprintf("SELECT pg_catalog.count(ROW(%s)::pg_catalog.text) FROM (SELECT * FROM %s l%s) l",
 						written_column_list(later),
 						later->changed, place), SPI_OK_SELECT);
 	return false;
@@ -593,6 +626,7 @@ write_later_writes(const LaterWrites *later, RowConflict on_conflict)
 
 		finish_later_column(column);
 	}
+	refuse_unknown_values(later);
 	if (later->gone != NULL && !brings_gone_back(later, on_conflict))
 		delete_gone(later);
 	if (later->key != NIL && later->was_truncated &&
@@ -619,13 +653,13 @@ delete_gone(const LaterWrites *later)
 						 ((LaterColumn *) lfirst(cell))->label_name,
 						 ((LaterColumn *) lfirst(cell))->label_equals,
 						 ((LaterColumn *) lfirst(cell))->attnum);
-	(void) run(query.data, SPI_OK_DELETE);
+	(void) run_for_rollback(query.data, SPI_OK_DELETE);
 }
 
 static void
 refuse_conflicts(const LaterWrites *later)
 {
-	int64		count = count_rows(psprintf("SELECT pg_catalog.count(*) FROM ONLY %s t, %s l WHERE %s",
+	int64		count = count_for_rollback(psprintf("SELECT pg_catalog.count(*) FROM ONLY %s t, %s l WHERE %s",
 											relation_display_name(later->destination),
 											later->changed,
 											later_key_condition(later)));
@@ -653,13 +687,15 @@ update_changed(const LaterWrites *later)
 
 		if (!list_member_ptr(later->key, column))
 			appendStringInfo(&query, "%s%s = %s", count++ ? ", " : "",
-							 column->label_name, column->written);
+							 column->label_name,
+							 column->updated ? column->updated :
+							 column->written);
 	}
 	if (count == 0)
 		return;
 	appendStringInfo(&query, " FROM %s l WHERE %s", later->changed,
 					 later_key_condition(later));
-	(void) run(query.data, SPI_OK_UPDATE);
+	(void) run_for_rollback(query.data, SPI_OK_UPDATE);
 }
 
 static void
@@ -676,12 +712,14 @@ insert_changed(const LaterWrites *later)
 	if (later->key != NIL)
 		appendStringInfo(&query, " WHERE NOT EXISTS (SELECT FROM ONLY %s t WHERE %s)",
 						 relation_display_name(later->destination), later_key_condition(later));
-	(void) run(query.data, SPI_OK_INSERT);
+	(void) run_for_rollback(query.data, SPI_OK_INSERT);
 }
 
-/* Returns the number of rows. */
-static int64
-run(const char *query, int expected)
+/*
+ * See later_values.h.
+ */
+int64
+run_for_rollback(const char *query, int expected)
 {
 	return run_at(query, expected, InvalidSnapshot);
 }
@@ -701,7 +739,7 @@ run_at(const char *query, int expected, Snapshot snapshot)
 		elog(ERROR, "could not plan a query of a rollback: %s",
 			 SPI_result_code_string(SPI_result));
 	result = SPI_execute_snapshot(plan, NULL, NULL, snapshot, InvalidSnapshot,
-								  false, false, 0);
+								  false, true, 0);
 	if (result != expected)
 		elog(ERROR, "unexpected result of a query of a rollback: %s",
 			 SPI_result_code_string(result));
@@ -711,8 +749,11 @@ run_at(const char *query, int expected, Snapshot snapshot)
 	return rows;
 }
 
-static int64
-count_rows(const char *query)
+/*
+ * See later_values.h.
+ */
+int64
+count_for_rollback(const char *query)
 {
 	OwnAccess	access;
 	int64		count;

@@ -20,7 +20,7 @@ typedef struct LaterWrites
 	Oid			relid;
 	const RestoredRelation *relation;
 	Oid			destination;	/* what they are written to */
-	char	   *xids;			/* of migrations, as SQL */
+	char	   *condition;		/* of a row that is one of them, as SQL */
 	Snapshot	snapshot;		/* by which they were collected */
 	struct LaterWrites *caught_up;	/* those that came later, or NULL */
 	bool		was_truncated;	/* the rows of the label are not in the file */

@@ -416,7 +416,8 @@ find_restore_target(const char *label, RollbackMode mode)
 	begin_own_access(&access);
 	run_own_query("SELECT id, kind OPERATOR(pg_catalog.<>) 'statement', "
 				  "catalog_version, is_complete, problem, "
-				  "ledger_position, creator::text::bigint FROM migrate.restore_point_data "
+				  "ledger_position, creator::text::bigint, "
+				  "data_snapshot::text FROM migrate.restore_point_data "
 				  "WHERE label OPERATOR(pg_catalog.=) $1 "
 				  "FOR UPDATE",
 				  &arguments, SPI_OK_SELECT);
@@ -429,6 +430,7 @@ find_restore_target(const char *label, RollbackMode mode)
 		target->problem = own_text_column(&access, 0, 5);
 		target->ledger_position = own_bigint_column(0, 6);
 		target->creator = FullTransactionIdFromU64(own_bigint_column(0, 7));
+		target->snapshot = own_text_column(&access, 0, 8);
 	}
 	end_own_access(&access);
 	if (target->point == 0)

@@ -28,6 +28,7 @@
 #include "restore/rollback.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/tuplestore.h"
 
 /* A row of the plan; a count below 0 is none. */
 typedef struct PlanRow

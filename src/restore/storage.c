@@ -425,6 +425,17 @@ parked_file_of(Chooser *chooser, const RestoredRelation *relation)
  * See storage.h.
  */
 bool
+is_built_in_place(const RestoredRelation *relation)
+{
+	return relation->choice == STORAGE_BUILT && relation->is != NULL &&
+		CLASS_FORM(relation->was)->reltablespace ==
+		CLASS_FORM(relation->is)->reltablespace;
+}
+
+/*
+ * See storage.h.
+ */
+bool
 rows_follow_storage(HTAB *relations, Oid relid)
 {
 	RestoredRelation *relation = find_restored_relation(relations, relid);

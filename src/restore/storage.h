@@ -31,6 +31,7 @@ typedef struct RestoreTarget
 	char	   *problem;		/* what, or NULL */
 	int64		ledger_position;	/* last attempt in the ledger */
 	FullTransactionId creator;	/* transaction that has made the point */
+	char	   *snapshot;		/* a pg_snapshot, as text */
 	RollbackMode mode;
 } RestoreTarget;
 
@@ -70,6 +71,9 @@ extern RestoredRelation *find_restored_relation(HTAB *relations, Oid relid);
 /* The table of a relation; itself if it is one. */
 extern RestoredRelation *main_relation(HTAB *relations,
 									   RestoredRelation *relation);
+
+/* True if an index is to be built where it is, in the place of its file. */
+extern bool is_built_in_place(const RestoredRelation *relation);
 
 /*
  * True if rows about a relation are to be left as they are: a TOAST table

@@ -27,6 +27,7 @@ static HeapTuple wanted_class_row(RestoredRelation *relation);
 static void take_physical_fields(Form_pg_class wanted, Form_pg_class holder);
 static void take_hints(Form_pg_class wanted, Form_pg_class is);
 static List *dropped_columns_of_holder(RestoredRelation *relation);
+static List *dropped_columns(Oid holder, int behind, Oid relid);
 static HeapTuple with_options(Relation rel, HeapTuple row, Datum options,
 							  bool isnull);
 static HeapTuple dropped_column(HeapTuple row, Oid relid);
@@ -93,10 +94,16 @@ wanted_class_row(RestoredRelation *relation)
 			break;
 		case STORAGE_PARKED:
 			wanted->relfilenode = CLASS_FORM(relation->holder)->relfilenode;
+			if (relation->is != NULL && wanted->relkind != RELKIND_INDEX)
+				wanted->relnatts = Max(wanted->relnatts,
+									   CLASS_FORM(relation->is)->relnatts);
 			take_physical_fields(wanted, CLASS_FORM(relation->holder));
 			break;
-		case STORAGE_NONE:
 		case STORAGE_BUILT:
+			if (is_built_in_place(relation))
+				wanted->relfilenode = CLASS_FORM(relation->is)->relfilenode;
+			break;
+		case STORAGE_NONE:
 		case STORAGE_REMOVED:
 		case STORAGE_LOST:
 			break;
@@ -128,28 +135,44 @@ take_hints(Form_pg_class wanted, Form_pg_class is)
 	wanted->relhassubclass |= is->relhassubclass;
 }
 
-/* Rows in a parked file may have values of columns that the label had not. */
+/*
+ * Rows in a parked file may have values of columns that the label had not: if
+ * only of the transaction that has parked it, the table itself knows them.
+ */
 static List *
 dropped_columns_of_holder(RestoredRelation *relation)
 {
-	Relation	rel;
+	int			was = column_count(relation->was);
+	int			held = Max(was, column_count(relation->holder));
+	List	   *rows;
+
+	if (relation->parked->kind != RELKIND_RELATION)
+		return NIL;
+	rows = dropped_columns(relation->parked->holder, was, relation->relid);
+	if (relation->is != NULL)
+		rows = list_concat(rows, dropped_columns(relation->relid, held,
+												 relation->relid));
+	return rows;
+}
+
+/* Columns of one relation behind a number, as dropped ones of another. */
+static List *
+dropped_columns(Oid holder, int behind, Oid relid)
+{
+	Relation	rel = table_open(AttributeRelationId, AccessShareLock);
 	SysScanDesc scan;
 	ScanKeyData key[2];
 	HeapTuple	row;
 	List	   *rows = NIL;
 
-	if (relation->parked->kind != 'r' ||
-		CLASS_FORM(relation->holder)->relnatts <= column_count(relation->was))
-		return NIL;
-	rel = table_open(AttributeRelationId, AccessShareLock);
 	ScanKeyInit(&key[0], Anum_pg_attribute_attrelid, BTEqualStrategyNumber,
-				F_OIDEQ, ObjectIdGetDatum(relation->parked->holder));
+				F_OIDEQ, ObjectIdGetDatum(holder));
 	ScanKeyInit(&key[1], Anum_pg_attribute_attnum, BTGreaterStrategyNumber,
-				F_INT2GT, Int16GetDatum(column_count(relation->was)));
+				F_INT2GT, Int16GetDatum(behind));
 	scan = systable_beginscan(rel, AttributeRelidNumIndexId, true, NULL, 2,
 							  key);
 	while (HeapTupleIsValid(row = systable_getnext(scan)))
-		rows = lappend(rows, dropped_column(row, relation->relid));
+		rows = lappend(rows, dropped_column(row, relid));
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
 	return rows;

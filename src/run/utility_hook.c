@@ -111,6 +111,8 @@ migrate_process_utility(PlannedStmt *pstmt, const char *query_string,
 	Destruction destruction;
 
 	refuse_to_lose_restore_points(pstmt->utilityStmt);
+	if (computes_column(pstmt->utilityStmt))
+		note_computed_column();
 	if (origin == ORIGIN_TOP_LEVEL && !IsAbortedTransactionBlockState() &&
 		begin_destruction(&destruction, pstmt->utilityStmt))
 		run_destructive(pstmt, query_string, read_only_tree, context, params,
