@@ -116,8 +116,8 @@ void
 refuse_unknown_values(const LaterWrites *later)
 {
 	int64		count = has_pairs(later) &&
-		later->destination == later->relation->parked->holder ?
-		count_unknown_values(later) : 0;
+	later->destination == later->relation->parked->holder ?
+	count_unknown_values(later) : 0;
 
 	if (count > 0)
 		ereport(ERROR,

@@ -190,9 +190,9 @@ refuse_unknown_rows(const RestoreTarget *target, const LaterWrites *later)
 {
 	char	   *name = relation_display_name(later->relid);
 	int64		was = count_for_rollback(psprintf("SELECT pg_catalog.count(*) FROM %s",
-										  relation_display_name(later->relation->parked->holder)));
+												  relation_display_name(later->relation->parked->holder)));
 	int64		is = count_for_rollback(psprintf("SELECT pg_catalog.count(*) FROM ONLY %s c WHERE NOT (%s)",
-										 name, later->condition));
+												 name, later->condition));
 
 	if (is < was)
 		ereport(ERROR,
@@ -429,10 +429,10 @@ catch_up_later_writes(LaterWrites *later)
 	copy_changed(last, psprintf(" AND EXISTS (SELECT FROM %s k WHERE %s)",
 								touched, same_key.data));
 	last->gone_rows = make_later_table(last, last->gone,
-								 psprintf("CREATE TEMPORARY TABLE %s ON COMMIT DROP AS SELECT k.* FROM %s k WHERE NOT EXISTS (SELECT FROM ONLY %s c WHERE %s)",
-										  strchr(last->gone, '.') + 1, touched,
-										  relation_display_name(later->relid),
-										  same_key.data));
+									   psprintf("CREATE TEMPORARY TABLE %s ON COMMIT DROP AS SELECT k.* FROM %s k WHERE NOT EXISTS (SELECT FROM ONLY %s c WHERE %s)",
+												strchr(last->gone, '.') + 1, touched,
+												relation_display_name(later->relid),
+												same_key.data));
 	write_later_writes(last, ROW_CONFLICT_KEEP);
 }
 
@@ -486,9 +486,9 @@ check_later_writes(const LaterWrites *later)
 	if (condition.len == 0 || later->changed == NULL)
 		return;
 	count = count_for_rollback(psprintf("SELECT pg_catalog.count(*) FROM (SELECT t.* FROM ONLY %s t WHERE EXISTS (SELECT FROM %s l WHERE %s)) t WHERE %s",
-								relation_display_name(later->relid),
-								later->changed, later_key_condition(later),
-								condition.data));
+										relation_display_name(later->relid),
+										later->changed, later_key_condition(later),
+										condition.data));
 	if (count > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_SM_CANNOT_UNDO),
@@ -607,8 +607,8 @@ convert_row(void *arg)
 	psprintf(" ORDER BY l.ctid OFFSET " INT64_FORMAT " LIMIT 1", row->number);
 
 	(void) run_for_rollback(psprintf("SELECT pg_catalog.count(ROW(%s)::pg_catalog.text) FROM (SELECT * FROM %s l%s) l",
-						written_column_list(later),
-						later->changed, place), SPI_OK_SELECT);
+									 written_column_list(later),
+									 later->changed, place), SPI_OK_SELECT);
 	return false;
 }
 
@@ -660,9 +660,9 @@ static void
 refuse_conflicts(const LaterWrites *later)
 {
 	int64		count = count_for_rollback(psprintf("SELECT pg_catalog.count(*) FROM ONLY %s t, %s l WHERE %s",
-											relation_display_name(later->destination),
-											later->changed,
-											later_key_condition(later)));
+													relation_display_name(later->destination),
+													later->changed,
+													later_key_condition(later)));
 
 	if (count > 0)
 		ereport(ERROR,

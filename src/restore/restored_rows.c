@@ -14,7 +14,7 @@
 #include "executor/spi.h"
 #include "lock/lock.h"
 #include "preserve/changed_rows.h"
-#include "restore/generated.h"
+#include "restore/column_values.h"
 #include "restore/later_writes.h"
 #include "restore/restored_rows.h"
 #include "utils/guc.h"
@@ -284,7 +284,7 @@ restore_rows(RestoredRows *rows, List *differences)
 	}
 	if (rows->target->is_whole)
 		revert_changes(rows);
-	compute_generated_columns(differences, rows->relations);
+	fill_column_values(differences, rows->relations);
 	AtEOXact_GUC(false, level);
 }
 

@@ -288,7 +288,8 @@ choose_for_other_file(Chooser *chooser, RestoredRelation *relation)
 
 	if (parked == NULL)
 		return fits ? STORAGE_KEPT : STORAGE_LOST;
-	if (chooser->target->mode == ROLLBACK_AS_OF || !fits)
+	if (chooser->target->mode == ROLLBACK_AS_OF || !fits ||
+		was->relkind == RELKIND_MATVIEW)
 		return STORAGE_PARKED;
 
 	/* what a client has emptied is a later write, like any other */

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
- * generated.c
- *	  Values of generated columns that come back.
+ * column_values.c
+ *	  Values of columns that come back, in rows that had none.
  *
  *-------------------------------------------------------------------------
  */
@@ -16,21 +16,25 @@
 #include "common/own_tables.h"
 #include "executor/spi.h"
 #include "restore/catalog_diff.h"
-#include "restore/generated.h"
+#include "restore/column_values.h"
 #include "rewrite/rewriteHandler.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/ruleutils.h"
 
+static bool was_dropped(const CatalogDifference *difference,
+						Form_pg_attribute column);
+static void set_default(Oid relid, AttrNumber attnum);
+static void update_rows(const char *query);
 static void compute_column(Oid relid, AttrNumber attnum);
 static char *expression_of(Oid relid, AttrNumber attnum);
 
 /*
- * See generated.h.
+ * See column_values.h.
  */
 void
-compute_generated_columns(List *differences, HTAB *relations)
+fill_column_values(List *differences, HTAB *relations)
 {
 	ListCell   *cell;
 	ListCell   *row;
@@ -47,27 +51,63 @@ compute_generated_columns(List *differences, HTAB *relations)
 			RestoredRelation *relation = find_restored_relation(relations,
 																form->attrelid);
 
-			if (form->attgenerated == ATTRIBUTE_GENERATED_STORED &&
-				!form->attisdropped && relation != NULL &&
-				relation->is != NULL && relation->choice == STORAGE_KEPT)
+			if (form->attisdropped || form->attnum <= 0 || relation == NULL ||
+				relation->is == NULL || relation->choice != STORAGE_KEPT ||
+				((Form_pg_class) GETSTRUCT(relation->was))->relkind !=
+				RELKIND_RELATION)
+				continue;
+			if (form->attgenerated == ATTRIBUTE_GENERATED_STORED)
 				compute_column(form->attrelid, form->attnum);
+			else if (form->attnotnull && was_dropped(difference, form))
+				set_default(form->attrelid, form->attnum);
 		}
 	}
+}
+
+static bool
+was_dropped(const CatalogDifference *difference, Form_pg_attribute column)
+{
+	ListCell   *cell;
+
+	foreach(cell, difference->added)
+	{
+		Form_pg_attribute form = (Form_pg_attribute) GETSTRUCT((HeapTuple) lfirst(cell));
+
+		if (form->attrelid == column->attrelid &&
+			form->attnum == column->attnum)
+			return form->attisdropped;
+	}
+	return false;
+}
+
+/* Rows that were there have kept their values: only new ones have none. */
+static void
+set_default(Oid relid, AttrNumber attnum)
+{
+	const char *column = quote_identifier(get_attname(relid, attnum, false));
+
+	update_rows(psprintf("UPDATE ONLY %s SET %s = DEFAULT WHERE %s IS NULL",
+						 relation_display_name(relid), column, column));
 }
 
 static void
 compute_column(Oid relid, AttrNumber attnum)
 {
-	OwnAccess	access;
 	const char *column = quote_identifier(get_attname(relid, attnum, false));
-	char	   *query = psprintf("UPDATE ONLY %s t SET %s = DEFAULT WHERE t.%s::pg_catalog.text IS DISTINCT FROM (%s)::pg_catalog.text",
-								 relation_display_name(relid), column, column,
-								 expression_of(relid, attnum));
+
+	update_rows(psprintf("UPDATE ONLY %s t SET %s = DEFAULT WHERE t.%s::pg_catalog.text IS DISTINCT FROM (%s)::pg_catalog.text",
+						 relation_display_name(relid), column, column,
+						 expression_of(relid, attnum)));
+}
+
+static void
+update_rows(const char *query)
+{
+	OwnAccess	access;
 
 	begin_own_access(&access);
 	if (SPI_execute(query, false, 0) != SPI_OK_UPDATE)
-		elog(ERROR, "could not compute column %s of %s", column,
-			 relation_display_name(relid));
+		elog(ERROR, "could not fill a column: %s", query);
 	end_own_access(&access);
 	CommandCounterIncrement();
 }
