@@ -248,7 +248,7 @@ sub in_rollback
 	{
 		my $session = start_session("CALL migrate.rollback_to('$label', '$mode')");
 
-		usleep(50_000 + rand 400_000);
+		usleep(50_000 + rand 1_500_000);
 		kill_and_recover($session);
 		$found = is_either("$name at some moment", migrated => $migrated,
 			before => { %$before, rows => $wanted });
