@@ -136,9 +136,7 @@ count_unknown_of_column(const LaterWrites *later, const LaterColumn *column)
 void
 refuse_unknown_values(const LaterWrites *later)
 {
-	int64		count = has_pairs(later) &&
-	later->destination == later->relation->parked->holder ?
-	count_unknown_values(later) : 0;
+	int64		count = has_pairs(later) ? count_unknown_values(later) : 0;
 
 	if (count > 0)
 		ereport(ERROR,
