@@ -282,8 +282,10 @@ store_changed_rows(Oid holder, List *files, bool by_rollback)
 	add_own_argument(&arguments, OIDOID, ObjectIdGetDatum(holder), false);
 	add_own_subtransactions(&arguments);
 	add_own_argument(&arguments, BOOLOID, BoolGetDatum(by_rollback), false);
-	run_own_query("INSERT INTO migrate.changed_rows (holder, subxids, by_rollback)"
-				  " VALUES ($1, $2, $3) RETURNING id",
+	run_own_query("INSERT INTO migrate.changed_rows"
+				  " (holder, subxids, by_rollback, bytes)"
+				  " VALUES ($1, $2, $3, pg_catalog.pg_relation_size("
+				  "$1::pg_catalog.regclass)) RETURNING id",
 				  &arguments, SPI_OK_INSERT_RETURNING);
 	id = own_bigint_column(0, 1);
 	foreach(cell, files)

@@ -104,14 +104,15 @@ kept_bytes(void)
 {
 	OwnAccess	access;
 	OwnArguments arguments = {0};
-	int64		bytes = parked_bytes();
+	int64		bytes;
 
 	begin_own_access(&access);
-	run_own_query("SELECT pg_catalog.sum(pg_catalog.pg_relation_size("
-				  "c.holder::pg_catalog.oid::pg_catalog.regclass))"
-				  "::pg_catalog.int8 FROM migrate.changed_rows c",
+	run_own_query("SELECT ((SELECT COALESCE(pg_catalog.sum(s.bytes), 0) "
+				  "FROM migrate.parked_storage s) OPERATOR(pg_catalog.+) "
+				  "(SELECT COALESCE(pg_catalog.sum(c.bytes), 0) "
+				  "FROM migrate.changed_rows c))::pg_catalog.int8",
 				  &arguments, SPI_OK_SELECT);
-	bytes += own_bigint_column(0, 1);
+	bytes = own_bigint_column(0, 1);
 	end_own_access(&access);
 	return bytes;
 }

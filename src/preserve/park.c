@@ -92,7 +92,7 @@ static bool is_about_to_go(Parking *parking, HeapTuple class_row);
 static void park_file(Parking *parking, LosingRelation *relation,
 					  const HeldFile *held);
 static void record_file(Parking *parking, LosingRelation *relation,
-						HeldFile *held);
+						HeldFile *held, int64 bytes);
 static ParkedFile *read_parked_file(HeapTuple row, TupleDesc tupdesc);
 static bool rows_were_changed(Oid relid);
 static bool rows_were_deleted(Oid relid);
@@ -581,12 +581,12 @@ park_file(Parking *parking, LosingRelation *relation, const HeldFile *descriptio
 	parking->held = lappend(parking->held, held);
 	make_holder(&parking->maker, held);
 	RelationPreserveStorage(file, true);
-	parking->bytes += file_bytes(file);
-	record_file(parking, relation, held);
+	record_file(parking, relation, held, file_bytes(file));
 }
 
 static void
-record_file(Parking *parking, LosingRelation *relation, HeldFile *held)
+record_file(Parking *parking, LosingRelation *relation, HeldFile *held,
+			int64 bytes)
 {
 	Form_pg_class form = (Form_pg_class) GETSTRUCT(held->class_row);
 	OwnArguments arguments = {0};
@@ -612,13 +612,15 @@ record_file(Parking *parking, LosingRelation *relation, HeldFile *held)
 					 BoolGetDatum(types_were_changed()), false);
 	add_own_argument(&arguments, BOOLOID,
 					 BoolGetDatum(rows_were_changed(form->oid)), false);
+	add_own_argument(&arguments, INT8OID, Int64GetDatum(bytes), false);
 	run_own_query("INSERT INTO migrate.parked_storage (holder, relid, "
 				  "main_relid, kind, tablespace, filenode, cause, "
 				  "by_migration, subxids, rows_deleted, columns_computed, "
-				  "types_changed, rows_changed) "
+				  "types_changed, rows_changed, bytes) "
 				  "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, "
-				  "$13)",
+				  "$13, $14)",
 				  &arguments, SPI_OK_INSERT);
+	parking->bytes += bytes;
 }
 
 /* If they were not counted, they may have been. */

@@ -78,7 +78,4 @@ extern HeapTuple take_parked_file(Oid holder);
  */
 extern void drop_parked_file(Oid holder);
 
-/* Size of all of them, with all forks, in bytes.  Locks nothing. */
-extern int64 parked_bytes(void);
-
 #endif							/* SAFE_MIGRATE_PARK_H */

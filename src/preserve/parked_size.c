@@ -58,27 +58,3 @@ fork_bytes(const char *path)
 		pfree(name);
 	}
 }
-
-/*
- * See park.h.
- */
-int64
-parked_bytes(void)
-{
-	List	   *files = parked_files();
-	ListCell   *cell;
-	int64		bytes = 0;
-
-	foreach(cell, files)
-	{
-		ParkedFile *file = lfirst(cell);
-		HeapTuple	row = SearchSysCache1(RELOID,
-										  ObjectIdGetDatum(file->holder));
-
-		if (!HeapTupleIsValid(row))
-			continue;
-		bytes += file_bytes(compat_relation_file((Form_pg_class) GETSTRUCT(row)));
-		ReleaseSysCache(row);
-	}
-	return bytes;
-}

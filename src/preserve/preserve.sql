@@ -66,6 +66,7 @@ CREATE TABLE migrate.parked_storage (
 	kind "char" NOT NULL,
 	tablespace oid NOT NULL,
 	filenode oid NOT NULL,
+	bytes bigint NOT NULL,
 	cause text NOT NULL CHECK (cause OPERATOR(pg_catalog.=) ANY
 		(ARRAY['dropped', 'truncated', 'rewritten'])),
 	xid xid8 NOT NULL DEFAULT pg_catalog.pg_current_xact_id(),
@@ -86,6 +87,7 @@ CREATE TABLE migrate.changed_rows (
 	holder oid NOT NULL UNIQUE,
 	xid xid8 NOT NULL DEFAULT pg_catalog.pg_current_xact_id(),
 	subxids xid[] NOT NULL,
+	bytes bigint NOT NULL,
 	changed_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
 	by_rollback boolean NOT NULL DEFAULT false
 );
