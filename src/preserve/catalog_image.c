@@ -43,7 +43,7 @@ typedef struct ImageWriter
 
 static int64 save_rows(int64 point, bool changed_only);
 static int64 save_catalog(ImageWriter *writer, HTAB *left_out,
-						  const Catalog *catalog);
+						  const Catalog *catalog, Snapshot snapshot);
 static int64 save_changes(ImageWriter *writer, HTAB *left_out,
 						  const Catalog *catalog);
 static bool was_ended_by_us(HeapTuple row);
@@ -81,6 +81,7 @@ save_rows(int64 point, bool changed_only)
 	List	   *catalogs;
 	ListCell   *cell;
 	HTAB	   *left_out;
+	Snapshot	snapshot;
 	int64		count = 0;
 
 	MemoryContextSwitchTo(context);
@@ -91,6 +92,9 @@ save_rows(int64 point, bool changed_only)
 	initStringInfo(&writer.rows);
 	left_out = begin_left_out();
 	catalogs = list_catalogs();
+
+	/* one for all: a schema change of others is in all of them or in none */
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	foreach(cell, catalogs)
 	{
 		const Catalog *catalog = lfirst(cell);
@@ -98,20 +102,21 @@ save_rows(int64 point, bool changed_only)
 		writer.catalog = catalog->relid;
 		writer.part = 0;
 		count += changed_only ? save_changes(&writer, left_out, catalog) :
-			save_catalog(&writer, left_out, catalog);
+			save_catalog(&writer, left_out, catalog, snapshot);
 		if (writer.row_count > 0)
 			write_part(&writer);
 	}
+	UnregisterSnapshot(snapshot);
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(context);
 	return count;
 }
 
 static int64
-save_catalog(ImageWriter *writer, HTAB *left_out, const Catalog *catalog)
+save_catalog(ImageWriter *writer, HTAB *left_out, const Catalog *catalog,
+			 Snapshot snapshot)
 {
 	Relation	rel = table_open(catalog->relid, AccessShareLock);
-	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	SysScanDesc scan;
 	HeapTuple	row;
 	int64		count = 0;
@@ -125,7 +130,6 @@ save_catalog(ImageWriter *writer, HTAB *left_out, const Catalog *catalog)
 		count++;
 	}
 	systable_endscan(scan);
-	UnregisterSnapshot(snapshot);
 	table_close(rel, AccessShareLock);
 	return count;
 }

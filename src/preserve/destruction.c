@@ -42,6 +42,32 @@ drops_column(AlterTableStmt *stmt)
  * See destruction.h.
  */
 bool
+changes_type(Node *statement, bool *is_computed)
+{
+	bool		found = false;
+	ListCell   *cell;
+
+	*is_computed = false;
+	if (statement == NULL || !IsA(statement, AlterTableStmt))
+		return false;
+	foreach(cell, ((AlterTableStmt *) statement)->cmds)
+	{
+		AlterTableCmd *command = lfirst_node(AlterTableCmd, cell);
+
+		if (command->subtype != AT_AlterColumnType)
+			continue;
+		found = true;
+		if (command->def != NULL &&
+			castNode(ColumnDef, command->def)->raw_default != NULL)
+			*is_computed = true;
+	}
+	return found;
+}
+
+/*
+ * See destruction.h.
+ */
+bool
 begin_destruction(Destruction *destruction, Node *statement)
 {
 	if (!may_destroy(statement) || creating_extension ||

@@ -35,6 +35,8 @@ typedef struct NotedStatement
 
 /* Of this transaction; in TopTransactionContext. */
 static List *statements = NIL;
+static bool columns_computed = false;
+static bool types_changed = false;
 static bool rolls_back_to_point = false;
 
 static void end_transaction(XactEvent event, void *arg);
@@ -72,6 +74,34 @@ note_destructive_statement(const char *statement)
 	noted->text = pstrdup(statement);
 	statements = lappend(statements, noted);
 	MemoryContextSwitchTo(old);
+}
+
+/*
+ * See preserve.h.
+ */
+void
+note_type_change(bool is_computed)
+{
+	types_changed = true;
+	columns_computed |= is_computed;
+}
+
+/*
+ * See preserve.h.
+ */
+bool
+types_were_changed(void)
+{
+	return types_changed;
+}
+
+/*
+ * See preserve.h.
+ */
+bool
+columns_were_computed(void)
+{
+	return columns_computed;
 }
 
 /*
@@ -239,6 +269,8 @@ static void
 forget_transaction(void)
 {
 	statements = NIL;
+	columns_computed = false;
+	types_changed = false;
 	rolls_back_to_point = false;
 	forget_migration_in_transaction();
 }

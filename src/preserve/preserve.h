@@ -21,6 +21,14 @@ extern void register_preserve_callbacks(void);
 extern void note_destructive_statement(const char *statement);
 
 /*
+ * The transaction changes the type of a column, with USING or without; and
+ * whether it has.
+ */
+extern void note_type_change(bool is_computed);
+extern bool types_were_changed(void);
+extern bool columns_were_computed(void);
+
+/*
  * The transaction has rolled back to a point, or is about to: what it does to
  * rows is captured as that of a migration is.
  */

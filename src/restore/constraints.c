@@ -23,11 +23,10 @@
 #include "common/catalog.h"
 #include "common/compat.h"
 #include "common/errors.h"
-#include "common/own_tables.h"
-#include "executor/spi.h"
 #include "nodes/makefuncs.h"
 #include "restore/catalog_diff.h"
 #include "restore/constraints.h"
+#include "restore/owner_sql.h"
 #include "restore/storage.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -341,16 +340,11 @@ partition_constraint(Oid relid)
 static void
 refuse_rows(Oid relid, const char *condition, const char *problem)
 {
-	OwnAccess	access;
-	int64		count;
 	char	   *name = relation_display_name(relid);
+	int64		count = count_as_owner(relid,
+									   psprintf("SELECT pg_catalog.count(*) FROM ONLY %s WHERE %s",
+												name, condition));
 
-	begin_own_access(&access);
-	if (SPI_execute(psprintf("SELECT pg_catalog.count(*) FROM ONLY %s WHERE %s",
-							 name, condition), false, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not check the rows of %s", name);
-	count = own_bigint_column(0, 1);
-	end_own_access(&access);
 	if (count > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_SM_CANNOT_UNDO),

@@ -58,8 +58,15 @@ find_columns(LaterWrites *later, const RestoreTarget *target)
 		if (!HeapTupleIsValid(row))
 			continue;
 		if (!((Form_pg_attribute) GETSTRUCT(row))->attisdropped)
-			later->columns = lappend(later->columns,
-									 make_column(was, (Form_pg_attribute) GETSTRUCT(row)));
+		{
+			LaterColumn *column = make_column(was,
+											  (Form_pg_attribute) GETSTRUCT(row));
+
+			column->holder_name = pstrdup(quote_identifier(get_attname(later->relation->parked->holder,
+																	   was->attnum,
+																	   false)));
+			later->columns = lappend(later->columns, column);
+		}
 		ReleaseSysCache(row);
 	}
 }
@@ -80,6 +87,8 @@ make_column(Form_pg_attribute was, Form_pg_attribute is)
 
 	column->attnum = was->attnum;
 	column->is_native = has_type;
+	column->is_retyped = is->atttypid != was->atttypid ||
+		is->atttypmod != was->atttypmod;
 	column->label_typeid = was->atttypid;
 	column->label_typmod = was->atttypmod;
 	column->label_name = pstrdup(quote_identifier(NameStr(was->attname)));
@@ -169,11 +178,15 @@ later_column(const LaterWrites *later, AttrNumber attnum)
 }
 
 /*
- * See later_columns.h.
+ * See later_columns.h.  A value that is what the migration has made of the old
+ * one was not changed by a client, and must not be converted back: that could
+ * round it.
  */
 void
-finish_later_column(LaterColumn *column)
+finish_later_column(const LaterWrites *later, LaterColumn *column)
 {
+	char	   *target = later_target_name(later, column);
+
 	column->label_equals = equality_operator(column->label_typeid);
 	if (column->label_type != NULL)
 		return;
@@ -181,7 +194,31 @@ finish_later_column(LaterColumn *column)
 											  column->label_typmod,
 											  FORMAT_TYPE_TYPEMOD_GIVEN |
 											  FORMAT_TYPE_FORCE_QUALIFY);
+	if (column->pairs != NULL)
+	{
+		column->written = psprintf("(SELECT p.was FROM %s p WHERE p.now IS NOT DISTINCT FROM l.c%d::pg_catalog.text)::%s",
+								   column->pairs, column->attnum,
+								   column->label_type);
+		column->updated = psprintf("CASE WHEN EXISTS (SELECT FROM %s p WHERE p.was IS NOT DISTINCT FROM t.%s::pg_catalog.text AND p.now IS NOT DISTINCT FROM l.c%d::pg_catalog.text) THEN t.%s ELSE %s END",
+								   column->pairs, target, column->attnum,
+								   target, column->written);
+		return;
+	}
 	column->written = psprintf("%s%s", column->written, column->label_type);
+	if (column->is_retyped && column->is_native)
+		column->updated = psprintf("CASE WHEN t.%s::%s::pg_catalog.text IS NOT DISTINCT FROM l.c%d::pg_catalog.text THEN t.%s ELSE %s END",
+								   target, column->type, column->attnum,
+								   target, column->written);
+}
+
+/*
+ * See later_columns.h.
+ */
+char *
+later_target_name(const LaterWrites *later, const LaterColumn *column)
+{
+	return later->destination == later->relid ? column->label_name :
+		column->holder_name;
 }
 
 /*
@@ -197,7 +234,7 @@ later_key_condition(const LaterWrites *later)
 	foreach(cell, later->key)
 		appendStringInfo(&condition, "%st.%s %s %s",
 						 foreach_current_index(cell) ? " AND " : "",
-						 ((LaterColumn *) lfirst(cell))->label_name,
+						 later_target_name(later, lfirst(cell)),
 						 ((LaterColumn *) lfirst(cell))->label_equals,
 						 ((LaterColumn *) lfirst(cell))->written);
 	return condition.data;
@@ -209,7 +246,10 @@ later_key_condition(const LaterWrites *later)
 char *
 label_column_list(const LaterWrites *later)
 {
-	return column_list(later->columns, offsetof(LaterColumn, label_name));
+	return column_list(later->columns,
+					   later->destination == later->relid ?
+					   offsetof(LaterColumn, label_name) :
+					   offsetof(LaterColumn, holder_name));
 }
 
 /*

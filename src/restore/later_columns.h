@@ -18,16 +18,20 @@ typedef struct LaterColumn
 {
 	AttrNumber	attnum;
 	bool		is_native;		/* copied as it is, not as text */
+	bool		is_retyped;		/* has another type than it had */
 	char	   *label_name;		/* as SQL, as all that follows */
 	char	   *label_type;
 	Oid			label_typeid;
 	int32		label_typmod;
+	char	   *holder_name;	/* in the hidden relation */
 	char	   *name;			/* now */
 	char	   *type;
 	char	   *equals;			/* operator of that type */
 	char	   *label_equals;
 	char	   *copied;			/* expression by which it is copied now */
 	char	   *written;		/* and by which the copy, as l, is written */
+	char	   *updated;		/* the same for a row t that is there */
+	char	   *pairs;			/* see later_values.h; NULL without USING */
 } LaterColumn;
 
 /*
@@ -42,7 +46,12 @@ extern void find_later_columns(LaterWrites *later,
 extern LaterColumn *later_column(const LaterWrites *later, AttrNumber attnum);
 
 /* Name the type of the label, which has to be there by now. */
-extern void finish_later_column(LaterColumn *column);
+extern void finish_later_column(const LaterWrites *later,
+								LaterColumn *column);
+
+/* What a column is called in what they are written to. */
+extern char *later_target_name(const LaterWrites *later,
+							   const LaterColumn *column);
 
 /*
  * As SQL: equality of keys between t, the table, and l, what was copied; the

@@ -34,12 +34,13 @@
 #include "parser/parse_coerce.h"
 #include "restore/label_rows.h"
 #include "restore/later_columns.h"
+#include "restore/later_values.h"
 #include "restore/later_writes.h"
+#include "restore/owner_sql.h"
 #include "restore/touched_keys.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
-#include "utils/resowner.h"
 #include "utils/ruleutils.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
@@ -67,7 +68,8 @@ static bool migration_deleted_rows(const LaterWrites *later,
 								   const RestoreTarget *target);
 static bool brings_gone_back(const LaterWrites *later,
 							 RowConflict on_conflict);
-static void set_relkind(Oid relid, char relkind);
+static void let_owner_read(const LaterWrites *later, const char *name);
+static void open_to_owner(const LaterWrites *later);
 static int64 make_touched(LaterWrites *last, const char *touched);
 static void append_not_null(StringInfo condition, const LaterWrites *later);
 static void append_checks(StringInfo condition, Oid relid);
@@ -76,11 +78,7 @@ static void delete_gone(const LaterWrites *later);
 static void refuse_conflicts(const LaterWrites *later);
 static void update_changed(const LaterWrites *later);
 static void insert_changed(const LaterWrites *later);
-static int64 make_table(const LaterWrites *later, const char *name,
-						const char *query);
-static int64 run(const char *query, int expected);
 static int64 run_at(const char *query, int expected, Snapshot snapshot);
-static int64 count_rows(const char *query);
 
 /*
  * See later_writes.h.
@@ -96,14 +94,14 @@ collect_later_writes(const RestoreTarget *target,
 	later->destination = relation->relid;
 	later->was_truncated = strcmp(relation->parked->cause, "truncated") == 0;
 	later->condition = later_condition(target, migration_xids);
-	later->snapshot = RegisterSnapshotOnOwner(GetLatestSnapshot(),
-											  TopTransactionResourceOwner);
+	later->snapshot = RegisterSnapshot(GetLatestSnapshot());
 	find_later_columns(later, target);
 
 	name_tables(later, 1);
 	copy_changed(later, "");
 	if (later->key == NIL || later->was_truncated)
 		later->gone = NULL;
+	collect_pairs(later);
 	if (later->gone != NULL)
 		copy_gone(later);
 	else if (!later->was_truncated)
@@ -142,16 +140,31 @@ copy_changed(LaterWrites *later, const char *condition)
 	appendStringInfo(&query, " FROM ONLY %s c WHERE %s%s",
 					 relation_display_name(later->relid), later->condition,
 					 condition);
-	later->changed_rows = make_table(later, later->changed, query.data);
+	later->changed_rows = make_later_table(later, later->changed, query.data);
 }
 
-/* Returns the number of its rows, which the planner knows as well. */
-static int64
-make_table(const LaterWrites *later, const char *name, const char *query)
+/* And the planner know. */
+static void
+let_owner_read(const LaterWrites *later, const char *name)
+{
+	char	   *owner = GetUserNameFromId(relation_owner(later->relid), false);
+
+	(void) run_for_rollback(psprintf("ANALYZE %s", name), SPI_OK_UTILITY);
+	(void) run_for_rollback(psprintf("GRANT SELECT ON %s TO %s", name,
+									 quote_identifier(owner)),
+							SPI_OK_UTILITY);
+}
+
+/*
+ * See later_values.h.
+ */
+int64
+make_later_table(const LaterWrites *later, const char *name,
+				 const char *query)
 {
 	int64		rows = run_at(query, SPI_OK_UTILITY, later->snapshot);
 
-	(void) run(psprintf("ANALYZE %s", name), SPI_OK_UTILITY);
+	let_owner_read(later, name);
 	return rows;
 }
 
@@ -167,7 +180,7 @@ copy_gone(LaterWrites *later)
 	foreach(cell, later->key)
 		appendStringInfo(&query, "%sh.%s AS c%d",
 						 foreach_current_index(cell) ? ", " : "",
-						 ((LaterColumn *) lfirst(cell))->label_name,
+						 ((LaterColumn *) lfirst(cell))->holder_name,
 						 ((LaterColumn *) lfirst(cell))->attnum);
 	appendStringInfo(&query, " FROM %s h WHERE NOT EXISTS (SELECT FROM ONLY %s c WHERE ",
 					 relation_display_name(later->relation->parked->holder),
@@ -177,10 +190,10 @@ copy_gone(LaterWrites *later)
 						 foreach_current_index(cell) ? " AND " : "",
 						 ((LaterColumn *) lfirst(cell))->name,
 						 ((LaterColumn *) lfirst(cell))->equals,
-						 ((LaterColumn *) lfirst(cell))->label_name,
+						 ((LaterColumn *) lfirst(cell))->holder_name,
 						 ((LaterColumn *) lfirst(cell))->type);
 	appendStringInfoChar(&query, ')');
-	later->gone_rows = make_table(later, later->gone, query.data);
+	later->gone_rows = make_later_table(later, later->gone, query.data);
 }
 
 /* Without a key, rows can be added, but none can be found again. */
@@ -188,10 +201,10 @@ static void
 refuse_unknown_rows(const RestoreTarget *target, const LaterWrites *later)
 {
 	char	   *name = relation_display_name(later->relid);
-	int64		was = count_rows(psprintf("SELECT pg_catalog.count(*) FROM %s",
-										  relation_display_name(later->relation->parked->holder)));
-	int64		is = count_rows(psprintf("SELECT pg_catalog.count(*) FROM ONLY %s c WHERE NOT (%s)",
-										 name, later->condition));
+	int64		was = count_for_rollback(psprintf("SELECT pg_catalog.count(*) FROM %s",
+												  relation_display_name(later->relation->parked->holder)));
+	int64		is = count_for_rollback(psprintf("SELECT pg_catalog.count(*) FROM ONLY %s c WHERE NOT (%s)",
+												 name, later->condition));
 
 	if (is < was)
 		ereport(ERROR,
@@ -252,16 +265,25 @@ void
 refuse_ambiguous_rows(const LaterWrites *later, const RestoreTarget *target,
 					  RowConflict on_conflict)
 {
-	if (later->gone == NULL || later->gone_rows == 0 ||
-		on_conflict != ROW_CONFLICT_REFUSE ||
-		!(later->relation->parked->rows_deleted ||
-		  migration_deleted_rows(later, target)))
+	if (on_conflict != ROW_CONFLICT_REFUSE ||
+		!rows_are_ambiguous(later, target))
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_SM_CANNOT_UNDO),
 			 errmsg("cannot roll back to restore point \"%s\": " INT64_FORMAT " rows of %s are gone, and the migration that has rewritten it has deleted rows as well: say on_conflict := 'restore' to have all of them back, or 'keep' for none",
 					target->label, later->gone_rows,
 					relation_display_name(later->relid))));
+}
+
+/*
+ * See later_writes.h.
+ */
+bool
+rows_are_ambiguous(const LaterWrites *later, const RestoreTarget *target)
+{
+	return later->gone != NULL && later->gone_rows > 0 &&
+		(later->relation->parked->rows_deleted ||
+		 migration_deleted_rows(later, target));
 }
 
 /* From the file that was written since. */
@@ -311,7 +333,7 @@ write_before_lock(LaterWrites *later, const RestoreTarget *target,
 	if (!can_be_written_before(later, target, relations))
 		return false;
 	later->destination = later->relation->parked->holder;
-	set_relkind(later->destination, RELKIND_RELATION);
+	open_to_owner(later);
 	write_later_writes(later, on_conflict);
 	return true;
 }
@@ -363,9 +385,9 @@ can_be_written_before(const LaterWrites *later, const RestoreTarget *target,
 void
 drop_later_writes(const LaterWrites *later)
 {
-	(void) run(psprintf("DROP TABLE %s", later->changed), SPI_OK_UTILITY);
+	(void) run_for_rollback(psprintf("DROP TABLE %s", later->changed), SPI_OK_UTILITY);
 	if (later->gone != NULL)
-		(void) run(psprintf("DROP TABLE %s", later->gone), SPI_OK_UTILITY);
+		(void) run_for_rollback(psprintf("DROP TABLE %s", later->gone), SPI_OK_UTILITY);
 	release_later_writes(later);
 }
 
@@ -377,19 +399,26 @@ release_later_writes(const LaterWrites *later)
 {
 	if (later->caught_up != NULL)
 		release_later_writes(later->caught_up);
-	UnregisterSnapshotFromOwner(later->snapshot, TopTransactionResourceOwner);
+	UnregisterSnapshot(later->snapshot);
 }
 
-/* Only this transaction sees it: SQL does not write to hidden relations. */
+/*
+ * Make the hidden relation one of the table's owner that SQL can write to.  Only
+ * this transaction sees that.
+ */
 static void
-set_relkind(Oid relid, char relkind)
+open_to_owner(const LaterWrites *later)
 {
 	Relation	rel = table_open(RelationRelationId, RowExclusiveLock);
-	HeapTuple	row = SearchSysCacheCopy1(RELOID, ObjectIdGetDatum(relid));
+	HeapTuple	row = SearchSysCacheCopy1(RELOID,
+										  ObjectIdGetDatum(later->destination));
+	Form_pg_class form;
 
 	if (!HeapTupleIsValid(row))
-		elog(ERROR, "cache lookup failed for relation %u", relid);
-	((Form_pg_class) GETSTRUCT(row))->relkind = relkind;
+		elog(ERROR, "cache lookup failed for relation %u", later->destination);
+	form = (Form_pg_class) GETSTRUCT(row);
+	form->relkind = RELKIND_RELATION;
+	form->relowner = relation_owner(later->relid);
 	CatalogTupleUpdate(rel, &row->t_self, row);
 	heap_freetuple(row);
 	table_close(rel, RowExclusiveLock);
@@ -427,11 +456,11 @@ catch_up_later_writes(LaterWrites *later)
 	}
 	copy_changed(last, psprintf(" AND EXISTS (SELECT FROM %s k WHERE %s)",
 								touched, same_key.data));
-	last->gone_rows = make_table(last, last->gone,
-								 psprintf("CREATE TEMPORARY TABLE %s ON COMMIT DROP AS SELECT k.* FROM %s k WHERE NOT EXISTS (SELECT FROM ONLY %s c WHERE %s)",
-										  strchr(last->gone, '.') + 1, touched,
-										  relation_display_name(later->relid),
-										  same_key.data));
+	last->gone_rows = make_later_table(last, last->gone,
+									   psprintf("CREATE TEMPORARY TABLE %s ON COMMIT DROP AS SELECT k.* FROM %s k WHERE NOT EXISTS (SELECT FROM ONLY %s c WHERE %s)",
+												strchr(last->gone, '.') + 1, touched,
+												relation_display_name(later->relid),
+												same_key.data));
 	write_later_writes(last, ROW_CONFLICT_KEEP);
 }
 
@@ -459,14 +488,13 @@ make_touched(LaterWrites *last, const char *touched)
 	}
 	appendStringInfo(&query, " FROM ONLY %s c WHERE false",
 					 relation_display_name(last->relid));
-	(void) run(query.data, SPI_OK_UTILITY);
-	last->snapshot = RegisterSnapshotOnOwner(GetLatestSnapshot(),
-											 TopTransactionResourceOwner);
+	(void) run_for_rollback(query.data, SPI_OK_UTILITY);
+	last->snapshot = RegisterSnapshot(GetLatestSnapshot());
 	count = collect_touched_keys(last->relid, before, last->snapshot, key,
 								 list_length(last->key),
 								 RangeVarGetRelid(makeRangeVar("pg_temp", pstrdup(strchr(touched, '.') + 1), -1),
 												  NoLock, false));
-	(void) run(psprintf("ANALYZE %s", touched), SPI_OK_UTILITY);
+	let_owner_read(last, touched);
 	return count;
 }
 
@@ -474,20 +502,21 @@ make_touched(LaterWrites *last, const char *touched)
  * See later_writes.h.
  */
 void
-check_later_writes(const LaterWrites *later)
+check_later_writes(LaterWrites *later)
 {
 	StringInfoData condition;
 	int64		count;
 
 	initStringInfo(&condition);
+	later->destination = later->relid;
 	append_not_null(&condition, later);
 	append_checks(&condition, later->relid);
 	if (condition.len == 0 || later->changed == NULL)
 		return;
-	count = count_rows(psprintf("SELECT pg_catalog.count(*) FROM (SELECT t.* FROM ONLY %s t WHERE EXISTS (SELECT FROM %s l WHERE %s)) t WHERE %s",
-								relation_display_name(later->relid),
-								later->changed, later_key_condition(later),
-								condition.data));
+	count = count_as_owner(later->relid, psprintf("SELECT pg_catalog.count(*) FROM (SELECT t.* FROM ONLY %s t WHERE EXISTS (SELECT FROM %s l WHERE %s)) t WHERE %s",
+												  relation_display_name(later->relid),
+												  later->changed, later_key_condition(later),
+												  condition.data));
 	if (count > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_SM_CANNOT_UNDO),
@@ -559,10 +588,10 @@ count_later_conflicts(const LaterWrites *later)
 
 		appendStringInfo(&query, "%sl.c%d %s h.%s::%s",
 						 foreach_current_index(cell) ? " AND " : "",
-						 column->attnum, column->equals, column->label_name,
+						 column->attnum, column->equals, column->holder_name,
 						 column->type);
 	}
-	return count_rows(query.data);
+	return count_for_rollback(query.data);
 }
 
 /* Row by row only if not all of them can be written. */
@@ -580,8 +609,10 @@ count_unrepresentable(const LaterWrites *later)
 		if (!SearchSysCacheExists1(TYPEOID,
 								   ObjectIdGetDatum(column->label_typeid)))
 			return -1;
-		finish_later_column(column);
+		finish_later_column(later, column);
 	}
+	if (has_pairs(later))
+		return count_unknown_values(later);
 	row.number = -1;
 	if (run_in_subtransaction(convert_row, &row) == NULL)
 		return 0;
@@ -603,9 +634,9 @@ convert_row(void *arg)
 	char	   *place = row->number < 0 ? "" :
 	psprintf(" ORDER BY l.ctid OFFSET " INT64_FORMAT " LIMIT 1", row->number);
 
-	(void) run(psprintf("SELECT pg_catalog.count(ROW(%s)::pg_catalog.text) FROM (SELECT * FROM %s l%s) l",
-						written_column_list(later),
-						later->changed, place), SPI_OK_SELECT);
+	(void) run_as_owner(later->relid, psprintf("SELECT pg_catalog.count(ROW(%s)::pg_catalog.text) FROM (SELECT * FROM %s l%s) l",
+											   written_column_list(later),
+											   later->changed, place), SPI_OK_SELECT);
 	return false;
 }
 
@@ -621,8 +652,9 @@ write_later_writes(const LaterWrites *later, RowConflict on_conflict)
 	{
 		LaterColumn *column = lfirst(cell);
 
-		finish_later_column(column);
+		finish_later_column(later, column);
 	}
+	refuse_unknown_values(later);
 	if (later->gone != NULL && !brings_gone_back(later, on_conflict))
 		delete_gone(later);
 	if (later->key != NIL && later->was_truncated &&
@@ -646,19 +678,19 @@ delete_gone(const LaterWrites *later)
 	foreach(cell, later->key)
 		appendStringInfo(&query, "%st.%s %s l.c%d",
 						 foreach_current_index(cell) ? " AND " : "",
-						 ((LaterColumn *) lfirst(cell))->label_name,
+						 later_target_name(later, lfirst(cell)),
 						 ((LaterColumn *) lfirst(cell))->label_equals,
 						 ((LaterColumn *) lfirst(cell))->attnum);
-	(void) run(query.data, SPI_OK_DELETE);
+	(void) run_as_owner(later->destination, query.data, SPI_OK_DELETE);
 }
 
 static void
 refuse_conflicts(const LaterWrites *later)
 {
-	int64		count = count_rows(psprintf("SELECT pg_catalog.count(*) FROM ONLY %s t, %s l WHERE %s",
-											relation_display_name(later->destination),
-											later->changed,
-											later_key_condition(later)));
+	int64		count = count_for_rollback(psprintf("SELECT pg_catalog.count(*) FROM ONLY %s t, %s l WHERE %s",
+													relation_display_name(later->destination),
+													later->changed,
+													later_key_condition(later)));
 
 	if (count > 0)
 		ereport(ERROR,
@@ -683,13 +715,15 @@ update_changed(const LaterWrites *later)
 
 		if (!list_member_ptr(later->key, column))
 			appendStringInfo(&query, "%s%s = %s", count++ ? ", " : "",
-							 column->label_name, column->written);
+							 later_target_name(later, column),
+							 column->updated ? column->updated :
+							 column->written);
 	}
 	if (count == 0)
 		return;
 	appendStringInfo(&query, " FROM %s l WHERE %s", later->changed,
 					 later_key_condition(later));
-	(void) run(query.data, SPI_OK_UPDATE);
+	(void) run_as_owner(later->destination, query.data, SPI_OK_UPDATE);
 }
 
 static void
@@ -706,12 +740,14 @@ insert_changed(const LaterWrites *later)
 	if (later->key != NIL)
 		appendStringInfo(&query, " WHERE NOT EXISTS (SELECT FROM ONLY %s t WHERE %s)",
 						 relation_display_name(later->destination), later_key_condition(later));
-	(void) run(query.data, SPI_OK_INSERT);
+	(void) run_as_owner(later->destination, query.data, SPI_OK_INSERT);
 }
 
-/* Returns the number of rows. */
-static int64
-run(const char *query, int expected)
+/*
+ * See later_values.h.
+ */
+int64
+run_for_rollback(const char *query, int expected)
 {
 	return run_at(query, expected, InvalidSnapshot);
 }
@@ -731,7 +767,7 @@ run_at(const char *query, int expected, Snapshot snapshot)
 		elog(ERROR, "could not plan a query of a rollback: %s",
 			 SPI_result_code_string(SPI_result));
 	result = SPI_execute_snapshot(plan, NULL, NULL, snapshot, InvalidSnapshot,
-								  false, false, 0);
+								  false, true, 0);
 	if (result != expected)
 		elog(ERROR, "unexpected result of a query of a rollback: %s",
 			 SPI_result_code_string(result));
@@ -741,8 +777,11 @@ run_at(const char *query, int expected, Snapshot snapshot)
 	return rows;
 }
 
-static int64
-count_rows(const char *query)
+/*
+ * See later_values.h.
+ */
+int64
+count_for_rollback(const char *query)
 {
 	OwnAccess	access;
 	int64		count;

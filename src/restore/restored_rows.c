@@ -14,7 +14,7 @@
 #include "executor/spi.h"
 #include "lock/lock.h"
 #include "preserve/changed_rows.h"
-#include "restore/generated.h"
+#include "restore/column_values.h"
 #include "restore/later_writes.h"
 #include "restore/restored_rows.h"
 #include "utils/guc.h"
@@ -124,9 +124,12 @@ migration_xids_since(const RestoreTarget *target)
 	run_own_query("SELECT DISTINCT x::text::bigint FROM ("
 				  "SELECT c.xid::xid OPERATOR(pg_catalog.||) c.subxids AS xids "
 				  CHANGES_SINCE
+				  "AND NOT c.by_rollback "
 				  "UNION ALL SELECT s.xid::xid OPERATOR(pg_catalog.||) s.subxids "
 				  "FROM migrate.parked_storage s, migrate.restore_point_data p "
 				  "WHERE p.id OPERATOR(pg_catalog.=) $1 AND s.by_migration "
+				  "AND NOT EXISTS (SELECT FROM migrate.rollbacks b "
+				  "WHERE b.xid OPERATOR(pg_catalog.=) s.xid) "
 				  "AND NOT pg_catalog.pg_visible_in_snapshot(s.xid, "
 				  "p.data_snapshot)) t, pg_catalog.unnest(t.xids) x",
 				  &arguments, SPI_OK_SELECT);
@@ -284,7 +287,7 @@ restore_rows(RestoredRows *rows, List *differences)
 	}
 	if (rows->target->is_whole)
 		revert_changes(rows);
-	compute_generated_columns(differences, rows->relations);
+	fill_column_values(differences, rows->relations);
 	AtEOXact_GUC(false, level);
 }
 

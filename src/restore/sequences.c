@@ -22,6 +22,8 @@ typedef struct LabelSequence
 	int64		last_value;		/* at the restore point */
 	bool		is_called;
 	bool		descends;
+	int64		min_value;
+	int64		max_value;
 	char	   *table;			/* that owns it, as SQL, or NULL */
 	char	   *column;
 } LabelSequence;
@@ -55,7 +57,7 @@ read_label_sequences(const RestoreTarget *target)
 	run_own_query("SELECT r.relid::bigint, r.last_value, r.is_called, "
 				  "s.seqincrement OPERATOR(pg_catalog.<) 0, "
 				  "d.refobjid::pg_catalog.regclass::text, "
-				  "pg_catalog.quote_ident(a.attname) "
+				  "pg_catalog.quote_ident(a.attname), s.seqmin, s.seqmax "
 				  "FROM migrate.restore_sequence r "
 				  "JOIN pg_catalog.pg_sequence s "
 				  "ON s.seqrelid OPERATOR(pg_catalog.=) r.relid "
@@ -89,6 +91,8 @@ read_label_sequences(const RestoreTarget *target)
 		sequence->descends = own_bool_column(i, 4);
 		sequence->table = own_text_column(&access, i, 5);
 		sequence->column = own_text_column(&access, i, 6);
+		sequence->min_value = own_bigint_column(i, 7);
+		sequence->max_value = own_bigint_column(i, 8);
 		sequences = lappend(sequences, sequence);
 		MemoryContextSwitchTo(spi);
 	}
@@ -132,6 +136,9 @@ restore_sequence(const LabelSequence *sequence)
 		value = row_value;
 		is_called = true;
 	}
+
+	/* it gives no number behind its bounds, whatever the rows have */
+	value = Min(Max(value, sequence->min_value), sequence->max_value);
 	begin_own_access(&access);
 	add_own_argument(&arguments, INT8OID, Int64GetDatum(value), false);
 	add_own_argument(&arguments, BOOLOID, BoolGetDatum(is_called), false);

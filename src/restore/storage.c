@@ -293,7 +293,13 @@ choose_for_other_file(Chooser *chooser, RestoredRelation *relation)
 
 	if (parked == NULL)
 		return fits ? STORAGE_KEPT : STORAGE_LOST;
-	if (chooser->target->mode == ROLLBACK_AS_OF || !fits)
+	if (chooser->target->mode == ROLLBACK_AS_OF || !fits ||
+		was->relkind == RELKIND_MATVIEW)
+		return STORAGE_PARKED;
+
+	/* what a migration did to values and rows of the new file is not undone */
+	if (parked->by_migration &&
+		(parked->rows_changed || parked->types_changed))
 		return STORAGE_PARKED;
 
 	/* what a client has emptied is a later write, like any other */

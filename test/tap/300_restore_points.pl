@@ -250,7 +250,8 @@ like(query(q{SELECT cannot_be_undone FROM migrate.restore_points}),
 
 # Sizes: what several need counts for each, and as nobody's own.
 
-query(q{CREATE TABLE big AS SELECT g, repeat('x', 100) AS x FROM generate_series(1, 10000) g;
+query(q{SELECT migrate.drop_all_restore_points();
+	CREATE TABLE big AS SELECT g, repeat('x', 100) AS x FROM generate_series(1, 10000) g;
 	CREATE TABLE changed AS SELECT g, repeat('x', 100) AS x FROM generate_series(1, 10000) g;
 	SELECT migrate.create_restore_point('p1');
 	SELECT migrate.create_restore_point('p2')});

@@ -1,0 +1,116 @@
+/*-------------------------------------------------------------------------
+ *
+ * column_values.c
+ *	  Values of columns that come back, in rows that had none.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/pg_attribute.h"
+#include "catalog/pg_class.h"
+#include "common/catalog.h"
+#include "executor/spi.h"
+#include "restore/catalog_diff.h"
+#include "restore/column_values.h"
+#include "restore/owner_sql.h"
+#include "rewrite/rewriteHandler.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/ruleutils.h"
+
+static bool was_dropped(const CatalogDifference *difference,
+						Form_pg_attribute column);
+static void set_default(Oid relid, AttrNumber attnum);
+static void compute_column(Oid relid, AttrNumber attnum);
+static char *expression_of(Oid relid, AttrNumber attnum);
+
+/*
+ * See column_values.h.
+ */
+void
+fill_column_values(List *differences, HTAB *relations)
+{
+	ListCell   *cell;
+	ListCell   *row;
+
+	foreach(cell, differences)
+	{
+		const CatalogDifference *difference = lfirst(cell);
+
+		if (difference->catalog->relid != AttributeRelationId)
+			continue;
+		foreach(row, difference->gone)
+		{
+			Form_pg_attribute form = (Form_pg_attribute) GETSTRUCT((HeapTuple) lfirst(row));
+			RestoredRelation *relation = find_restored_relation(relations,
+																form->attrelid);
+
+			if (form->attisdropped || form->attnum <= 0 || relation == NULL ||
+				relation->is == NULL || relation->choice != STORAGE_KEPT ||
+				((Form_pg_class) GETSTRUCT(relation->was))->relkind !=
+				RELKIND_RELATION)
+				continue;
+			if (form->attgenerated == ATTRIBUTE_GENERATED_STORED)
+				compute_column(form->attrelid, form->attnum);
+			else if (form->attnotnull && was_dropped(difference, form))
+				set_default(form->attrelid, form->attnum);
+		}
+	}
+}
+
+static bool
+was_dropped(const CatalogDifference *difference, Form_pg_attribute column)
+{
+	ListCell   *cell;
+
+	foreach(cell, difference->added)
+	{
+		Form_pg_attribute form = (Form_pg_attribute) GETSTRUCT((HeapTuple) lfirst(cell));
+
+		if (form->attrelid == column->attrelid &&
+			form->attnum == column->attnum)
+			return form->attisdropped;
+	}
+	return false;
+}
+
+/* Rows that were there have kept their values: only new ones have none. */
+static void
+set_default(Oid relid, AttrNumber attnum)
+{
+	const char *column = quote_identifier(get_attname(relid, attnum, false));
+
+	(void) run_as_owner(relid, psprintf("UPDATE ONLY %s SET %s = DEFAULT WHERE %s IS NULL",
+										relation_display_name(relid), column, column), SPI_OK_UPDATE);
+}
+
+static void
+compute_column(Oid relid, AttrNumber attnum)
+{
+	const char *column = quote_identifier(get_attname(relid, attnum, false));
+
+	(void) run_as_owner(relid, psprintf("UPDATE ONLY %s t SET %s = DEFAULT WHERE t.%s::pg_catalog.text IS DISTINCT FROM (%s)::pg_catalog.text",
+										relation_display_name(relid), column, column,
+										expression_of(relid, attnum)), SPI_OK_UPDATE);
+}
+
+/* As SQL, of columns of t. */
+static char *
+expression_of(Oid relid, AttrNumber attnum)
+{
+	Relation	rel = table_open(relid, AccessShareLock);
+	Node	   *expression = build_column_default(rel, attnum);
+	char	   *text;
+
+	if (expression == NULL)
+		elog(ERROR, "generated column %d of relation %u has no expression",
+			 attnum, relid);
+	text = deparse_expression(expression, deparse_context_for("t", relid),
+							  true, false);
+	table_close(rel, NoLock);
+	return text;
+}

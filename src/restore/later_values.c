@@ -1,0 +1,138 @@
+/*-------------------------------------------------------------------------
+ *
+ * later_values.c
+ *	  Old values of columns whose type was changed with an expression.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "common/catalog.h"
+#include "common/errors.h"
+#include "lib/stringinfo.h"
+#include "restore/later_columns.h"
+#include "restore/later_values.h"
+
+static void collect_pairs_of_column(const LaterWrites *later,
+									LaterColumn *column);
+static char *holder_key_condition(const LaterWrites *later);
+static int64 count_unknown_of_column(const LaterWrites *later,
+									 const LaterColumn *column);
+
+/*
+ * See later_values.h.
+ */
+void
+collect_pairs(LaterWrites *later)
+{
+	ListCell   *cell;
+
+	if (!later->relation->parked->columns_computed || later->was_truncated ||
+		later->key == NIL)
+		return;
+	foreach(cell, later->columns)
+	{
+		LaterColumn *column = lfirst(cell);
+
+		if (column->is_retyped && !list_member_ptr(later->key, column))
+			collect_pairs_of_column(later, column);
+	}
+}
+
+static void
+collect_pairs_of_column(const LaterWrites *later, LaterColumn *column)
+{
+	char	   *name = psprintf("safe_migrate_pairs_%u_%d", later->relid,
+								column->attnum);
+	StringInfoData query;
+	ListCell   *cell;
+
+	initStringInfo(&query);
+	appendStringInfo(&query, "CREATE TEMPORARY TABLE %s ON COMMIT DROP AS SELECT DISTINCT h.%s::pg_catalog.text AS was, c.%s::pg_catalog.text AS now FROM %s h JOIN ONLY %s c ON ",
+					 name, column->holder_name, column->name,
+					 relation_display_name(later->relation->parked->holder),
+					 relation_display_name(later->relid));
+	foreach(cell, later->key)
+	{
+		const LaterColumn *key = lfirst(cell);
+
+		appendStringInfo(&query, "%sc.%s %s h.%s::%s",
+						 foreach_current_index(cell) ? " AND " : "", key->name,
+						 key->equals, key->holder_name, key->type);
+	}
+	appendStringInfo(&query, " WHERE NOT (%s)", later->condition);
+	column->pairs = psprintf("pg_temp.%s", name);
+	(void) make_later_table(later, column->pairs, query.data);
+}
+
+/*
+ * See later_values.h.
+ */
+bool
+has_pairs(const LaterWrites *later)
+{
+	ListCell   *cell;
+
+	foreach(cell, later->columns)
+	{
+		if (((LaterColumn *) lfirst(cell))->pairs != NULL)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * See later_values.h.  Counts a row once for each such column.
+ */
+int64
+count_unknown_values(const LaterWrites *later)
+{
+	int64		count = 0;
+	ListCell   *cell;
+
+	foreach(cell, later->columns)
+	{
+		if (((LaterColumn *) lfirst(cell))->pairs != NULL)
+			count += count_unknown_of_column(later, lfirst(cell));
+	}
+	return count;
+}
+
+/* Whatever they are written to. */
+static char *
+holder_key_condition(const LaterWrites *later)
+{
+	LaterWrites holder = *later;
+
+	holder.destination = later->relation->parked->holder;
+	return later_key_condition(&holder);
+}
+
+static int64
+count_unknown_of_column(const LaterWrites *later, const LaterColumn *column)
+{
+	return count_for_rollback(psprintf("SELECT pg_catalog.count(*) FROM %s l LEFT JOIN %s t ON %s WHERE NOT EXISTS (SELECT FROM %s p WHERE p.was IS NOT DISTINCT FROM t.%s::pg_catalog.text AND p.now IS NOT DISTINCT FROM l.c%d::pg_catalog.text) AND (SELECT pg_catalog.count(*) FROM %s p WHERE p.now IS NOT DISTINCT FROM l.c%d::pg_catalog.text) OPERATOR(pg_catalog.<>) 1",
+									   later->changed,
+									   relation_display_name(later->relation->parked->holder),
+									   holder_key_condition(later),
+									   column->pairs, column->holder_name,
+									   column->attnum, column->pairs,
+									   column->attnum));
+}
+
+/*
+ * See later_values.h.
+ */
+void
+refuse_unknown_values(const LaterWrites *later)
+{
+	int64		count = has_pairs(later) &&
+	later->destination == later->relation->parked->holder ?
+	count_unknown_values(later) : 0;
+
+	if (count > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_SM_CANNOT_UNDO),
+				 errmsg("cannot roll back and keep later writes: " INT64_FORMAT " values that clients have written to %s have no way back through the expression by which a migration has changed the type; change those rows, or use mode 'as_of'",
+						count, relation_display_name(later->relid))));
+}
