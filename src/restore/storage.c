@@ -14,10 +14,10 @@
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
+#include "catalog/pg_attrdef.h"
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_index.h"
-#include "common/compat.h"
 #include "preserve/catalog_image.h"
 #include "preserve/catalogs.h"
 #include "restore/storage.h"
@@ -32,6 +32,7 @@ typedef struct Chooser
 	HTAB	   *relations;
 	List	   *files;			/* of ParkedFile */
 	List	   *attributes;		/* rows of pg_attribute of the label */
+	List	   *expressions;	/* and of pg_attrdef */
 } Chooser;
 
 static void add_label_relations(Chooser *chooser);
@@ -49,7 +50,8 @@ static void choose_for_index(Chooser *chooser, RestoredRelation *relation,
 							 const RestoredRelation *table);
 static bool same_file(const RestoredRelation *relation);
 static bool has_columns_of_label(Chooser *chooser, Oid relid);
-static bool attribute_fits(Form_pg_attribute was);
+static bool attribute_fits(Chooser *chooser, Form_pg_attribute was);
+static bool has_expression_of_label(Chooser *chooser, Form_pg_attribute was);
 static const ParkedFile *parked_file_of(Chooser *chooser,
 										const RestoredRelation *relation);
 
@@ -76,6 +78,8 @@ choose_storage(const RestoreTarget *target)
 	chooser.files = parked_files();
 	chooser.attributes = load_catalog_rows(target->point,
 										   AttributeRelationId);
+	chooser.expressions = load_catalog_rows(target->point,
+											AttrDefaultRelationId);
 	add_label_relations(&chooser);
 	add_current_relations(&chooser);
 	find_tables_of_indexes(&chooser);
@@ -374,14 +378,14 @@ has_columns_of_label(Chooser *chooser, Oid relid)
 		Form_pg_attribute was = (Form_pg_attribute) GETSTRUCT((HeapTuple) lfirst(cell));
 
 		if (was->attrelid == relid && was->attnum > 0 && !was->attisdropped &&
-			!attribute_fits(was))
+			!attribute_fits(chooser, was))
 			return false;
 	}
 	return true;
 }
 
 static bool
-attribute_fits(Form_pg_attribute was)
+attribute_fits(Chooser *chooser, Form_pg_attribute was)
 {
 	HeapTuple	row = SearchSysCache2(ATTNUM,
 									  ObjectIdGetDatum(was->attrelid),
@@ -396,11 +400,30 @@ attribute_fits(Form_pg_attribute was)
 		fits = !is->attisdropped && is->atttypid == was->atttypid &&
 			is->atttypmod == was->atttypmod &&
 			is->attlen == was->attlen && is->attalign == was->attalign &&
-			(was->attgenerated == '\0' ||
-			 compat_attribute_is_virtual(was->attgenerated));
+			(was->attgenerated != ATTRIBUTE_GENERATED_STORED ||
+			 has_expression_of_label(chooser, was));
 		ReleaseSysCache(row);
 	}
 	return fits;
+}
+
+/* Another expression for a generated column is another row. */
+static bool
+has_expression_of_label(Chooser *chooser, Form_pg_attribute was)
+{
+	Oid			current = GetAttrDefaultOid(was->attrelid, was->attnum);
+	ListCell   *cell;
+
+	foreach(cell, chooser->expressions)
+	{
+		Form_pg_attrdef form = (Form_pg_attrdef) GETSTRUCT((HeapTuple) lfirst(cell));
+
+		if (form->adrelid == was->attrelid && form->adnum == was->attnum)
+			return form->oid == current;
+	}
+
+	/* what a statement has not changed is not in its image */
+	return !chooser->target->is_whole;
 }
 
 /*
