@@ -202,7 +202,9 @@ sub in_migration
 
 	is($world->migrate($case), '', "$name: runs undisturbed");
 	$took = time - $started;
+	# another run of it makes other OIDs
 	$migrated = $check->state;
+	delete $migrated->{catalog};
 	is($check->failure("CALL migrate.rollback_to('$label', 'as_of')"), '', "$name: is undone");
 	foreach my $part (0.5 + rand 0.5, 0.8 + rand 0.3)
 	{

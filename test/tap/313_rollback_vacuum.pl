@@ -87,6 +87,9 @@ sub run_case
 	is($world->write($case), '', "$name: clients write");
 	is(rearrange($statement), '', "$name: rearranged again");
 	$migrated = $check->state;
+
+	# the old file comes back for the sake of the column
+	$wanted = $before->{rows} if $rewrites && $mode eq 'as_of' && $drops_columns{ $case->{name} };
 	$error = $check->failure("CALL migrate.rollback_to('$label', '$mode')");
 	if ($rewrites && $drops_columns{ $case->{name} } && $error =~ /ERROR:  SM007: /)
 	{

@@ -169,7 +169,8 @@ sub shown
 	return join "\n", $title, map({ substr s/"\w+": (null|""|false|"0"|0)(, )?//gr, 0, 600 } @lines), '';
 }
 
-# What is not the same schema any more: nothing, or a text.
+# What is not the same schema any more: nothing, or a text.  A state may be without
+# the catalogs.
 sub difference
 {
 	my ($self, $before, $after) = @_;
@@ -190,6 +191,7 @@ sub row_difference
 sub catalog_difference
 {
 	my ($self, $before, $after) = @_;
+	return unless $before->{catalog} && $after->{catalog};
 	my @lines = line_difference($before->{catalog}, $after->{catalog});
 	my $migrate = $self->query("SELECT 'migrate'::regnamespace::oid");
 	my %own;
