@@ -84,7 +84,6 @@ static bool is_same_data(Parking *parking, LosingRelation *relation);
 static bool attribute_is_same(HeapTuple before, HeapTuple now);
 static void park_relation(Parking *parking, LosingRelation *relation);
 static bool indexes_match(Parking *parking, LosingRelation *relation);
-static bool had_other_file(Parking *parking, LosingRelation *relation);
 static Oid	park_toast(Parking *parking, LosingRelation *relation, Oid heap);
 static bool park_indexes(Parking *parking, LosingRelation *relation,
 						 Oid relid, Oid heap);
@@ -478,32 +477,12 @@ indexes_match(Parking *parking, LosingRelation *relation)
 		return true;
 	if (!counts->truncdropped)
 		return counts->tuples_inserted == 0 && counts->tuples_updated == 0;
+
+	/* what was counted before a TRUNCATE is forgotten by a DROP after it */
 	return counts->inserted_pre_truncdrop == 0 &&
 		counts->updated_pre_truncdrop == 0 &&
 		!(strcmp(relation->cause, "dropped") == 0 &&
-		  had_other_file(parking, relation));
-}
-
-/* What was counted before a TRUNCATE is forgotten by a DROP after it. */
-static bool
-had_other_file(Parking *parking, LosingRelation *relation)
-{
-	Form_pg_class form = (Form_pg_class) GETSTRUCT(relation->class_row);
-	List	   *rows = fetch_catalog_rows(parking->maker.pg_class,
-										  ClassOidIndexId, Anum_pg_class_oid,
-										  relation->relid, SnapshotAny);
-	ListCell   *cell;
-
-	foreach(cell, rows)
-	{
-		HeapTuple	row = lfirst(cell);
-
-		if (((Form_pg_class) GETSTRUCT(row))->relfilenode !=
-			form->relfilenode &&
-			TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetRawXmin(row->t_data)))
-			return true;
-	}
-	return false;
+		  had_other_file(&parking->maker, relation->class_row));
 }
 
 /* Returns its holder, or InvalidOid. */
