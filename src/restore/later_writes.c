@@ -68,7 +68,7 @@ static bool migration_deleted_rows(const LaterWrites *later,
 								   const RestoreTarget *target);
 static bool brings_gone_back(const LaterWrites *later,
 							 RowConflict on_conflict);
-static void set_relkind(Oid relid, char relkind);
+static void let_write(Oid relid);
 static int64 make_touched(LaterWrites *last, const char *touched);
 static void append_not_null(StringInfo condition, const LaterWrites *later);
 static void append_checks(StringInfo condition, Oid relid);
@@ -312,7 +312,7 @@ write_before_lock(LaterWrites *later, const RestoreTarget *target,
 	if (!can_be_written_before(later, target, relations))
 		return false;
 	later->destination = later->relation->parked->holder;
-	set_relkind(later->destination, RELKIND_RELATION);
+	let_write(later->destination);
 	write_later_writes(later, on_conflict);
 	return true;
 }
@@ -381,16 +381,24 @@ release_later_writes(const LaterWrites *later)
 	UnregisterSnapshotFromOwner(later->snapshot, TopTransactionResourceOwner);
 }
 
-/* Only this transaction sees it: SQL does not write to hidden relations. */
+/*
+ * Only this transaction sees it: SQL does not write to hidden relations.  To
+ * logical decoding, which would publish what is written with that of all tables,
+ * it is as the new file of a rewrite.
+ */
 static void
-set_relkind(Oid relid, char relkind)
+let_write(Oid relid)
 {
 	Relation	rel = table_open(RelationRelationId, RowExclusiveLock);
 	HeapTuple	row = SearchSysCacheCopy1(RELOID, ObjectIdGetDatum(relid));
+	Form_pg_class form;
 
 	if (!HeapTupleIsValid(row))
 		elog(ERROR, "cache lookup failed for relation %u", relid);
-	((Form_pg_class) GETSTRUCT(row))->relkind = relkind;
+	form = (Form_pg_class) GETSTRUCT(row);
+	form->relkind = RELKIND_RELATION;
+	form->relreplident = REPLICA_IDENTITY_FULL;
+	form->relrewrite = relid;
 	CatalogTupleUpdate(rel, &row->t_self, row);
 	heap_freetuple(row);
 	table_close(rel, RowExclusiveLock);
