@@ -8,13 +8,14 @@
 #     make check                  all tests, on a throw-away server
 #     make bench                  what it costs
 #     make bench-locks            how long others wait for a schema change
+#     make bench-restore          what restore points cost, and the way back
 #     make rules                  the page of all rules, rules.md
 #     make format                 indent the C code as PostgreSQL does
 #     make lint                   what a reviewer should not have to say
 
 PG_CONFIG ?= pg_config
 
-HOUSE_GOALS = demo check bench bench-locks rules format lint
+HOUSE_GOALS = demo check bench bench-locks bench-restore rules format lint
 
 # These need neither pg_config nor a build, and PGXS has a "check" of its own
 # that only says that it cannot: leave PGXS out when nothing else is asked for.
@@ -33,6 +34,9 @@ bench:
 
 bench-locks:
 	sh test/bench_locks.sh
+
+bench-restore:
+	sh test/bench_restore.sh
 
 rules:
 	sh test/rules.sh

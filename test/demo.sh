@@ -82,6 +82,14 @@ traffic_so_far()
 		END { printf "%d seconds of traffic, %.0f transactions a second; in the worst second one of them took %.1f ms on average", n, n ? sum / n : 0, worst }'
 }
 
+# What a migration will corrupt, in two figures.
+names_and_notes()
+{
+	sm_psql -d demo -Atq \
+		-c "SELECT md5(string_agg(name, ',' ORDER BY id)) FROM customers WHERE id <= 9000" \
+		-c "SELECT count(*), sum(id) FROM orders WHERE note = 'a gift'"
+}
+
 story()
 {
 	chapter "1. A table of a million rows, and clients that use it"
@@ -176,13 +184,39 @@ SQL
 	tell "Applied again, there is nothing to do:"
 	sql ok "CALL migrate.deploy()"
 
-	chapter "7. A file that was edited after it ran"
+	chapter "7. A migration that corrupts data, and the way back"
+	sm_psql -d demo -q -c "UPDATE orders SET note = 'a gift' WHERE id <= 1000"
+	cat >"$SM_WORK/migrations/11_tidy_up.sql" <<'SQL'
+UPDATE customers SET name = 'customer ' || id / 2 WHERE id <= 9000;
+ALTER TABLE orders DROP COLUMN note;
+SQL
+	sed 's/^/    /' "$SM_WORK/migrations/11_tidy_up.sql"
+	sm_psql -d demo -q -c "ALTER DATABASE demo SET safe_migrate.rules = 'drop_column:allow'"
+	sm_psql -d demo -q -c "SELECT migrate.load('$SM_WORK/migrations')" >/dev/null
+	was=$(names_and_notes)
+	sql ok "CALL migrate.deploy()"
+	tell "The names of 9,000 customers are wrong and the notes are gone. Clients go on meanwhile: pgbench, a new customer, an order, a name that is mended."
+	sql ok "INSERT INTO customers VALUES (10001, 'a new one'); INSERT INTO orders VALUES (1000001, 10001, 12.50)"
+	sql ok "UPDATE customers SET name = 'renamed' WHERE id = 9999"
+	tell "Before the migration a restore point was made. It copied no data; only what the migration changed has been kept since:"
+	label="'before 11_tidy_up'"
+	sql ok "SELECT label, rows_kept, pg_size_pretty(size_bytes) AS size FROM migrate.restore_points WHERE label = $label"
+	sql ok "SELECT action, object, rows, later_writes, conflicts, unrepresentable FROM migrate.rollback_plan($label)"
+	sql ok "CALL migrate.rollback_to($label)"
+	sql ok "SELECT c.id, c.name, o.amount FROM customers c LEFT JOIN orders o ON o.customer = c.id AND o.id > 1000000 WHERE c.id IN (1, 9999, 10001)"
+	[ "$(names_and_notes)" = "$was" ] ||
+		sm_die "names or notes are not what they were"
+	tell "All names and notes are what they were, and what the clients wrote is there. A rollback can be taken back, too: it has made a restore point of its own."
+	rm "$SM_WORK/migrations/11_tidy_up.sql"
+	sm_psql -d demo -q -c "SELECT migrate.unregister('11')" >/dev/null
+
+	chapter "8. A file that was edited after it ran"
 	echo "CREATE TABLE invoices (id bigint PRIMARY KEY);" \
 		>"$SM_WORK/migrations/1_invoices.sql"
 	sql ok "SELECT * FROM migrate.load('$SM_WORK/migrations') WHERE state <> 'unchanged'"
 	sql SM003 "CALL migrate.deploy()"
 
-	chapter "8. The ledger, and what was decided"
+	chapter "9. The ledger, and what was decided"
 	sql ok "SELECT version, state, role, started_at::time(0) AS started, duration_ms, statements FROM migrate.history"
 	sql ok "SELECT decided_at::time(0) AS at, outcome, rule, relation FROM migrate.decisions ORDER BY decided_at"
 

@@ -160,7 +160,9 @@ find_dropped(HTAB *columns, Snapshot before)
 			!TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetRawXmin(row->t_data)))
 			continue;
 		old = live_attribute(pg_attribute, key.relid, attribute->attnum, before);
-		if (old == NULL || !keeps_its_file(key.relid, before))
+		if (old == NULL ||
+			compat_attribute_is_virtual(((Form_pg_attribute) GETSTRUCT(old))->attgenerated) ||
+			!keeps_its_file(key.relid, before))
 			continue;
 		column = hash_search(columns, &key, HASH_ENTER, NULL);
 		column->row = old;

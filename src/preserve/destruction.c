@@ -42,21 +42,26 @@ drops_column(AlterTableStmt *stmt)
  * See destruction.h.
  */
 bool
-computes_column(Node *statement)
+changes_type(Node *statement, bool *is_computed)
 {
+	bool		found = false;
 	ListCell   *cell;
 
+	*is_computed = false;
 	if (statement == NULL || !IsA(statement, AlterTableStmt))
 		return false;
 	foreach(cell, ((AlterTableStmt *) statement)->cmds)
 	{
 		AlterTableCmd *command = lfirst_node(AlterTableCmd, cell);
 
-		if (command->subtype == AT_AlterColumnType && command->def != NULL &&
+		if (command->subtype != AT_AlterColumnType)
+			continue;
+		found = true;
+		if (command->def != NULL &&
 			castNode(ColumnDef, command->def)->raw_default != NULL)
-			return true;
+			*is_computed = true;
 	}
-	return false;
+	return found;
 }
 
 /*

@@ -31,7 +31,7 @@ typedef struct Destruction
 extern bool begin_destruction(Destruction *destruction, Node *statement);
 extern void end_destruction(Destruction *destruction);
 
-/* True for ALTER COLUMN TYPE ... USING. */
-extern bool computes_column(Node *statement);
+/* True for ALTER COLUMN TYPE; *is_computed: with USING. */
+extern bool changes_type(Node *statement, bool *is_computed);
 
 #endif							/* SAFE_MIGRATE_DESTRUCTION_H */

@@ -93,6 +93,7 @@ static void park_file(Parking *parking, LosingRelation *relation,
 static void record_file(Parking *parking, LosingRelation *relation,
 						HeldFile *held);
 static ParkedFile *read_parked_file(HeapTuple row, TupleDesc tupdesc);
+static bool rows_were_changed(Oid relid);
 static bool rows_were_deleted(Oid relid);
 static Datum parked_column(HeapTuple row, TupleDesc tupdesc, int column);
 static void forget_file(Oid holder);
@@ -586,11 +587,29 @@ record_file(Parking *parking, LosingRelation *relation, HeldFile *held)
 					 BoolGetDatum(rows_were_deleted(form->oid)), false);
 	add_own_argument(&arguments, BOOLOID,
 					 BoolGetDatum(columns_were_computed()), false);
+	add_own_argument(&arguments, BOOLOID,
+					 BoolGetDatum(types_were_changed()), false);
+	add_own_argument(&arguments, BOOLOID,
+					 BoolGetDatum(rows_were_changed(form->oid)), false);
 	run_own_query("INSERT INTO migrate.parked_storage (holder, relid, "
 				  "main_relid, kind, tablespace, filenode, cause, "
-				  "by_migration, subxids, rows_deleted, columns_computed) "
-				  "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+				  "by_migration, subxids, rows_deleted, columns_computed, "
+				  "types_changed, rows_changed) "
+				  "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, "
+				  "$13)",
 				  &arguments, SPI_OK_INSERT);
+}
+
+/* If they were not counted, they may have been. */
+static bool
+rows_were_changed(Oid relid)
+{
+	PgStat_TableXactStatus *counts = transaction_counts(relid);
+
+	return !pgstat_track_counts ||
+		(counts != NULL && (counts->tuples_inserted > 0 ||
+							counts->tuples_updated > 0 ||
+							counts->tuples_deleted > 0));
 }
 
 /* By this transaction: before or after the file was replaced is not known. */
@@ -615,7 +634,8 @@ parked_files(void)
 	begin_own_access(&access);
 	run_own_query("SELECT p.holder, p.relid, p.main_relid, p.kind, "
 				  "p.tablespace, p.filenode, p.cause, p.xid, p.by_migration, "
-				  "p.rows_deleted, p.columns_computed "
+				  "p.rows_deleted, p.columns_computed, "
+				  "p.types_changed, p.rows_changed "
 				  "FROM migrate.parked_storage p "
 				  "JOIN pg_catalog.pg_class c "
 				  "ON c.oid OPERATOR(pg_catalog.=) p.holder "
@@ -649,6 +669,8 @@ read_parked_file(HeapTuple row, TupleDesc tupdesc)
 	file->by_migration = DatumGetBool(parked_column(row, tupdesc, 9));
 	file->rows_deleted = DatumGetBool(parked_column(row, tupdesc, 10));
 	file->columns_computed = DatumGetBool(parked_column(row, tupdesc, 11));
+	file->types_changed = DatumGetBool(parked_column(row, tupdesc, 12));
+	file->rows_changed = DatumGetBool(parked_column(row, tupdesc, 13));
 	return file;
 }
 

@@ -29,6 +29,8 @@ typedef struct ParkedFile
 	bool		by_migration;
 	bool		rows_deleted;	/* by the same transaction */
 	bool		columns_computed;	/* it has changed types with USING */
+	bool		types_changed;	/* or without */
+	bool		rows_changed;	/* it has also changed rows of the relation */
 } ParkedFile;
 
 /*

@@ -36,6 +36,7 @@ typedef struct NotedStatement
 /* Of this transaction; in TopTransactionContext. */
 static List *statements = NIL;
 static bool columns_computed = false;
+static bool types_changed = false;
 static bool rolls_back_to_point = false;
 
 static void end_transaction(XactEvent event, void *arg);
@@ -79,9 +80,19 @@ note_destructive_statement(const char *statement)
  * See preserve.h.
  */
 void
-note_computed_column(void)
+note_type_change(bool is_computed)
 {
-	columns_computed = true;
+	types_changed = true;
+	columns_computed |= is_computed;
+}
+
+/*
+ * See preserve.h.
+ */
+bool
+types_were_changed(void)
+{
+	return types_changed;
 }
 
 /*
@@ -259,6 +270,7 @@ forget_transaction(void)
 {
 	statements = NIL;
 	columns_computed = false;
+	types_changed = false;
 	rolls_back_to_point = false;
 	forget_migration_in_transaction();
 }

@@ -21,10 +21,11 @@ extern void register_preserve_callbacks(void);
 extern void note_destructive_statement(const char *statement);
 
 /*
- * The transaction changes the type of a column with USING: the old values
- * cannot be told from the new ones.  And whether it has.
+ * The transaction changes the type of a column, with USING or without; and
+ * whether it has.
  */
-extern void note_computed_column(void);
+extern void note_type_change(bool is_computed);
+extern bool types_were_changed(void);
 extern bool columns_were_computed(void);
 
 /*

@@ -72,7 +72,9 @@ CREATE TABLE migrate.parked_storage (
 	subxids xid[] NOT NULL DEFAULT '{}',
 	parked_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
 	by_migration boolean NOT NULL,
+	rows_changed boolean NOT NULL DEFAULT false,
 	rows_deleted boolean NOT NULL DEFAULT false,
+	types_changed boolean NOT NULL DEFAULT false,
 	columns_computed boolean NOT NULL DEFAULT false
 );
 CREATE INDEX parked_storage_filenode ON migrate.parked_storage (filenode);

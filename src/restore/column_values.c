@@ -9,14 +9,13 @@
 
 #include "access/htup_details.h"
 #include "access/table.h"
-#include "access/xact.h"
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_class.h"
 #include "common/catalog.h"
-#include "common/own_tables.h"
 #include "executor/spi.h"
 #include "restore/catalog_diff.h"
 #include "restore/column_values.h"
+#include "restore/owner_sql.h"
 #include "rewrite/rewriteHandler.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -26,7 +25,6 @@
 static bool was_dropped(const CatalogDifference *difference,
 						Form_pg_attribute column);
 static void set_default(Oid relid, AttrNumber attnum);
-static void update_rows(const char *query);
 static void compute_column(Oid relid, AttrNumber attnum);
 static char *expression_of(Oid relid, AttrNumber attnum);
 
@@ -86,8 +84,8 @@ set_default(Oid relid, AttrNumber attnum)
 {
 	const char *column = quote_identifier(get_attname(relid, attnum, false));
 
-	update_rows(psprintf("UPDATE ONLY %s SET %s = DEFAULT WHERE %s IS NULL",
-						 relation_display_name(relid), column, column));
+	(void) run_as_owner(relid, psprintf("UPDATE ONLY %s SET %s = DEFAULT WHERE %s IS NULL",
+										relation_display_name(relid), column, column), SPI_OK_UPDATE);
 }
 
 static void
@@ -95,21 +93,9 @@ compute_column(Oid relid, AttrNumber attnum)
 {
 	const char *column = quote_identifier(get_attname(relid, attnum, false));
 
-	update_rows(psprintf("UPDATE ONLY %s t SET %s = DEFAULT WHERE t.%s::pg_catalog.text IS DISTINCT FROM (%s)::pg_catalog.text",
-						 relation_display_name(relid), column, column,
-						 expression_of(relid, attnum)));
-}
-
-static void
-update_rows(const char *query)
-{
-	OwnAccess	access;
-
-	begin_own_access(&access);
-	if (SPI_execute(query, false, 0) != SPI_OK_UPDATE)
-		elog(ERROR, "could not fill a column: %s", query);
-	end_own_access(&access);
-	CommandCounterIncrement();
+	(void) run_as_owner(relid, psprintf("UPDATE ONLY %s t SET %s = DEFAULT WHERE t.%s::pg_catalog.text IS DISTINCT FROM (%s)::pg_catalog.text",
+										relation_display_name(relid), column, column,
+										expression_of(relid, attnum)), SPI_OK_UPDATE);
 }
 
 /* As SQL, of columns of t. */

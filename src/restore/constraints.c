@@ -15,6 +15,7 @@
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/indexing.h"
+#include "catalog/partition.h"
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_constraint.h"
@@ -22,11 +23,10 @@
 #include "common/catalog.h"
 #include "common/compat.h"
 #include "common/errors.h"
-#include "common/own_tables.h"
-#include "executor/spi.h"
 #include "nodes/makefuncs.h"
 #include "restore/catalog_diff.h"
 #include "restore/constraints.h"
+#include "restore/owner_sql.h"
 #include "restore/storage.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -35,6 +35,8 @@
 
 static List *constraints_to_check(List *differences, HTAB *relations,
 								  List *changed_tables);
+static List *with_ancestors(List *tables);
+static bool is_part_of_key(Form_pg_constraint form);
 static bool has_foreign_key_to_check(Form_pg_constraint form,
 									 List *changed_tables);
 static bool holds_for_all_rows(RestoredRelation *relation);
@@ -42,6 +44,8 @@ static void check_constraint(Oid constraint_oid);
 static void unset_validated(HeapTuple row);
 static void validate_constraint(Oid relid, const char *name);
 static void check_column(HTAB *relations, HeapTuple row);
+static void check_not_null_constraint(HTAB *relations, HeapTuple row);
+static bool rows_may_violate(const RestoredRelation *relation);
 static void check_not_null(Oid relid, const char *column);
 static void check_values(Oid relid, Form_pg_attribute was,
 						 const char *column);
@@ -57,7 +61,7 @@ void
 check_constraints(List *differences, HTAB *relations, List *changed_tables)
 {
 	List	   *constraints = constraints_to_check(differences, relations,
-												   changed_tables);
+												   with_ancestors(changed_tables));
 	ListCell   *cell;
 	ListCell   *row;
 
@@ -71,6 +75,11 @@ check_constraints(List *differences, HTAB *relations, List *changed_tables)
 		{
 			foreach(row, difference->gone)
 				check_column(relations, lfirst(row));
+		}
+		else if (difference->catalog->relid == ConstraintRelationId)
+		{
+			foreach(row, difference->gone)
+				check_not_null_constraint(relations, lfirst(row));
 		}
 		else if (difference->catalog->relid == RelationRelationId)
 		{
@@ -113,7 +122,7 @@ constraints_to_check(List *differences, HTAB *relations, List *changed_tables)
 
 		if (!form->convalidated || !OidIsValid(form->conrelid) ||
 			(form->contype != CONSTRAINT_CHECK &&
-			 form->contype != CONSTRAINT_FOREIGN))
+			 form->contype != CONSTRAINT_FOREIGN) || is_part_of_key(form))
 			continue;
 		if (has_foreign_key_to_check(form, changed_tables) ||
 			(list_member_oid(back, form->oid) &&
@@ -125,6 +134,43 @@ constraints_to_check(List *differences, HTAB *relations, List *changed_tables)
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
 	return constraints;
+}
+
+/* What refers to a partition names the partitioned table. */
+static List *
+with_ancestors(List *tables)
+{
+	List	   *all = list_copy(tables);
+	ListCell   *cell;
+
+	foreach(cell, tables)
+	{
+		if (get_rel_relispartition(lfirst_oid(cell)))
+			all = list_concat_unique_oid(all,
+										 get_partition_ancestors(lfirst_oid(cell)));
+	}
+	return all;
+}
+
+/*
+ * A foreign key to a partitioned table has one more row for each partition, to
+ * which by itself most rows do not refer.
+ */
+static bool
+is_part_of_key(Form_pg_constraint form)
+{
+	HeapTuple	whole;
+	bool		result;
+
+	if (form->contype != CONSTRAINT_FOREIGN || !OidIsValid(form->conparentid))
+		return false;
+	whole = SearchSysCache1(CONSTROID, ObjectIdGetDatum(form->conparentid));
+	if (!HeapTupleIsValid(whole))
+		elog(ERROR, "cache lookup failed for constraint %u", form->conparentid);
+	result = ((Form_pg_constraint) GETSTRUCT(whole))->conrelid ==
+		form->conrelid;
+	ReleaseSysCache(whole);
+	return result;
 }
 
 static bool
@@ -196,14 +242,36 @@ check_column(HTAB *relations, HeapTuple row)
 														form->attrelid);
 	char	   *column;
 
-	if (relation == NULL || relation->is == NULL || form->attisdropped ||
-		form->attnum <= 0 || relation->choice != STORAGE_KEPT ||
-		!RELKIND_HAS_TABLE_AM(((Form_pg_class) GETSTRUCT(relation->is))->relkind))
+	if (form->attisdropped || form->attnum <= 0 || !rows_may_violate(relation))
 		return;
 	column = pstrdup(quote_identifier(NameStr(form->attname)));
-	if (form->attnotnull)
+	if (form->attnotnull && !COMPAT_NOT_NULL_NOT_VALID)
 		check_not_null(form->attrelid, column);
 	check_values(form->attrelid, form, column);
+}
+
+/* 18: the column may say nothing new, and not say that it was NOT VALID. */
+static void
+check_not_null_constraint(HTAB *relations, HeapTuple row)
+{
+	Form_pg_constraint form = (Form_pg_constraint) GETSTRUCT(row);
+
+	if (form->contype != COMPAT_CONSTRAINT_NOTNULL || !form->convalidated ||
+		!rows_may_violate(find_restored_relation(relations, form->conrelid)))
+		return;
+	check_not_null(form->conrelid,
+				   quote_identifier(get_attname(form->conrelid,
+												compat_not_null_attnum(row),
+												false)));
+}
+
+/* The file of the label has what was checked then. */
+static bool
+rows_may_violate(const RestoredRelation *relation)
+{
+	return relation != NULL && relation->is != NULL &&
+		relation->choice == STORAGE_KEPT &&
+		RELKIND_HAS_TABLE_AM(((Form_pg_class) GETSTRUCT(relation->is))->relkind);
 }
 
 static void
@@ -272,16 +340,11 @@ partition_constraint(Oid relid)
 static void
 refuse_rows(Oid relid, const char *condition, const char *problem)
 {
-	OwnAccess	access;
-	int64		count;
 	char	   *name = relation_display_name(relid);
+	int64		count = count_as_owner(relid,
+									   psprintf("SELECT pg_catalog.count(*) FROM ONLY %s WHERE %s",
+												name, condition));
 
-	begin_own_access(&access);
-	if (SPI_execute(psprintf("SELECT pg_catalog.count(*) FROM ONLY %s WHERE %s",
-							 name, condition), false, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not check the rows of %s", name);
-	count = own_bigint_column(0, 1);
-	end_own_access(&access);
 	if (count > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_SM_CANNOT_UNDO),

@@ -58,8 +58,15 @@ find_columns(LaterWrites *later, const RestoreTarget *target)
 		if (!HeapTupleIsValid(row))
 			continue;
 		if (!((Form_pg_attribute) GETSTRUCT(row))->attisdropped)
-			later->columns = lappend(later->columns,
-									 make_column(was, (Form_pg_attribute) GETSTRUCT(row)));
+		{
+			LaterColumn *column = make_column(was,
+											  (Form_pg_attribute) GETSTRUCT(row));
+
+			column->holder_name = pstrdup(quote_identifier(get_attname(later->relation->parked->holder,
+																	   was->attnum,
+																	   false)));
+			later->columns = lappend(later->columns, column);
+		}
 		ReleaseSysCache(row);
 	}
 }
@@ -176,8 +183,10 @@ later_column(const LaterWrites *later, AttrNumber attnum)
  * round it.
  */
 void
-finish_later_column(LaterColumn *column)
+finish_later_column(const LaterWrites *later, LaterColumn *column)
 {
+	char	   *target = later_target_name(later, column);
+
 	column->label_equals = equality_operator(column->label_typeid);
 	if (column->label_type != NULL)
 		return;
@@ -191,17 +200,25 @@ finish_later_column(LaterColumn *column)
 								   column->pairs, column->attnum,
 								   column->label_type);
 		column->updated = psprintf("CASE WHEN EXISTS (SELECT FROM %s p WHERE p.was IS NOT DISTINCT FROM t.%s::pg_catalog.text AND p.now IS NOT DISTINCT FROM l.c%d::pg_catalog.text) THEN t.%s ELSE %s END",
-								   column->pairs, column->label_name,
-								   column->attnum, column->label_name,
-								   column->written);
+								   column->pairs, target, column->attnum,
+								   target, column->written);
 		return;
 	}
 	column->written = psprintf("%s%s", column->written, column->label_type);
 	if (column->is_retyped && column->is_native)
 		column->updated = psprintf("CASE WHEN t.%s::%s::pg_catalog.text IS NOT DISTINCT FROM l.c%d::pg_catalog.text THEN t.%s ELSE %s END",
-								   column->label_name, column->type,
-								   column->attnum, column->label_name,
-								   column->written);
+								   target, column->type, column->attnum,
+								   target, column->written);
+}
+
+/*
+ * See later_columns.h.
+ */
+char *
+later_target_name(const LaterWrites *later, const LaterColumn *column)
+{
+	return later->destination == later->relid ? column->label_name :
+		column->holder_name;
 }
 
 /*
@@ -217,7 +234,7 @@ later_key_condition(const LaterWrites *later)
 	foreach(cell, later->key)
 		appendStringInfo(&condition, "%st.%s %s %s",
 						 foreach_current_index(cell) ? " AND " : "",
-						 ((LaterColumn *) lfirst(cell))->label_name,
+						 later_target_name(later, lfirst(cell)),
 						 ((LaterColumn *) lfirst(cell))->label_equals,
 						 ((LaterColumn *) lfirst(cell))->written);
 	return condition.data;
@@ -229,7 +246,10 @@ later_key_condition(const LaterWrites *later)
 char *
 label_column_list(const LaterWrites *later)
 {
-	return column_list(later->columns, offsetof(LaterColumn, label_name));
+	return column_list(later->columns,
+					   later->destination == later->relid ?
+					   offsetof(LaterColumn, label_name) :
+					   offsetof(LaterColumn, holder_name));
 }
 
 /*

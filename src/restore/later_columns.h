@@ -23,6 +23,7 @@ typedef struct LaterColumn
 	char	   *label_type;
 	Oid			label_typeid;
 	int32		label_typmod;
+	char	   *holder_name;	/* in the hidden relation */
 	char	   *name;			/* now */
 	char	   *type;
 	char	   *equals;			/* operator of that type */
@@ -45,7 +46,12 @@ extern void find_later_columns(LaterWrites *later,
 extern LaterColumn *later_column(const LaterWrites *later, AttrNumber attnum);
 
 /* Name the type of the label, which has to be there by now. */
-extern void finish_later_column(LaterColumn *column);
+extern void finish_later_column(const LaterWrites *later,
+								LaterColumn *column);
+
+/* What a column is called in what they are written to. */
+extern char *later_target_name(const LaterWrites *later,
+							   const LaterColumn *column);
 
 /*
  * As SQL: equality of keys between t, the table, and l, what was copied; the

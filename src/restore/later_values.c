@@ -15,6 +15,7 @@
 
 static void collect_pairs_of_column(const LaterWrites *later,
 									LaterColumn *column);
+static char *holder_key_condition(const LaterWrites *later);
 static int64 count_unknown_of_column(const LaterWrites *later,
 									 const LaterColumn *column);
 
@@ -48,7 +49,7 @@ collect_pairs_of_column(const LaterWrites *later, LaterColumn *column)
 
 	initStringInfo(&query);
 	appendStringInfo(&query, "CREATE TEMPORARY TABLE %s ON COMMIT DROP AS SELECT DISTINCT h.%s::pg_catalog.text AS was, c.%s::pg_catalog.text AS now FROM %s h JOIN ONLY %s c ON ",
-					 name, column->label_name, column->name,
+					 name, column->holder_name, column->name,
 					 relation_display_name(later->relation->parked->holder),
 					 relation_display_name(later->relid));
 	foreach(cell, later->key)
@@ -57,7 +58,7 @@ collect_pairs_of_column(const LaterWrites *later, LaterColumn *column)
 
 		appendStringInfo(&query, "%sc.%s %s h.%s::%s",
 						 foreach_current_index(cell) ? " AND " : "", key->name,
-						 key->equals, key->label_name, key->type);
+						 key->equals, key->holder_name, key->type);
 	}
 	appendStringInfo(&query, " WHERE NOT (%s)", later->condition);
 	column->pairs = psprintf("pg_temp.%s", name);
@@ -97,14 +98,34 @@ count_unknown_values(const LaterWrites *later)
 	return count;
 }
 
+/* Between t, the hidden relation, and l, what was copied. */
+static char *
+holder_key_condition(const LaterWrites *later)
+{
+	StringInfoData condition;
+	ListCell   *cell;
+
+	initStringInfo(&condition);
+	foreach(cell, later->key)
+	{
+		const LaterColumn *key = lfirst(cell);
+
+		appendStringInfo(&condition, "%sl.c%d %s t.%s::%s",
+						 foreach_current_index(cell) ? " AND " : "",
+						 key->attnum, key->equals, key->holder_name,
+						 key->type);
+	}
+	return condition.data;
+}
+
 static int64
 count_unknown_of_column(const LaterWrites *later, const LaterColumn *column)
 {
 	return count_for_rollback(psprintf("SELECT pg_catalog.count(*) FROM %s l LEFT JOIN %s t ON %s WHERE NOT EXISTS (SELECT FROM %s p WHERE p.was IS NOT DISTINCT FROM t.%s::pg_catalog.text AND p.now IS NOT DISTINCT FROM l.c%d::pg_catalog.text) AND (SELECT pg_catalog.count(*) FROM %s p WHERE p.now IS NOT DISTINCT FROM l.c%d::pg_catalog.text) OPERATOR(pg_catalog.<>) 1",
 									   later->changed,
 									   relation_display_name(later->relation->parked->holder),
-									   later_key_condition(later),
-									   column->pairs, column->label_name,
+									   holder_key_condition(later),
+									   column->pairs, column->holder_name,
 									   column->attnum, column->pairs,
 									   column->attnum));
 }
@@ -115,9 +136,7 @@ count_unknown_of_column(const LaterWrites *later, const LaterColumn *column)
 void
 refuse_unknown_values(const LaterWrites *later)
 {
-	int64		count = has_pairs(later) &&
-	later->destination == later->relation->parked->holder ?
-	count_unknown_values(later) : 0;
+	int64		count = has_pairs(later) ? count_unknown_values(later) : 0;
 
 	if (count > 0)
 		ereport(ERROR,

@@ -25,6 +25,7 @@ extern bool has_pairs(const LaterWrites *later);
 /*
  * Rows whose value in such a column is neither what the migration has made of
  * the old one, nor has exactly one old value; and throw SM007 if there are any.
+ * To be called while there is the hidden relation with the file of the label.
  */
 extern int64 count_unknown_values(const LaterWrites *later);
 extern void refuse_unknown_values(const LaterWrites *later);

@@ -36,11 +36,11 @@
 #include "restore/later_columns.h"
 #include "restore/later_values.h"
 #include "restore/later_writes.h"
+#include "restore/owner_sql.h"
 #include "restore/touched_keys.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
-#include "utils/resowner.h"
 #include "utils/ruleutils.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
@@ -68,7 +68,8 @@ static bool migration_deleted_rows(const LaterWrites *later,
 								   const RestoreTarget *target);
 static bool brings_gone_back(const LaterWrites *later,
 							 RowConflict on_conflict);
-static void let_write(Oid relid);
+static void let_owner_read(const LaterWrites *later, const char *name);
+static void open_to_owner(const LaterWrites *later);
 static int64 make_touched(LaterWrites *last, const char *touched);
 static void append_not_null(StringInfo condition, const LaterWrites *later);
 static void append_checks(StringInfo condition, Oid relid);
@@ -93,8 +94,7 @@ collect_later_writes(const RestoreTarget *target,
 	later->destination = relation->relid;
 	later->was_truncated = strcmp(relation->parked->cause, "truncated") == 0;
 	later->condition = later_condition(target, migration_xids);
-	later->snapshot = RegisterSnapshotOnOwner(GetLatestSnapshot(),
-											  TopTransactionResourceOwner);
+	later->snapshot = RegisterSnapshot(GetLatestSnapshot());
 	find_later_columns(later, target);
 
 	name_tables(later, 1);
@@ -143,6 +143,18 @@ copy_changed(LaterWrites *later, const char *condition)
 	later->changed_rows = make_later_table(later, later->changed, query.data);
 }
 
+/* And the planner know. */
+static void
+let_owner_read(const LaterWrites *later, const char *name)
+{
+	char	   *owner = GetUserNameFromId(relation_owner(later->relid), false);
+
+	(void) run_for_rollback(psprintf("ANALYZE %s", name), SPI_OK_UTILITY);
+	(void) run_for_rollback(psprintf("GRANT SELECT ON %s TO %s", name,
+									 quote_identifier(owner)),
+							SPI_OK_UTILITY);
+}
+
 /*
  * See later_values.h.
  */
@@ -152,7 +164,7 @@ make_later_table(const LaterWrites *later, const char *name,
 {
 	int64		rows = run_at(query, SPI_OK_UTILITY, later->snapshot);
 
-	(void) run_for_rollback(psprintf("ANALYZE %s", name), SPI_OK_UTILITY);
+	let_owner_read(later, name);
 	return rows;
 }
 
@@ -168,7 +180,7 @@ copy_gone(LaterWrites *later)
 	foreach(cell, later->key)
 		appendStringInfo(&query, "%sh.%s AS c%d",
 						 foreach_current_index(cell) ? ", " : "",
-						 ((LaterColumn *) lfirst(cell))->label_name,
+						 ((LaterColumn *) lfirst(cell))->holder_name,
 						 ((LaterColumn *) lfirst(cell))->attnum);
 	appendStringInfo(&query, " FROM %s h WHERE NOT EXISTS (SELECT FROM ONLY %s c WHERE ",
 					 relation_display_name(later->relation->parked->holder),
@@ -178,7 +190,7 @@ copy_gone(LaterWrites *later)
 						 foreach_current_index(cell) ? " AND " : "",
 						 ((LaterColumn *) lfirst(cell))->name,
 						 ((LaterColumn *) lfirst(cell))->equals,
-						 ((LaterColumn *) lfirst(cell))->label_name,
+						 ((LaterColumn *) lfirst(cell))->holder_name,
 						 ((LaterColumn *) lfirst(cell))->type);
 	appendStringInfoChar(&query, ')');
 	later->gone_rows = make_later_table(later, later->gone, query.data);
@@ -253,16 +265,25 @@ void
 refuse_ambiguous_rows(const LaterWrites *later, const RestoreTarget *target,
 					  RowConflict on_conflict)
 {
-	if (later->gone == NULL || later->gone_rows == 0 ||
-		on_conflict != ROW_CONFLICT_REFUSE ||
-		!(later->relation->parked->rows_deleted ||
-		  migration_deleted_rows(later, target)))
+	if (on_conflict != ROW_CONFLICT_REFUSE ||
+		!rows_are_ambiguous(later, target))
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_SM_CANNOT_UNDO),
 			 errmsg("cannot roll back to restore point \"%s\": " INT64_FORMAT " rows of %s are gone, and the migration that has rewritten it has deleted rows as well: say on_conflict := 'restore' to have all of them back, or 'keep' for none",
 					target->label, later->gone_rows,
 					relation_display_name(later->relid))));
+}
+
+/*
+ * See later_writes.h.
+ */
+bool
+rows_are_ambiguous(const LaterWrites *later, const RestoreTarget *target)
+{
+	return later->gone != NULL && later->gone_rows > 0 &&
+		(later->relation->parked->rows_deleted ||
+		 migration_deleted_rows(later, target));
 }
 
 /* From the file that was written since. */
@@ -312,7 +333,7 @@ write_before_lock(LaterWrites *later, const RestoreTarget *target,
 	if (!can_be_written_before(later, target, relations))
 		return false;
 	later->destination = later->relation->parked->holder;
-	let_write(later->destination);
+	open_to_owner(later);
 	write_later_writes(later, on_conflict);
 	return true;
 }
@@ -364,9 +385,19 @@ can_be_written_before(const LaterWrites *later, const RestoreTarget *target,
 void
 drop_later_writes(const LaterWrites *later)
 {
+	ListCell   *cell;
+
 	(void) run_for_rollback(psprintf("DROP TABLE %s", later->changed), SPI_OK_UTILITY);
 	if (later->gone != NULL)
 		(void) run_for_rollback(psprintf("DROP TABLE %s", later->gone), SPI_OK_UTILITY);
+	foreach(cell, later->columns)
+	{
+		const LaterColumn *column = lfirst(cell);
+
+		if (column->pairs != NULL)
+			(void) run_for_rollback(psprintf("DROP TABLE %s", column->pairs),
+									SPI_OK_UTILITY);
+	}
 	release_later_writes(later);
 }
 
@@ -378,27 +409,30 @@ release_later_writes(const LaterWrites *later)
 {
 	if (later->caught_up != NULL)
 		release_later_writes(later->caught_up);
-	UnregisterSnapshotFromOwner(later->snapshot, TopTransactionResourceOwner);
+	UnregisterSnapshot(later->snapshot);
 }
 
 /*
- * Only this transaction sees it: SQL does not write to hidden relations.  To
- * logical decoding, which would publish what is written with that of all tables,
- * it is as the new file of a rewrite.
+ * Make the hidden relation one of the table's owner that SQL can write to.  Only
+ * this transaction sees that.
  */
 static void
-let_write(Oid relid)
+open_to_owner(const LaterWrites *later)
 {
 	Relation	rel = table_open(RelationRelationId, RowExclusiveLock);
-	HeapTuple	row = SearchSysCacheCopy1(RELOID, ObjectIdGetDatum(relid));
+	HeapTuple	row = SearchSysCacheCopy1(RELOID,
+										  ObjectIdGetDatum(later->destination));
 	Form_pg_class form;
 
 	if (!HeapTupleIsValid(row))
-		elog(ERROR, "cache lookup failed for relation %u", relid);
+		elog(ERROR, "cache lookup failed for relation %u", later->destination);
 	form = (Form_pg_class) GETSTRUCT(row);
 	form->relkind = RELKIND_RELATION;
+	form->relowner = relation_owner(later->relid);
+
+	/* to logical decoding, which may publish all tables, it is a rewrite */
 	form->relreplident = REPLICA_IDENTITY_FULL;
-	form->relrewrite = relid;
+	form->relrewrite = later->relid;
 	CatalogTupleUpdate(rel, &row->t_self, row);
 	heap_freetuple(row);
 	table_close(rel, RowExclusiveLock);
@@ -441,6 +475,7 @@ catch_up_later_writes(LaterWrites *later)
 												strchr(last->gone, '.') + 1, touched,
 												relation_display_name(later->relid),
 												same_key.data));
+	refuse_unknown_values(last);
 	write_later_writes(last, ROW_CONFLICT_KEEP);
 }
 
@@ -469,13 +504,12 @@ make_touched(LaterWrites *last, const char *touched)
 	appendStringInfo(&query, " FROM ONLY %s c WHERE false",
 					 relation_display_name(last->relid));
 	(void) run_for_rollback(query.data, SPI_OK_UTILITY);
-	last->snapshot = RegisterSnapshotOnOwner(GetLatestSnapshot(),
-											 TopTransactionResourceOwner);
+	last->snapshot = RegisterSnapshot(GetLatestSnapshot());
 	count = collect_touched_keys(last->relid, before, last->snapshot, key,
 								 list_length(last->key),
 								 RangeVarGetRelid(makeRangeVar("pg_temp", pstrdup(strchr(touched, '.') + 1), -1),
 												  NoLock, false));
-	(void) run_for_rollback(psprintf("ANALYZE %s", touched), SPI_OK_UTILITY);
+	let_owner_read(last, touched);
 	return count;
 }
 
@@ -483,20 +517,21 @@ make_touched(LaterWrites *last, const char *touched)
  * See later_writes.h.
  */
 void
-check_later_writes(const LaterWrites *later)
+check_later_writes(LaterWrites *later)
 {
 	StringInfoData condition;
 	int64		count;
 
 	initStringInfo(&condition);
+	later->destination = later->relid;
 	append_not_null(&condition, later);
 	append_checks(&condition, later->relid);
 	if (condition.len == 0 || later->changed == NULL)
 		return;
-	count = count_for_rollback(psprintf("SELECT pg_catalog.count(*) FROM (SELECT t.* FROM ONLY %s t WHERE EXISTS (SELECT FROM %s l WHERE %s)) t WHERE %s",
-										relation_display_name(later->relid),
-										later->changed, later_key_condition(later),
-										condition.data));
+	count = count_as_owner(later->relid, psprintf("SELECT pg_catalog.count(*) FROM (SELECT t.* FROM ONLY %s t WHERE EXISTS (SELECT FROM %s l WHERE %s)) t WHERE %s",
+												  relation_display_name(later->relid),
+												  later->changed, later_key_condition(later),
+												  condition.data));
 	if (count > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_SM_CANNOT_UNDO),
@@ -568,7 +603,7 @@ count_later_conflicts(const LaterWrites *later)
 
 		appendStringInfo(&query, "%sl.c%d %s h.%s::%s",
 						 foreach_current_index(cell) ? " AND " : "",
-						 column->attnum, column->equals, column->label_name,
+						 column->attnum, column->equals, column->holder_name,
 						 column->type);
 	}
 	return count_for_rollback(query.data);
@@ -589,7 +624,7 @@ count_unrepresentable(const LaterWrites *later)
 		if (!SearchSysCacheExists1(TYPEOID,
 								   ObjectIdGetDatum(column->label_typeid)))
 			return -1;
-		finish_later_column(column);
+		finish_later_column(later, column);
 	}
 	if (has_pairs(later))
 		return count_unknown_values(later);
@@ -614,9 +649,9 @@ convert_row(void *arg)
 	char	   *place = row->number < 0 ? "" :
 	psprintf(" ORDER BY l.ctid OFFSET " INT64_FORMAT " LIMIT 1", row->number);
 
-	(void) run_for_rollback(psprintf("SELECT pg_catalog.count(ROW(%s)::pg_catalog.text) FROM (SELECT * FROM %s l%s) l",
-									 written_column_list(later),
-									 later->changed, place), SPI_OK_SELECT);
+	(void) run_as_owner(later->relid, psprintf("SELECT pg_catalog.count(ROW(%s)::pg_catalog.text) FROM (SELECT * FROM %s l%s) l",
+											   written_column_list(later),
+											   later->changed, place), SPI_OK_SELECT);
 	return false;
 }
 
@@ -632,9 +667,8 @@ write_later_writes(const LaterWrites *later, RowConflict on_conflict)
 	{
 		LaterColumn *column = lfirst(cell);
 
-		finish_later_column(column);
+		finish_later_column(later, column);
 	}
-	refuse_unknown_values(later);
 	if (later->gone != NULL && !brings_gone_back(later, on_conflict))
 		delete_gone(later);
 	if (later->key != NIL && later->was_truncated &&
@@ -658,10 +692,10 @@ delete_gone(const LaterWrites *later)
 	foreach(cell, later->key)
 		appendStringInfo(&query, "%st.%s %s l.c%d",
 						 foreach_current_index(cell) ? " AND " : "",
-						 ((LaterColumn *) lfirst(cell))->label_name,
+						 later_target_name(later, lfirst(cell)),
 						 ((LaterColumn *) lfirst(cell))->label_equals,
 						 ((LaterColumn *) lfirst(cell))->attnum);
-	(void) run_for_rollback(query.data, SPI_OK_DELETE);
+	(void) run_as_owner(later->destination, query.data, SPI_OK_DELETE);
 }
 
 static void
@@ -695,7 +729,7 @@ update_changed(const LaterWrites *later)
 
 		if (!list_member_ptr(later->key, column))
 			appendStringInfo(&query, "%s%s = %s", count++ ? ", " : "",
-							 column->label_name,
+							 later_target_name(later, column),
 							 column->updated ? column->updated :
 							 column->written);
 	}
@@ -703,7 +737,7 @@ update_changed(const LaterWrites *later)
 		return;
 	appendStringInfo(&query, " FROM %s l WHERE %s", later->changed,
 					 later_key_condition(later));
-	(void) run_for_rollback(query.data, SPI_OK_UPDATE);
+	(void) run_as_owner(later->destination, query.data, SPI_OK_UPDATE);
 }
 
 static void
@@ -720,7 +754,7 @@ insert_changed(const LaterWrites *later)
 	if (later->key != NIL)
 		appendStringInfo(&query, " WHERE NOT EXISTS (SELECT FROM ONLY %s t WHERE %s)",
 						 relation_display_name(later->destination), later_key_condition(later));
-	(void) run_for_rollback(query.data, SPI_OK_INSERT);
+	(void) run_as_owner(later->destination, query.data, SPI_OK_INSERT);
 }
 
 /*

@@ -37,7 +37,7 @@ typedef struct LaterWrites
  * Copy, to temporary tables, the rows that were written by others than
  * transactions with these IDs (of a list), and the keys that are there no
  * more.  The table still has the file.  The snapshot stays registered until
- * the end of the transaction.  Throws SM007 if rows were changed or deleted in a table
+ * release_later_writes().  Throws SM007 if rows were changed or deleted in a table
  * without a primary key, of which nobody knows which they were.
  */
 extern LaterWrites *collect_later_writes(const RestoreTarget *target,
@@ -54,9 +54,11 @@ extern bool write_before_lock(LaterWrites *later, const RestoreTarget *target,
 							  HTAB *relations, RowConflict on_conflict);
 
 /*
- * Throws SM007, if conflicts are to be refused, when keys are gone that a
- * migration may have deleted behind the rewrite, or a client.
+ * True when keys are gone that a migration may have deleted behind the rewrite,
+ * or a client; and throw SM007 then, if conflicts are to be refused.
  */
+extern bool rows_are_ambiguous(const LaterWrites *later,
+							   const RestoreTarget *target);
 extern void refuse_ambiguous_rows(const LaterWrites *later,
 								  const RestoreTarget *target,
 								  RowConflict on_conflict);
@@ -72,7 +74,7 @@ extern void catch_up_later_writes(LaterWrites *later);
  * When the schema is what it was: throws SM007 if rows that were written to the
  * hidden relation contradict NOT NULL or CHECK.
  */
-extern void check_later_writes(const LaterWrites *later);
+extern void check_later_writes(LaterWrites *later);
 
 /*
  * Write them to the table, which has the file of the restore point by now.  No

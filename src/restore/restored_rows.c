@@ -15,6 +15,7 @@
 #include "lock/lock.h"
 #include "preserve/changed_rows.h"
 #include "restore/column_values.h"
+#include "restore/later_values.h"
 #include "restore/later_writes.h"
 #include "restore/restored_rows.h"
 #include "restore/silence.h"
@@ -125,9 +126,12 @@ migration_xids_since(const RestoreTarget *target)
 	run_own_query("SELECT DISTINCT x::text::bigint FROM ("
 				  "SELECT c.xid::xid OPERATOR(pg_catalog.||) c.subxids AS xids "
 				  CHANGES_SINCE
+				  "AND NOT c.by_rollback "
 				  "UNION ALL SELECT s.xid::xid OPERATOR(pg_catalog.||) s.subxids "
 				  "FROM migrate.parked_storage s, migrate.restore_point_data p "
 				  "WHERE p.id OPERATOR(pg_catalog.=) $1 AND s.by_migration "
+				  "AND NOT EXISTS (SELECT FROM migrate.rollbacks b "
+				  "WHERE b.xid OPERATOR(pg_catalog.=) s.xid) "
 				  "AND NOT pg_catalog.pg_visible_in_snapshot(s.xid, "
 				  "p.data_snapshot)) t, pg_catalog.unnest(t.xids) x",
 				  &arguments, SPI_OK_SELECT);
@@ -170,6 +174,7 @@ begin_restored_rows(const RestoreTarget *target, HTAB *relations,
 												  rows->xids);
 
 		refuse_ambiguous_rows(later, target, on_conflict);
+		refuse_unknown_values(later);
 		if (write_before_lock(later, target, relations, on_conflict))
 			rows->before = lappend(rows->before, later);
 		else
@@ -221,10 +226,15 @@ catch_up_restored_rows(RestoredRows *rows, HTAB *relations)
 	if (merged != NIL && rows->xids == NIL)
 		rows->xids = migration_xids_since(rows->target);
 	foreach(cell, merged)
-		rows->later = lappend(rows->later,
-							  collect_later_writes(rows->target,
-												   find_restored_relation(relations, lfirst_oid(cell)),
-												   rows->xids));
+	{
+		LaterWrites *later = collect_later_writes(rows->target,
+												  find_restored_relation(relations, lfirst_oid(cell)),
+												  rows->xids);
+
+		refuse_ambiguous_rows(later, rows->target, rows->on_conflict);
+		refuse_unknown_values(later);
+		rows->later = lappend(rows->later, later);
+	}
 }
 
 /*

@@ -56,8 +56,9 @@ extern List *relations_with_other_file(HTAB *relations);
 extern List *changes_since(const RestoreTarget *target);
 
 /*
- * Their transaction IDs, with those that have only changed files, and all of
- * their subtransactions, as OIDs.
+ * The transaction IDs of the migrations among them, with those that have only
+ * changed files, and all of their subtransactions, as OIDs.  A rollback has
+ * brought over what clients had written: that is theirs.
  */
 extern List *migration_xids_since(const RestoreTarget *target);
 

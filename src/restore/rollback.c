@@ -203,6 +203,9 @@ roll_back(const RollbackRequest *request)
 	rows = begin_restored_rows(target, relations, request->on_conflict);
 	relations = compare_and_lock(target, &differences);
 	reach_fault_point("rollback_locked");
+
+	/* nothing out of line can be read, or deleted, without */
+	PushActiveSnapshot(GetTransactionSnapshot());
 	catch_up_restored_rows(rows, relations);
 	indexes = restore_catalogs(differences, relations);
 	reach_fault_point("rollback_catalogs");
@@ -215,6 +218,7 @@ roll_back(const RollbackRequest *request)
 	mark_indexes(indexes, false);
 	record_rollback(target);
 	tell_of_subscribers(relations_with_other_file(relations));
+	PopActiveSnapshot();
 	reach_fault_point("rollback_done");
 	MemoryContextSwitchTo(caller);
 	indexes = list_copy(indexes);

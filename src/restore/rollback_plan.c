@@ -11,13 +11,15 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/table.h"
+#include "access/tableam.h"
 #include "catalog/objectaddress.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_description.h"
 #include "common/catalog.h"
-#include "common/own_tables.h"
+#include "common/compat.h"
 #include "common/subtransaction.h"
-#include "executor/spi.h"
+#include "executor/tuptable.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
@@ -28,6 +30,7 @@
 #include "restore/rollback.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
 #include "utils/tuplestore.h"
 
 /* A row of the plan; a count below 0 is none. */
@@ -232,6 +235,8 @@ count_later(void *arg)
 
 	count->later_writes = later->changed_rows + later->gone_rows;
 	count->conflicts = count_later_conflicts(later);
+	if (rows_are_ambiguous(later, count->target))
+		count->conflicts += later->gone_rows;
 	count->unrepresentable = count_unrepresentable(later);
 	release_later_writes(later);
 	return false;
@@ -315,19 +320,27 @@ put_plan_row(Planner *planner, const PlanRow *row)
 						 values, nulls);
 }
 
-/* Of a table or of the hidden relation that has its file. */
+/*
+ * Of a table or of the hidden relation that has its file, of which types of
+ * columns may be gone.
+ */
 static int64
 count_relation(Oid relid)
 {
-	OwnAccess	access;
-	int64		count;
+	Relation	rel = table_open(relid, AccessShareLock);
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	TableScanDesc scan = compat_beginscan(rel, snapshot);
+	TupleTableSlot *slot = table_slot_create(rel, NULL);
+	int64		count = 0;
 
-	begin_own_access(&access);
-	if (SPI_execute(psprintf("SELECT pg_catalog.count(*) FROM ONLY %s",
-							 relation_display_name(relid)), false, 0) !=
-		SPI_OK_SELECT)
-		elog(ERROR, "could not count the rows of relation %u", relid);
-	count = own_bigint_column(0, 1);
-	end_own_access(&access);
+	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
+	{
+		CHECK_FOR_INTERRUPTS();
+		count++;
+	}
+	ExecDropSingleTupleTableSlot(slot);
+	table_endscan(scan);
+	UnregisterSnapshot(snapshot);
+	table_close(rel, AccessShareLock);
 	return count;
 }

@@ -17,6 +17,7 @@
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_index.h"
+#include "common/compat.h"
 #include "preserve/catalog_image.h"
 #include "preserve/catalogs.h"
 #include "restore/storage.h"
@@ -292,6 +293,11 @@ choose_for_other_file(Chooser *chooser, RestoredRelation *relation)
 		was->relkind == RELKIND_MATVIEW)
 		return STORAGE_PARKED;
 
+	/* what a migration did to values and rows of the new file is not undone */
+	if (parked->by_migration &&
+		(parked->rows_changed || parked->types_changed))
+		return STORAGE_PARKED;
+
 	/* what a client has emptied is a later write, like any other */
 	if (strcmp(parked->cause, "truncated") == 0 &&
 		(parked->by_migration || !chooser->target->is_whole))
@@ -390,7 +396,8 @@ attribute_fits(Form_pg_attribute was)
 		fits = !is->attisdropped && is->atttypid == was->atttypid &&
 			is->atttypmod == was->atttypmod &&
 			is->attlen == was->attlen && is->attalign == was->attalign &&
-			was->attgenerated == '\0';
+			(was->attgenerated == '\0' ||
+			 compat_attribute_is_virtual(was->attgenerated));
 		ReleaseSysCache(row);
 	}
 	return fits;

@@ -109,10 +109,11 @@ migrate_process_utility(PlannedStmt *pstmt, const char *query_string,
 	StatementOrigin origin = take_step_mark() ? ORIGIN_STEP :
 	context == PROCESS_UTILITY_TOPLEVEL ? ORIGIN_TOP_LEVEL : ORIGIN_INSIDE;
 	Destruction destruction;
+	bool		is_computed;
 
 	refuse_to_lose_restore_points(pstmt->utilityStmt);
-	if (computes_column(pstmt->utilityStmt))
-		note_computed_column();
+	if (changes_type(pstmt->utilityStmt, &is_computed))
+		note_type_change(is_computed);
 	if (origin == ORIGIN_TOP_LEVEL && !IsAbortedTransactionBlockState() &&
 		begin_destruction(&destruction, pstmt->utilityStmt))
 		run_destructive(pstmt, query_string, read_only_tree, context, params,

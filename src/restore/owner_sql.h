@@ -1,0 +1,27 @@
+/*-------------------------------------------------------------------------
+ *
+ * owner_sql.h
+ *	  SQL that runs what belongs to the owner of a table.
+ *
+ * Defaults, generated columns, CHECK constraints, expressions of indexes and
+ * casts call functions that the owner of the table may have written: they must
+ * not run with the rights of whoever rolls back, nor with those of the
+ * extension's owner.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef SAFE_MIGRATE_OWNER_SQL_H
+#define SAFE_MIGRATE_OWNER_SQL_H
+
+#include "postgres.h"
+
+/*
+ * Run a query with the rights of a table's owner, in a security-restricted
+ * operation, without row level security; names are looked up with those of the
+ * extension's owner.  Returns the number of rows, or the count that the query
+ * selects.  Throws what PostgreSQL says.
+ */
+extern int64 run_as_owner(Oid relid, const char *query, int expected);
+extern int64 count_as_owner(Oid relid, const char *query);
+
+#endif							/* SAFE_MIGRATE_OWNER_SQL_H */
