@@ -101,13 +101,13 @@ end_holders(HolderMaker *maker)
  * relation cache to the end of the transaction.
  */
 Oid
-new_holder_oid(HolderMaker *maker, HeapTuple class_row)
+new_holder_oid(HolderMaker *maker, HeapTuple class_row, bool to_be_read)
 {
 	Form_pg_class form = (Form_pg_class) GETSTRUCT(class_row);
 
 	if (form->relkind == RELKIND_TOASTVALUE &&
 		!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(form->oid)) &&
-		!had_other_file(maker, class_row))
+		!(to_be_read && had_other_file(maker, class_row)))
 		return form->oid;
 	return GetNewOidWithIndex(maker->pg_class, ClassOidIndexId,
 							  Anum_pg_class_oid);

@@ -30,6 +30,7 @@
 #include "pgstat.h"
 #include "preserve/carry.h"
 #include "preserve/catalog_image.h"
+#include "preserve/changed_rows.h"
 #include "preserve/holder.h"
 #include "preserve/park.h"
 #include "preserve/preserve.h"
@@ -454,7 +455,7 @@ park_relation(Parking *parking, LosingRelation *relation)
 	HeldFile	held = {0};
 
 	held.class_row = relation->class_row;
-	held.holder = new_holder_oid(&parking->maker, held.class_row);
+	held.holder = new_holder_oid(&parking->maker, held.class_row, false);
 	if (OidIsValid(form->reltoastrelid))
 		held.toast = park_toast(parking, relation, held.holder);
 	if (form->relhasindex && indexes_match(parking, relation))
@@ -499,7 +500,8 @@ park_toast(Parking *parking, LosingRelation *relation, Oid heap)
 									   parking->maker.before);
 	if (!is_about_to_go(parking, held.class_row))
 		return InvalidOid;
-	held.holder = new_holder_oid(&parking->maker, held.class_row);
+	held.holder = new_holder_oid(&parking->maker, held.class_row,
+								 writers_lock_is_held(relation->relid));
 	held.heap = heap;
 	held.has_index = park_indexes(parking, relation, form->reltoastrelid,
 								  held.holder);
@@ -531,7 +533,7 @@ park_indexes(Parking *parking, LosingRelation *relation, Oid relid, Oid heap)
 		if (!is_about_to_go(parking, held.class_row) ||
 			!index_can_be_held(maker, held.class_row, held.index_row))
 			continue;
-		held.holder = new_holder_oid(maker, held.class_row);
+		held.holder = new_holder_oid(maker, held.class_row, false);
 		held.heap = heap;
 		park_file(parking, relation, &held);
 		found = true;
