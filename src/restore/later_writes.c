@@ -429,6 +429,10 @@ open_to_owner(const LaterWrites *later)
 	form = (Form_pg_class) GETSTRUCT(row);
 	form->relkind = RELKIND_RELATION;
 	form->relowner = relation_owner(later->relid);
+
+	/* to logical decoding, which may publish all tables, it is a rewrite */
+	form->relreplident = REPLICA_IDENTITY_FULL;
+	form->relrewrite = later->relid;
 	CatalogTupleUpdate(rel, &row->t_self, row);
 	heap_freetuple(row);
 	table_close(rel, RowExclusiveLock);

@@ -18,6 +18,7 @@
 #include "restore/later_values.h"
 #include "restore/later_writes.h"
 #include "restore/restored_rows.h"
+#include "restore/silence.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 
@@ -274,6 +275,7 @@ void
 restore_rows(RestoredRows *rows, List *differences)
 {
 	int			level = NewGUCNestLevel();
+	List	   *silenced = silence_tables(rows->relations);
 	ListCell   *cell;
 
 	(void) set_config_option("session_replication_role", "replica",
@@ -295,6 +297,7 @@ restore_rows(RestoredRows *rows, List *differences)
 	if (rows->target->is_whole)
 		revert_changes(rows);
 	fill_column_values(differences, rows->relations);
+	end_silence(silenced);
 	AtEOXact_GUC(false, level);
 }
 
