@@ -23,7 +23,9 @@
 #include "catalog/pg_publication.h"
 #include "catalog/pg_publication_namespace.h"
 #include "catalog/pg_shdepend.h"
+#include "catalog/pg_statistic_ext.h"
 #include "catalog/storage.h"
+#include "commands/defrem.h"
 #include "common/catalog.h"
 #include "common/compat.h"
 #include "common/errors.h"
@@ -259,6 +261,16 @@ forget_statistics(const CatalogDifference *difference)
 {
 	ListCell   *cell;
 
+	if (difference->catalog->relid == StatisticExtRelationId)
+	{
+		foreach(cell, difference->added)
+		{
+			Oid			oid = ((Form_pg_statistic_ext) GETSTRUCT((HeapTuple) lfirst(cell)))->oid;
+
+			RemoveStatisticsDataById(oid, false);
+			RemoveStatisticsDataById(oid, true);
+		}
+	}
 	if (difference->catalog->relid != AttributeRelationId)
 		return;
 	foreach(cell, difference->added)

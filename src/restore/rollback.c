@@ -422,8 +422,7 @@ find_restore_target(const char *label, RollbackMode mode)
 				  "catalog_version, is_complete, problem, "
 				  "ledger_position, creator::text::bigint, "
 				  "data_snapshot::text FROM migrate.restore_point_data "
-				  "WHERE label OPERATOR(pg_catalog.=) $1 "
-				  "FOR UPDATE",
+				  "WHERE label OPERATOR(pg_catalog.=) $1",
 				  &arguments, SPI_OK_SELECT);
 	if (SPI_processed == 1)
 	{
