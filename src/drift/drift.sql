@@ -89,6 +89,7 @@ CREATE TABLE migrate.last_manifest (
 	objid oid NOT NULL,
 	names bigint[] NOT NULL
 );
+ALTER TABLE migrate.last_manifest REPLICA IDENTITY FULL;
 CREATE INDEX last_manifest_objid_idx ON migrate.last_manifest (objid);
 REVOKE ALL ON migrate.last_manifest FROM PUBLIC;
 SELECT pg_catalog.pg_extension_config_dump('migrate.last_manifest', '');
@@ -115,6 +116,7 @@ CREATE TABLE migrate.last_fingerprint (
 	cluster bigint NOT NULL,
 	catalog_state text
 );
+ALTER TABLE migrate.last_fingerprint REPLICA IDENTITY FULL;
 REVOKE ALL ON migrate.last_fingerprint FROM PUBLIC;
 SELECT pg_catalog.pg_extension_config_dump('migrate.last_fingerprint', '');
 COMMENT ON TABLE migrate.last_fingerprint IS

@@ -34,6 +34,7 @@ CREATE TABLE migrate.policy (
 	note text,
 	UNIQUE NULLS NOT DISTINCT (rule, schema_name, table_name, role_name)
 );
+ALTER TABLE migrate.policy REPLICA IDENTITY FULL;
 COMMENT ON TABLE migrate.policy IS
 'actions of rules for single schemas, tables and roles; a column that is null matches all; beats safe_migrate.rules; a table counts more than a schema, a schema more than a role';
 COMMENT ON COLUMN migrate.policy.rule IS 'name of a rule in migrate.rules, or null for all';

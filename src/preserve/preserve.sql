@@ -42,6 +42,7 @@ CREATE TABLE migrate.restore_manifest (
 	identity text NOT NULL,
 	hash text NOT NULL
 );
+ALTER TABLE migrate.restore_manifest REPLICA IDENTITY FULL;
 CREATE INDEX restore_manifest_point ON migrate.restore_manifest (point);
 COMMENT ON INDEX migrate.restore_manifest_point IS
 	'the definitions of a restore point; their names may be too long for an index';

@@ -280,12 +280,12 @@ my $slow = $node->background_psql('postgres');
 $slow->query_safe('SET client_min_messages = warning');
 $slow->query_safe('BEGIN; SELECT pg_current_xact_id()');
 query('INSERT INTO other VALUES (1)');
-$slow->query_safe(q{SELECT migrate.apply('overtaken_1', 'UPDATE overtaken SET n = 2')});
+$slow->query_safe(q{SELECT migrate.apply('c_overtaken', 'UPDATE overtaken SET n = 2')});
 $slow->query_safe('COMMIT');
 $slow->quit;
 is(query('SELECT rows_kept FROM migrate.restore_points'), 3,
 	'its own migration came after the point');
-query(q{CALL migrate.rollback_to('before overtaken_1')});
+query(q{CALL migrate.rollback_to('before c_overtaken')});
 is(query('SELECT sum(n) FROM overtaken'), 3, 'and is undone');
 
 # Large objects are not what a point is about
@@ -304,12 +304,16 @@ fails('DROP ROLE owner_of_large', qr/some objects depend on it/,
 query(q{CREATE TABLE published AS SELECT g AS id, g AS n FROM generate_series(1, 9) g;
 	ALTER TABLE published ADD PRIMARY KEY (id); CREATE PUBLICATION everything FOR ALL TABLES;
 	SELECT migrate.create_restore_point('published');
-	SELECT migrate.apply('published_1', 'ALTER TABLE published ALTER n TYPE bigint');
+	SELECT migrate.apply('b_published', 'ALTER TABLE published ALTER n TYPE bigint');
 	UPDATE published SET n = 100 WHERE id = 1; DELETE FROM published WHERE id = 2;
 	INSERT INTO published VALUES (10, 10);
 	CALL migrate.rollback_to('published')});
 is(query('SELECT count(*), sum(n) FROM published'), '9|152',
 	'a rollback writes to hidden relations all the same');
+is(query(q{SELECT count(*) FROM pg_class c WHERE c.relnamespace = 'migrate'::regnamespace
+		AND c.relkind = 'r' AND c.relreplident = 'd' AND NOT EXISTS (
+			SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary)}),
+	0, 'our own tables can be changed, too');
 query('DROP PUBLICATION everything');
 
 # Triggers that fire under session_replication_role = replica, too
@@ -322,7 +326,7 @@ query(q{CREATE TABLE watched (id int PRIMARY KEY, n int, s int GENERATED ALWAYS 
 	ALTER TABLE watched ENABLE ALWAYS TRIGGER see;
 	INSERT INTO watched (id) VALUES (1), (2);
 	SELECT migrate.create_restore_point('watched');
-	SELECT migrate.apply('watched_1', 'ALTER TABLE watched ALTER n TYPE bigint');
+	SELECT migrate.apply('a_watched', 'ALTER TABLE watched ALTER n TYPE bigint');
 	INSERT INTO watched (id) VALUES (3); UPDATE watched SET n = 1 WHERE id = 1;
 	DELETE FROM seen; CALL migrate.rollback_to('watched')});
 is(query(q{SELECT (SELECT count(*) FROM watched), (SELECT sum(n) FROM watched),
