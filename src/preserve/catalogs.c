@@ -32,6 +32,7 @@
 #include "miscadmin.h"
 #include "preserve/catalogs.h"
 #include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 
 /* The columns by which a row is told to be about something. */
@@ -96,6 +97,7 @@ static int	catalog_rank(const Catalog *catalog);
 static bool is_left_out(HTAB *left_out, Oid class_id, Oid object_id);
 static bool row_itself_is_left_out(const Catalog *catalog, Relation rel,
 								   HeapTuple row);
+static bool is_toast_of_ours(Form_pg_class form);
 
 /*
  * See catalogs.h.
@@ -319,12 +321,28 @@ row_itself_is_left_out(const Catalog *catalog, Relation rel, HeapTuple row)
 			nspoid == get_namespace_oid("migrate", true);
 	}
 	if (catalog->relid == RelationRelationId)
-		return ((Form_pg_class) GETSTRUCT(row))->relpersistence ==
-			RELPERSISTENCE_TEMP;
+	{
+		Form_pg_class form = (Form_pg_class) GETSTRUCT(row);
+
+		return form->relpersistence == RELPERSISTENCE_TEMP ||
+			is_toast_of_ours(form);
+	}
 	if (catalog->relid == ExtensionRelationId)
 		return strcmp(NameStr(((Form_pg_extension) GETSTRUCT(row))->extname),
 					  "safe_migrate") == 0;
-	return false;
+	return catalog_row_oid(rel, row, catalog->class_id) ==
+		LargeObjectRelationId;
+}
+
+/* The TOAST table of one of our tables, or its index, told by the name. */
+static bool
+is_toast_of_ours(Form_pg_class form)
+{
+	Oid			table;
+
+	return form->relnamespace == PG_TOAST_NAMESPACE &&
+		sscanf(NameStr(form->relname), "pg_toast_%u", &table) == 1 &&
+		get_rel_namespace(table) == get_namespace_oid("migrate", true);
 }
 
 /*

@@ -57,7 +57,8 @@ extern Oid	catalog_row_relation(const Catalog *catalog, Relation rel,
 								 HeapTuple row);
 
 /*
- * Objects that no restore point is about: temporary ones, and our own.  To be
+ * Objects that no restore point is about: temporary ones, large objects, and our
+ * own.  To be
  * asked row by row, catalog by catalog, in the order of list_catalogs().  The
  * table is in the current memory context.
  */

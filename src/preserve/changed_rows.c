@@ -44,7 +44,6 @@ typedef struct WrittenFile
 static List *written_files(void);
 static bool may_be_undone(Form_pg_class form);
 static bool rows_were_written(Oid relid);
-static bool writers_lock_is_held(Oid relid);
 static List *written_parked_files(List *files);
 static bool was_written_before(Oid relid);
 static void note_foreign_table(Form_pg_class form);
@@ -143,10 +142,10 @@ rows_were_written(Oid relid)
 }
 
 /*
- * INSERT, UPDATE and DELETE keep their lock to the end.  No other statement
- * takes the same one.
+ * See changed_rows.h.  INSERT, UPDATE and DELETE keep their lock to the end.  No
+ * other statement takes the same one.
  */
-static bool
+bool
 writers_lock_is_held(Oid relid)
 {
 	LOCKTAG		tag;

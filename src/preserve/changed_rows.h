@@ -37,6 +37,9 @@ extern void capture_changed_rows(bool by_rollback);
  */
 extern void count_changed_rows(void);
 
+/* True if this transaction may have written rows of a table, by its lock. */
+extern bool writers_lock_is_held(Oid relid);
+
 /* Throws if there is none of that number.  In the current memory context. */
 extern ChangedRows *find_changed_rows(int64 id);
 

@@ -12,6 +12,7 @@
 #include "access/reloptions.h"
 #include "access/relation.h"
 #include "access/table.h"
+#include "access/xact.h"
 #include "catalog/catalog.h"
 #include "catalog/dependency.h"
 #include "catalog/heap.h"
@@ -32,6 +33,7 @@
 #include "preserve/transaction_start.h"
 #include "utils/builtins.h"
 #include "utils/relcache.h"
+#include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
 /* The columns that are to be changed of a row. */
@@ -95,18 +97,44 @@ end_holders(HolderMaker *maker)
 }
 
 /*
- * See holder.h.
+ * See holder.h.  What has got another file before it was dropped is dead in the
+ * relation cache to the end of the transaction.
  */
 Oid
-new_holder_oid(HolderMaker *maker, HeapTuple class_row)
+new_holder_oid(HolderMaker *maker, HeapTuple class_row, bool to_be_read)
 {
 	Form_pg_class form = (Form_pg_class) GETSTRUCT(class_row);
 
 	if (form->relkind == RELKIND_TOASTVALUE &&
-		!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(form->oid)))
+		!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(form->oid)) &&
+		!(to_be_read && had_other_file(maker, class_row)))
 		return form->oid;
 	return GetNewOidWithIndex(maker->pg_class, ClassOidIndexId,
 							  Anum_pg_class_oid);
+}
+
+/*
+ * See holder.h.
+ */
+bool
+had_other_file(HolderMaker *maker, HeapTuple class_row)
+{
+	Form_pg_class form = (Form_pg_class) GETSTRUCT(class_row);
+	List	   *rows = fetch_catalog_rows(maker->pg_class, ClassOidIndexId,
+										  Anum_pg_class_oid, form->oid,
+										  SnapshotAny);
+	ListCell   *cell;
+
+	foreach(cell, rows)
+	{
+		HeapTuple	row = lfirst(cell);
+
+		if (((Form_pg_class) GETSTRUCT(row))->relfilenode !=
+			form->relfilenode &&
+			TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetRawXmin(row->t_data)))
+			return true;
+	}
+	return false;
 }
 
 /*

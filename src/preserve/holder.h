@@ -52,9 +52,14 @@ extern void end_holders(HolderMaker *maker);
 
 /*
  * The OID that the holder of a relation's file gets: that of the relation if it
- * is a TOAST table and gone, for its values to be found.
+ * is a TOAST table and gone, for its values to be found.  Another one if they are
+ * to be read by this transaction, and that OID cannot be opened in it.
  */
-extern Oid	new_holder_oid(HolderMaker *maker, HeapTuple class_row);
+extern Oid	new_holder_oid(HolderMaker *maker, HeapTuple class_row,
+						   bool to_be_read);
+
+/* True if this transaction has given the relation of the row another file. */
+extern bool had_other_file(HolderMaker *maker, HeapTuple class_row);
 
 /*
  * Write the catalog rows of a holder.  A CommandCounterIncrement() makes it

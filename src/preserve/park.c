@@ -30,6 +30,7 @@
 #include "pgstat.h"
 #include "preserve/carry.h"
 #include "preserve/catalog_image.h"
+#include "preserve/changed_rows.h"
 #include "preserve/holder.h"
 #include "preserve/park.h"
 #include "preserve/preserve.h"
@@ -84,7 +85,6 @@ static bool is_same_data(Parking *parking, LosingRelation *relation);
 static bool attribute_is_same(HeapTuple before, HeapTuple now);
 static void park_relation(Parking *parking, LosingRelation *relation);
 static bool indexes_match(Parking *parking, LosingRelation *relation);
-static bool had_other_file(Parking *parking, LosingRelation *relation);
 static Oid	park_toast(Parking *parking, LosingRelation *relation, Oid heap);
 static bool park_indexes(Parking *parking, LosingRelation *relation,
 						 Oid relid, Oid heap);
@@ -455,7 +455,7 @@ park_relation(Parking *parking, LosingRelation *relation)
 	HeldFile	held = {0};
 
 	held.class_row = relation->class_row;
-	held.holder = new_holder_oid(&parking->maker, held.class_row);
+	held.holder = new_holder_oid(&parking->maker, held.class_row, false);
 	if (OidIsValid(form->reltoastrelid))
 		held.toast = park_toast(parking, relation, held.holder);
 	if (form->relhasindex && indexes_match(parking, relation))
@@ -479,32 +479,12 @@ indexes_match(Parking *parking, LosingRelation *relation)
 		return true;
 	if (!counts->truncdropped)
 		return counts->tuples_inserted == 0 && counts->tuples_updated == 0;
+
+	/* what was counted before a TRUNCATE is forgotten by a DROP after it */
 	return counts->inserted_pre_truncdrop == 0 &&
 		counts->updated_pre_truncdrop == 0 &&
 		!(strcmp(relation->cause, "dropped") == 0 &&
-		  had_other_file(parking, relation));
-}
-
-/* What was counted before a TRUNCATE is forgotten by a DROP after it. */
-static bool
-had_other_file(Parking *parking, LosingRelation *relation)
-{
-	Form_pg_class form = (Form_pg_class) GETSTRUCT(relation->class_row);
-	List	   *rows = fetch_catalog_rows(parking->maker.pg_class,
-										  ClassOidIndexId, Anum_pg_class_oid,
-										  relation->relid, SnapshotAny);
-	ListCell   *cell;
-
-	foreach(cell, rows)
-	{
-		HeapTuple	row = lfirst(cell);
-
-		if (((Form_pg_class) GETSTRUCT(row))->relfilenode !=
-			form->relfilenode &&
-			TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetRawXmin(row->t_data)))
-			return true;
-	}
-	return false;
+		  had_other_file(&parking->maker, relation->class_row));
 }
 
 /* Returns its holder, or InvalidOid. */
@@ -520,7 +500,8 @@ park_toast(Parking *parking, LosingRelation *relation, Oid heap)
 									   parking->maker.before);
 	if (!is_about_to_go(parking, held.class_row))
 		return InvalidOid;
-	held.holder = new_holder_oid(&parking->maker, held.class_row);
+	held.holder = new_holder_oid(&parking->maker, held.class_row,
+								 writers_lock_is_held(relation->relid));
 	held.heap = heap;
 	held.has_index = park_indexes(parking, relation, form->reltoastrelid,
 								  held.holder);
@@ -552,7 +533,7 @@ park_indexes(Parking *parking, LosingRelation *relation, Oid relid, Oid heap)
 		if (!is_about_to_go(parking, held.class_row) ||
 			!index_can_be_held(maker, held.class_row, held.index_row))
 			continue;
-		held.holder = new_holder_oid(maker, held.class_row);
+		held.holder = new_holder_oid(maker, held.class_row, false);
 		held.heap = heap;
 		park_file(parking, relation, &held);
 		found = true;

@@ -34,6 +34,7 @@
 #include "common/settings.h"
 #include "drift/catalog_state.h"
 #include "executor/spi.h"
+#include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "postmaster/autovacuum.h"
@@ -79,6 +80,8 @@ static void set_tag(LOCKTAG *tag);
 static void check_label(const char *label);
 static XLogRecPtr mark_wal(const char *label, const char *kind);
 static Datum snapshot_now(void);
+static uint64 full_xid(TransactionId xid, FullTransactionId next);
+static int	compare_xids(const void *a, const void *b);
 static int64 insert_point(const NewPoint *point);
 static void add_point_arguments(OwnArguments *arguments,
 								const NewPoint *point);
@@ -179,7 +182,8 @@ make_statement_point(const char *statement)
 {
 	NewPoint	point = {0};
 
-	point.label = label_of_now("statement");
+	/* others must neither be waited for nor be in the way at the same moment */
+	point.label = label_of_now(psprintf("statement of %d,", MyProcPid));
 	point.kind = POINT_STATEMENT;
 	point.statement = statement;
 	point.data_snapshot = snapshot_now();
@@ -248,16 +252,57 @@ mark_wal(const char *label, const char *kind)
 	return InvalidXLogRecPtr;
 }
 
+/*
+ * As pg_current_snapshot() shows it, but that the own transaction is at work: it
+ * is in no snapshot of itself, and would be taken to have ended before when a
+ * younger one has.
+ */
 static Datum
 snapshot_now(void)
 {
-	Datum		result;
+	uint64		own = U64FromFullTransactionId(GetTopFullTransactionId());
+	FullTransactionId next = ReadNextFullTransactionId();
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	uint64		xmax = full_xid(snapshot->xmax, next);
+	uint64	   *running = palloc((snapshot->xcnt + 1) * sizeof(uint64));
+	int			count = 0;
+	StringInfoData text;
 
-	(void) GetTopFullTransactionId();
-	PushActiveSnapshot(GetLatestSnapshot());
-	result = OidFunctionCall0(F_PG_CURRENT_SNAPSHOT);
-	PopActiveSnapshot();
-	return result;
+	for (uint32 i = 0; i < snapshot->xcnt; i++)
+		running[count++] = full_xid(snapshot->xip[i], next);
+	if (own < xmax)
+		running[count++] = own;
+	qsort(running, count, sizeof(uint64), compare_xids);
+
+	initStringInfo(&text);
+	appendStringInfo(&text, UINT64_FORMAT ":" UINT64_FORMAT ":",
+					 full_xid(snapshot->xmin, next), xmax);
+	for (int i = 0; i < count; i++)
+		appendStringInfo(&text, "%s" UINT64_FORMAT, i > 0 ? "," : "",
+						 running[i]);
+	UnregisterSnapshot(snapshot);
+	return DirectFunctionCall1(pg_snapshot_in, CStringGetDatum(text.data));
+}
+
+/* With the epoch of the last time that its number was given. */
+static uint64
+full_xid(TransactionId xid, FullTransactionId next)
+{
+	uint32		epoch = EpochFromFullTransactionId(next);
+
+	if (xid > XidFromFullTransactionId(next))
+		epoch--;
+	return U64FromFullTransactionId(FullTransactionIdFromEpochAndXid(epoch,
+																	 xid));
+}
+
+static int
+compare_xids(const void *a, const void *b)
+{
+	uint64		first = *(const uint64 *) a;
+	uint64		second = *(const uint64 *) b;
+
+	return first < second ? -1 : first > second;
 }
 
 /* Returns its number. */

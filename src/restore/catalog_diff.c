@@ -36,13 +36,13 @@ typedef struct Comparison
 	HTAB	   *wanted;
 	Bitmapset  *key;			/* attributes that tell rows apart, if the
 								 * label is not whole */
-	List	   *label_rows;
+	HTAB	   *label_keys;		/* of WantedRow, by the values of those */
 	CatalogDifference *difference;
 } Comparison;
 
 static CatalogDifference *compare_catalog(Comparison *comparison);
 static HTAB *make_wanted(void);
-static void want_row(HTAB *wanted, HeapTuple row);
+static void enter_row(HTAB *table, uint64 hash, HeapTuple row);
 static bool take_wanted(HTAB *wanted, HeapTuple row);
 static uint64 hash_row(HeapTuple row);
 static bool rows_are_equal(HeapTuple a, HeapTuple b);
@@ -50,6 +50,7 @@ static void compare_current_row(Comparison *comparison, HeapTuple row);
 static void replace_row(Comparison *comparison, HeapTuple row,
 						HeapTuple instead);
 static bool is_replaced(Comparison *comparison, HeapTuple row);
+static uint64 hash_key(Comparison *comparison, HeapTuple row);
 static bool keys_are_equal(Comparison *comparison, HeapTuple a, HeapTuple b);
 static void take_rest(Comparison *comparison);
 static void mark_relations(Comparison *comparison, HeapTuple row);
@@ -87,19 +88,26 @@ compare_catalog(Comparison *comparison)
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	SysScanDesc scan;
 	HeapTuple	row;
+	List	   *label_rows;
 	ListCell   *cell;
 
 	comparison->difference = palloc0(sizeof(CatalogDifference));
 	comparison->difference->catalog = catalog;
 	comparison->rel = table_open(catalog->relid, AccessShareLock);
-	comparison->label_rows = wanted_rows(comparison->target, catalog,
-										 comparison->relations);
-	comparison->wanted = make_wanted();
-	foreach(cell, comparison->label_rows)
-		want_row(comparison->wanted, lfirst(cell));
+	label_rows = wanted_rows(comparison->target, catalog,
+							 comparison->relations);
 	comparison->key = comparison->target->is_whole ? NULL :
 		bms_copy(RelationGetIndexAttrBitmap(comparison->rel,
 											INDEX_ATTR_BITMAP_PRIMARY_KEY));
+	comparison->wanted = make_wanted();
+	comparison->label_keys = comparison->key ? make_wanted() : NULL;
+	foreach(cell, label_rows)
+	{
+		enter_row(comparison->wanted, hash_row(lfirst(cell)), lfirst(cell));
+		if (comparison->key != NULL)
+			enter_row(comparison->label_keys,
+					  hash_key(comparison, lfirst(cell)), lfirst(cell));
+	}
 
 	scan = systable_beginscan(comparison->rel, InvalidOid, false, snapshot, 0,
 							  NULL);
@@ -129,11 +137,10 @@ make_wanted(void)
 }
 
 static void
-want_row(HTAB *wanted, HeapTuple row)
+enter_row(HTAB *table, uint64 hash, HeapTuple row)
 {
-	uint64		hash = hash_row(row);
 	bool		found;
-	WantedRow  *entry = hash_search(wanted, &hash, HASH_ENTER, &found);
+	WantedRow  *entry = hash_search(table, &hash, HASH_ENTER, &found);
 
 	if (!found)
 		entry->rows = NIL;
@@ -230,16 +237,43 @@ replace_row(Comparison *comparison, HeapTuple row, HeapTuple instead)
 static bool
 is_replaced(Comparison *comparison, HeapTuple row)
 {
+	uint64		hash;
+	WantedRow  *entry;
 	ListCell   *cell;
 
 	if (comparison->key == NULL)
 		return false;
-	foreach(cell, comparison->label_rows)
+	hash = hash_key(comparison, row);
+	entry = hash_search(comparison->label_keys, &hash, HASH_FIND, NULL);
+	if (entry == NULL)
+		return false;
+	foreach(cell, entry->rows)
 	{
 		if (keys_are_equal(comparison, lfirst(cell), row))
 			return true;
 	}
 	return false;
+}
+
+static uint64
+hash_key(Comparison *comparison, HeapTuple row)
+{
+	TupleDesc	tupdesc = RelationGetDescr(comparison->rel);
+	uint64		hash = 0;
+	int			member = -1;
+
+	while ((member = bms_next_member(comparison->key, member)) >= 0)
+	{
+		AttrNumber	attribute = member + FirstLowInvalidHeapAttributeNumber;
+		Form_pg_attribute form = TupleDescAttr(tupdesc, attribute - 1);
+		bool		isnull;
+		Datum		value = heap_getattr(row, attribute, tupdesc, &isnull);
+
+		hash = hash_combine64(hash, isnull ? 0 :
+							  datum_image_hash(value, form->attbyval,
+											   form->attlen));
+	}
+	return hash;
 }
 
 static bool

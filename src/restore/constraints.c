@@ -30,6 +30,7 @@
 #include "restore/storage.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
@@ -51,7 +52,7 @@ static void check_values(Oid relid, Form_pg_attribute was,
 						 const char *column);
 static void check_bound(HTAB *relations, HeapTuple row);
 static char *partition_constraint(Oid relid);
-static void refuse_rows(Oid relid, const char *condition,
+static void refuse_rows(Oid relid, const char *condition, const char *shown,
 						const char *problem);
 
 /*
@@ -274,10 +275,14 @@ rows_may_violate(const RestoredRelation *relation)
 		RELKIND_HAS_TABLE_AM(((Form_pg_class) GETSTRUCT(relation->is))->relkind);
 }
 
+/* Of IS NULL, the planner knows by now that it is false. */
 static void
 check_not_null(Oid relid, const char *column)
 {
-	refuse_rows(relid, psprintf("%s IS NULL", column),
+	refuse_rows(relid,
+				psprintf("pg_catalog.num_nulls(%s) OPERATOR(pg_catalog.>) 0",
+						 column),
+				psprintf("%s IS NULL", column),
 				psprintf("have no value in column %s, which was NOT NULL",
 						 column));
 }
@@ -289,15 +294,17 @@ check_not_null(Oid relid, const char *column)
 static void
 check_values(Oid relid, Form_pg_attribute was, const char *column)
 {
+	char	   *condition;
+
 	if (was->atttypmod < 0 && get_typtype(was->atttypid) != TYPTYPE_DOMAIN)
 		return;
-	refuse_rows(relid,
-				psprintf("%s::pg_catalog.text::%s::pg_catalog.text OPERATOR(pg_catalog.<>) %s::pg_catalog.text",
+	condition = psprintf("%s::pg_catalog.text::%s::pg_catalog.text OPERATOR(pg_catalog.<>) %s::pg_catalog.text",
 						 column,
 						 format_type_extended(was->atttypid, was->atttypmod,
 											  FORMAT_TYPE_TYPEMOD_GIVEN |
 											  FORMAT_TYPE_FORCE_QUALIFY),
-						 column),
+						 column);
+	refuse_rows(relid, condition, condition,
 				psprintf("have a value in column %s that is none of %s",
 						 column,
 						 format_type_with_typemod(was->atttypid,
@@ -310,14 +317,17 @@ check_bound(HTAB *relations, HeapTuple row)
 	Form_pg_class form = (Form_pg_class) GETSTRUCT(row);
 	RestoredRelation *relation = find_restored_relation(relations, form->oid);
 	char	   *bound;
+	char	   *condition;
 
 	if (relation == NULL || relation->is == NULL || !form->relispartition ||
 		form->relkind != RELKIND_RELATION)
 		return;
 	bound = partition_constraint(form->oid);
-	if (bound != NULL)
-		refuse_rows(form->oid, psprintf("NOT (%s)", bound),
-					"are outside of the bounds that it has as a partition");
+	if (bound == NULL)
+		return;
+	condition = psprintf("NOT (%s)", bound);
+	refuse_rows(form->oid, condition, condition,
+				"are outside of the bounds that it has as a partition");
 }
 
 /* NULL for a default partition that is the only one. */
@@ -336,18 +346,27 @@ partition_constraint(Oid relid)
 	return fcinfo->isnull ? NULL : TextDatumGetCString(result);
 }
 
-/* Throws if any row of the table fulfils the condition. */
+/*
+ * Throws if any row of the table fulfils the condition, which the planner must
+ * not hold to be impossible.
+ */
 static void
-refuse_rows(Oid relid, const char *condition, const char *problem)
+refuse_rows(Oid relid, const char *condition, const char *shown,
+			const char *problem)
 {
 	char	   *name = relation_display_name(relid);
-	int64		count = count_as_owner(relid,
-									   psprintf("SELECT pg_catalog.count(*) FROM ONLY %s WHERE %s",
-												name, condition));
+	int			level = NewGUCNestLevel();
+	int64		count;
 
+	(void) set_config_option("constraint_exclusion", "off", PGC_USERSET,
+							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	count = count_as_owner(relid,
+						   psprintf("SELECT pg_catalog.count(*) FROM ONLY %s WHERE %s",
+									name, condition));
+	AtEOXact_GUC(false, level);
 	if (count > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_SM_CANNOT_UNDO),
 				 errmsg("cannot roll back: " INT64_FORMAT " rows of %s %s: change or delete those that fulfil %s, or roll back with mode 'as_of'",
-						count, name, problem, condition)));
+						count, name, problem, shown)));
 }

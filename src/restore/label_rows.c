@@ -16,6 +16,7 @@
 #include "preserve/catalog_image.h"
 #include "restore/label_rows.h"
 #include "utils/fmgroids.h"
+#include "utils/memutils.h"
 
 /* A catalog with rows about a table, and how it is searched. */
 typedef struct TableCatalog
@@ -67,18 +68,28 @@ label_indexes(const RestoreTarget *target, Oid relid)
 	return label_rows(target, &indexes, relid);
 }
 
+/* The catalog has those of all tables, and is read for each of many. */
 static List *
 label_rows(const RestoreTarget *target, const TableCatalog *catalog,
 		   Oid relid)
 {
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext context = AllocSetContextCreate(caller,
+												  "safe_migrate label rows",
+												  ALLOCSET_DEFAULT_SIZES);
+	List	   *all;
 	List	   *rows = NIL;
 	ListCell   *cell;
 
-	foreach(cell, load_catalog_rows(target->point, catalog->relid))
+	MemoryContextSwitchTo(context);
+	all = load_catalog_rows(target->point, catalog->relid);
+	MemoryContextSwitchTo(caller);
+	foreach(cell, all)
 	{
 		if (catalog->is_about(lfirst(cell), relid))
-			rows = lappend(rows, lfirst(cell));
+			rows = lappend(rows, heap_copytuple(lfirst(cell)));
 	}
+	MemoryContextDelete(context);
 	return target->is_whole ? rows : add_current_rows(rows, catalog, relid);
 }
 

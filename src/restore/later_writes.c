@@ -429,6 +429,10 @@ open_to_owner(const LaterWrites *later)
 	form = (Form_pg_class) GETSTRUCT(row);
 	form->relkind = RELKIND_RELATION;
 	form->relowner = relation_owner(later->relid);
+
+	/* to logical decoding, which may publish all tables, it is a rewrite */
+	form->relreplident = REPLICA_IDENTITY_FULL;
+	form->relrewrite = later->relid;
 	CatalogTupleUpdate(rel, &row->t_self, row);
 	heap_freetuple(row);
 	table_close(rel, RowExclusiveLock);
@@ -538,6 +542,7 @@ check_later_writes(LaterWrites *later)
 		check_later_writes(later->caught_up);
 }
 
+/* Of IS NULL, the planner knows by now that it is false. */
 static void
 append_not_null(StringInfo condition, const LaterWrites *later)
 {
@@ -553,7 +558,8 @@ append_not_null(StringInfo condition, const LaterWrites *later)
 		if (!HeapTupleIsValid(row))
 			continue;
 		if (((Form_pg_attribute) GETSTRUCT(row))->attnotnull)
-			appendStringInfo(condition, "%s%s IS NULL",
+			appendStringInfo(condition,
+							 "%spg_catalog.num_nulls(%s) OPERATOR(pg_catalog.>) 0",
 							 condition->len ? " OR " : "",
 							 column->label_name);
 		ReleaseSysCache(row);

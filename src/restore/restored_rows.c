@@ -18,6 +18,7 @@
 #include "restore/later_values.h"
 #include "restore/later_writes.h"
 #include "restore/restored_rows.h"
+#include "restore/silence.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 
@@ -36,7 +37,7 @@ static bool is_merged(const RestoredRows *rows,
 					  const RestoredRelation *relation);
 static List *merged_relations(const RestoredRows *rows);
 static void revert_changes(RestoredRows *rows);
-static bool change_counts(HTAB *relations, Oid relid, Oid filenode);
+static bool change_counts(HTAB *relations, RevertedFile *file, uint64 xid);
 
 /*
  * Transactions that the snapshot of a restore point does not see; but not those
@@ -274,6 +275,7 @@ void
 restore_rows(RestoredRows *rows, List *differences)
 {
 	int			level = NewGUCNestLevel();
+	List	   *silenced = silence_tables(rows->relations);
 	ListCell   *cell;
 
 	(void) set_config_option("session_replication_role", "replica",
@@ -295,6 +297,7 @@ restore_rows(RestoredRows *rows, List *differences)
 	if (rows->target->is_whole)
 		revert_changes(rows);
 	fill_column_values(differences, rows->relations);
+	end_silence(silenced);
 	AtEOXact_GUC(false, level);
 }
 
@@ -324,9 +327,12 @@ changed_files(const RestoreTarget *target, HTAB *relations)
 
 	add_own_argument(&arguments, INT8OID, Int64GetDatum(target->point), false);
 	begin_own_access(&access);
-	run_own_query("SELECT DISTINCT r.relid::bigint, r.filenode::bigint "
+	run_own_query("SELECT r.relid::bigint, r.filenode::bigint, "
+				  "pg_catalog.max(d.xid)::text::bigint "
 				  "FROM migrate.changed_rows_relation r "
-				  "WHERE r.id IN (SELECT c.id " CHANGES_SINCE ") ORDER BY 1, 2",
+				  "JOIN migrate.changed_rows d ON d.id OPERATOR(pg_catalog.=) r.id "
+				  "WHERE r.id IN (SELECT c.id " CHANGES_SINCE ") "
+				  "GROUP BY 1, 2 ORDER BY 1, 2",
 				  &arguments, SPI_OK_SELECT);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
@@ -335,7 +341,7 @@ changed_files(const RestoreTarget *target, HTAB *relations)
 
 		file->relid = (Oid) own_bigint_column(i, 1);
 		file->filenode = (Oid) own_bigint_column(i, 2);
-		if (change_counts(relations, file->relid, file->filenode))
+		if (change_counts(relations, file, (uint64) own_bigint_column(i, 3)))
 			files = lappend(files, file);
 		MemoryContextSwitchTo(spi);
 	}
@@ -354,15 +360,24 @@ restored_relids(const RestoredRows *rows)
 
 /*
  * What was done to a file does not count when the file of the restore point
- * comes back in place of it.
+ * comes back in place of it.  If that has been written anew with the same rows,
+ * what was done before is in there.  xid is that of the last change; sets where
+ * the rows are.
  */
 static bool
-change_counts(HTAB *relations, Oid relid, Oid filenode)
+change_counts(HTAB *relations, RevertedFile *file, uint64 xid)
 {
-	RestoredRelation *relation = find_restored_relation(relations, relid);
+	RestoredRelation *relation = find_restored_relation(relations,
+														file->relid);
 
 	if (relation == NULL || relation->was == NULL)
 		return false;
-	return relation->choice != STORAGE_PARKED ||
-		relation->parked->filenode == filenode;
+	file->place = file->relid;
+	if (relation->choice != STORAGE_PARKED)
+		return true;
+	file->place = relation->parked->holder;
+	return relation->parked->filenode == file->filenode ||
+		(relation->parked->filenode !=
+		 ((Form_pg_class) GETSTRUCT(relation->was))->relfilenode &&
+		 xid < U64FromFullTransactionId(relation->parked->xid));
 }

@@ -59,7 +59,6 @@ typedef struct Revert
 static void revert_transaction(Revert *revert);
 static RevertTarget *find_target(Revert *revert, Oid relid, Oid filenode);
 static void open_target(Revert *revert, RevertTarget *target);
-static Oid	relation_with_file(const RevertedFile *file);
 static HTAB *make_tid_table(Size entry_size);
 static void revert_file(Revert *revert, RevertTarget *target,
 						RowImageReader *reader);
@@ -164,8 +163,8 @@ open_target(Revert *revert, RevertTarget *target)
 {
 	if (target->rows == NULL)
 	{
-		Oid			relid = revert->count_only ?
-		relation_with_file(target->file) : target->file->relid;
+		Oid			relid = revert->count_only ? target->file->place :
+		target->file->relid;
 
 		target->rows = open_row_target(relid, target->file->filenode,
 									   !revert->count_only);
@@ -174,31 +173,6 @@ open_target(Revert *revert, RevertTarget *target)
 		target->moved = make_tid_table(sizeof(MovedRow));
 	if (target->gone == NULL && revert->count_only)
 		target->gone = make_tid_table(sizeof(ItemPointerData));
-}
-
-/*
- * Where the rows are before the rollback, which gives parked files back to
- * their tables.
- */
-static Oid
-relation_with_file(const RevertedFile *file)
-{
-	OwnArguments arguments = {0};
-	OwnAccess	access;
-	Oid			relid = file->relid;
-
-	begin_own_access(&access);
-	add_own_argument(&arguments, OIDOID, ObjectIdGetDatum(file->relid), false);
-	add_own_argument(&arguments, OIDOID, ObjectIdGetDatum(file->filenode),
-					 false);
-	run_own_query("SELECT holder::pg_catalog.int8 FROM migrate.parked_storage"
-				  " WHERE relid OPERATOR(pg_catalog.=) $1"
-				  " AND filenode OPERATOR(pg_catalog.=) $2",
-				  &arguments, SPI_OK_SELECT);
-	if (SPI_processed > 0)
-		relid = (Oid) own_bigint_column(0, 1);
-	end_own_access(&access);
-	return relid;
 }
 
 static HTAB *

@@ -29,6 +29,7 @@ typedef struct RevertedFile
 {
 	Oid			relid;
 	Oid			filenode;
+	Oid			place;			/* before the rollback: a holder, or the table */
 	int64		updated;
 	int64		deleted;
 	int64		inserted;

@@ -100,14 +100,32 @@ read_label_sequences(const RestoreTarget *target)
 	return sequences;
 }
 
+/*
+ * Forward only, and not at all where there is no need: the tables of most
+ * sequences are not locked, and clients go on with them.  So the rows, which
+ * take a while, are looked at before the sequence is.
+ */
 static void
 restore_sequence(const LabelSequence *sequence)
 {
 	OwnAccess	access;
 	OwnArguments arguments = {0};
-	int64		value;
+	int64		wanted = sequence->last_value;
+	bool		is_called = sequence->is_called;
 	int64		row_value = 0;
-	bool		is_called;
+	int64		value;
+	bool		value_is_called;
+
+	if (read_farthest_row(sequence, &row_value) &&
+		(is_farther(sequence, row_value, wanted) ||
+		 (row_value == wanted && !is_called)))
+	{
+		wanted = row_value;
+		is_called = true;
+	}
+
+	/* it gives no number behind its bounds, whatever the rows have */
+	wanted = Min(Max(wanted, sequence->min_value), sequence->max_value);
 
 	add_own_argument(&arguments, OIDOID, ObjectIdGetDatum(sequence->relid),
 					 false);
@@ -118,32 +136,15 @@ restore_sequence(const LabelSequence *sequence)
 				  "pg_catalog.pg_sequence_last_value($1) IS NOT NULL",
 				  &arguments, SPI_OK_SELECT);
 	value = own_bigint_column(0, 1);
-	is_called = own_bool_column(0, 2);
-	end_own_access(&access);
-
-	if (is_farther(sequence, sequence->last_value, value) ||
-		(sequence->last_value == value && sequence->is_called && !is_called))
+	value_is_called = own_bool_column(0, 2);
+	if (is_farther(sequence, wanted, value) ||
+		(wanted == value && is_called && !value_is_called))
 	{
-		value = sequence->last_value;
-		is_called = sequence->is_called;
+		add_own_argument(&arguments, INT8OID, Int64GetDatum(wanted), false);
+		add_own_argument(&arguments, BOOLOID, BoolGetDatum(is_called), false);
+		run_own_query("SELECT pg_catalog.setval($1, $2, $3)", &arguments,
+					  SPI_OK_SELECT);
 	}
-	else if (sequence->table == NULL)
-		return;
-	if (read_farthest_row(sequence, &row_value) &&
-		(is_farther(sequence, row_value, value) ||
-		 (row_value == value && !is_called)))
-	{
-		value = row_value;
-		is_called = true;
-	}
-
-	/* it gives no number behind its bounds, whatever the rows have */
-	value = Min(Max(value, sequence->min_value), sequence->max_value);
-	begin_own_access(&access);
-	add_own_argument(&arguments, INT8OID, Int64GetDatum(value), false);
-	add_own_argument(&arguments, BOOLOID, BoolGetDatum(is_called), false);
-	run_own_query("SELECT pg_catalog.setval($1, $2, $3)", &arguments,
-				  SPI_OK_SELECT);
 	end_own_access(&access);
 }
 

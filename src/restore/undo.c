@@ -10,9 +10,11 @@
  */
 #include "postgres.h"
 
+#include "access/relation.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_type.h"
+#include "commands/tablecmds.h"
 #include "common/catalog.h"
 #include "common/errors.h"
 #include "common/own_tables.h"
@@ -35,6 +37,7 @@
 static char *last_statement_point(const char *relation);
 static bool point_has_relation(int64 point, const char *relation);
 static void undo(const RestoreTarget *target);
+static void refuse_tables_in_use(const List *relids);
 static void tell_of_indexes(const List *indexes);
 static char *end_statement_point(const RestoreTarget *target);
 
@@ -131,10 +134,12 @@ undo(const RestoreTarget *target)
 {
 	HTAB	   *relations = choose_storage(target);
 	List	   *differences = compare_catalogs_with_label(target, relations);
+	List	   *tables = tables_to_lock(relations);
 	RestoredRows *rows;
 
-	lock_relations_patiently(CMDTAG_SELECT, "migrate.undo_last()",
-							 tables_to_lock(relations), AccessExclusiveLock);
+	lock_relations_patiently(CMDTAG_SELECT, "migrate.undo_last()", tables,
+							 AccessExclusiveLock);
+	refuse_tables_in_use(tables);
 
 	/* others may have changed them meanwhile */
 	relations = choose_storage(target);
@@ -147,6 +152,21 @@ undo(const RestoreTarget *target)
 	restore_rows(rows, differences);
 	check_constraints(differences, relations, restored_relids(rows));
 	note_rollback(target);
+}
+
+/* A query or cursor of this session would go on in a file of another layout. */
+static void
+refuse_tables_in_use(const List *relids)
+{
+	ListCell   *cell;
+
+	foreach(cell, relids)
+	{
+		Relation	rel = relation_open(lfirst_oid(cell), NoLock);
+
+		CheckTableNotInUse(rel, "migrate.undo_last()");
+		relation_close(rel, NoLock);
+	}
 }
 
 /* A function cannot do it. */

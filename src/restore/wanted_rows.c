@@ -14,8 +14,10 @@
 #include "catalog/indexing.h"
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_shdepend.h"
 #include "catalog/pg_type.h"
 #include "common/compat.h"
+#include "miscadmin.h"
 #include "preserve/catalog_image.h"
 #include "restore/wanted_rows.h"
 #include "utils/builtins.h"
@@ -56,6 +58,10 @@ wanted_rows(const RestoreTarget *target, const Catalog *catalog,
 			continue;
 		if (catalog->relid == RelationRelationId)
 			row = wanted_class_row(find_restored_relation(relations, relid));
+
+		/* the point may have come with the template of this database */
+		if (catalog->relid == SharedDependRelationId)
+			((Form_pg_shdepend) GETSTRUCT(row))->dbid = MyDatabaseId;
 		wanted = lappend(wanted, row);
 	}
 	if (catalog->relid == AttributeRelationId)

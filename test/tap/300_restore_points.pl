@@ -272,6 +272,82 @@ is(query(q{SELECT (SELECT count(*) FROM migrate.parked_storage),
 fails(q{SELECT migrate.drop_restore_point('p2')}, qr/there is no restore point "p2"/,
 	'one that is not there');
 
+# A transaction that others have overtaken before it made its point
+
+query(q{SELECT migrate.drop_all_restore_points();
+	CREATE TABLE overtaken AS SELECT g AS id, 1 AS n FROM generate_series(1, 3) g; CREATE TABLE other (n int)});
+my $slow = $node->background_psql('postgres');
+$slow->query_safe('SET client_min_messages = warning');
+$slow->query_safe('BEGIN; SELECT pg_current_xact_id()');
+query('INSERT INTO other VALUES (1)');
+$slow->query_safe(q{SELECT migrate.apply('overtaken_1', 'UPDATE overtaken SET n = 2')});
+$slow->query_safe('COMMIT');
+$slow->quit;
+is(query('SELECT rows_kept FROM migrate.restore_points'), 3,
+	'its own migration came after the point');
+query(q{CALL migrate.rollback_to('before overtaken_1')});
+is(query('SELECT sum(n) FROM overtaken'), 3, 'and is undone');
+
+# Large objects are not what a point is about
+
+query(q{CREATE ROLE owner_of_large; SELECT migrate.create_restore_point('large');
+	SET ROLE owner_of_large; SELECT lo_create(4711); RESET ROLE;
+	COMMENT ON LARGE OBJECT 4711 IS 'kept'; ALTER TABLE other ADD a int;
+	CALL migrate.rollback_to('large')});
+is(query(q{SELECT obj_description(4711, 'pg_largeobject')}), 'kept',
+	'a large object keeps its comment');
+fails('DROP ROLE owner_of_large', qr/some objects depend on it/,
+	'and its owner');
+
+# A publication of all tables
+
+query(q{CREATE TABLE published AS SELECT g AS id, g AS n FROM generate_series(1, 9) g;
+	ALTER TABLE published ADD PRIMARY KEY (id); CREATE PUBLICATION everything FOR ALL TABLES;
+	SELECT migrate.create_restore_point('published');
+	SELECT migrate.apply('published_1', 'ALTER TABLE published ALTER n TYPE bigint');
+	UPDATE published SET n = 100 WHERE id = 1; DELETE FROM published WHERE id = 2;
+	INSERT INTO published VALUES (10, 10);
+	CALL migrate.rollback_to('published')});
+is(query('SELECT count(*), sum(n) FROM published'), '9|152',
+	'a rollback writes to hidden relations all the same');
+query('DROP PUBLICATION everything');
+
+# Triggers that fire under session_replication_role = replica, too
+
+query(q{CREATE TABLE watched (id int PRIMARY KEY, n int, s int GENERATED ALWAYS AS (id) STORED);
+	CREATE TABLE seen (who name);
+	CREATE FUNCTION see() RETURNS trigger LANGUAGE plpgsql AS
+		'BEGIN INSERT INTO seen VALUES (current_user); RETURN new; END';
+	CREATE TRIGGER see BEFORE INSERT OR UPDATE ON watched FOR EACH ROW EXECUTE FUNCTION see();
+	ALTER TABLE watched ENABLE ALWAYS TRIGGER see;
+	INSERT INTO watched (id) VALUES (1), (2);
+	SELECT migrate.create_restore_point('watched');
+	SELECT migrate.apply('watched_1', 'ALTER TABLE watched ALTER n TYPE bigint');
+	INSERT INTO watched (id) VALUES (3); UPDATE watched SET n = 1 WHERE id = 1;
+	DELETE FROM seen; CALL migrate.rollback_to('watched')});
+is(query(q{SELECT (SELECT count(*) FROM watched), (SELECT sum(n) FROM watched),
+		(SELECT count(*) FROM seen), (SELECT tgenabled FROM pg_trigger WHERE tgname = 'see')}),
+	'3|1|0|A', 'a rollback fires none of them');
+
+# A sequence that clients have used since
+
+query(q{CREATE SEQUENCE used; CREATE TABLE numbered (id int DEFAULT nextval('used')); ALTER SEQUENCE used OWNED BY numbered.id;
+	INSERT INTO numbered DEFAULT VALUES; SELECT migrate.create_restore_point('used');
+	ALTER TABLE other ADD b int; INSERT INTO numbered DEFAULT VALUES;
+	CALL migrate.rollback_to('used')});
+is(query('SELECT last_value, log_cnt > 0 FROM used'), '2|t',
+	'it is not set where there is no need');
+
+# A table that a cursor of the session reads
+
+query(q{CREATE TABLE read_by_cursor AS SELECT generate_series(1, 9) AS n});
+fails(q{TRUNCATE read_by_cursor; INSERT INTO read_by_cursor VALUES (1), (2);
+	BEGIN; DECLARE c CURSOR FOR SELECT * FROM read_by_cursor; FETCH c;
+	SELECT migrate.undo_last()},
+	qr/cannot migrate\.undo_last\(\) "read_by_cursor" because it is being used by active queries in this session/,
+	'a table in use is left alone');
+query('SELECT migrate.drop_all_restore_points()');
+
 # The limit
 
 query(q{CREATE TABLE big AS SELECT g, repeat('x', 1000) AS x FROM generate_series(1, 10000) g;

@@ -374,6 +374,17 @@ is(scalar(grep { -s $node->data_dir . "/$_" } @paths), 0, 'nor a file');
 $node->stop;
 
 #
+# Values out of line of a table that was changed, emptied and dropped
+#
+$node->start;
+begin_case($wide);
+query(q{SELECT migrate.apply('1', 'UPDATE wide SET id = id + 1000; TRUNCATE wide; DROP TABLE wide')});
+is(query('SELECT updated FROM migrate.changed_rows_relation'), 100,
+	'rows changed, emptied and dropped are kept');
+check_all('changed, emptied and dropped');
+$node->stop;
+
+#
 # They hold up no wraparound
 #
 $node = PostgreSQL::Test::Cluster->new('wraparound');

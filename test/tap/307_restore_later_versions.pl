@@ -131,6 +131,41 @@ CREATE TABLE t2 PARTITION OF t FOR VALUES FROM (50) TO (1000);
 		shows => [ 'SELECT count(*), bool_and(g = a * 2) FROM t', '100|t' ]
 	},
 	{
+		name => 'rows that are changed where the table is rewritten',
+		setup => "CREATE TABLE t (id int PRIMARY KEY, a int); $rows",
+		changes => [ [ 'ALTER TABLE t ADD n float DEFAULT random(); UPDATE t SET a = -a WHERE id < 10',
+			'INSERT INTO t VALUES (101, 101); UPDATE t SET a = 7 WHERE id = 33' ] ],
+		shows => [ 'SELECT count(*), sum(a) FROM t', '101|5125' ]
+	},
+	{
+		name => 'rows that are changed, then VACUUM FULL, then another type',
+		setup => "CREATE TABLE t (id int PRIMARY KEY, a int, b int); $rows",
+		changes => [ [ 'UPDATE t SET a = -a WHERE id < 10; DELETE FROM t WHERE id = 20', 'VACUUM FULL t' ],
+			[ 'ALTER TABLE t ALTER b TYPE bigint', 'UPDATE t SET a = 7 WHERE id = 33' ] ],
+		shows => [ 'SELECT count(*), sum(a) FROM t', '100|5024' ]
+	},
+	{
+		name => 'NOT NULL of a column, and rows without',
+		setup => "CREATE TABLE t (id int PRIMARY KEY, a int NOT NULL); $rows",
+		changes => [ [ 'ALTER TABLE t ALTER a DROP NOT NULL', 'INSERT INTO t VALUES (101, NULL); ALTER DATABASE postgres SET constraint_exclusion = on' ] ],
+		refused => qr/ERROR:  SM007: cannot roll back: 1 rows of s\d+\.t have no value in column a, which was NOT NULL: .*fulfil a IS NULL/,
+		mend => 'UPDATE t SET a = 0 WHERE a IS NULL',
+		shows => [ 'SELECT count(*) FROM t', 101 ],
+		fails => ['INSERT INTO t VALUES (102, NULL)']
+	},
+	{
+		name => 'bounds of a partition, and rows outside',
+		setup => q{
+CREATE TABLE t (id int PRIMARY KEY, a int) PARTITION BY RANGE (id);
+CREATE TABLE t1 PARTITION OF t FOR VALUES FROM (0) TO (50);
+CREATE TABLE t2 PARTITION OF t FOR VALUES FROM (50) TO (1000);
+} . $rows,
+		changes => [ [ 'ALTER TABLE t DETACH PARTITION t1', 'INSERT INTO t1 VALUES (70, 1)' ] ],
+		refused => qr/ERROR:  SM007: cannot roll back: 1 rows of s\d+\.t1 are outside of the bounds/,
+		mend => 'DELETE FROM t1 WHERE id = 70',
+		shows => [ 'SELECT count(*) FROM t', 100 ]
+	},
+	{
 		name => 'identity in partitions',
 		from => 17,
 		setup => q{
@@ -232,7 +267,7 @@ CREATE TABLE t2 PARTITION OF t FOR VALUES FROM (50) TO (1000);
 		name => 'a virtual column with another expression, and another type beside it',
 		from => 18,
 		setup => "CREATE TABLE t (id int PRIMARY KEY, a int, g int GENERATED ALWAYS AS (a * 2) VIRTUAL, b int); $rows",
-		changes => [ [ 'ALTER TABLE t ALTER g SET EXPRESSION AS (a * 3), ALTER b TYPE bigint; DELETE FROM t WHERE id = 9', 'INSERT INTO t VALUES (101, 101); UPDATE t SET a = 7 WHERE id = 3' ] ],
+		changes => [ [ 'ALTER TABLE t ALTER g SET EXPRESSION AS (a * 3), ALTER b TYPE bigint', 'INSERT INTO t VALUES (101, 101); UPDATE t SET a = 7 WHERE id = 3' ] ],
 		shows => [ 'SELECT count(*), bool_and(g = a * 2), sum(a) FROM t', '101|t|5155' ]
 	},
 	{
