@@ -72,8 +72,8 @@ sub yes
 # The plan tells what will be done, and does nothing.
 sub look_at_plan
 {
-	my ($name, $label, $case, $before, $migrated) = @_;
-	my $is_same = $check->difference($before, $migrated) eq '' && $before->{rows} eq $migrated->{rows};
+	my ($name, $label, $case, $migrated) = @_;
+	my $does_nothing = $case->{change} =~ /^((SELECT 1)?$|REINDEX|CLUSTER)|DO NOTHING$/;
 	my $plan = $check->query(
 		"SELECT step, action, object, rows, later_writes, conflicts, unrepresentable FROM migrate.rollback_plan('$label')");
 	my ($problems, $last, $odd) = (0, 0, 0);
@@ -87,7 +87,7 @@ sub look_at_plan
 		$problems += ($counts[2] || 0) + ($counts[3] || 0);
 		$last = $step;
 	}
-	yes($plan ne '' || $is_same, "$name: the plan has steps");
+	yes($plan ne '' || $does_nothing, "$name: the plan has steps");
 	yes($odd == 0, "$name: the plan is well-formed", $plan);
 	yes(($problems > 0) == !defined $case->{plain}, "$name: the plan foretells what is in the way", $plan)
 	  if !$case->{refused};
@@ -165,14 +165,14 @@ sub run_case
 	$migrated = $check->state unless $failed;
 	if (!$failed)
 	{
-		look_at_plan($name, $label, $case, $before, $migrated);
+		look_at_plan($name, $label, $case, $migrated);
 		$plan_failed = $failed;
 		$failed = 0;
 		$error = $check->failure(
 			"CALL migrate.rollback_to('$label', '$mode'" . ($on_conflict ? ", on_conflict := '$on_conflict'" : '') . ')');
 		if ($refused)
 		{
-			yes($error =~ /ERROR:  (SM007|22\w{3}|23\w{3}): /, "$name: refused", $error eq '' ? 'it succeeds' : $error);
+			yes(scalar($error =~ /ERROR:  (SM007|22\w{3}|23\w{3}): /), "$name: refused", $error eq '' ? 'it succeeds' : $error);
 			$before = $migrated;
 			$wanted = $migrated->{rows};
 		}

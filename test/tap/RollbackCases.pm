@@ -64,7 +64,7 @@ DELETE FROM t WHERE id = 60;
 my @schema_changes = (
 	# tables
 	[ 'create table', q{CREATE TABLE n (id serial PRIMARY KEY, x text UNIQUE, y int REFERENCES t); INSERT INTO n (x, y) VALUES ('x', 1)}, $t ],
-	[ 'create table, clients fill it', 'CREATE TABLE n (id int)', $t, { writes => 'INSERT INTO n VALUES (1)', plain => undef, as_of => '', restore => '' } ],
+	[ 'create table, clients fill it', 'CREATE TABLE n (id int)', $t, { writes => 'INSERT INTO n VALUES (1)', plain => '' } ],
 	[ 'create table as', 'CREATE TABLE n AS SELECT * FROM t', $t ],
 	[ 'create table like', 'CREATE TABLE n (LIKE t INCLUDING ALL)', $t ],
 	[ 'create and drop in one', 'CREATE TABLE n AS SELECT 1 AS x; DROP TABLE n; CREATE TABLE n (y text)', $t ],
