@@ -38,46 +38,31 @@ static void refuse_more(int64 kept, int64 limit);
 static char *largest_points(char **remedy);
 
 PG_FUNCTION_INFO_V1(migrate_files_of_point);
-PG_FUNCTION_INFO_V1(migrate_file_bytes);
 
 /*
- * migrate.files_of_point(point bigint) returns setof oid
+ * migrate.files_of_point(point bigint) returns table (relid oid, filenode oid)
  */
 Datum
 migrate_files_of_point(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
-	List	   *rows;
 	ListCell   *cell;
 
-	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
-	rows = load_catalog_rows(PG_GETARG_INT64(0), RelationRelationId);
-	foreach(cell, rows)
+	InitMaterializedSRF(fcinfo, 0);
+	foreach(cell, load_catalog_rows(PG_GETARG_INT64(0), RelationRelationId))
 	{
 		Form_pg_class form = (Form_pg_class) GETSTRUCT((HeapTuple) lfirst(cell));
-		Datum		filenode = ObjectIdGetDatum(form->relfilenode);
-		bool		isnull = false;
+		Datum		values[2];
+		bool		nulls[2] = {false};
 
-		if (OidIsValid(form->relfilenode))
-			tuplestore_putvalues(result->setResult, result->setDesc, &filenode,
-								 &isnull);
+		if (!OidIsValid(form->relfilenode))
+			continue;
+		values[0] = ObjectIdGetDatum(form->oid);
+		values[1] = ObjectIdGetDatum(form->relfilenode);
+		tuplestore_putvalues(result->setResult, result->setDesc, values,
+							 nulls);
 	}
 	return (Datum) 0;
-}
-
-/*
- * migrate.file_bytes(tablespace oid, filenode oid) returns bigint
- */
-Datum
-migrate_file_bytes(PG_FUNCTION_ARGS)
-{
-	FormData_pg_class form = {0};
-
-	form.reltablespace = PG_GETARG_OID(0);
-	form.relfilenode = PG_GETARG_OID(1);
-	if (!OidIsValid(form.relfilenode))
-		PG_RETURN_INT64(0);
-	PG_RETURN_INT64(file_bytes(compat_relation_file(&form)));
 }
 
 /*

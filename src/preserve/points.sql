@@ -19,40 +19,23 @@ REVOKE ALL ON migrate.restore_point_data, migrate.restore_catalog,
 	migrate.changed_rows_relation FROM PUBLIC;
 
 CREATE FUNCTION migrate.files_of_point(point bigint)
-RETURNS SETOF oid
-LANGUAGE C VOLATILE STRICT
+RETURNS TABLE (relid oid, filenode oid)
+LANGUAGE C STABLE STRICT ROWS 1000
 AS 'MODULE_PATHNAME', 'migrate_files_of_point';
 COMMENT ON FUNCTION migrate.files_of_point(bigint) IS
-	'numbers of the files of the relations as they were at a restore point';
-
-CREATE FUNCTION migrate.file_bytes(tablespace oid, filenode oid)
-RETURNS bigint
-LANGUAGE C VOLATILE STRICT
-AS 'MODULE_PATHNAME', 'migrate_file_bytes';
-COMMENT ON FUNCTION migrate.file_bytes(oid, oid) IS
-	'bytes that a relation''s files take, all its forks, looked up without a lock';
+	'relations of a restore point and their files (pg_class.relfilenode)';
 
 /*
  * Everything that is kept outside of the tables above: one row for each.
  */
 CREATE VIEW migrate.kept AS
-SELECT s.holder, 'file'::text AS kind, s.xid, s.relid,
-	migrate.file_bytes(c.reltablespace, c.relfilenode) AS bytes,
+SELECT s.holder, 'file'::text AS kind, s.xid, s.relid, s.bytes,
 	0::bigint AS row_count, s.filenode,
 	s.relid OPERATOR(pg_catalog.<>) s.main_relid AS is_part
 FROM migrate.parked_storage s
 JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) s.holder
 UNION ALL
-SELECT r.holder, 'rows', r.xid, NULL,
-	(SELECT COALESCE(pg_catalog.sum(migrate.file_bytes(c.reltablespace,
-			c.relfilenode)), 0)::bigint
-		FROM pg_catalog.pg_class h
-		JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) h.oid
-			OR c.oid OPERATOR(pg_catalog.=) h.reltoastrelid
-			OR c.oid OPERATOR(pg_catalog.=) ANY (
-				SELECT i.indexrelid FROM pg_catalog.pg_index i
-				WHERE i.indrelid OPERATOR(pg_catalog.=) h.reltoastrelid)
-		WHERE h.oid OPERATOR(pg_catalog.=) r.holder),
+SELECT r.holder, 'rows', r.xid, NULL, r.bytes,
 	(SELECT COALESCE(pg_catalog.sum(t.updated OPERATOR(pg_catalog.+)
 			t.deleted), 0)::bigint
 		FROM migrate.changed_rows_relation t
@@ -67,15 +50,30 @@ COMMENT ON VIEW migrate.kept IS
  * for each of them, and as its own only where no other one needs it.
  */
 CREATE VIEW migrate.kept_by_point AS
-WITH needed AS (
-	SELECT DISTINCT p.id AS point, k.holder, k.kind, k.bytes, k.row_count
+WITH label AS MATERIALIZED (
+	SELECT p.id AS point, p.data_snapshot, f.relid, f.filenode
 	FROM migrate.restore_point_data p
-	CROSS JOIN LATERAL migrate.files_of_point(p.id) f (filenode)
-	JOIN migrate.kept k ON k.filenode OPERATOR(pg_catalog.=) f.filenode
+	CROSS JOIN LATERAL migrate.files_of_point(p.id) f
+), kept AS MATERIALIZED (
+	SELECT k.* FROM migrate.kept k
+), needed AS (
+	SELECT DISTINCT l.point, k.holder, k.kind, k.bytes, k.row_count
+	FROM label l
+	JOIN kept k ON k.filenode OPERATOR(pg_catalog.=) l.filenode
+	UNION ALL
+	/* of a table that was rewritten in between, the first file that it lost */
+	(SELECT DISTINCT ON (l.point, l.relid) l.point, k.holder, k.kind, k.bytes,
+		k.row_count
+	FROM label l
+	JOIN kept k ON k.relid OPERATOR(pg_catalog.=) l.relid
+		AND NOT pg_catalog.pg_visible_in_snapshot(k.xid, l.data_snapshot)
+	WHERE NOT EXISTS (SELECT FROM kept x
+		WHERE x.filenode OPERATOR(pg_catalog.=) l.filenode)
+	ORDER BY l.point, l.relid, k.xid)
 	UNION ALL
 	SELECT p.id, k.holder, k.kind, k.bytes, k.row_count
 	FROM migrate.restore_point_data p
-	JOIN migrate.kept k ON k.kind OPERATOR(pg_catalog.=) 'rows'
+	JOIN kept k ON k.kind OPERATOR(pg_catalog.=) 'rows'
 		AND NOT pg_catalog.pg_visible_in_snapshot(k.xid, p.data_snapshot)
 	WHERE p.kind OPERATOR(pg_catalog.<>) 'statement')
 SELECT n.point, n.holder, n.kind, n.bytes, n.row_count,
