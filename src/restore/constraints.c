@@ -19,10 +19,13 @@
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_constraint.h"
+#include "catalog/pg_type.h"
 #include "commands/tablecmds.h"
+#include "commands/typecmds.h"
 #include "common/catalog.h"
 #include "common/compat.h"
 #include "common/errors.h"
+#include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "restore/catalog_diff.h"
 #include "restore/constraints.h"
@@ -43,6 +46,7 @@ static bool has_foreign_key_to_check(Form_pg_constraint form,
 static bool holds_for_all_rows(RestoredRelation *relation);
 static void check_constraint(Oid constraint_oid);
 static void unset_validated(HeapTuple row);
+static void validate_domain(Oid domain, const char *name);
 static void validate_constraint(Oid relid, const char *name);
 static void check_column(HTAB *relations, HeapTuple row);
 static void check_not_null_constraint(HTAB *relations, HeapTuple row);
@@ -121,6 +125,10 @@ constraints_to_check(List *differences, HTAB *relations, List *changed_tables)
 		RestoredRelation *relation = find_restored_relation(relations,
 															form->conrelid);
 
+		if (OidIsValid(form->contypid) && form->convalidated &&
+			form->contype == CONSTRAINT_CHECK &&
+			list_member_oid(back, form->oid))
+			constraints = lappend_oid(constraints, form->oid);
 		if (!form->convalidated || !OidIsValid(form->conrelid) ||
 			(form->contype != CONSTRAINT_CHECK &&
 			 form->contype != CONSTRAINT_FOREIGN) || is_part_of_key(form))
@@ -204,7 +212,14 @@ check_constraint(Oid constraint_oid)
 	form = (Form_pg_constraint) GETSTRUCT(row);
 	relid = form->conrelid;
 	name = pstrdup(NameStr(form->conname));
-	if (get_rel_relkind(relid) == RELKIND_RELATION && form->convalidated)
+	if (OidIsValid(form->contypid) && form->convalidated)
+	{
+		Oid			domain = form->contypid;
+
+		unset_validated(row);
+		validate_domain(domain, name);
+	}
+	else if (get_rel_relkind(relid) == RELKIND_RELATION && form->convalidated)
 	{
 		unset_validated(row);
 		validate_constraint(relid, name);
@@ -220,6 +235,32 @@ unset_validated(HeapTuple row)
 	((Form_pg_constraint) GETSTRUCT(row))->convalidated = false;
 	CatalogTupleUpdate(rel, &row->t_self, row);
 	table_close(rel, RowExclusiveLock);
+	CommandCounterIncrement();
+}
+
+/* All columns of it.  The expression may be anybody's. */
+static void
+validate_domain(Oid domain, const char *name)
+{
+	HeapTuple	row = SearchSysCache1(TYPEOID, ObjectIdGetDatum(domain));
+	Form_pg_type form;
+	List	   *names;
+	Oid			owner;
+	Oid			user;
+	int			security_context;
+
+	if (!HeapTupleIsValid(row))
+		elog(ERROR, "cache lookup failed for type %u", domain);
+	form = (Form_pg_type) GETSTRUCT(row);
+	names = list_make2(makeString(get_namespace_name(form->typnamespace)),
+					   makeString(pstrdup(NameStr(form->typname))));
+	owner = form->typowner;
+	ReleaseSysCache(row);
+	GetUserIdAndSecContext(&user, &security_context);
+	SetUserIdAndSecContext(owner,
+						   security_context | SECURITY_RESTRICTED_OPERATION);
+	(void) AlterDomainValidateConstraint(names, name);
+	SetUserIdAndSecContext(user, security_context);
 	CommandCounterIncrement();
 }
 
