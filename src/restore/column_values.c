@@ -10,9 +10,11 @@
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "catalog/pg_attribute.h"
+#include "access/sysattr.h"
 #include "catalog/pg_class.h"
 #include "common/catalog.h"
 #include "executor/spi.h"
+#include "optimizer/optimizer.h"
 #include "restore/catalog_diff.h"
 #include "restore/column_values.h"
 #include "restore/owner_sql.h"
@@ -26,7 +28,6 @@ static bool was_dropped(const CatalogDifference *difference,
 						Form_pg_attribute column);
 static void set_default(Oid relid, AttrNumber attnum);
 static void compute_column(Oid relid, AttrNumber attnum);
-static char *expression_of(Oid relid, AttrNumber attnum);
 
 /*
  * See column_values.h.
@@ -88,29 +89,36 @@ set_default(Oid relid, AttrNumber attnum)
 										relation_display_name(relid), column, column), SPI_OK_UPDATE);
 }
 
+/*
+ * PostgreSQL computes it only where a column changes on which it depends.  One
+ * that depends on none is the same in all rows.
+ */
 static void
 compute_column(Oid relid, AttrNumber attnum)
 {
-	const char *column = quote_identifier(get_attname(relid, attnum, false));
-
-	(void) run_as_owner(relid, psprintf("UPDATE ONLY %s t SET %s = DEFAULT WHERE t.%s::pg_catalog.text IS DISTINCT FROM (%s)::pg_catalog.text",
-										relation_display_name(relid), column, column,
-										expression_of(relid, attnum)), SPI_OK_UPDATE);
-}
-
-/* As SQL, of columns of t. */
-static char *
-expression_of(Oid relid, AttrNumber attnum)
-{
 	Relation	rel = table_open(relid, AccessShareLock);
 	Node	   *expression = build_column_default(rel, attnum);
+	const char *column = quote_identifier(get_attname(relid, attnum, false));
+	const char *base;
+	Bitmapset  *bases = NULL;
 	char	   *text;
 
 	if (expression == NULL)
 		elog(ERROR, "generated column %d of relation %u has no expression",
 			 attnum, relid);
+	pull_varattnos(expression, 1, &bases);
 	text = deparse_expression(expression, deparse_context_for("t", relid),
 							  true, false);
 	table_close(rel, NoLock);
-	return text;
+	if (bms_is_empty(bases))
+		return;
+	base = quote_identifier(get_attname(relid,
+										bms_next_member(bases, -1) +
+										FirstLowInvalidHeapAttributeNumber,
+										false));
+	(void) run_as_owner(relid,
+						psprintf("UPDATE ONLY %s t SET %s = t.%s WHERE t.%s::pg_catalog.text IS DISTINCT FROM (%s)::pg_catalog.text",
+								 relation_display_name(relid), base, base,
+								 column, text),
+						SPI_OK_UPDATE);
 }
