@@ -639,7 +639,7 @@ parked_files(void)
 	run_own_query("SELECT p.holder, p.relid, p.main_relid, p.kind, "
 				  "p.tablespace, p.filenode, p.cause, p.xid, p.by_migration, "
 				  "p.rows_deleted, p.columns_computed, "
-				  "p.types_changed, p.rows_changed "
+				  "p.types_changed, p.rows_changed, p.bytes "
 				  "FROM migrate.parked_storage p "
 				  "JOIN pg_catalog.pg_class c "
 				  "ON c.oid OPERATOR(pg_catalog.=) p.holder "
@@ -675,6 +675,7 @@ read_parked_file(HeapTuple row, TupleDesc tupdesc)
 	file->columns_computed = DatumGetBool(parked_column(row, tupdesc, 11));
 	file->types_changed = DatumGetBool(parked_column(row, tupdesc, 12));
 	file->rows_changed = DatumGetBool(parked_column(row, tupdesc, 13));
+	file->bytes = DatumGetInt64(parked_column(row, tupdesc, 14));
 	return file;
 }
 

@@ -335,7 +335,7 @@ refuse_lost_files(const RestoreTarget *target, HTAB *relations)
 				 errmsg_plural("cannot roll back to restore point \"%s\": the data of relation %s was not kept",
 							   "cannot roll back to restore point \"%s\": the data of relations %s was not kept",
 							   count, target->label, names.data),
-				 errdetail("It was dropped, emptied or rewritten while safe_migrate.restore_points was off."),
+				 errdetail("It was dropped, emptied or rewritten while safe_migrate.restore_points was off, or was unlogged when the server crashed."),
 				 errhint("Go back to a later restore point, or restore it from a backup.")));
 }
 

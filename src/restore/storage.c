@@ -18,8 +18,10 @@
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_index.h"
+#include "common/compat.h"
 #include "preserve/catalog_image.h"
 #include "preserve/catalogs.h"
+#include "preserve/parked_size.h"
 #include "restore/storage.h"
 #include "utils/hsearch.h"
 #include "utils/snapmgr.h"
@@ -35,6 +37,8 @@ typedef struct Chooser
 	List	   *expressions;	/* and of pg_attrdef */
 } Chooser;
 
+static List *files_with_data(void);
+static bool was_reset(const ParkedFile *file);
 static void add_label_relations(Chooser *chooser);
 static void add_current_relations(Chooser *chooser);
 static RestoredRelation *enter_relation(HTAB *relations, Oid relid);
@@ -75,7 +79,7 @@ choose_storage(const RestoreTarget *target)
 	chooser.relations = hash_create("safe_migrate restored relations", 1024,
 									&control,
 									HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	chooser.files = parked_files();
+	chooser.files = files_with_data();
 	chooser.attributes = load_catalog_rows(target->point,
 										   AttributeRelationId);
 	chooser.expressions = load_catalog_rows(target->point,
@@ -101,6 +105,37 @@ choose_storage(const RestoreTarget *target)
 												   ObjectIdGetDatum(relation->parked->holder));
 	}
 	return chooser.relations;
+}
+
+/* Those that are parked, of ParkedFile. */
+static List *
+files_with_data(void)
+{
+	List	   *files = NIL;
+	ListCell   *cell;
+
+	foreach(cell, parked_files())
+	{
+		if (!was_reset(lfirst(cell)))
+			files = lappend(files, lfirst(cell));
+	}
+	return files;
+}
+
+/* The server empties unlogged tables when it starts after a crash. */
+static bool
+was_reset(const ParkedFile *file)
+{
+	HeapTuple	row = SearchSysCache1(RELOID, ObjectIdGetDatum(file->holder));
+	bool		result;
+
+	if (!HeapTupleIsValid(row))
+		return true;
+	result = CLASS_FORM(row)->relpersistence == RELPERSISTENCE_UNLOGGED &&
+		file->bytes > 0 &&
+		file_bytes(compat_relation_file(CLASS_FORM(row))) == 0;
+	ReleaseSysCache(row);
+	return result;
 }
 
 static void
