@@ -20,6 +20,7 @@
 #include "utils/syscache.h"
 
 static bool drops_column(AlterTableStmt *stmt);
+static bool is_plain_cast(AlterTableCmd *command);
 static bool may_destroy(Node *statement);
 static bool object_is_lasting(Oid classid, Oid objid);
 static void note_drop(ObjectAccessType access, Oid classid, Oid objid,
@@ -36,6 +37,30 @@ drops_column(AlterTableStmt *stmt)
 			return true;
 	}
 	return false;
+}
+
+/* Without USING, or with USING column or column::new_type. */
+static bool
+is_plain_cast(AlterTableCmd *command)
+{
+	ColumnDef  *definition = castNode(ColumnDef, command->def);
+	Node	   *expression = definition->raw_default;
+	ColumnRef  *column;
+
+	if (expression == NULL)
+		return true;
+	if (IsA(expression, TypeCast))
+	{
+		if (!equal(((TypeCast *) expression)->typeName, definition->typeName))
+			return false;
+		expression = ((TypeCast *) expression)->arg;
+	}
+	if (expression == NULL || !IsA(expression, ColumnRef))
+		return false;
+	column = (ColumnRef *) expression;
+	return list_length(column->fields) == 1 &&
+		IsA(linitial(column->fields), String) && command->name != NULL &&
+		strcmp(strVal(linitial(column->fields)), command->name) == 0;
 }
 
 /*
@@ -57,8 +82,7 @@ changes_type(Node *statement, bool *is_computed)
 		if (command->subtype != AT_AlterColumnType)
 			continue;
 		found = true;
-		if (command->def != NULL &&
-			castNode(ColumnDef, command->def)->raw_default != NULL)
+		if (command->def != NULL && !is_plain_cast(command))
 			*is_computed = true;
 	}
 	return found;

@@ -31,7 +31,10 @@ typedef struct Destruction
 extern bool begin_destruction(Destruction *destruction, Node *statement);
 extern void end_destruction(Destruction *destruction);
 
-/* True for ALTER COLUMN TYPE; *is_computed: with USING. */
+/*
+ * True for ALTER COLUMN TYPE; *is_computed: with a USING that is more than the
+ * cast which there is without.
+ */
 extern bool changes_type(Node *statement, bool *is_computed);
 
 #endif							/* SAFE_MIGRATE_DESTRUCTION_H */

@@ -39,6 +39,12 @@ void
 refuse_ambiguous_rows(const LaterWrites *later, const RestoreTarget *target,
 					  RowConflict on_conflict)
 {
+	if (later->unknown_rows > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_SM_CANNOT_UNDO),
+				 errmsg("cannot roll back to restore point \"%s\" and keep later writes: " INT64_FORMAT " rows of %s, which has no primary key, were changed or deleted since, and nobody knows which; use mode 'as_of'",
+						target->label, later->unknown_rows,
+						relation_display_name(later->relid))));
 	if (on_conflict != ROW_CONFLICT_REFUSE ||
 		!rows_are_ambiguous(later, target))
 		return;

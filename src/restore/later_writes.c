@@ -49,8 +49,7 @@
 static void name_tables(LaterWrites *later, int round);
 static void copy_changed(LaterWrites *later, const char *condition);
 static void copy_gone(LaterWrites *later);
-static void refuse_unknown_rows(const RestoreTarget *target,
-								const LaterWrites *later);
+static int64 count_unknown_rows(const LaterWrites *later);
 static char *later_condition(const RestoreTarget *target,
 							 List *migration_xids);
 static char *xid_array(List *xids);
@@ -95,7 +94,7 @@ collect_later_writes(const RestoreTarget *target,
 	if (later->gone != NULL)
 		copy_gone(later);
 	else if (!later->was_truncated)
-		refuse_unknown_rows(target, later);
+		later->unknown_rows = count_unknown_rows(later);
 	return later;
 }
 
@@ -187,20 +186,16 @@ copy_gone(LaterWrites *later)
 }
 
 /* Without a key, rows can be added, but none can be found again. */
-static void
-refuse_unknown_rows(const RestoreTarget *target, const LaterWrites *later)
+static int64
+count_unknown_rows(const LaterWrites *later)
 {
-	char	   *name = relation_display_name(later->relid);
 	int64		was = count_for_rollback(psprintf("SELECT pg_catalog.count(*) FROM %s",
 												  relation_display_name(later->relation->parked->holder)));
 	int64		is = count_for_rollback(psprintf("SELECT pg_catalog.count(*) FROM ONLY %s c WHERE NOT (%s)",
-												 name, later->condition));
+												 relation_display_name(later->relid),
+												 later->condition));
 
-	if (is < was)
-		ereport(ERROR,
-				(errcode(ERRCODE_SM_CANNOT_UNDO),
-				 errmsg("cannot roll back to restore point \"%s\" and keep later writes: " INT64_FORMAT " rows of %s, which has no primary key, were changed or deleted since, and nobody knows which; use mode 'as_of'",
-						target->label, was - is, name)));
+	return Max(was - is, 0);
 }
 
 /*

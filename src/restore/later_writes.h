@@ -31,6 +31,7 @@ typedef struct LaterWrites
 	char	   *gone;			/* and keys to be deleted; NULL without a key */
 	int64		changed_rows;
 	int64		gone_rows;
+	int64		unknown_rows;	/* changed or deleted, nobody knows which */
 } LaterWrites;
 
 /*
@@ -55,7 +56,9 @@ extern bool write_before_lock(LaterWrites *later, const RestoreTarget *target,
 
 /*
  * True when keys are gone that a migration may have deleted behind the rewrite,
- * or a client; and throw SM007 then, if conflicts are to be refused.
+ * or a client; and throw SM007 then, if conflicts are to be refused.  It is
+ * thrown anyway when rows were changed or deleted in a table without a primary
+ * key, of which nobody knows which they were.
  */
 extern bool rows_are_ambiguous(const LaterWrites *later,
 							   const RestoreTarget *target);

@@ -51,6 +51,7 @@ typedef struct Planner
 	ReturnSetInfo *result;
 	const RestoreTarget *target;
 	HTAB	   *relations;
+	List	   *changes;		/* of ManifestChange */
 	int			step;
 } Planner;
 
@@ -68,6 +69,8 @@ typedef struct LaterCount
 static void plan_problem(Planner *planner);
 static void plan_definitions(Planner *planner);
 static void plan_comments(Planner *planner);
+static void plan_other_changes(Planner *planner);
+static bool is_planned(const Planner *planner, const char *table);
 static void plan_files(Planner *planner);
 static void plan_file(Planner *planner, RestoredRelation *relation,
 					  List *xids);
@@ -100,6 +103,7 @@ migrate_rollback_plan(PG_FUNCTION_ARGS)
 	plan_problem(&planner);
 	plan_definitions(&planner);
 	plan_comments(&planner);
+	plan_other_changes(&planner);
 	plan_files(&planner);
 	plan_removed(&planner);
 	plan_changed_rows(&planner);
@@ -123,7 +127,8 @@ plan_definitions(Planner *planner)
 {
 	ListCell   *cell;
 
-	foreach(cell, manifest_changes(read_label_manifest(planner->target)))
+	planner->changes = manifest_changes(read_label_manifest(planner->target));
+	foreach(cell, planner->changes)
 	{
 		const ManifestChange *change = lfirst(cell);
 		PlanRow		row = {change->action, NULL, -1, -1, -1, -1};
@@ -165,6 +170,50 @@ plan_comments(Planner *planner)
 
 		put_plan_row(planner, &row);
 	}
+}
+
+/* Tables of which something changes back that no definition shows. */
+static void
+plan_other_changes(Planner *planner)
+{
+	HASH_SEQ_STATUS all;
+	RestoredRelation *relation;
+	List	   *tables = NIL;
+	ListCell   *cell;
+
+	hash_seq_init(&all, planner->relations);
+	while ((relation = hash_seq_search(&all)) != NULL)
+	{
+		RestoredRelation *table = main_relation(planner->relations, relation);
+
+		if (relation->changed && table->was != NULL && table->is != NULL)
+			tables = list_append_unique_oid(tables, table->relid);
+	}
+	list_sort(tables, list_oid_cmp);
+	foreach(cell, tables)
+	{
+		PlanRow		row = {"change back", NULL, -1, -1, -1, -1};
+		char	   *table = relation_display_name(lfirst_oid(cell));
+
+		if (is_planned(planner, table))
+			continue;
+		row.object = psprintf("table %s", table);
+		row.detail = "what its definition does not show, such as the state of internal triggers, or a comment";
+		put_plan_row(planner, &row);
+	}
+}
+
+static bool
+is_planned(const Planner *planner, const char *table)
+{
+	ListCell   *cell;
+
+	foreach(cell, planner->changes)
+	{
+		if (strstr(((ManifestChange *) lfirst(cell))->identity, table) != NULL)
+			return true;
+	}
+	return false;
 }
 
 static void
@@ -234,7 +283,7 @@ count_later(void *arg)
 											  count->xids);
 
 	count->later_writes = later->changed_rows + later->gone_rows;
-	count->conflicts = count_later_conflicts(later);
+	count->conflicts = count_later_conflicts(later) + later->unknown_rows;
 	if (rows_are_ambiguous(later, count->target))
 		count->conflicts += later->gone_rows;
 	count->unrepresentable = count_unrepresentable(later);
