@@ -10,6 +10,7 @@
 #include "access/xact.h"
 #include "ledger/point_before.h"
 #include "preserve/point.h"
+#include "preserve/preserve.h"
 
 /*
  * See point_before.h.
@@ -23,6 +24,7 @@ make_point_before(const char *what)
 		return;
 	label = unused_label(psprintf("before %s", what));
 	(void) make_restore_point(label, POINT_MIGRATION);
+	note_point_in_transaction();
 	ereport(NOTICE,
 			(errmsg("restore point: %s", label)));
 }

@@ -37,6 +37,7 @@ typedef struct NotedStatement
 static List *statements = NIL;
 static bool columns_computed = false;
 static bool types_changed = false;
+static CommandId point_command = FirstCommandId;
 static bool rolls_back_to_point = false;
 
 static void end_transaction(XactEvent event, void *arg);
@@ -102,6 +103,25 @@ bool
 columns_were_computed(void)
 {
 	return columns_computed;
+}
+
+/*
+ * See preserve.h.
+ */
+void
+note_point_in_transaction(void)
+{
+	if (point_command == FirstCommandId)
+		point_command = GetCurrentCommandId(false);
+}
+
+/*
+ * See preserve.h.
+ */
+CommandId
+first_command_of_migration(void)
+{
+	return point_command;
 }
 
 /*
@@ -271,6 +291,7 @@ forget_transaction(void)
 	statements = NIL;
 	columns_computed = false;
 	types_changed = false;
+	point_command = FirstCommandId;
 	rolls_back_to_point = false;
 	forget_migration_in_transaction();
 }

@@ -29,6 +29,13 @@ extern bool types_were_changed(void);
 extern bool columns_were_computed(void);
 
 /*
+ * A restore point was made in this transaction, before a migration: what it did
+ * to rows before is not the migration's.  The first command that is.
+ */
+extern void note_point_in_transaction(void);
+extern CommandId first_command_of_migration(void);
+
+/*
  * The transaction has rolled back to a point, or is about to: what it does to
  * rows is captured as that of a migration is.
  */

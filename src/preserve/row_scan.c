@@ -22,6 +22,7 @@
 #include "access/xact.h"
 #include "catalog/pg_index.h"
 #include "miscadmin.h"
+#include "preserve/preserve.h"
 #include "preserve/row_scan.h"
 #include "storage/bufmgr.h"
 #include "utils/memutils.h"
@@ -41,6 +42,7 @@ typedef struct RowScan
 	Relation	heap;
 	RowImageWriter *writer;
 	FoundRows  *found;
+	CommandId	first_command;	/* of the migration */
 	BufferAccessStrategy strategy;
 	MemoryContext row_context;	/* reset for each image */
 	int			key_count;
@@ -78,11 +80,12 @@ static HeapTuple key_of_row(RowScan *scan, HeapTuple row);
 void
 write_changed_rows(Relation heap, RowImageWriter *writer, FoundRows *found)
 {
-	RowScan		scan = {heap, writer, found};
+	RowScan		scan = {.heap = heap,.writer = writer,.found = found};
 	BlockNumber blocks = RelationGetNumberOfBlocks(heap);
 	Buffer		visibility = InvalidBuffer;
 
 	memset(found, 0, sizeof(FoundRows));
+	scan.first_command = first_command_of_migration();
 	find_key(&scan);
 	scan.strategy = blocks > NBuffers / 4 ? GetAccessStrategy(BAS_BULKREAD) :
 		NULL;
@@ -204,15 +207,19 @@ look_at_tuple(RowScan *scan, HeapTuple tuple)
 
 	scan->found->made += made;
 	scan->found->replaced += replaced;
-	if (made)
+
+	/* what the transaction did before the restore point is not undone by it */
+	if (!made || HeapTupleHeaderGetCmin(tuple->t_data) < scan->first_command)
 	{
-		if ((tuple->t_data->t_infomask & HEAP_UPDATED) == 0)
-			write_inserted(scan, tuple);
+		if (replaced &&
+			HeapTupleHeaderGetCmax(tuple->t_data) >= scan->first_command)
+			write_replaced(scan, tuple);
+		else if (!made &&
+				 !TransactionIdIsValid(HeapTupleHeaderGetRawXmin(tuple->t_data)))
+			scan->found->taken_back++;
 	}
-	else if (replaced)
-		write_replaced(scan, tuple);
-	else if (!TransactionIdIsValid(HeapTupleHeaderGetRawXmin(tuple->t_data)))
-		scan->found->taken_back++;
+	else if ((tuple->t_data->t_infomask & HEAP_UPDATED) == 0)
+		write_inserted(scan, tuple);
 }
 
 /* A frozen tuple may have had our number when that was another's. */
