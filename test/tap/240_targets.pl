@@ -236,7 +236,7 @@ like(call_of(q{migrate.revert('1', 'm_1')}),
 	qr/cannot be reverted while later ones are applied .*SELECT migrate\.revert\('2', 'm_1'\)/,
 	'the last one first');
 query('SELECT migrate.acknowledge_drift()', 'mends');
-like(call_of(q{migrate.revert('2', 'm_1')}), qr{^1\b}, 'a revert in one schema');
+like(call_of(q{migrate.revert('2', 'm_1')}), qr{^1(?!\d)}, 'a revert in one schema');
 is( query(q{SELECT string_agg(table_schema, ' ' ORDER BY 1) FROM information_schema.tables WHERE table_name = 'two'}, 'mends'),
 	'm_2 m_3', 'has no table of another one');
 query('CREATE SCHEMA closed; GRANT EXECUTE ON FUNCTION migrate.revert(text, text) TO stranger', 'mends');
