@@ -37,7 +37,7 @@ my @cases = (
 	'partitioned: much at once',
 	'all kinds of indexes: update twice',
 	'other tablespace: rewriting type',
-	'identity and generated: volatile default',
+	'identity and generated: rewriting type',
 	'drop schema',
 	'many rows',
 	'alter sequence');

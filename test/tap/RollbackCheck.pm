@@ -20,7 +20,7 @@ my $incidental = join ',', qw(
   relfilenode relfrozenxid relminmxid relpages reltuples relallvisible
   relallfrozen reltoastrelid relhasindex relhasrules relhastriggers
   relhassubclass relnatts attcacheoff atthasmissing attmissingval indcheckxmin
-  reltype);
+  reltype xmin);
 
 # Relations whose rows are data.
 my $data_relations = q{
@@ -106,8 +106,10 @@ sub catalog
 
 	$condition //= "WHERE x.xmin::text::bigint >= $self->{since}";
 	$self->{catalog_query} //= 'SET search_path = pg_catalog; ' . $self->query(qq{
-SELECT string_agg(format('SELECT %L || (to_jsonb(x) - %L::text[])::text FROM pg_catalog.%I x :condition',
-	relname || ' ', '{$incidental}', relname), ' UNION ALL ')
+SELECT string_agg(format('SELECT %L || (to_jsonb(x) - %L::text[])::text FROM %s x :condition',
+	relname || ' ', '{$incidental}', CASE relname WHEN 'pg_shdepend'
+		THEN '(SELECT xmin, s.* FROM pg_shdepend s WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database()))'
+		ELSE quote_ident(relname) END), ' UNION ALL ')
 FROM pg_class
 WHERE relnamespace = 'pg_catalog'::regnamespace AND relkind = 'r'
 	AND (NOT relisshared OR relname IN ('pg_shdepend', 'pg_shdescription', 'pg_shseclabel'))
