@@ -124,7 +124,7 @@ columns_have_changed(void)
 
 	if (!pgstat_track_counts)
 		return true;
-	counts = transaction_counts(AttributeRelationId);
+	counts = compat_transaction_counters(AttributeRelationId);
 	return counts != NULL && counts->tuples_updated > 0;
 }
 

@@ -260,7 +260,7 @@ cause_of_loss(Form_pg_class form)
 		return "rewritten";
 	if (!pgstat_track_counts)
 		return "truncated";
-	counts = transaction_counts(form->oid);
+	counts = compat_transaction_counters(form->oid);
 	return counts != NULL && counts->truncdropped ? "truncated" : "rewritten";
 }
 
@@ -471,7 +471,7 @@ park_relation(Parking *parking, LosingRelation *relation)
 static bool
 indexes_match(Parking *parking, LosingRelation *relation)
 {
-	PgStat_TableXactStatus *counts = transaction_counts(relation->relid);
+	PgStat_TableXactStatus *counts = compat_transaction_counters(relation->relid);
 
 	if (!pgstat_track_counts)
 		return false;
@@ -608,7 +608,7 @@ record_file(Parking *parking, LosingRelation *relation, HeldFile *held,
 static bool
 rows_were_changed(Oid relid)
 {
-	PgStat_TableXactStatus *counts = transaction_counts(relid);
+	PgStat_TableXactStatus *counts = compat_transaction_counters(relid);
 
 	return !pgstat_track_counts ||
 		(counts != NULL && (counts->tuples_inserted > 0 ||
@@ -620,7 +620,7 @@ rows_were_changed(Oid relid)
 static bool
 rows_were_deleted(Oid relid)
 {
-	PgStat_TableXactStatus *counts = transaction_counts(relid);
+	PgStat_TableXactStatus *counts = compat_transaction_counters(relid);
 
 	return counts != NULL && counts->tuples_deleted > 0;
 }

@@ -12,7 +12,6 @@
 #include "miscadmin.h"
 #include "preserve/transaction_start.h"
 #include "utils/fmgroids.h"
-#include "utils/pgstat_internal.h"
 #include "utils/snapmgr.h"
 
 /*
@@ -60,18 +59,4 @@ fetch_catalog_row(Relation catalog, Oid index, AttrNumber column, Oid key,
 	List	   *rows = fetch_catalog_rows(catalog, index, column, key, snapshot);
 
 	return rows == NIL ? NULL : linitial(rows);
-}
-
-/*
- * See transaction_start.h.
- */
-PgStat_TableXactStatus *
-transaction_counts(Oid relid)
-{
-	PgStat_EntryRef *entry = pgstat_fetch_pending_entry(PGSTAT_KIND_RELATION,
-														MyDatabaseId, relid);
-
-	if (entry == NULL)
-		return NULL;
-	return ((PgStat_TableStatus *) entry->pending)->trans;
 }

@@ -12,7 +12,6 @@
 
 #include "access/htup.h"
 #include "nodes/pg_list.h"
-#include "pgstat.h"
 #include "utils/rel.h"
 #include "utils/snapshot.h"
 
@@ -32,12 +31,5 @@ extern List *fetch_catalog_rows(Relation catalog, Oid index, AttrNumber column,
 extern HeapTuple fetch_catalog_row(Relation catalog, Oid index,
 								   AttrNumber column, Oid key,
 								   Snapshot snapshot);
-
-/*
- * What this transaction has done to a relation by now, one that it has dropped
- * included; NULL if nothing, or if track_counts is off.  To be asked outside of
- * subtransactions.
- */
-extern PgStat_TableXactStatus *transaction_counts(Oid relid);
 
 #endif							/* SAFE_MIGRATE_TRANSACTION_START_H */
