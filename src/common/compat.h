@@ -273,6 +273,9 @@
 /* 18: NOT NULL is a constraint that may be NOT VALID */
 #define COMPAT_NOT_NULL_NOT_VALID (PG_VERSION_NUM >= 180000)
 
+/* 19: who reads a page may mark it as all-visible, not VACUUM alone */
+#define COMPAT_READERS_SET_ALL_VISIBLE (PG_VERSION_NUM >= 190000)
+
 /* 19: GetPublicationRelations() got another name */
 #if PG_VERSION_NUM < 190000
 #define compat_publication_relations(oid) \

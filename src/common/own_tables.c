@@ -232,6 +232,25 @@ own_text_list_column(OwnAccess *access, uint64 row, int column)
 /*
  * See own_tables.h.
  */
+List *
+own_oid_column(OwnAccess *access, int column)
+{
+	MemoryContext spi = MemoryContextSwitchTo(access->caller);
+	List	   *oids = NIL;
+	bool		isnull;
+
+	for (uint64 row = 0; row < SPI_processed; row++)
+		oids = lappend_oid(oids,
+						   DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[row],
+														  SPI_tuptable->tupdesc,
+														  column, &isnull)));
+	MemoryContextSwitchTo(spi);
+	return oids;
+}
+
+/*
+ * See own_tables.h.
+ */
 bool
 own_bool_column(uint64 row, int column)
 {

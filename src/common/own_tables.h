@@ -69,6 +69,9 @@ extern char *own_text_column(OwnAccess *access, uint64 row, int column);
 /* Of a text[], as a list of char *; NIL for NULL. */
 extern List *own_text_list_column(OwnAccess *access, uint64 row, int column);
 
+/* An oid column of all rows, in the caller's memory context. */
+extern List *own_oid_column(OwnAccess *access, int column);
+
 /* false for NULL */
 extern bool own_bool_column(uint64 row, int column);
 

@@ -18,6 +18,7 @@
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "access/xlog.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_aggregate.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_amop.h"
@@ -65,10 +66,10 @@
 #include "catalog/pg_type.h"
 #include "common/compat.h"
 #include "common/hashfn.h"
+#include "common/oid_set.h"
 #include "drift/catalog_state.h"
 #include "miscadmin.h"
 #include "utils/fmgroids.h"
-#include "utils/hsearch.h"
 #include "utils/snapmgr.h"
 
 /*
@@ -93,19 +94,22 @@ static const Oid catalogs[] = {
 	TSDictionaryRelationId, TSParserRelationId, TSTemplateRelationId,
 };
 
-/* Of temporary relations. */
+/*
+ * Relations, and schemas of those that are temporary.  TOAST tables come and go
+ * with a change of their tables.  Those of our schema are in no manifest, and
+ * what is kept for a restore point comes and goes there.
+ */
 typedef struct Passing
 {
-	HTAB	   *relations;		/* of OIDs */
+	HTAB	   *relations;		/* sets of OIDs */
 	HTAB	   *namespaces;
+	Oid			own_schema;
 } Passing;
 
-static HTAB *set_of_oids(const char *name);
 static uint64 sum_of_catalog(Oid catalog, Snapshot snapshot, Passing *passing);
-static uint64 sum_of_members(Snapshot snapshot);
+static uint64 sum_of_members(Snapshot snapshot, Passing *passing);
 static bool row_counts(Oid catalog, HeapTuple tuple, Passing *passing);
 static bool relation_counts(Form_pg_class form, Passing *passing);
-static bool contains(HTAB *set, Oid oid);
 static uint64 hash_of_version(Oid catalog, HeapTuple tuple);
 static inline uint64 mixed(uint64 value);
 static uint64 hash_of_role(HeapTuple tuple);
@@ -120,28 +124,18 @@ catalog_state(void)
 	Passing		passing;
 	uint64		sum = 0;
 
-	passing.relations = set_of_oids("safe_migrate temporary relations");
-	passing.namespaces = set_of_oids("safe_migrate temporary schemas");
+	passing.relations = make_oid_set("safe_migrate passing relations");
+	passing.namespaces = make_oid_set("safe_migrate temporary schemas");
+	passing.own_schema = get_namespace_oid("migrate", true);
 	for (int i = 0; i < lengthof(catalogs); i++)
 		sum += sum_of_catalog(catalogs[i], snapshot, &passing);
-	sum += sum_of_members(snapshot);
+	sum += sum_of_members(snapshot, &passing);
 	hash_destroy(passing.relations);
 	hash_destroy(passing.namespaces);
 	UnregisterSnapshot(snapshot);
 	return psprintf("%s " UINT64_FORMAT " %u " UINT64_FORMAT,
 					COMPAT_MAJOR_VERSION, GetSystemIdentifier(), MyDatabaseId,
 					sum);
-}
-
-static HTAB *
-set_of_oids(const char *name)
-{
-	HASHCTL		control = {0};
-
-	control.hcxt = CurrentMemoryContext;
-	control.keysize = control.entrysize = sizeof(Oid);
-	return hash_create(name, 64, &control,
-					   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 }
 
 static uint64
@@ -170,7 +164,7 @@ sum_of_catalog(Oid catalog, Snapshot snapshot, Passing *passing)
  * a row of another catalog.
  */
 static uint64
-sum_of_members(Snapshot snapshot)
+sum_of_members(Snapshot snapshot, Passing *passing)
 {
 	Relation	rel = table_open(DependRelationId, AccessShareLock);
 	ScanKeyData key;
@@ -183,7 +177,13 @@ sum_of_members(Snapshot snapshot)
 	scan = systable_beginscan(rel, DependReferenceIndexId, true, snapshot, 1,
 							  &key);
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
-		sum += hash_of_version(DependRelationId, tuple);
+	{
+		Form_pg_depend form = (Form_pg_depend) GETSTRUCT(tuple);
+
+		if (form->classid != RelationRelationId ||
+			!is_in_oid_set(passing->relations, form->objid))
+			sum += hash_of_version(DependRelationId, tuple);
+	}
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
 	return sum;
@@ -199,23 +199,26 @@ row_counts(Oid catalog, HeapTuple tuple, Passing *passing)
 		case RelationRelationId:
 			return relation_counts(form, passing);
 		case AttributeRelationId:
-			return !contains(passing->relations,
-							 ((Form_pg_attribute) form)->attrelid);
+			return !is_in_oid_set(passing->relations,
+								  ((Form_pg_attribute) form)->attrelid);
 		case TypeRelationId:
-			return !contains(passing->namespaces,
-							 ((Form_pg_type) form)->typnamespace);
+			return !is_in_oid_set(passing->namespaces,
+								  ((Form_pg_type) form)->typnamespace);
 		case IndexRelationId:
-			return !contains(passing->relations,
-							 ((Form_pg_index) form)->indrelid);
+			return !is_in_oid_set(passing->relations,
+								  ((Form_pg_index) form)->indrelid);
 		case ConstraintRelationId:
-			return !contains(passing->namespaces,
-							 ((Form_pg_constraint) form)->connamespace);
+			return !is_in_oid_set(passing->namespaces,
+								  ((Form_pg_constraint) form)->connamespace);
 		case AttrDefaultRelationId:
-			return !contains(passing->relations,
-							 ((Form_pg_attrdef) form)->adrelid);
+			return !is_in_oid_set(passing->relations,
+								  ((Form_pg_attrdef) form)->adrelid);
 		case SequenceRelationId:
-			return !contains(passing->relations,
-							 ((Form_pg_sequence) form)->seqrelid);
+			return !is_in_oid_set(passing->relations,
+								  ((Form_pg_sequence) form)->seqrelid);
+		case TriggerRelationId:
+			/* no manifest has those that belong to constraints, or to us */
+			return !((Form_pg_trigger) form)->tgisinternal;
 		case NamespaceRelationId:
 			return strncmp(NameStr(((Form_pg_namespace) form)->nspname),
 						   "pg_", strlen("pg_")) != 0;
@@ -227,19 +230,13 @@ row_counts(Oid catalog, HeapTuple tuple, Passing *passing)
 static bool
 relation_counts(Form_pg_class form, Passing *passing)
 {
-	if (form->relpersistence != RELPERSISTENCE_TEMP)
+	if (form->relpersistence == RELPERSISTENCE_TEMP)
+		(void) add_to_oid_set(passing->namespaces, form->relnamespace);
+	else if (form->relnamespace != PG_TOAST_NAMESPACE &&
+			 form->relnamespace != passing->own_schema)
 		return true;
-	(void) hash_search(passing->relations, &form->oid, HASH_ENTER, NULL);
-	(void) hash_search(passing->namespaces, &form->relnamespace, HASH_ENTER,
-					   NULL);
+	(void) add_to_oid_set(passing->relations, form->oid);
 	return false;
-}
-
-static bool
-contains(HTAB *set, Oid oid)
-{
-	return hash_get_num_entries(set) > 0 &&
-		hash_search(set, &oid, HASH_FIND, NULL) != NULL;
 }
 
 /* There are very many: this is what splitmix64 does, and needs no call. */

@@ -344,11 +344,8 @@ note_row(List **list, const ManifestRow *row)
 static bool
 note_unknown(void *arg)
 {
-	SavedFingerprint *saved = read_saved_fingerprint();
-
-	if (saved->server_version == COMPAT_MAJOR_VERSION_NUM &&
-		(saved->catalog_state == NULL ||
-		 strcmp(saved->catalog_state, catalog_state()) != 0))
+	if (read_saved_fingerprint()->server_version == COMPAT_MAJOR_VERSION_NUM &&
+		!saved_manifest_is_current())
 		keep_unknown_drift();
 	return true;
 }

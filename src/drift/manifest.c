@@ -166,20 +166,11 @@ oids_of(const char *query)
 {
 	OwnAccess	access;
 	OwnArguments arguments = {0};
-	List	   *oids = NIL;
-	bool		isnull;
+	List	   *oids;
 
 	begin_own_access(&access);
 	run_own_query(query, &arguments, SPI_OK_SELECT);
-	for (uint64 row = 0; row < SPI_processed; row++)
-	{
-		Datum		oid = SPI_getbinval(SPI_tuptable->vals[row],
-										SPI_tuptable->tupdesc, 1, &isnull);
-		MemoryContext old = MemoryContextSwitchTo(access.caller);
-
-		oids = lappend_oid(oids, DatumGetObjectId(oid));
-		MemoryContextSwitchTo(old);
-	}
+	oids = own_oid_column(&access, 1);
 	end_own_access(&access);
 	return oids;
 }

@@ -10,6 +10,8 @@
 
 #include "catalog/pg_type.h"
 #include "common/own_tables.h"
+#include "drift/catalog_state.h"
+#include "drift/manifest.h"
 #include "drift/saved_manifest.h"
 #include "executor/spi.h"
 #include "utils/array.h"
@@ -72,6 +74,28 @@ read_saved_manifest(void)
 	OwnArguments arguments = {0};
 
 	return saved_rows(SAVED_QUERY, &arguments);
+}
+
+/*
+ * See saved_manifest.h.
+ */
+bool
+saved_manifest_is_current(void)
+{
+	SavedFingerprint *saved = read_saved_fingerprint();
+
+	return saved->catalog_state != NULL &&
+		strcmp(saved->catalog_state, catalog_state()) == 0;
+}
+
+/*
+ * See saved_manifest.h.
+ */
+List *
+current_manifest(void)
+{
+	return saved_manifest_is_current() ? read_saved_manifest() :
+		read_manifest(InvalidOid, NIL);
 }
 
 /*

@@ -31,6 +31,12 @@ extern SavedFingerprint *read_saved_fingerprint(void);
 extern List *read_saved_manifest(void);
 extern List *read_saved_objects(List *objids);
 
+/* True if they are those of now, for nothing has changed in the catalog. */
+extern bool saved_manifest_is_current(void);
+
+/* All rows of now: the saved ones, or else as read_manifest() reads them. */
+extern List *current_manifest(void);
+
 /* Delete and insert rows: lists of ManifestRow. */
 extern void change_saved_manifest(List *gone, List *added);
 

@@ -12,6 +12,7 @@
 #include "catalog/pg_class.h"
 #include "common/compat.h"
 #include "common/fault.h"
+#include "common/oid_set.h"
 #include "common/settings.h"
 #include "effects/effects.h"
 #include "lib/stringinfo.h"
@@ -115,7 +116,6 @@ static void compare_scans(Observation *observation,
 						  const RelationState *state,
 						  const Forecast *forecast);
 static bool index_was_scanned(Observation *observation, Oid table);
-static HTAB *make_oid_set(const char *name);
 static void report(Observation *observation, const RelationState *state,
 				   const char *format,...) pg_attribute_printf(3, 4);
 static const char *lock_name(LOCKMODE lockmode);
@@ -336,8 +336,8 @@ find_built_indexes(Observation *observation, HTAB *indexed)
 	{
 		if (state->relkind == RELKIND_INDEX && OidIsValid(state->storage) &&
 			is_done_here(observation, state) &&
-			hash_search(storages, &state->storage, HASH_FIND, NULL) == NULL)
-			(void) hash_search(indexed, &state->owner, HASH_ENTER, NULL);
+			!is_in_oid_set(storages, state->storage))
+			(void) add_to_oid_set(indexed, state->owner);
 	}
 }
 
@@ -368,7 +368,7 @@ storages_of(HTAB *states)
 	hash_seq_init(&status, states);
 	while ((state = hash_seq_search(&status)) != NULL)
 		if (OidIsValid(state->storage))
-			(void) hash_search(storages, &state->storage, HASH_ENTER, NULL);
+			(void) add_to_oid_set(storages, state->storage);
 	return storages;
 }
 
@@ -390,7 +390,7 @@ compare_work(Observation *observation, HTAB *indexed,
 		forecast = &nothing;
 	is_replaced = after->storage != state->storage &&
 		is_done_here(observation, after);
-	is_indexed = hash_search(indexed, &state->relid, HASH_FIND, NULL) != NULL;
+	is_indexed = is_in_oid_set(indexed, state->relid);
 
 	/* what is new in its transaction is truncated in place */
 	if (forecast->is_truncated)
@@ -451,18 +451,6 @@ index_was_scanned(Observation *observation, Oid table)
 		return true;
 	}
 	return false;
-}
-
-static HTAB *
-make_oid_set(const char *name)
-{
-	HASHCTL		control = {0};
-
-	control.keysize = sizeof(Oid);
-	control.entrysize = sizeof(Oid);
-	control.hcxt = CurrentMemoryContext;
-	return hash_create(name, 256, &control,
-					   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 }
 
 /* One line for the server log, never for the client, and one decision. */

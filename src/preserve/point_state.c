@@ -54,7 +54,7 @@ static bool read_current_manifest(void *arg);
 static void save_rows(int64 point, List *rows);
 static void save_sequences(PointState *state);
 static List *list_sequences(void);
-static void read_sequence(Oid relid, SequenceStates *states);
+static void add_sequence(Oid relid, SequenceStates *states);
 static void insert_sequences(int64 point, const SequenceStates *states);
 static void add_array(OwnArguments *arguments, Oid array_type, Oid type,
 					  const Datum *values, int count);
@@ -189,7 +189,7 @@ save_sequences(PointState *state)
 	states.last_values = palloc(room * sizeof(Datum));
 	states.is_called = palloc(room * sizeof(Datum));
 	foreach(cell, relids)
-		read_sequence(lfirst_oid(cell), &states);
+		add_sequence(lfirst_oid(cell), &states);
 	insert_sequences(state->point, &states);
 	if (states.locked == 0)
 		return;
@@ -207,8 +207,7 @@ list_sequences(void)
 {
 	OwnAccess	access;
 	OwnArguments arguments = {0};
-	List	   *relids = NIL;
-	bool		isnull;
+	List	   *relids;
 
 	begin_own_access(&access);
 	run_own_query("SELECT c.oid FROM pg_catalog.pg_class c "
@@ -218,56 +217,58 @@ list_sequences(void)
 				  "'migrate'::pg_catalog.regnamespace "
 				  "ORDER BY c.oid",
 				  &arguments, SPI_OK_SELECT);
-	for (uint64 row = 0; row < SPI_processed; row++)
-	{
-		Datum		relid = SPI_getbinval(SPI_tuptable->vals[row],
-										  SPI_tuptable->tupdesc, 1, &isnull);
-		MemoryContext old = MemoryContextSwitchTo(access.caller);
-
-		relids = lappend_oid(relids, DatumGetObjectId(relid));
-		MemoryContextSwitchTo(old);
-	}
+	relids = own_oid_column(&access, 1);
 	end_own_access(&access);
 	return relids;
 }
 
-/*
- * The one row of a sequence is changed where it is, for all at once: no
- * snapshot would help.
- */
 static void
-read_sequence(Oid relid, SequenceStates *states)
+add_sequence(Oid relid, SequenceStates *states)
 {
-	Relation	rel;
-	Buffer		buffer;
-	Page		page;
-	Form_pg_sequence_data data;
+	int64		last_value;
+	bool		is_called;
 
 	if (!ConditionalLockRelationOid(relid, AccessShareLock))
 	{
 		states->locked++;
 		return;
 	}
-	rel = try_relation_open(relid, NoLock);
-	if (rel == NULL)
+	if (read_sequence(relid, &last_value, &is_called))
 	{
-		UnlockRelationOid(relid, AccessShareLock);
-		return;
+		states->relids[states->count] = ObjectIdGetDatum(relid);
+		states->last_values[states->count] = Int64GetDatum(last_value);
+		states->is_called[states->count] = BoolGetDatum(is_called);
+		states->count++;
 	}
+	UnlockRelationOid(relid, AccessShareLock);
+}
+
+/*
+ * See point_state.h.  The one row of a sequence is changed where it is, for all
+ * at once: no snapshot would help.
+ */
+bool
+read_sequence(Oid relid, int64 *last_value, bool *is_called)
+{
+	Relation	rel = try_relation_open(relid, AccessShareLock);
+	Buffer		buffer;
+	Page		page;
+	HeapTupleHeader row;
+	Form_pg_sequence_data data;
+
+	if (rel == NULL)
+		return false;
 	buffer = ReadBuffer(rel, 0);
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
 	page = BufferGetPage(buffer);
-	data = (Form_pg_sequence_data)
-		((char *) PageGetItem(page, PageGetItemId(page, FirstOffsetNumber)) +
-		 ((HeapTupleHeader) PageGetItem(page,
-										PageGetItemId(page,
-													  FirstOffsetNumber)))->t_hoff);
-	states->relids[states->count] = ObjectIdGetDatum(relid);
-	states->last_values[states->count] = Int64GetDatum(data->last_value);
-	states->is_called[states->count] = BoolGetDatum(data->is_called);
-	states->count++;
+	row = (HeapTupleHeader) PageGetItem(page,
+										PageGetItemId(page, FirstOffsetNumber));
+	data = (Form_pg_sequence_data) ((char *) row + row->t_hoff);
+	*last_value = data->last_value;
+	*is_called = data->is_called;
 	UnlockReleaseBuffer(buffer);
 	relation_close(rel, AccessShareLock);
+	return true;
 }
 
 static void

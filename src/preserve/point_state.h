@@ -23,4 +23,10 @@
  */
 extern void save_point_state(int64 point, const char *before);
 
+/*
+ * Where a sequence stands; false if it is not there.  Waits for who has locked
+ * it, and keeps no lock.
+ */
+extern bool read_sequence(Oid relid, int64 *last_value, bool *is_called);
+
 #endif							/* SAFE_MIGRATE_POINT_STATE_H */

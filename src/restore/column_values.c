@@ -17,6 +17,7 @@
 #include "optimizer/optimizer.h"
 #include "restore/catalog_diff.h"
 #include "restore/column_values.h"
+#include "restore/empty_values.h"
 #include "restore/owner_sql.h"
 #include "rewrite/rewriteHandler.h"
 #include "utils/builtins.h"
@@ -24,16 +25,17 @@
 #include "utils/rel.h"
 #include "utils/ruleutils.h"
 
-static bool was_dropped(const CatalogDifference *difference,
-						Form_pg_attribute column);
-static void set_default(Oid relid, AttrNumber attnum);
+static void set_default(Oid relid, AttrNumber attnum,
+						const EmptyColumn *empty);
+static char *row_condition(const EmptyColumn *empty);
 static void compute_column(Oid relid, AttrNumber attnum);
 
 /*
  * See column_values.h.
  */
 void
-fill_column_values(List *differences, HTAB *relations)
+fill_column_values(List *differences, HTAB *relations, List *empty_values,
+				   const List *changed_tables)
 {
 	ListCell   *cell;
 	ListCell   *row;
@@ -57,36 +59,76 @@ fill_column_values(List *differences, HTAB *relations)
 				continue;
 			if (form->attgenerated == ATTRIBUTE_GENERATED_STORED)
 				compute_column(form->attrelid, form->attnum);
-			else if (form->attnotnull && was_dropped(difference, form))
-				set_default(form->attrelid, form->attnum);
+			else if (form->attnotnull &&
+					 column_was_dropped(differences, form->attrelid,
+										form->attnum))
+				set_default(form->attrelid, form->attnum,
+							list_member_oid(changed_tables, form->attrelid) ?
+							NULL : empty_column(empty_values, form->attrelid,
+												form->attnum));
 		}
 	}
 }
 
-static bool
-was_dropped(const CatalogDifference *difference, Form_pg_attribute column)
+/*
+ * See column_values.h.
+ */
+bool
+column_was_dropped(List *differences, Oid relid, AttrNumber attnum)
 {
 	ListCell   *cell;
+	ListCell   *row;
 
-	foreach(cell, difference->added)
+	foreach(cell, differences)
 	{
-		Form_pg_attribute form = (Form_pg_attribute) GETSTRUCT((HeapTuple) lfirst(cell));
+		const CatalogDifference *difference = lfirst(cell);
 
-		if (form->attrelid == column->attrelid &&
-			form->attnum == column->attnum)
-			return form->attisdropped;
+		if (difference->catalog->relid != AttributeRelationId)
+			continue;
+		foreach(row, difference->added)
+		{
+			Form_pg_attribute form = (Form_pg_attribute) GETSTRUCT((HeapTuple) lfirst(row));
+
+			if (form->attrelid == relid && form->attnum == attnum)
+				return form->attisdropped;
+		}
 	}
 	return false;
 }
 
-/* Rows that were there have kept their values: only new ones have none. */
+/*
+ * Rows that were there have kept their values: only new ones have none.  Which
+ * they are may be known.
+ */
 static void
-set_default(Oid relid, AttrNumber attnum)
+set_default(Oid relid, AttrNumber attnum, const EmptyColumn *empty)
 {
 	const char *column = quote_identifier(get_attname(relid, attnum, false));
 
-	(void) run_as_owner(relid, psprintf("UPDATE ONLY %s SET %s = DEFAULT WHERE %s IS NULL",
-										relation_display_name(relid), column, column), SPI_OK_UPDATE);
+	if (empty != NULL && empty->is_complete && empty->count == 0)
+		return;
+	(void) run_as_owner(relid,
+						psprintf("UPDATE ONLY %s SET %s = DEFAULT WHERE %s%s IS NULL",
+								 relation_display_name(relid), column,
+								 empty != NULL && empty->is_complete ?
+								 row_condition(empty) : "", column),
+						SPI_OK_UPDATE);
+}
+
+/* As SQL, with AND. */
+static char *
+row_condition(const EmptyColumn *empty)
+{
+	StringInfoData condition;
+
+	initStringInfo(&condition);
+	appendStringInfoString(&condition, "ctid OPERATOR(pg_catalog.=) ANY ('{");
+	for (int i = 0; i < empty->count; i++)
+		appendStringInfo(&condition, "%s\"(%u,%u)\"", i > 0 ? "," : "",
+						 ItemPointerGetBlockNumber(&empty->rows[i]),
+						 ItemPointerGetOffsetNumber(&empty->rows[i]));
+	appendStringInfoString(&condition, "}'::pg_catalog.tid[]) AND ");
+	return condition.data;
 }
 
 /*

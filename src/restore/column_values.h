@@ -17,10 +17,18 @@
  * Compute stored generated columns again where a row has another value than
  * the expression gives: rows that were written while the column was not
  * generated, or not there.  Rows that were inserted while a column that is NOT
- * NULL was not there get its default.  By the differences that have been
- * restored; tables that have got the file of the label need nothing.  To be
- * called with session_replication_role = replica.
+ * NULL was not there get its default, which must be a value.  By the differences
+ * that have been restored; tables that have got the file of the label need
+ * nothing.  empty_values is from find_empty_values(); tables of changed_tables
+ * were written to since that caught up.  To be called with
+ * session_replication_role = replica.
  */
-extern void fill_column_values(List *differences, HTAB *relations);
+extern void fill_column_values(List *differences, HTAB *relations,
+							   List *empty_values,
+							   const List *changed_tables);
+
+/* True if a column of the label was dropped until now. */
+extern bool column_was_dropped(List *differences, Oid relid,
+							   AttrNumber attnum);
 
 #endif							/* SAFE_MIGRATE_COLUMN_VALUES_H */

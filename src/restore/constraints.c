@@ -25,9 +25,11 @@
 #include "common/catalog.h"
 #include "common/compat.h"
 #include "common/errors.h"
+#include "common/oid_set.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "restore/catalog_diff.h"
+#include "restore/column_values.h"
 #include "restore/constraints.h"
 #include "restore/owner_sql.h"
 #include "restore/storage.h"
@@ -42,14 +44,15 @@ static List *constraints_to_check(List *differences, HTAB *relations,
 static List *with_ancestors(List *tables);
 static bool is_part_of_key(Form_pg_constraint form);
 static bool has_foreign_key_to_check(Form_pg_constraint form,
-									 List *changed_tables);
+									 HTAB *changed_tables);
 static bool holds_for_all_rows(RestoredRelation *relation);
 static void check_constraint(Oid constraint_oid);
 static void unset_validated(HeapTuple row);
 static void validate_domain(Oid domain, const char *name);
 static void validate_constraint(Oid relid, const char *name);
-static void check_column(HTAB *relations, HeapTuple row);
-static void check_not_null_constraint(HTAB *relations, HeapTuple row);
+static void check_column(List *differences, HTAB *relations, HeapTuple row);
+static void check_not_null_constraint(List *differences, HTAB *relations,
+									  HeapTuple row);
 static bool rows_may_violate(const RestoredRelation *relation);
 static void check_not_null(Oid relid, const char *column);
 static void check_values(Oid relid, Form_pg_attribute was,
@@ -66,7 +69,7 @@ void
 check_constraints(List *differences, HTAB *relations, List *changed_tables)
 {
 	List	   *constraints = constraints_to_check(differences, relations,
-												   with_ancestors(changed_tables));
+												   changed_tables);
 	ListCell   *cell;
 	ListCell   *row;
 
@@ -79,12 +82,12 @@ check_constraints(List *differences, HTAB *relations, List *changed_tables)
 		if (difference->catalog->relid == AttributeRelationId)
 		{
 			foreach(row, difference->gone)
-				check_column(relations, lfirst(row));
+				check_column(differences, relations, lfirst(row));
 		}
 		else if (difference->catalog->relid == ConstraintRelationId)
 		{
 			foreach(row, difference->gone)
-				check_not_null_constraint(relations, lfirst(row));
+				check_not_null_constraint(differences, relations, lfirst(row));
 		}
 		else if (difference->catalog->relid == RelationRelationId)
 		{
@@ -102,11 +105,14 @@ static List *
 constraints_to_check(List *differences, HTAB *relations, List *changed_tables)
 {
 	Relation	rel = table_open(ConstraintRelationId, AccessShareLock);
-	List	   *back = NIL;
+	HTAB	   *back = make_oid_set("safe_migrate constraints");
+	HTAB	   *changed = make_oid_set("safe_migrate changed tables");
 	List	   *constraints = NIL;
 	SysScanDesc scan;
 	HeapTuple	row;
 	ListCell   *cell;
+
+	add_list_to_oid_set(changed, with_ancestors(changed_tables));
 
 	foreach(cell, differences)
 	{
@@ -116,7 +122,7 @@ constraints_to_check(List *differences, HTAB *relations, List *changed_tables)
 		if (difference->catalog->relid != ConstraintRelationId)
 			continue;
 		foreach(gone, difference->gone)
-			back = lappend_oid(back, ((Form_pg_constraint) GETSTRUCT((HeapTuple) lfirst(gone)))->oid);
+			(void) add_to_oid_set(back, ((Form_pg_constraint) GETSTRUCT((HeapTuple) lfirst(gone)))->oid);
 	}
 	scan = systable_beginscan(rel, InvalidOid, false, NULL, 0, NULL);
 	while (HeapTupleIsValid(row = systable_getnext(scan)))
@@ -127,17 +133,17 @@ constraints_to_check(List *differences, HTAB *relations, List *changed_tables)
 
 		if (OidIsValid(form->contypid) && form->convalidated &&
 			form->contype == CONSTRAINT_CHECK &&
-			list_member_oid(back, form->oid))
+			is_in_oid_set(back, form->oid))
 			constraints = lappend_oid(constraints, form->oid);
 		if (!form->convalidated || !OidIsValid(form->conrelid) ||
 			(form->contype != CONSTRAINT_CHECK &&
 			 form->contype != CONSTRAINT_FOREIGN) || is_part_of_key(form))
 			continue;
-		if (has_foreign_key_to_check(form, changed_tables) ||
-			(list_member_oid(back, form->oid) &&
+		if (has_foreign_key_to_check(form, changed) ||
+			(is_in_oid_set(back, form->oid) &&
 			 (form->contype == CONSTRAINT_FOREIGN ||
 			  !holds_for_all_rows(relation) ||
-			  list_member_oid(changed_tables, form->conrelid))))
+			  is_in_oid_set(changed, form->conrelid))))
 			constraints = lappend_oid(constraints, form->oid);
 	}
 	systable_endscan(scan);
@@ -183,11 +189,11 @@ is_part_of_key(Form_pg_constraint form)
 }
 
 static bool
-has_foreign_key_to_check(Form_pg_constraint form, List *changed_tables)
+has_foreign_key_to_check(Form_pg_constraint form, HTAB *changed_tables)
 {
 	return form->contype == CONSTRAINT_FOREIGN &&
-		(list_member_oid(changed_tables, form->conrelid) ||
-		 list_member_oid(changed_tables, form->confrelid));
+		(is_in_oid_set(changed_tables, form->conrelid) ||
+		 is_in_oid_set(changed_tables, form->confrelid));
 }
 
 /* Nobody has written to a parked file. */
@@ -275,16 +281,23 @@ validate_constraint(Oid relid, const char *name)
 	CommandCounterIncrement();
 }
 
-/* A column that is stricter than it was a moment ago. */
+/*
+ * A column that is stricter than it was a moment ago.  One that was not there
+ * has the values of before, and those that fill_column_values() has given it;
+ * but a domain may not allow that it has none.
+ */
 static void
-check_column(HTAB *relations, HeapTuple row)
+check_column(List *differences, HTAB *relations, HeapTuple row)
 {
 	Form_pg_attribute form = (Form_pg_attribute) GETSTRUCT(row);
 	RestoredRelation *relation = find_restored_relation(relations,
 														form->attrelid);
 	char	   *column;
 
-	if (form->attisdropped || form->attnum <= 0 || !rows_may_violate(relation))
+	if (form->attisdropped || form->attnum <= 0 ||
+		!rows_may_violate(relation) ||
+		(get_typtype(form->atttypid) != TYPTYPE_DOMAIN &&
+		 column_was_dropped(differences, form->attrelid, form->attnum)))
 		return;
 	column = pstrdup(quote_identifier(NameStr(form->attname)));
 	if (form->attnotnull && !COMPAT_NOT_NULL_NOT_VALID)
@@ -294,12 +307,14 @@ check_column(HTAB *relations, HeapTuple row)
 
 /* 18: the column may say nothing new, and not say that it was NOT VALID. */
 static void
-check_not_null_constraint(HTAB *relations, HeapTuple row)
+check_not_null_constraint(List *differences, HTAB *relations, HeapTuple row)
 {
 	Form_pg_constraint form = (Form_pg_constraint) GETSTRUCT(row);
 
 	if (form->contype != COMPAT_CONSTRAINT_NOTNULL || !form->convalidated ||
-		!rows_may_violate(find_restored_relation(relations, form->conrelid)))
+		!rows_may_violate(find_restored_relation(relations, form->conrelid)) ||
+		column_was_dropped(differences, form->conrelid,
+						   compat_not_null_attnum(row)))
 		return;
 	check_not_null(form->conrelid,
 				   quote_identifier(get_attname(form->conrelid,

@@ -27,8 +27,10 @@
 #include "catalog/pg_type.h"
 #include "catalog/pg_user_mapping.h"
 #include "common/errors.h"
+#include "common/oid_set.h"
 #include "common/own_tables.h"
 #include "drift/manifest.h"
+#include "drift/saved_manifest.h"
 #include "executor/spi.h"
 #include "lib/stringinfo.h"
 #include "restore/catalog_diff.h"
@@ -63,9 +65,9 @@ static const struct
 /* The objects to read again; those of other classes are few. */
 typedef struct ChangedObjects
 {
-	List	   *tables;
-	List	   *functions;
-	List	   *types;
+	HTAB	   *tables;			/* sets of OIDs */
+	HTAB	   *functions;
+	HTAB	   *types;
 	List	   *classes;		/* all objects of these */
 } ChangedObjects;
 
@@ -83,6 +85,7 @@ static void note_rows(ChangedObjects *changed, Relation rel,
 static void note_object(ChangedObjects *changed, Oid classid, Oid objid);
 static Oid	owner_in_column(Relation rel, HeapTuple row, const char *column);
 static List *read_again(const ChangedObjects *changed, List *before);
+static List *read_set(Oid classid, HTAB *objects);
 static bool is_read_again(const ChangedObjects *changed,
 						  const ManifestRow *row);
 static void refuse_changes(const RestoreTarget *target, List *changes);
@@ -97,7 +100,7 @@ read_label_manifest(const RestoreTarget *target)
 
 	manifest->label = read_label_definitions(target, &manifest->known);
 	if (manifest->known)
-		manifest->before = read_manifest(InvalidOid, NIL);
+		manifest->before = current_manifest();
 	return manifest;
 }
 
@@ -234,6 +237,9 @@ compare_manifest_with_label(const RestoreTarget *target,
 						target->label)));
 		return;
 	}
+	changed.tables = make_oid_set("safe_migrate changed tables");
+	changed.functions = make_oid_set("safe_migrate changed functions");
+	changed.types = make_oid_set("safe_migrate changed types");
 	foreach(cell, differences)
 	{
 		const CatalogDifference *difference = lfirst(cell);
@@ -326,11 +332,11 @@ note_object(ChangedObjects *changed, Oid classid, Oid objid)
 	if (!OidIsValid(objid))
 		return;
 	if (classid == RelationRelationId)
-		changed->tables = list_append_unique_oid(changed->tables, objid);
+		(void) add_to_oid_set(changed->tables, objid);
 	else if (classid == ProcedureRelationId)
-		changed->functions = list_append_unique_oid(changed->functions, objid);
+		(void) add_to_oid_set(changed->functions, objid);
 	else if (classid == TypeRelationId)
-		changed->types = list_append_unique_oid(changed->types, objid);
+		(void) add_to_oid_set(changed->types, objid);
 	else
 		changed->classes = list_append_unique_oid(changed->classes, classid);
 }
@@ -353,29 +359,31 @@ read_again(const ChangedObjects *changed, List *before)
 		if (!is_read_again(changed, lfirst(cell)))
 			rows = lappend(rows, lfirst(cell));
 	}
-	if (changed->tables != NIL)
-		rows = list_concat(rows, read_manifest(RelationRelationId,
-											   changed->tables));
-	if (changed->functions != NIL)
-		rows = list_concat(rows, read_manifest(ProcedureRelationId,
-											   changed->functions));
-	if (changed->types != NIL)
-		rows = list_concat(rows, read_manifest(TypeRelationId,
-											   changed->types));
+	rows = list_concat(rows, read_set(RelationRelationId, changed->tables));
+	rows = list_concat(rows, read_set(ProcedureRelationId,
+									  changed->functions));
+	rows = list_concat(rows, read_set(TypeRelationId, changed->types));
 	foreach(cell, changed->classes)
 		rows = list_concat(rows, read_manifest(lfirst_oid(cell), NIL));
 	return rows;
+}
+
+static List *
+read_set(Oid classid, HTAB *objects)
+{
+	return hash_get_num_entries(objects) == 0 ? NIL :
+		read_manifest(classid, list_oid_set(objects));
 }
 
 static bool
 is_read_again(const ChangedObjects *changed, const ManifestRow *row)
 {
 	if (row->classid == RelationRelationId)
-		return list_member_oid(changed->tables, row->objid);
+		return is_in_oid_set(changed->tables, row->objid);
 	if (row->classid == ProcedureRelationId)
-		return list_member_oid(changed->functions, row->objid);
+		return is_in_oid_set(changed->functions, row->objid);
 	if (row->classid == TypeRelationId)
-		return list_member_oid(changed->types, row->objid);
+		return is_in_oid_set(changed->types, row->objid);
 	return list_member_oid(changed->classes, row->classid);
 }
 

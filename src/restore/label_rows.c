@@ -11,6 +11,7 @@
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "catalog/indexing.h"
+#include "catalog/pg_attrdef.h"
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_index.h"
 #include "preserve/catalog_image.h"
@@ -18,37 +19,66 @@
 #include "utils/fmgroids.h"
 #include "utils/memutils.h"
 
-/* A catalog with rows about a table, and how it is searched. */
+/* A catalog with rows about tables, and how it is searched. */
 typedef struct TableCatalog
 {
 	Oid			relid;
 	Oid			index;
 	AttrNumber	table;			/* column with the OID of the table */
-	bool		(*is_about) (HeapTuple row, Oid relid);
+	Oid			(*table_of) (HeapTuple row);
 	bool		(*is_same) (HeapTuple a, HeapTuple b);
 } TableCatalog;
 
-static List *label_rows(const RestoreTarget *target,
-						const TableCatalog *catalog, Oid relid);
+/* An entry of a hash table. */
+typedef struct RowsOfTable
+{
+	Oid			relid;
+	List	   *rows;			/* of HeapTuple */
+} RowsOfTable;
+
+static List *label_rows(const RestoreTarget *target, LabelCatalog catalog,
+						Oid relid);
+static HTAB *read_by_table(const RestoreTarget *target,
+						   const TableCatalog *catalog);
 static List *add_current_rows(List *rows, const TableCatalog *catalog,
 							  Oid relid);
-static bool attribute_is_about(HeapTuple row, Oid relid);
+static Oid	table_of_attribute(HeapTuple row);
 static bool attributes_are_same(HeapTuple a, HeapTuple b);
-static bool index_is_about(HeapTuple row, Oid relid);
+static Oid	table_of_index(HeapTuple row);
 static bool indexes_are_same(HeapTuple a, HeapTuple b);
+static Oid	table_of_expression(HeapTuple row);
+static bool expressions_are_same(HeapTuple a, HeapTuple b);
 
 #define ATTRIBUTE_FORM(row)	((Form_pg_attribute) GETSTRUCT(row))
 #define INDEX_FORM(row)	((Form_pg_index) GETSTRUCT(row))
+#define EXPRESSION_FORM(row)	((Form_pg_attrdef) GETSTRUCT(row))
 
-static const TableCatalog attributes = {
-	AttributeRelationId, AttributeRelidNumIndexId, Anum_pg_attribute_attrelid,
-	attribute_is_about, attributes_are_same
+static const TableCatalog catalogs[LABEL_CATALOGS] = {
+	[LABEL_ATTRIBUTES] = {
+		AttributeRelationId, AttributeRelidNumIndexId,
+		Anum_pg_attribute_attrelid, table_of_attribute, attributes_are_same
+	},
+	[LABEL_INDEXES] = {
+		IndexRelationId, IndexIndrelidIndexId, Anum_pg_index_indrelid,
+		table_of_index, indexes_are_same
+	},
+	[LABEL_EXPRESSIONS] = {
+		AttrDefaultRelationId, AttrDefaultIndexId, Anum_pg_attrdef_adrelid,
+		table_of_expression, expressions_are_same
+	},
 };
 
-static const TableCatalog indexes = {
-	IndexRelationId, IndexIndrelidIndexId, Anum_pg_index_indrelid,
-	index_is_about, indexes_are_same
-};
+/*
+ * See label_rows.h.
+ */
+LabelRows *
+begin_label_rows(void)
+{
+	LabelRows  *rows = palloc0(sizeof(LabelRows));
+
+	rows->context = CurrentMemoryContext;
+	return rows;
+}
 
 /*
  * See label_rows.h.
@@ -56,7 +86,7 @@ static const TableCatalog indexes = {
 List *
 label_attributes(const RestoreTarget *target, Oid relid)
 {
-	return label_rows(target, &attributes, relid);
+	return label_rows(target, LABEL_ATTRIBUTES, relid);
 }
 
 /*
@@ -65,32 +95,56 @@ label_attributes(const RestoreTarget *target, Oid relid)
 List *
 label_indexes(const RestoreTarget *target, Oid relid)
 {
-	return label_rows(target, &indexes, relid);
+	return label_rows(target, LABEL_INDEXES, relid);
 }
 
-/* The catalog has those of all tables, and is read for each of many. */
-static List *
-label_rows(const RestoreTarget *target, const TableCatalog *catalog,
-		   Oid relid)
+/*
+ * See label_rows.h.
+ */
+List *
+label_expressions(const RestoreTarget *target, Oid relid)
 {
-	MemoryContext caller = CurrentMemoryContext;
-	MemoryContext context = AllocSetContextCreate(caller,
-												  "safe_migrate label rows",
-												  ALLOCSET_DEFAULT_SIZES);
-	List	   *all;
-	List	   *rows = NIL;
+	return label_rows(target, LABEL_EXPRESSIONS, relid);
+}
+
+static List *
+label_rows(const RestoreTarget *target, LabelCatalog catalog, Oid relid)
+{
+	HTAB	  **by_table = &target->rows->by_table[catalog];
+	RowsOfTable *found;
+	List	   *rows;
+
+	if (*by_table == NULL)
+		*by_table = read_by_table(target, &catalogs[catalog]);
+	found = hash_search(*by_table, &relid, HASH_FIND, NULL);
+	rows = found ? list_copy(found->rows) : NIL;
+	return target->is_whole ? rows :
+		add_current_rows(rows, &catalogs[catalog], relid);
+}
+
+static HTAB *
+read_by_table(const RestoreTarget *target, const TableCatalog *catalog)
+{
+	MemoryContext caller = MemoryContextSwitchTo(target->rows->context);
+	HASHCTL		control = {0};
+	HTAB	   *by_table;
 	ListCell   *cell;
 
-	MemoryContextSwitchTo(context);
-	all = load_catalog_rows(target->point, catalog->relid);
-	MemoryContextSwitchTo(caller);
-	foreach(cell, all)
+	control.keysize = sizeof(Oid);
+	control.entrysize = sizeof(RowsOfTable);
+	control.hcxt = CurrentMemoryContext;
+	by_table = hash_create("safe_migrate label rows", 1024, &control,
+						   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	foreach(cell, load_catalog_rows(target->point, catalog->relid))
 	{
-		if (catalog->is_about(lfirst(cell), relid))
-			rows = lappend(rows, heap_copytuple(lfirst(cell)));
+		Oid			relid = catalog->table_of(lfirst(cell));
+		bool		found;
+		RowsOfTable *entry = hash_search(by_table, &relid, HASH_ENTER, &found);
+
+		entry->rows = lappend(found ? entry->rows : NIL, lfirst(cell));
 	}
-	MemoryContextDelete(context);
-	return target->is_whole ? rows : add_current_rows(rows, catalog, relid);
+	MemoryContextSwitchTo(caller);
+	return by_table;
 }
 
 static List *
@@ -120,10 +174,10 @@ add_current_rows(List *rows, const TableCatalog *catalog, Oid relid)
 	return all;
 }
 
-static bool
-attribute_is_about(HeapTuple row, Oid relid)
+static Oid
+table_of_attribute(HeapTuple row)
 {
-	return ATTRIBUTE_FORM(row)->attrelid == relid;
+	return ATTRIBUTE_FORM(row)->attrelid;
 }
 
 static bool
@@ -132,14 +186,26 @@ attributes_are_same(HeapTuple a, HeapTuple b)
 	return ATTRIBUTE_FORM(a)->attnum == ATTRIBUTE_FORM(b)->attnum;
 }
 
-static bool
-index_is_about(HeapTuple row, Oid relid)
+static Oid
+table_of_index(HeapTuple row)
 {
-	return INDEX_FORM(row)->indrelid == relid;
+	return INDEX_FORM(row)->indrelid;
 }
 
 static bool
 indexes_are_same(HeapTuple a, HeapTuple b)
 {
 	return INDEX_FORM(a)->indexrelid == INDEX_FORM(b)->indexrelid;
+}
+
+static Oid
+table_of_expression(HeapTuple row)
+{
+	return EXPRESSION_FORM(row)->adrelid;
+}
+
+static bool
+expressions_are_same(HeapTuple a, HeapTuple b)
+{
+	return EXPRESSION_FORM(a)->adnum == EXPRESSION_FORM(b)->adnum;
 }

@@ -15,6 +15,7 @@
 #include "lock/lock.h"
 #include "preserve/changed_rows.h"
 #include "restore/column_values.h"
+#include "restore/empty_values.h"
 #include "restore/later_values.h"
 #include "restore/later_writes.h"
 #include "restore/restored_rows.h"
@@ -30,6 +31,7 @@ struct RestoredRows
 	List	   *before;			/* of LaterWrites that are written already */
 	List	   *later;			/* and of those that are not */
 	List	   *xids;			/* of migrations */
+	List	   *empty_values;
 	List	   *relids;
 };
 
@@ -63,23 +65,17 @@ tables_with_changed_rows(const RestoreTarget *target)
 {
 	OwnAccess	access;
 	OwnArguments arguments = {0};
-	List	   *relids = NIL;
+	List	   *relids;
 
 	add_own_argument(&arguments, INT8OID, Int64GetDatum(target->point), false);
 	begin_own_access(&access);
-	run_own_query("SELECT DISTINCT r.relid::bigint "
+	run_own_query("SELECT DISTINCT r.relid "
 				  "FROM migrate.changed_rows_relation r "
 				  "JOIN pg_catalog.pg_class t "
 				  "ON t.oid OPERATOR(pg_catalog.=) r.relid "
 				  "WHERE r.id IN (SELECT c.id " CHANGES_SINCE ") ORDER BY 1",
 				  &arguments, SPI_OK_SELECT);
-	for (uint64 i = 0; i < SPI_processed; i++)
-	{
-		MemoryContext spi = MemoryContextSwitchTo(access.caller);
-
-		relids = lappend_oid(relids, (Oid) own_bigint_column(i, 1));
-		MemoryContextSwitchTo(spi);
-	}
+	relids = own_oid_column(&access, 1);
 	end_own_access(&access);
 	return relids;
 }
@@ -119,11 +115,11 @@ migration_xids_since(const RestoreTarget *target)
 {
 	OwnAccess	access;
 	OwnArguments arguments = {0};
-	List	   *xids = NIL;
+	List	   *xids;
 
 	add_own_argument(&arguments, INT8OID, Int64GetDatum(target->point), false);
 	begin_own_access(&access);
-	run_own_query("SELECT DISTINCT x::text::bigint FROM ("
+	run_own_query("SELECT DISTINCT x::text::pg_catalog.oid FROM ("
 				  "SELECT c.xid::xid OPERATOR(pg_catalog.||) c.subxids AS xids "
 				  CHANGES_SINCE
 				  "AND NOT c.by_rollback "
@@ -135,13 +131,7 @@ migration_xids_since(const RestoreTarget *target)
 				  "AND NOT pg_catalog.pg_visible_in_snapshot(s.xid, "
 				  "p.data_snapshot)) t, pg_catalog.unnest(t.xids) x",
 				  &arguments, SPI_OK_SELECT);
-	for (uint64 i = 0; i < SPI_processed; i++)
-	{
-		MemoryContext spi = MemoryContextSwitchTo(access.caller);
-
-		xids = lappend_oid(xids, (Oid) own_bigint_column(i, 1));
-		MemoryContextSwitchTo(spi);
-	}
+	xids = own_oid_column(&access, 1);
 	end_own_access(&access);
 	return xids;
 }
@@ -160,6 +150,7 @@ begin_restored_rows(const RestoreTarget *target, HTAB *relations,
 	rows->target = target;
 	rows->relations = relations;
 	rows->on_conflict = on_conflict;
+	rows->empty_values = find_empty_values(target, relations);
 	merged = merged_relations(rows);
 	if (merged == NIL)
 		return rows;
@@ -212,6 +203,7 @@ catch_up_restored_rows(RestoredRows *rows, HTAB *relations)
 
 	rows->relations = relations;
 	rows->relids = relations_with_other_file(relations);
+	catch_up_empty_values(rows->empty_values);
 	merged = merged_relations(rows);
 	foreach(cell, rows->before)
 	{
@@ -296,7 +288,8 @@ restore_rows(RestoredRows *rows, List *differences)
 	}
 	if (rows->target->is_whole)
 		revert_changes(rows);
-	fill_column_values(differences, rows->relations);
+	fill_column_values(differences, rows->relations, rows->empty_values,
+					   rows->relids);
 	end_silence(silenced);
 	AtEOXact_GUC(false, level);
 }

@@ -33,6 +33,7 @@
 #include "restore/constraints.h"
 #include "restore/enum_values.h"
 #include "restore/label_manifest.h"
+#include "restore/label_rows.h"
 #include "restore/later_indexes.h"
 #include "restore/restored_rows.h"
 #include "restore/rollback.h"
@@ -173,6 +174,7 @@ roll_back(const RollbackRequest *request)
 	MemoryContext context;
 	RestoreTarget *target;
 	HTAB	   *relations;
+	HTAB	   *owned_data;
 	List	   *differences;
 	List	   *indexes;
 	RestoredRows *rows;
@@ -188,6 +190,7 @@ roll_back(const RollbackRequest *request)
 									ALLOCSET_DEFAULT_SIZES);
 	MemoryContextSwitchTo(context);
 	target = find_restore_target(request->label, request->mode);
+	hold_restore_target(target);
 	require_no_tasks(target);
 
 	/* a way back from here, made before others have to wait */
@@ -200,6 +203,7 @@ roll_back(const RollbackRequest *request)
 	if (request->mode == ROLLBACK_KEEP &&
 		request->on_conflict != ROW_CONFLICT_RESTORE)
 		refuse_tables_of_others(target, relations);
+	owned_data = read_owned_data(target);
 	rows = begin_restored_rows(target, relations, request->on_conflict);
 	relations = compare_and_lock(target, &differences);
 	reach_fault_point("rollback_locked");
@@ -211,7 +215,7 @@ roll_back(const RollbackRequest *request)
 	reach_fault_point("rollback_catalogs");
 	restore_rows(rows, differences);
 	remove_enum_values(differences);
-	restore_sequences(target);
+	restore_sequences(target, owned_data, restored_relids(rows));
 	check_constraints(differences, relations, restored_relids(rows));
 	mark_indexes(indexes, true);
 	compare_manifest_with_label(target, manifest, differences, relations);
@@ -416,6 +420,7 @@ find_restore_target(const char *label, RollbackMode mode)
 
 	target->label = pstrdup(label);
 	target->mode = mode;
+	target->rows = begin_label_rows();
 	add_own_text(&arguments, label);
 	begin_own_access(&access);
 	run_own_query("SELECT id, kind OPERATOR(pg_catalog.<>) 'statement', "
@@ -447,6 +452,30 @@ find_restore_target(const char *label, RollbackMode mode)
 				 errmsg("restore point \"%s\" was made by another version of PostgreSQL, and cannot be used any more: drop it with SELECT migrate.drop_restore_point(%s)",
 						label, quote_literal_cstr(label))));
 	return target;
+}
+
+/*
+ * See rollback.h.
+ */
+void
+hold_restore_target(const RestoreTarget *target)
+{
+	OwnAccess	access;
+	OwnArguments arguments = {0};
+	bool		is_there;
+
+	add_own_argument(&arguments, INT8OID, Int64GetDatum(target->point), false);
+	begin_own_access(&access);
+	run_own_query("SELECT FROM migrate.restore_point_data "
+				  "WHERE id OPERATOR(pg_catalog.=) $1 FOR UPDATE",
+				  &arguments, SPI_OK_SELECT);
+	is_there = SPI_processed == 1;
+	end_own_access(&access);
+	if (!is_there)
+		ereport(ERROR,
+				(errcode(ERRCODE_SM_CANNOT_UNDO),
+				 errmsg("restore point \"%s\" was dropped meanwhile: see migrate.restore_points for those that are kept",
+						target->label)));
 }
 
 /*

@@ -24,6 +24,12 @@ extern void register_rollback_procedures(void);
 extern RestoreTarget *find_restore_target(const char *label,
 										  RollbackMode mode);
 
+/*
+ * Let nobody drop it before this transaction ends.  Waits for who is about to;
+ * throws SM007 if it is gone.
+ */
+extern void hold_restore_target(const RestoreTarget *target);
+
 /* Throws SM007, and names them, if nobody has kept what tables were. */
 extern void refuse_lost_files(const RestoreTarget *target, HTAB *relations);
 

@@ -9,11 +9,18 @@
 
 #include "catalog/pg_type.h"
 #include "commands/sequence.h"
+#include "common/oid_set.h"
 #include "common/own_tables.h"
+#include "common/subtransaction.h"
 #include "executor/spi.h"
+#include "preserve/point_state.h"
 #include "restore/sequences.h"
+#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+
+/* Locks that are held at a time. */
+#define SEQUENCES_AT_ONCE	100
 
 /* A sequence of the label that is there. */
 typedef struct LabelSequence
@@ -24,25 +31,110 @@ typedef struct LabelSequence
 	bool		descends;
 	int64		min_value;
 	int64		max_value;
-	char	   *table;			/* that owns it, as SQL, or NULL */
+	Oid			table_relid;	/* that owns it, or InvalidOid */
+	char	   *table;			/* as SQL, or NULL */
 	char	   *column;
 } LabelSequence;
 
+/* An entry of a hash table. */
+typedef struct OwnedData
+{
+	Oid			sequence;
+	Oid			table;
+	bool		has_rows;
+	int64		farthest;		/* value of the column */
+} OwnedData;
+
+/* What reads it, part by part. */
+typedef struct OwnedDataReader
+{
+	List	   *sequences;		/* of LabelSequence */
+	int			next;
+	HTAB	   *data;
+} OwnedDataReader;
+
+static bool read_part(void *arg);
 static List *read_label_sequences(const RestoreTarget *target);
-static void restore_sequence(const LabelSequence *sequence);
+static void read_farthest_row(const LabelSequence *sequence,
+							  OwnedData *data);
+static void restore_sequence(const LabelSequence *sequence,
+							 const OwnedData *data);
 static bool is_farther(const LabelSequence *sequence, int64 a, int64 b);
-static bool read_farthest_row(const LabelSequence *sequence, int64 *value);
+
+/*
+ * See sequences.h.
+ */
+HTAB *
+read_owned_data(const RestoreTarget *target)
+{
+	HASHCTL		control = {0};
+	OwnedDataReader reader = {0};
+	ErrorData  *error;
+
+	control.hcxt = CurrentMemoryContext;
+	control.keysize = sizeof(Oid);
+	control.entrysize = sizeof(OwnedData);
+	reader.data = hash_create("safe_migrate owned data", 256, &control,
+							  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	reader.sequences = read_label_sequences(target);
+	while (reader.next < list_length(reader.sequences))
+	{
+		error = run_in_subtransaction(read_part, &reader);
+		if (error != NULL)
+			ReThrowError(error);
+	}
+	return reader.data;
+}
+
+/* That is rolled back, for the locks that it has taken. */
+static bool
+read_part(void *arg)
+{
+	OwnedDataReader *reader = arg;
+	int			end = Min(reader->next + SEQUENCES_AT_ONCE,
+						  list_length(reader->sequences));
+
+	for (; reader->next < end; reader->next++)
+	{
+		const LabelSequence *sequence = list_nth(reader->sequences,
+												 reader->next);
+
+		if (OidIsValid(sequence->table_relid) &&
+			ConditionalLockRelationOid(sequence->table_relid, AccessShareLock))
+			read_farthest_row(sequence,
+							  hash_search(reader->data, &sequence->relid,
+										  HASH_ENTER, NULL));
+	}
+	return false;
+}
 
 /*
  * See sequences.h.
  */
 void
-restore_sequences(const RestoreTarget *target)
+restore_sequences(const RestoreTarget *target, HTAB *owned_data,
+				  const List *changed_tables)
 {
+	HTAB	   *changed = make_oid_set("safe_migrate changed tables");
 	ListCell   *cell;
 
+	add_list_to_oid_set(changed, changed_tables);
 	foreach(cell, read_label_sequences(target))
-		restore_sequence(lfirst(cell));
+	{
+		const LabelSequence *sequence = lfirst(cell);
+		OwnedData  *data = hash_search(owned_data, &sequence->relid,
+									   HASH_FIND, NULL);
+		OwnedData	now = {0};
+
+		if (data == NULL || data->table != sequence->table_relid ||
+			is_in_oid_set(changed, sequence->table_relid))
+		{
+			data = &now;
+			if (OidIsValid(sequence->table_relid))
+				read_farthest_row(sequence, data);
+		}
+		restore_sequence(sequence, data);
+	}
 }
 
 static List *
@@ -57,7 +149,8 @@ read_label_sequences(const RestoreTarget *target)
 	run_own_query("SELECT r.relid::bigint, r.last_value, r.is_called, "
 				  "s.seqincrement OPERATOR(pg_catalog.<) 0, "
 				  "d.refobjid::pg_catalog.regclass::text, "
-				  "pg_catalog.quote_ident(a.attname), s.seqmin, s.seqmax "
+				  "pg_catalog.quote_ident(a.attname), s.seqmin, s.seqmax, "
+				  "d.refobjid::bigint "
 				  "FROM migrate.restore_sequence r "
 				  "JOIN pg_catalog.pg_sequence s "
 				  "ON s.seqrelid OPERATOR(pg_catalog.=) r.relid "
@@ -93,6 +186,7 @@ read_label_sequences(const RestoreTarget *target)
 		sequence->column = own_text_column(&access, i, 6);
 		sequence->min_value = own_bigint_column(i, 7);
 		sequence->max_value = own_bigint_column(i, 8);
+		sequence->table_relid = own_bigint_column(i, 9);
 		sequences = lappend(sequences, sequence);
 		MemoryContextSwitchTo(spi);
 	}
@@ -100,51 +194,72 @@ read_label_sequences(const RestoreTarget *target)
 	return sequences;
 }
 
+/* Waits for nobody who writes. */
+static void
+read_farthest_row(const LabelSequence *sequence, OwnedData *data)
+{
+	OwnAccess	access;
+	bool		isnull = true;
+	Datum		value = 0;
+
+	begin_own_access(&access);
+	if (SPI_execute(psprintf("SELECT pg_catalog.%s(%s)::bigint FROM %s",
+							 sequence->descends ? "min" : "max",
+							 sequence->column, sequence->table),
+					false, 0) == SPI_OK_SELECT && SPI_processed == 1)
+		value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1,
+							  &isnull);
+	data->sequence = sequence->relid;
+	data->table = sequence->table_relid;
+	data->has_rows = !isnull;
+	data->farthest = isnull ? 0 : DatumGetInt64(value);
+	end_own_access(&access);
+}
+
 /*
  * Forward only, and not at all where there is no need: the tables of most
- * sequences are not locked, and clients go on with them.  So the rows, which
- * take a while, are looked at before the sequence is.
+ * sequences are not locked, and clients go on with them.
  */
 static void
-restore_sequence(const LabelSequence *sequence)
+restore_sequence(const LabelSequence *sequence, const OwnedData *data)
 {
 	OwnAccess	access;
 	OwnArguments arguments = {0};
 	int64		wanted = sequence->last_value;
 	bool		is_called = sequence->is_called;
-	int64		row_value = 0;
-	int64		value;
-	bool		value_is_called;
+	int64		current;
+	bool		current_is_called;
 
-	if (read_farthest_row(sequence, &row_value) &&
-		(is_farther(sequence, row_value, wanted) ||
-		 (row_value == wanted && !is_called)))
+	if (!read_sequence(sequence->relid, &current, &current_is_called))
+		return;
+	if (data->has_rows &&
+		(is_farther(sequence, data->farthest, wanted) ||
+		 (data->farthest == wanted && !is_called)))
 	{
-		wanted = row_value;
+		wanted = data->farthest;
 		is_called = true;
 	}
 
 	/* it gives no number behind its bounds, whatever the rows have */
 	wanted = Min(Max(wanted, sequence->min_value), sequence->max_value);
+	if (!is_farther(sequence, wanted, current) &&
+		!(wanted == current && is_called && !current_is_called))
+		return;
 
+	/* clients may have taken numbers since it was looked at */
 	add_own_argument(&arguments, OIDOID, ObjectIdGetDatum(sequence->relid),
 					 false);
+	add_own_argument(&arguments, INT8OID, Int64GetDatum(wanted), false);
+	add_own_argument(&arguments, BOOLOID, BoolGetDatum(is_called), false);
+	add_own_argument(&arguments, BOOLOID, BoolGetDatum(sequence->descends),
+					 false);
 	begin_own_access(&access);
-	run_own_query("SELECT COALESCE(pg_catalog.pg_sequence_last_value($1), "
-				  "(SELECT seqstart FROM pg_catalog.pg_sequence "
-				  "WHERE seqrelid OPERATOR(pg_catalog.=) $1)), "
-				  "pg_catalog.pg_sequence_last_value($1) IS NOT NULL",
+	run_own_query("SELECT pg_catalog.setval($1, $2, $3) "
+				  "FROM (SELECT pg_catalog.pg_sequence_last_value($1)) v (value) "
+				  "WHERE v.value IS NULL "
+				  "OR CASE WHEN $4 THEN v.value OPERATOR(pg_catalog.>) $2 "
+				  "ELSE v.value OPERATOR(pg_catalog.<) $2 END",
 				  &arguments, SPI_OK_SELECT);
-	value = own_bigint_column(0, 1);
-	value_is_called = own_bool_column(0, 2);
-	if (is_farther(sequence, wanted, value) ||
-		(wanted == value && is_called && !value_is_called))
-	{
-		add_own_argument(&arguments, INT8OID, Int64GetDatum(wanted), false);
-		add_own_argument(&arguments, BOOLOID, BoolGetDatum(is_called), false);
-		run_own_query("SELECT pg_catalog.setval($1, $2, $3)", &arguments,
-					  SPI_OK_SELECT);
-	}
 	end_own_access(&access);
 }
 
@@ -152,29 +267,4 @@ static bool
 is_farther(const LabelSequence *sequence, int64 a, int64 b)
 {
 	return sequence->descends ? a < b : a > b;
-}
-
-/* False if the table has no rows. */
-static bool
-read_farthest_row(const LabelSequence *sequence, int64 *value)
-{
-	OwnAccess	access;
-	bool		isnull = true;
-
-	if (sequence->table == NULL)
-		return false;
-	begin_own_access(&access);
-	if (SPI_execute(psprintf("SELECT pg_catalog.%s(%s)::bigint FROM %s",
-							 sequence->descends ? "min" : "max",
-							 sequence->column, sequence->table),
-					false, 0) == SPI_OK_SELECT && SPI_processed == 1)
-	{
-		Datum		datum = SPI_getbinval(SPI_tuptable->vals[0],
-										  SPI_tuptable->tupdesc, 1, &isnull);
-
-		if (!isnull)
-			*value = DatumGetInt64(datum);
-	}
-	end_own_access(&access);
-	return !isnull;
 }

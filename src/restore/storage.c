@@ -22,6 +22,7 @@
 #include "preserve/catalog_image.h"
 #include "preserve/catalogs.h"
 #include "preserve/parked_size.h"
+#include "restore/label_rows.h"
 #include "restore/storage.h"
 #include "utils/hsearch.h"
 #include "utils/snapmgr.h"
@@ -32,12 +33,31 @@ typedef struct Chooser
 {
 	const RestoreTarget *target;
 	HTAB	   *relations;
-	List	   *files;			/* of ParkedFile */
-	List	   *attributes;		/* rows of pg_attribute of the label */
-	List	   *expressions;	/* and of pg_attrdef */
+	HTAB	   *files;			/* of FoundFile */
+	HTAB	   *first_files;	/* of FirstFile */
 } Chooser;
 
-static List *files_with_data(void);
+/* A file that is parked, by what pg_class calls it. */
+typedef struct FileKey
+{
+	Oid			tablespace;
+	RelFileNumber filenode;
+} FileKey;
+
+typedef struct FoundFile
+{
+	FileKey		key;
+	const ParkedFile *file;
+} FoundFile;
+
+/* The first one that a relation has lost since the restore point. */
+typedef struct FirstFile
+{
+	Oid			relid;
+	const ParkedFile *file;
+} FirstFile;
+
+static void find_files(Chooser *chooser);
 static bool was_reset(const ParkedFile *file);
 static void add_label_relations(Chooser *chooser);
 static void add_current_relations(Chooser *chooser);
@@ -79,11 +99,7 @@ choose_storage(const RestoreTarget *target)
 	chooser.relations = hash_create("safe_migrate restored relations", 1024,
 									&control,
 									HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	chooser.files = files_with_data();
-	chooser.attributes = load_catalog_rows(target->point,
-										   AttributeRelationId);
-	chooser.expressions = load_catalog_rows(target->point,
-											AttrDefaultRelationId);
+	find_files(&chooser);
 	add_label_relations(&chooser);
 	add_current_relations(&chooser);
 	find_tables_of_indexes(&chooser);
@@ -107,19 +123,41 @@ choose_storage(const RestoreTarget *target)
 	return chooser.relations;
 }
 
-/* Those that are parked, of ParkedFile. */
-static List *
-files_with_data(void)
+/* Those that are parked and have data. */
+static void
+find_files(Chooser *chooser)
 {
-	List	   *files = NIL;
+	HASHCTL		control = {0};
 	ListCell   *cell;
 
+	control.hcxt = CurrentMemoryContext;
+	control.keysize = sizeof(FileKey);
+	control.entrysize = sizeof(FoundFile);
+	chooser->files = hash_create("safe_migrate parked files", 1024, &control,
+								 HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	control.keysize = sizeof(Oid);
+	control.entrysize = sizeof(FirstFile);
+	chooser->first_files = hash_create("safe_migrate first files", 1024,
+									   &control,
+									   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	foreach(cell, parked_files())
 	{
-		if (!was_reset(lfirst(cell)))
-			files = lappend(files, lfirst(cell));
+		const ParkedFile *file = lfirst(cell);
+		FileKey		key = {file->tablespace, file->filenode};
+		FirstFile  *first;
+		bool		found;
+
+		if (was_reset(file))
+			continue;
+		((FoundFile *) hash_search(chooser->files, &key, HASH_ENTER,
+								   NULL))->file = file;
+		if (FullTransactionIdPrecedes(file->xid, chooser->target->creator))
+			continue;
+		first = hash_search(chooser->first_files, &file->relid, HASH_ENTER,
+							&found);
+		if (!found || FullTransactionIdPrecedes(file->xid, first->file->xid))
+			first->file = file;
 	}
-	return files;
 }
 
 /* The server empties unlogged tables when it starts after a crash. */
@@ -408,11 +446,11 @@ has_columns_of_label(Chooser *chooser, Oid relid)
 {
 	ListCell   *cell;
 
-	foreach(cell, chooser->attributes)
+	foreach(cell, label_attributes(chooser->target, relid))
 	{
 		Form_pg_attribute was = (Form_pg_attribute) GETSTRUCT((HeapTuple) lfirst(cell));
 
-		if (was->attrelid == relid && was->attnum > 0 && !was->attisdropped &&
+		if (was->attnum > 0 && !was->attisdropped &&
 			!attribute_fits(chooser, was))
 			return false;
 	}
@@ -449,16 +487,14 @@ has_expression_of_label(Chooser *chooser, Form_pg_attribute was)
 	Oid			current = GetAttrDefaultOid(was->attrelid, was->attnum);
 	ListCell   *cell;
 
-	foreach(cell, chooser->expressions)
+	foreach(cell, label_expressions(chooser->target, was->attrelid))
 	{
 		Form_pg_attrdef form = (Form_pg_attrdef) GETSTRUCT((HeapTuple) lfirst(cell));
 
-		if (form->adrelid == was->attrelid && form->adnum == was->attnum)
+		if (form->adnum == was->attnum)
 			return form->oid == current;
 	}
-
-	/* what a statement has not changed is not in its image */
-	return !chooser->target->is_whole;
+	return false;
 }
 
 /*
@@ -469,22 +505,15 @@ static const ParkedFile *
 parked_file_of(Chooser *chooser, const RestoredRelation *relation)
 {
 	Form_pg_class was = CLASS_FORM(relation->was ? relation->was : relation->is);
-	const ParkedFile *first = NULL;
-	ListCell   *cell;
+	FileKey		key = {was->reltablespace, was->relfilenode};
+	FoundFile  *found = hash_search(chooser->files, &key, HASH_FIND, NULL);
+	FirstFile  *first;
 
-	foreach(cell, chooser->files)
-	{
-		const ParkedFile *file = lfirst(cell);
-
-		if (file->filenode == was->relfilenode &&
-			file->tablespace == was->reltablespace)
-			return file;
-		if (file->relid == relation->relid &&
-			!FullTransactionIdPrecedes(file->xid, chooser->target->creator) &&
-			(first == NULL || FullTransactionIdPrecedes(file->xid, first->xid)))
-			first = file;
-	}
-	return first;
+	if (found != NULL)
+		return found->file;
+	first = hash_search(chooser->first_files, &relation->relid, HASH_FIND,
+						NULL);
+	return first ? first->file : NULL;
 }
 
 /*

@@ -21,6 +21,8 @@ typedef enum RollbackMode
 	ROLLBACK_AS_OF				/* it goes */
 } RollbackMode;
 
+typedef struct LabelRows LabelRows;
+
 /* The restore point that one goes back to. */
 typedef struct RestoreTarget
 {
@@ -33,6 +35,7 @@ typedef struct RestoreTarget
 	FullTransactionId creator;	/* transaction that has made the point */
 	char	   *snapshot;		/* a pg_snapshot, as text */
 	RollbackMode mode;
+	LabelRows  *rows;			/* see label_rows.h */
 } RestoreTarget;
 
 typedef enum StorageChoice

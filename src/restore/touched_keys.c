@@ -13,6 +13,7 @@
 #include "access/visibilitymap.h"
 #include "access/xact.h"
 #include "catalog/pg_attribute.h"
+#include "common/compat.h"
 #include "miscadmin.h"
 #include "restore/touched_keys.h"
 #include "storage/bufmgr.h"
@@ -53,7 +54,9 @@ collect_touched_keys(Oid relid, Snapshot before, Snapshot now,
 	for (BlockNumber block = 0; block < blocks; block++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (!VM_ALL_VISIBLE(scan.heap, block, &visibility))
+		/* since the first snapshot, VACUUM was kept away by a lock */
+		if (COMPAT_READERS_SET_ALL_VISIBLE ||
+			!VM_ALL_VISIBLE(scan.heap, block, &visibility))
 			scan_block(&scan, block);
 	}
 	if (BufferIsValid(visibility))

@@ -58,6 +58,7 @@ migrate_undo_last(PG_FUNCTION_ARGS)
 	PreventCommandIfReadOnly("migrate.undo_last()");
 	target = find_restore_target(last_statement_point(relation),
 								 ROLLBACK_KEEP);
+	hold_restore_target(target);
 	undo(target);
 	PG_RETURN_TEXT_P(cstring_to_text(end_statement_point(target)));
 }
