@@ -34,6 +34,7 @@
 #include "preserve/holder.h"
 #include "preserve/park.h"
 #include "preserve/preserve.h"
+#include "preserve/replaced_files.h"
 #include "preserve/parked_size.h"
 #include "preserve/point.h"
 #include "preserve/transaction_start.h"
@@ -93,9 +94,8 @@ static void park_file(Parking *parking, LosingRelation *relation,
 					  const HeldFile *held);
 static void record_file(Parking *parking, LosingRelation *relation,
 						HeldFile *held, int64 bytes);
+static void record_replacements(Parking *parking);
 static ParkedFile *read_parked_file(HeapTuple row, TupleDesc tupdesc);
-static bool rows_were_changed(Oid relid);
-static bool rows_were_deleted(Oid relid);
 static Datum parked_column(HeapTuple row, TupleDesc tupdesc, int column);
 static void forget_file(Oid holder);
 static bool is_holder(Oid relid);
@@ -143,7 +143,10 @@ park_storage(bool by_migration)
 	parking.by_migration = by_migration;
 	collect_files(&parking, files, count);
 	if (hash_get_num_entries(parking.relations) > 0)
+	{
 		park_needed(&parking);
+		record_replacements(&parking);
+	}
 	CommandCounterIncrement();
 	foreach(cell, parking.held)
 		record_holder(&parking.maker, lfirst(cell));
@@ -258,6 +261,8 @@ cause_of_loss(Form_pg_class form)
 		return "dropped";
 	if (form->relkind != RELKIND_RELATION)
 		return "rewritten";
+	if (transaction_rolls_back())
+		return "rolled back";
 	if (!pgstat_track_counts)
 		return "truncated";
 	counts = compat_transaction_counters(form->oid);
@@ -604,25 +609,21 @@ record_file(Parking *parking, LosingRelation *relation, HeldFile *held,
 	parking->bytes += bytes;
 }
 
-/* If they were not counted, they may have been. */
-static bool
-rows_were_changed(Oid relid)
+/* Of tables that are still there, whether a point needs the file or not. */
+static void
+record_replacements(Parking *parking)
 {
-	PgStat_TableXactStatus *counts = compat_transaction_counters(relid);
+	HASH_SEQ_STATUS status;
+	LosingRelation *relation;
 
-	return !pgstat_track_counts ||
-		(counts != NULL && (counts->tuples_inserted > 0 ||
-							counts->tuples_updated > 0 ||
-							counts->tuples_deleted > 0));
-}
-
-/* By this transaction: before or after the file was replaced is not known. */
-static bool
-rows_were_deleted(Oid relid)
-{
-	PgStat_TableXactStatus *counts = compat_transaction_counters(relid);
-
-	return counts != NULL && counts->tuples_deleted > 0;
+	hash_seq_init(&status, parking->relations);
+	while ((relation = hash_seq_search(&status)) != NULL)
+	{
+		if (((Form_pg_class) GETSTRUCT(relation->class_row))->relkind ==
+			RELKIND_RELATION && strcmp(relation->cause, "dropped") != 0)
+			record_replaced_file(relation->relid, parking->by_migration &&
+								 strcmp(relation->cause, "truncated") == 0);
+	}
 }
 
 /*
@@ -671,6 +672,7 @@ read_parked_file(HeapTuple row, TupleDesc tupdesc)
 	file->cause = TextDatumGetCString(parked_column(row, tupdesc, 7));
 	file->xid = DatumGetFullTransactionId(parked_column(row, tupdesc, 8));
 	file->by_migration = DatumGetBool(parked_column(row, tupdesc, 9));
+	file->emptied = strcmp(file->cause, "truncated") == 0;
 	file->rows_deleted = DatumGetBool(parked_column(row, tupdesc, 10));
 	file->columns_computed = DatumGetBool(parked_column(row, tupdesc, 11));
 	file->types_changed = DatumGetBool(parked_column(row, tupdesc, 12));

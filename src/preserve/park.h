@@ -24,9 +24,10 @@ typedef struct ParkedFile
 	char		kind;			/* relkind of relid */
 	Oid			tablespace;		/* as reltablespace: 0 is the database's */
 	RelFileNumber filenode;
-	char	   *cause;			/* dropped, truncated, rewritten */
+	const char *cause;			/* dropped, truncated, rewritten, rolled back */
 	FullTransactionId xid;		/* of who parked it */
 	bool		by_migration;
+	bool		emptied;		/* by TRUNCATE */
 	bool		rows_deleted;	/* by the same transaction */
 	bool		columns_computed;	/* it has changed types with USING */
 	bool		types_changed;	/* or without */

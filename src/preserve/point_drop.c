@@ -21,6 +21,7 @@
 #include "preserve/park.h"
 #include "preserve/point.h"
 #include "preserve/point_drop.h"
+#include "preserve/replaced_files.h"
 #include "storage/lmgr.h"
 #include "task/task.h"
 #include "utils/builtins.h"
@@ -165,6 +166,7 @@ drop_needless(void)
 	needless = list_needless();
 	foreach(cell, needless)
 		drop_holder(lfirst(cell));
+	forget_replaced_files();
 	remove_carry_triggers();
 	CommandCounterIncrement();
 	return bytes - kept_bytes();

@@ -15,7 +15,7 @@ $lz4$;
 
 REVOKE ALL ON migrate.restore_point_data, migrate.restore_catalog,
 	migrate.restore_manifest, migrate.restore_sequence,
-	migrate.parked_storage, migrate.changed_rows,
+	migrate.parked_storage, migrate.replaced_files, migrate.changed_rows,
 	migrate.changed_rows_relation FROM PUBLIC;
 
 CREATE FUNCTION migrate.files_of_point(point bigint)
@@ -51,7 +51,7 @@ COMMENT ON VIEW migrate.kept IS
  */
 CREATE VIEW migrate.kept_by_point AS
 WITH label AS MATERIALIZED (
-	SELECT p.id AS point, p.data_snapshot, f.relid, f.filenode
+	SELECT p.id AS point, p.creator, p.data_snapshot, f.relid, f.filenode
 	FROM migrate.restore_point_data p
 	CROSS JOIN LATERAL migrate.files_of_point(p.id) f
 ), kept AS MATERIALIZED (
@@ -66,7 +66,7 @@ WITH label AS MATERIALIZED (
 		k.row_count
 	FROM label l
 	JOIN kept k ON k.relid OPERATOR(pg_catalog.=) l.relid
-		AND NOT pg_catalog.pg_visible_in_snapshot(k.xid, l.data_snapshot)
+		AND migrate.is_since(k.xid, l.creator, l.data_snapshot)
 	WHERE NOT EXISTS (SELECT FROM kept x
 		WHERE x.filenode OPERATOR(pg_catalog.=) l.filenode)
 	ORDER BY l.point, l.relid, k.xid)
@@ -74,7 +74,7 @@ WITH label AS MATERIALIZED (
 	SELECT p.id, k.holder, k.kind, k.bytes, k.row_count
 	FROM migrate.restore_point_data p
 	JOIN kept k ON k.kind OPERATOR(pg_catalog.=) 'rows'
-		AND NOT pg_catalog.pg_visible_in_snapshot(k.xid, p.data_snapshot)
+		AND migrate.is_since(k.xid, p.creator, p.data_snapshot)
 	WHERE p.kind OPERATOR(pg_catalog.<>) 'statement')
 SELECT n.point, n.holder, n.kind, n.bytes, n.row_count,
 	pg_catalog.count(*) OVER (PARTITION BY n.holder)

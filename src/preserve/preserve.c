@@ -133,6 +133,15 @@ note_rollback_in_transaction(void)
 	rolls_back_to_point = true;
 }
 
+/*
+ * See preserve.h.
+ */
+bool
+transaction_rolls_back(void)
+{
+	return rolls_back_to_point;
+}
+
 /* Most transactions leave it at once. */
 static void
 end_transaction(XactEvent event, void *arg)

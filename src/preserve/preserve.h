@@ -41,4 +41,7 @@ extern CommandId first_command_of_migration(void);
  */
 extern void note_rollback_in_transaction(void);
 
+/* True if that was said of this transaction. */
+extern bool transaction_rolls_back(void);
+
 #endif							/* SAFE_MIGRATE_PRESERVE_H */

@@ -69,7 +69,7 @@ CREATE TABLE migrate.parked_storage (
 	filenode oid NOT NULL,
 	bytes bigint NOT NULL,
 	cause text NOT NULL CHECK (cause OPERATOR(pg_catalog.=) ANY
-		(ARRAY['dropped', 'truncated', 'rewritten'])),
+		(ARRAY['dropped', 'truncated', 'rewritten', 'rolled back'])),
 	xid xid8 NOT NULL DEFAULT pg_catalog.pg_current_xact_id(),
 	subxids xid[] NOT NULL DEFAULT '{}',
 	parked_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
@@ -82,6 +82,25 @@ CREATE TABLE migrate.parked_storage (
 CREATE INDEX parked_storage_filenode ON migrate.parked_storage (filenode);
 COMMENT ON TABLE migrate.parked_storage IS
 	'files that a DROP, TRUNCATE or rewrite would have removed, and the hidden relations that own them now';
+
+/* No key: a transaction does it once to a table, or more often. */
+CREATE TABLE migrate.replaced_files (
+	relid oid NOT NULL,
+	xid xid8 NOT NULL DEFAULT pg_catalog.pg_current_xact_id(),
+	subxids xid[] NOT NULL,
+	by_rollback boolean NOT NULL,
+	emptied boolean NOT NULL,
+	rows_changed boolean NOT NULL,
+	rows_deleted boolean NOT NULL,
+	types_changed boolean NOT NULL,
+	columns_computed boolean NOT NULL
+);
+ALTER TABLE migrate.replaced_files REPLICA IDENTITY FULL;
+CREATE INDEX replaced_files_relid ON migrate.replaced_files (relid);
+COMMENT ON INDEX migrate.replaced_files_relid IS
+	'who has given a table another file';
+COMMENT ON TABLE migrate.replaced_files IS
+	'transactions that have given a table another file while there were restore points: the rows have their number, and are not written by clients';
 
 CREATE TABLE migrate.changed_rows (
 	id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -116,7 +135,26 @@ CREATE TABLE migrate.rollbacks (
 	xid xid8 NOT NULL DEFAULT pg_catalog.pg_current_xact_id(),
 	target_creator xid8 NOT NULL,
 	target_snapshot pg_catalog.pg_snapshot NOT NULL,
-	last_change bigint NOT NULL
+	of_statement boolean NOT NULL,
+	last_change bigint NOT NULL,
+	merged oid[] NOT NULL
 );
 COMMENT ON TABLE migrate.rollbacks IS
 	'rollbacks to restore points: who, when, and which changes of rows they have undone';
+
+/*
+ * A snapshot says that its own transaction is visible once a younger one has
+ * ended.
+ */
+CREATE FUNCTION migrate.is_since(xid xid8, creator xid8,
+	snapshot pg_catalog.pg_snapshot)
+RETURNS boolean
+LANGUAGE sql IMMUTABLE
+AS $$
+SELECT $1 OPERATOR(pg_catalog.=) $2
+	OR NOT pg_catalog.pg_visible_in_snapshot($1, $3)
+$$;
+REVOKE ALL ON FUNCTION migrate.is_since(xid8, xid8, pg_catalog.pg_snapshot)
+	FROM PUBLIC;
+COMMENT ON FUNCTION migrate.is_since(xid8, xid8, pg_catalog.pg_snapshot) IS
+	'true if a transaction comes after a restore point that another has made with a snapshot';

@@ -87,8 +87,8 @@ migration_deleted_rows(const LaterWrites *later, const RestoreTarget *target)
 				  "ON p.id OPERATOR(pg_catalog.=) $3 "
 				  "WHERE r.relid OPERATOR(pg_catalog.=) $1 "
 				  "AND r.filenode OPERATOR(pg_catalog.<>) $2 "
-				  "AND r.deleted OPERATOR(pg_catalog.>) 0 AND NOT "
-				  "pg_catalog.pg_visible_in_snapshot(c.xid, p.data_snapshot))",
+				  "AND r.deleted OPERATOR(pg_catalog.>) 0 "
+				  "AND migrate.is_since(c.xid, p.creator, p.data_snapshot))",
 				  &arguments, SPI_OK_SELECT);
 	deleted = own_bool_column(0, 1);
 	end_own_access(&access);
@@ -104,7 +104,7 @@ count_later_conflicts(const LaterWrites *later)
 	StringInfoData query;
 	ListCell   *cell;
 
-	if (!later->was_truncated || later->key == NIL)
+	if (!later->may_conflict || later->key == NIL)
 		return 0;
 	initStringInfo(&query);
 	appendStringInfo(&query, "SELECT pg_catalog.count(*) FROM %s h, %s l WHERE ",

@@ -33,6 +33,7 @@
 #include "nodes/makefuncs.h"
 #include "parser/parse_coerce.h"
 #include "restore/label_rows.h"
+#include "restore/gone_rows.h"
 #include "restore/later_columns.h"
 #include "restore/later_values.h"
 #include "restore/later_writes.h"
@@ -48,11 +49,7 @@
 
 static void name_tables(LaterWrites *later, int round);
 static void copy_changed(LaterWrites *later, const char *condition);
-static void copy_gone(LaterWrites *later);
 static int64 count_unknown_rows(const LaterWrites *later);
-static char *later_condition(const RestoreTarget *target,
-							 List *migration_xids);
-static char *xid_array(List *xids);
 static bool can_be_written_before(const LaterWrites *later,
 								  const RestoreTarget *target,
 								  HTAB *relations);
@@ -81,8 +78,15 @@ collect_later_writes(const RestoreTarget *target,
 	later->relid = relation->relid;
 	later->relation = relation;
 	later->destination = relation->relid;
-	later->was_truncated = strcmp(relation->parked->cause, "truncated") == 0;
-	later->condition = later_condition(target, migration_xids);
+	later->was_truncated = relation->parked->emptied;
+	later->may_conflict = later->was_truncated ||
+		relation->parked->rows_changed;
+
+	/* what a rollback has written there comes from the file itself */
+	if (strcmp(relation->parked->cause, "rolled back") == 0)
+		migration_xids = lappend_oid(list_copy(migration_xids),
+									 XidFromFullTransactionId(relation->parked->xid));
+	later->condition = later_condition("c", target->snapshot, migration_xids);
 	later->snapshot = RegisterSnapshot(GetLatestSnapshot());
 	find_later_columns(later, target);
 
@@ -92,7 +96,7 @@ collect_later_writes(const RestoreTarget *target,
 		later->gone = NULL;
 	collect_pairs(later);
 	if (later->gone != NULL)
-		copy_gone(later);
+		collect_gone_rows(later);
 	else if (!later->was_truncated)
 		later->unknown_rows = count_unknown_rows(later);
 	return later;
@@ -157,34 +161,6 @@ make_later_table(const LaterWrites *later, const char *name,
 	return rows;
 }
 
-static void
-copy_gone(LaterWrites *later)
-{
-	StringInfoData query;
-	ListCell   *cell;
-
-	initStringInfo(&query);
-	appendStringInfo(&query, "CREATE TEMPORARY TABLE %s ON COMMIT DROP AS SELECT ",
-					 strchr(later->gone, '.') + 1);
-	foreach(cell, later->key)
-		appendStringInfo(&query, "%sh.%s AS c%d",
-						 foreach_current_index(cell) ? ", " : "",
-						 ((LaterColumn *) lfirst(cell))->holder_name,
-						 ((LaterColumn *) lfirst(cell))->attnum);
-	appendStringInfo(&query, " FROM %s h WHERE NOT EXISTS (SELECT FROM ONLY %s c WHERE ",
-					 relation_display_name(later->relation->parked->holder),
-					 relation_display_name(later->relid));
-	foreach(cell, later->key)
-		appendStringInfo(&query, "%sc.%s %s h.%s::%s",
-						 foreach_current_index(cell) ? " AND " : "",
-						 ((LaterColumn *) lfirst(cell))->name,
-						 ((LaterColumn *) lfirst(cell))->equals,
-						 ((LaterColumn *) lfirst(cell))->holder_name,
-						 ((LaterColumn *) lfirst(cell))->type);
-	appendStringInfoChar(&query, ')');
-	later->gone_rows = make_later_table(later, later->gone, query.data);
-}
-
 /* Without a key, rows can be added, but none can be found again. */
 static int64
 count_unknown_rows(const LaterWrites *later)
@@ -196,51 +172,6 @@ count_unknown_rows(const LaterWrites *later)
 												 later->condition));
 
 	return Max(was - is, 0);
-}
-
-/*
- * As SQL, of c: a row that was written since the restore point, and not by a
- * migration.  What is copied block by block, or by CLUSTER, keeps the old
- * transaction IDs.  Of two of them the older one has the greater age.
- */
-static char *
-later_condition(const RestoreTarget *target, List *migration_xids)
-{
-	char	   *next = strchr(target->snapshot, ':') + 1;
-	char	   *running = strchr(next, ':') + 1;
-	List	   *xids = NIL;
-
-	while (*running != '\0')
-	{
-		char	   *end;
-
-		xids = lappend_oid(xids, (TransactionId) strtou64(running, &end, 10));
-		running = *end == ',' ? end + 1 : end;
-	}
-	return psprintf("NOT (c.xmin OPERATOR(pg_catalog.=) ANY (%s)) AND ("
-					"pg_catalog.age(c.xmin) OPERATOR(pg_catalog.<=) "
-					"(SELECT pg_catalog.age('%u'::pg_catalog.xid)) "
-					"OR c.xmin OPERATOR(pg_catalog.=) ANY (%s))",
-					xid_array(migration_xids),
-					(TransactionId) strtou64(next, NULL, 10),
-					xid_array(xids));
-}
-
-/* As an expression in SQL. */
-static char *
-xid_array(List *xids)
-{
-	StringInfoData array;
-	ListCell   *cell;
-
-	initStringInfo(&array);
-	appendStringInfoString(&array, "'{");
-	foreach(cell, xids)
-		appendStringInfo(&array, "%s%u",
-						 foreach_current_index(cell) ? "," : "",
-						 lfirst_oid(cell));
-	appendStringInfoString(&array, "}'::pg_catalog.xid[]");
-	return array.data;
 }
 
 /* Rows that a migration may have deleted come back. */
@@ -261,6 +192,7 @@ write_before_lock(LaterWrites *later, const RestoreTarget *target,
 	if (!can_be_written_before(later, target, relations))
 		return false;
 	later->destination = later->relation->parked->holder;
+	later->on_conflict = on_conflict;
 	open_to_owner(later);
 	write_later_writes(later, on_conflict);
 	return true;
@@ -404,7 +336,7 @@ catch_up_later_writes(LaterWrites *later)
 												relation_display_name(later->relid),
 												same_key.data));
 	refuse_unknown_values(last);
-	write_later_writes(last, ROW_CONFLICT_KEEP);
+	write_later_writes(last, later->on_conflict);
 }
 
 /* Keys of rows that were written since, in a temporary table; how many. */
@@ -528,11 +460,11 @@ write_later_writes(const LaterWrites *later, RowConflict on_conflict)
 	}
 	if (later->gone != NULL && !brings_gone_back(later, on_conflict))
 		delete_gone(later);
-	if (later->key != NIL && later->was_truncated &&
+	if (later->key != NIL && later->may_conflict &&
 		on_conflict == ROW_CONFLICT_REFUSE)
 		refuse_conflicts(later);
 	if (later->key != NIL &&
-		!(later->was_truncated && on_conflict == ROW_CONFLICT_RESTORE))
+		!(later->may_conflict && on_conflict == ROW_CONFLICT_RESTORE))
 		update_changed(later);
 	insert_changed(later);
 }
@@ -563,11 +495,15 @@ refuse_conflicts(const LaterWrites *later)
 													later->changed,
 													later_key_condition(later)));
 
-	if (count > 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_SM_CANNOT_UNDO),
-				 errmsg("cannot roll back: " INT64_FORMAT " rows that clients have written to %s since have keys of rows that come back; say on_conflict := 'keep' for theirs, or 'restore' for the old ones",
-						count, relation_display_name(later->destination))));
+	if (count == 0)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_SM_CANNOT_UNDO),
+			 later->was_truncated ?
+			 errmsg("cannot roll back: " INT64_FORMAT " rows that clients have written to %s since have keys of rows that come back; say on_conflict := 'keep' for theirs, or 'restore' for the old ones",
+					count, relation_display_name(later->relid)) :
+			 errmsg("cannot roll back: " INT64_FORMAT " rows that clients have written to %s since may have been changed before by the migration that has rewritten it; say on_conflict := 'keep' for them as they are now, or 'restore' for the old ones",
+					count, relation_display_name(later->relid))));
 }
 
 static void

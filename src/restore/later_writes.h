@@ -24,6 +24,8 @@ typedef struct LaterWrites
 	Snapshot	snapshot;		/* by which they were collected */
 	struct LaterWrites *caught_up;	/* those that came later, or NULL */
 	bool		was_truncated;	/* the rows of the label are not in the file */
+	bool		may_conflict;	/* or a migration may have changed them there */
+	RowConflict on_conflict;	/* as they were written before the lock */
 	List	   *columns;		/* of LaterColumn, without generated ones */
 	List	   *key;			/* of LaterColumn: the primary key, or NIL */
 	char	   *changed;		/* temporary tables, as SQL: rows to be

@@ -10,6 +10,8 @@
 #include "access/xact.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
+#include "common/catalog.h"
+#include "common/errors.h"
 #include "common/own_tables.h"
 #include "executor/spi.h"
 #include "lock/lock.h"
@@ -30,32 +32,23 @@ struct RestoredRows
 	RowConflict on_conflict;
 	List	   *before;			/* of LaterWrites that are written already */
 	List	   *later;			/* and of those that are not */
-	List	   *xids;			/* of migrations */
 	List	   *empty_values;
 	List	   *relids;
+	List	   *merged;			/* tables whose later writes are brought over */
 };
 
 static bool is_merged(const RestoredRows *rows,
 					  const RestoredRelation *relation);
+static LaterWrites *collect(RestoredRows *rows,
+							const RestoredRelation *relation);
+static void refuse_migrated_rows(const RestoredRows *rows,
+								 const RestoredRelation *relation);
+static bool file_has_changes(const RestoreTarget *target,
+							 const RevertedFile *file);
 static List *merged_relations(const RestoredRows *rows);
+static List *rollbacks_of_rows(const RestoreTarget *target, Oid relid);
 static void revert_changes(RestoredRows *rows);
 static bool change_counts(HTAB *relations, RevertedFile *file, uint64 xid);
-
-/*
- * Transactions that the snapshot of a restore point does not see; but not those
- * that a rollback has undone which went back to that point or to a later one,
- * nor that rollback: after it the rows were those of the point, and of clients.
- */
-#define CHANGES_SINCE \
-	"FROM migrate.changed_rows c, migrate.restore_point_data p " \
-	"WHERE p.id OPERATOR(pg_catalog.=) $1 " \
-	"AND NOT pg_catalog.pg_visible_in_snapshot(c.xid, p.data_snapshot) " \
-	"AND NOT EXISTS (SELECT FROM migrate.rollbacks b WHERE (" \
-	"b.target_creator OPERATOR(pg_catalog.=) p.creator " \
-	"OR pg_catalog.pg_visible_in_snapshot(p.creator, b.target_snapshot)) " \
-	"AND (c.xid OPERATOR(pg_catalog.=) b.xid " \
-	"OR (c.id OPERATOR(pg_catalog.<=) b.last_change AND NOT " \
-	"pg_catalog.pg_visible_in_snapshot(c.xid, b.target_snapshot)))) "
 
 /*
  * See restored_rows.h.
@@ -73,7 +66,7 @@ tables_with_changed_rows(const RestoreTarget *target)
 				  "FROM migrate.changed_rows_relation r "
 				  "JOIN pg_catalog.pg_class t "
 				  "ON t.oid OPERATOR(pg_catalog.=) r.relid "
-				  "WHERE r.id IN (SELECT c.id " CHANGES_SINCE ") ORDER BY 1",
+				  "WHERE r.id IN (SELECT migrate.changes_since($1)) ORDER BY 1",
 				  &arguments, SPI_OK_SELECT);
 	relids = own_oid_column(&access, 1);
 	end_own_access(&access);
@@ -92,7 +85,7 @@ changes_since(const RestoreTarget *target)
 
 	add_own_argument(&arguments, INT8OID, Int64GetDatum(target->point), false);
 	begin_own_access(&access);
-	run_own_query("SELECT c.id " CHANGES_SINCE "ORDER BY c.id DESC",
+	run_own_query("SELECT c FROM migrate.changes_since($1) c ORDER BY c DESC",
 				  &arguments, SPI_OK_SELECT);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
@@ -111,25 +104,25 @@ changes_since(const RestoreTarget *target)
  * See restored_rows.h.
  */
 List *
-migration_xids_since(const RestoreTarget *target)
+other_writers_since(const RestoreTarget *target, Oid relid)
 {
 	OwnAccess	access;
 	OwnArguments arguments = {0};
 	List	   *xids;
 
 	add_own_argument(&arguments, INT8OID, Int64GetDatum(target->point), false);
+	add_own_argument(&arguments, OIDOID, ObjectIdGetDatum(relid), false);
 	begin_own_access(&access);
-	run_own_query("SELECT DISTINCT x::text::pg_catalog.oid FROM ("
-				  "SELECT c.xid::xid OPERATOR(pg_catalog.||) c.subxids AS xids "
-				  CHANGES_SINCE
-				  "AND NOT c.by_rollback "
-				  "UNION ALL SELECT s.xid::xid OPERATOR(pg_catalog.||) s.subxids "
-				  "FROM migrate.parked_storage s, migrate.restore_point_data p "
-				  "WHERE p.id OPERATOR(pg_catalog.=) $1 AND s.by_migration "
-				  "AND NOT EXISTS (SELECT FROM migrate.rollbacks b "
-				  "WHERE b.xid OPERATOR(pg_catalog.=) s.xid) "
-				  "AND NOT pg_catalog.pg_visible_in_snapshot(s.xid, "
-				  "p.data_snapshot)) t, pg_catalog.unnest(t.xids) x",
+	run_own_query("SELECT DISTINCT x::text::pg_catalog.oid "
+				  "FROM migrate.restore_point_data p, LATERAL ("
+				  "SELECT c.xid, c.subxids FROM migrate.changed_rows c "
+				  "WHERE NOT c.by_rollback UNION ALL "
+				  "SELECT f.xid, f.subxids FROM migrate.replaced_files f "
+				  "WHERE f.relid OPERATOR(pg_catalog.=) $2 "
+				  "AND NOT f.by_rollback) w, LATERAL pg_catalog.unnest("
+				  "w.xid::pg_catalog.xid OPERATOR(pg_catalog.||) w.subxids) x "
+				  "WHERE p.id OPERATOR(pg_catalog.=) $1 "
+				  "AND migrate.is_since(w.xid, p.creator, p.data_snapshot)",
 				  &arguments, SPI_OK_SELECT);
 	xids = own_oid_column(&access, 1);
 	end_own_access(&access);
@@ -154,24 +147,97 @@ begin_restored_rows(const RestoreTarget *target, HTAB *relations,
 	merged = merged_relations(rows);
 	if (merged == NIL)
 		return rows;
-	rows->xids = migration_xids_since(target);
 	lock_relations_patiently(CMDTAG_CALL, "migrate.rollback_to()",
 							 merged, ShareUpdateExclusiveLock);
 	foreach(cell, merged)
 	{
 		RestoredRelation *relation = find_restored_relation(relations,
 															lfirst_oid(cell));
-		LaterWrites *later = collect_later_writes(target, relation,
-												  rows->xids);
+		LaterWrites *later = collect(rows, relation);
 
-		refuse_ambiguous_rows(later, target, on_conflict);
-		refuse_unknown_values(later);
 		if (write_before_lock(later, target, relations, on_conflict))
 			rows->before = lappend(rows->before, later);
 		else
 			drop_later_writes(later);
 	}
 	return rows;
+}
+
+/* What clients have written, if it can be kept. */
+static LaterWrites *
+collect(RestoredRows *rows, const RestoredRelation *relation)
+{
+	LaterWrites *later = collect_later_writes(rows->target, relation,
+											  other_writers_since(rows->target,
+																  relation->relid));
+
+	refuse_ambiguous_rows(later, rows->target, rows->on_conflict);
+	refuse_unknown_values(later);
+	refuse_migrated_rows(rows, relation);
+	rows->merged = list_append_unique_oid(rows->merged, relation->relid);
+	return later;
+}
+
+/*
+ * A row that a migration has changed in the file that goes, and a client again,
+ * is brought over with the values of both.
+ */
+static void
+refuse_migrated_rows(const RestoredRows *rows,
+					 const RestoredRelation *relation)
+{
+	int64		count;
+
+	if (rows->on_conflict == ROW_CONFLICT_KEEP)
+		return;
+	count = count_migrated_rows(rows->target, relation);
+	if (count > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_SM_CANNOT_UNDO),
+				 errmsg("cannot roll back to restore point \"%s\": " INT64_FORMAT " rows of %s were changed by a migration after it was rewritten, and by clients again; say on_conflict := 'keep' to keep them as they are, or use mode 'as_of'",
+						rows->target->label, count,
+						relation_display_name(relation->relid))));
+}
+
+/*
+ * See restored_rows.h.
+ */
+int64
+count_migrated_rows(const RestoreTarget *target,
+					const RestoredRelation *relation)
+{
+	RevertedFile *file = palloc0(sizeof(RevertedFile));
+
+	file->relid = file->place = relation->relid;
+	file->filenode = ((Form_pg_class) GETSTRUCT(relation->is))->relfilenode;
+	if (!file_has_changes(target, file))
+		return 0;
+	file->rollbacks = rollbacks_of_rows(target, relation->relid);
+	revert_rows(changes_since(target), list_make1(file), ROW_CONFLICT_KEEP,
+				true);
+	return file->conflicts;
+}
+
+static bool
+file_has_changes(const RestoreTarget *target, const RevertedFile *file)
+{
+	OwnAccess	access;
+	OwnArguments arguments = {0};
+	bool		result;
+
+	add_own_argument(&arguments, INT8OID, Int64GetDatum(target->point), false);
+	add_own_argument(&arguments, OIDOID, ObjectIdGetDatum(file->relid), false);
+	add_own_argument(&arguments, OIDOID, ObjectIdGetDatum(file->filenode),
+					 false);
+	begin_own_access(&access);
+	run_own_query("SELECT EXISTS (SELECT FROM migrate.changed_rows_relation r "
+				  "WHERE r.relid OPERATOR(pg_catalog.=) $2 "
+				  "AND r.filenode OPERATOR(pg_catalog.=) $3 "
+				  "AND r.id IN (SELECT migrate.changes_since($1)))",
+				  &arguments, SPI_OK_SELECT);
+	result = own_bool_column(0, 1);
+	end_own_access(&access);
+	return result;
 }
 
 /* By OID. */
@@ -215,16 +281,11 @@ catch_up_restored_rows(RestoredRows *rows, HTAB *relations)
 		/* its keys are those that it has had all the time */
 		rows->relids = list_delete_oid(rows->relids, later->relid);
 	}
-	if (merged != NIL && rows->xids == NIL)
-		rows->xids = migration_xids_since(rows->target);
 	foreach(cell, merged)
 	{
-		LaterWrites *later = collect_later_writes(rows->target,
-												  find_restored_relation(relations, lfirst_oid(cell)),
-												  rows->xids);
+		LaterWrites *later = collect(rows,
+									 find_restored_relation(relations, lfirst_oid(cell)));
 
-		refuse_ambiguous_rows(later, rows->target, rows->on_conflict);
-		refuse_unknown_values(later);
 		rows->later = lappend(rows->later, later);
 	}
 }
@@ -317,6 +378,7 @@ changed_files(const RestoreTarget *target, HTAB *relations)
 	OwnAccess	access;
 	OwnArguments arguments = {0};
 	List	   *files = NIL;
+	ListCell   *cell;
 
 	add_own_argument(&arguments, INT8OID, Int64GetDatum(target->point), false);
 	begin_own_access(&access);
@@ -324,7 +386,7 @@ changed_files(const RestoreTarget *target, HTAB *relations)
 				  "pg_catalog.max(d.xid)::text::bigint "
 				  "FROM migrate.changed_rows_relation r "
 				  "JOIN migrate.changed_rows d ON d.id OPERATOR(pg_catalog.=) r.id "
-				  "WHERE r.id IN (SELECT c.id " CHANGES_SINCE ") "
+				  "WHERE r.id IN (SELECT migrate.changes_since($1)) "
 				  "GROUP BY 1, 2 ORDER BY 1, 2",
 				  &arguments, SPI_OK_SELECT);
 	for (uint64 i = 0; i < SPI_processed; i++)
@@ -339,7 +401,33 @@ changed_files(const RestoreTarget *target, HTAB *relations)
 		MemoryContextSwitchTo(spi);
 	}
 	end_own_access(&access);
+	foreach(cell, files)
+	{
+		RevertedFile *file = lfirst(cell);
+
+		file->rollbacks = rollbacks_of_rows(target, file->relid);
+	}
 	return files;
+}
+
+/* That have made the rows what they were; not where they brought others over. */
+static List *
+rollbacks_of_rows(const RestoreTarget *target, Oid relid)
+{
+	OwnAccess	access;
+	OwnArguments arguments = {0};
+	List	   *xids;
+
+	add_own_argument(&arguments, INT8OID, Int64GetDatum(target->point), false);
+	add_own_argument(&arguments, OIDOID, ObjectIdGetDatum(relid), false);
+	begin_own_access(&access);
+	run_own_query("SELECT b.xid::pg_catalog.xid::text::pg_catalog.oid "
+				  "FROM migrate.rollbacks_since($1) b "
+				  "WHERE NOT $2 OPERATOR(pg_catalog.=) ANY (b.merged)",
+				  &arguments, SPI_OK_SELECT);
+	xids = own_oid_column(&access, 1);
+	end_own_access(&access);
+	return xids;
 }
 
 /*
@@ -349,6 +437,15 @@ List *
 restored_relids(const RestoredRows *rows)
 {
 	return rows->relids;
+}
+
+/*
+ * See restored_rows.h.
+ */
+List *
+merged_relids(const RestoredRows *rows)
+{
+	return rows->merged;
 }
 
 /*

@@ -56,11 +56,22 @@ extern List *relations_with_other_file(HTAB *relations);
 extern List *changes_since(const RestoreTarget *target);
 
 /*
- * The transaction IDs of the migrations among them, with those that have only
- * changed files, and all of their subtransactions, as OIDs.  A rollback has
- * brought over what clients had written: that is theirs.
+ * Whose rows of a table are not written by clients: transaction IDs of
+ * migrations that have changed rows since the restore point, and of those that
+ * have given the table another file, with all of their subtransactions, as OIDs.
+ * A rollback has brought over what clients had written: that is theirs.
  */
-extern List *migration_xids_since(const RestoreTarget *target);
+extern List *other_writers_since(const RestoreTarget *target, Oid relid);
+
+/*
+ * Rows that migrations have changed in the file that a table has now, and
+ * somebody else again.
+ */
+extern int64 count_migrated_rows(const RestoreTarget *target,
+								 const RestoredRelation *relation);
+
+/* Tables to which later writes are brought over from another file. */
+extern List *merged_relids(const RestoredRows *rows);
 
 /*
  * What they have done to rows that is to be undone: of RevertedFile, a table and

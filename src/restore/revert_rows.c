@@ -167,6 +167,7 @@ open_target(Revert *revert, RevertTarget *target)
 		target->file->relid;
 
 		target->rows = open_row_target(relid, target->file->filenode,
+									   target->file->rollbacks,
 									   !revert->count_only);
 	}
 	if (target->moved == NULL && !revert->is_last)

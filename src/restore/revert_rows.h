@@ -30,6 +30,8 @@ typedef struct RevertedFile
 	Oid			relid;
 	Oid			filenode;
 	Oid			place;			/* before the rollback: a holder, or the table */
+	List	   *rollbacks;		/* transaction IDs, as OIDs, of rollbacks that
+								 * have made rows again what they were */
 	int64		updated;
 	int64		deleted;
 	int64		inserted;

@@ -220,7 +220,7 @@ roll_back(const RollbackRequest *request)
 	mark_indexes(indexes, true);
 	compare_manifest_with_label(target, manifest, differences, relations);
 	mark_indexes(indexes, false);
-	record_rollback(target);
+	record_rollback(target, merged_relids(rows));
 	tell_of_subscribers(relations_with_other_file(relations));
 	PopActiveSnapshot();
 	reach_fault_point("rollback_done");
@@ -360,8 +360,8 @@ refuse_tables_of_others(const RestoreTarget *target, HTAB *relations)
 	run_own_query("SELECT pg_catalog.string_agg(n, ', ') "
 				  "FROM pg_catalog.unnest($2) n WHERE EXISTS ("
 				  "SELECT FROM migrate.ddl_log d, migrate.restore_point_data p "
-				  "WHERE p.id OPERATOR(pg_catalog.=) $1 AND NOT "
-				  "pg_catalog.pg_visible_in_snapshot(d.transaction, "
+				  "WHERE p.id OPERATOR(pg_catalog.=) $1 "
+				  "AND migrate.is_since(d.transaction, p.creator, "
 				  "p.data_snapshot) AND ('table ' OPERATOR(pg_catalog.||) n) "
 				  "OPERATOR(pg_catalog.=) ANY (d.objects))",
 				  &arguments, SPI_OK_SELECT);

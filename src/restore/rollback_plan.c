@@ -60,7 +60,6 @@ typedef struct LaterCount
 {
 	const RestoreTarget *target;
 	const RestoredRelation *relation;
-	List	   *xids;
 	int64		later_writes;
 	int64		conflicts;
 	int64		unrepresentable;
@@ -72,8 +71,7 @@ static void plan_comments(Planner *planner);
 static void plan_other_changes(Planner *planner);
 static bool is_planned(const Planner *planner, const char *table);
 static void plan_files(Planner *planner);
-static void plan_file(Planner *planner, RestoredRelation *relation,
-					  List *xids);
+static void plan_file(Planner *planner, RestoredRelation *relation);
 static bool count_later(void *arg);
 static void plan_removed(Planner *planner);
 static void plan_changed_rows(Planner *planner);
@@ -222,7 +220,6 @@ plan_files(Planner *planner)
 	HASH_SEQ_STATUS all;
 	RestoredRelation *relation;
 	List	   *restored = NIL;
-	List	   *xids;
 	ListCell   *cell;
 
 	hash_seq_init(&all, planner->relations);
@@ -233,19 +230,16 @@ plan_files(Planner *planner)
 			 relation->choice == STORAGE_LOST))
 			restored = lappend(restored, relation);
 	}
-	if (restored == NIL)
-		return;
-	xids = migration_xids_since(planner->target);
 	foreach(cell, restored)
-		plan_file(planner, lfirst(cell), xids);
+		plan_file(planner, lfirst(cell));
 }
 
 static void
-plan_file(Planner *planner, RestoredRelation *relation, List *xids)
+plan_file(Planner *planner, RestoredRelation *relation)
 {
 	Form_pg_class was = (Form_pg_class) GETSTRUCT(relation->was);
 	PlanRow		row = {"put data back", NULL, -1, -1, -1, -1};
-	LaterCount	later = {planner->target, relation, xids};
+	LaterCount	later = {planner->target, relation};
 	ErrorData  *error;
 
 	row.object = quote_qualified_identifier(get_namespace_name(was->relnamespace),
@@ -280,10 +274,12 @@ count_later(void *arg)
 {
 	LaterCount *count = arg;
 	LaterWrites *later = collect_later_writes(count->target, count->relation,
-											  count->xids);
+											  other_writers_since(count->target,
+																  count->relation->relid));
 
 	count->later_writes = later->changed_rows + later->gone_rows;
-	count->conflicts = count_later_conflicts(later) + later->unknown_rows;
+	count->conflicts = count_later_conflicts(later) + later->unknown_rows +
+		count_migrated_rows(count->target, count->relation);
 	if (rows_are_ambiguous(later, count->target))
 		count->conflicts += later->gone_rows;
 	count->unrepresentable = count_unrepresentable(later);

@@ -58,32 +58,34 @@ require_no_tasks(const RestoreTarget *target)
  * See rolled_back.h.
  */
 void
-record_rollback(const RestoreTarget *target)
+record_rollback(const RestoreTarget *target, const List *merged)
 {
 	revive_earlier_attempts(target);
 	end_later_attempts(target);
-	note_rollback(target);
+	note_rollback(target, merged);
 }
 
 /*
  * See rolled_back.h.  What a statement point does not know is not undone.
  */
 void
-note_rollback(const RestoreTarget *target)
+note_rollback(const RestoreTarget *target, const List *merged)
 {
 	OwnAccess	access;
 	OwnArguments arguments = {0};
 
 	add_own_argument(&arguments, INT8OID, Int64GetDatum(target->point), false);
 	add_own_text(&arguments, target->mode == ROLLBACK_KEEP ? "keep" : "as_of");
+	add_own_oid_list(&arguments, merged);
 	begin_own_access(&access);
 	run_own_query("INSERT INTO migrate.rollbacks (label, mode, role, "
-				  "target_creator, target_snapshot, last_change) "
+				  "target_creator, target_snapshot, merged, of_statement, "
+				  "last_change) "
 				  "SELECT p.label, $2, SESSION_USER, p.creator, "
-				  "p.data_snapshot, "
-				  "CASE WHEN p.kind OPERATOR(pg_catalog.=) 'statement' THEN 0 "
-				  "ELSE COALESCE((SELECT pg_catalog.max(c.id) "
-				  "FROM migrate.changed_rows c), 0) END "
+				  "p.data_snapshot, $3, "
+				  "p.kind OPERATOR(pg_catalog.=) 'statement', "
+				  "COALESCE((SELECT pg_catalog.max(c.id) "
+				  "FROM migrate.changed_rows c), 0) "
 				  "FROM migrate.restore_point_data p "
 				  "WHERE p.id OPERATOR(pg_catalog.=) $1",
 				  &arguments, SPI_OK_INSERT);

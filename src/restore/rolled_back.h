@@ -23,12 +23,12 @@ extern void require_no_tasks(const RestoreTarget *target);
  * or run again since is so again; migrate.history says who has rolled back.
  * Needs the lock of the ledger.
  */
-extern void record_rollback(const RestoreTarget *target);
+extern void record_rollback(const RestoreTarget *target, const List *merged);
 
 /*
  * The part of it that is not about migrations: what this transaction does to
  * rows is not to be undone by a rollback to the same point, or an earlier one.
  */
-extern void note_rollback(const RestoreTarget *target);
+extern void note_rollback(const RestoreTarget *target, const List *merged);
 
 #endif							/* SAFE_MIGRATE_ROLLED_BACK_H */

@@ -37,6 +37,7 @@ struct RowTarget
 {
 	Relation	rel;
 	MemoryContext context;
+	const List *rollbacks;		/* transaction IDs, as OIDs */
 	bool		tids_are_valid; /* the images are of the file it has now */
 	BlockNumber blocks;
 	TupleTableSlot *found;		/* a row of the table */
@@ -71,11 +72,13 @@ static void check_index_entry(RowTarget *target, Recheck *recheck);
  * See row_target.h.
  */
 RowTarget *
-open_row_target(Oid relid, Oid filenode, bool to_write)
+open_row_target(Oid relid, Oid filenode, const List *rollbacks,
+				bool to_write)
 {
 	RowTarget  *target = palloc0(sizeof(RowTarget));
 
 	target->context = CurrentMemoryContext;
+	target->rollbacks = rollbacks;
 	target->rel = table_open(relid, to_write ? ShareRowExclusiveLock :
 							 AccessShareLock);
 	target->tids_are_valid = target->rel->rd_rel->relfilenode == filenode;
@@ -158,6 +161,8 @@ find_written_row(RowTarget *target, const ChangedRows *rows,
 	if (!is_found)
 		return ROW_NOT_FOUND;
 	*tid = target->found->tts_tid;
+	if (list_member_oid(target->rollbacks, row_maker(target)))
+		return ROW_AS_LEFT;
 	if (!has_made(rows, row_maker(target)))
 		return ROW_CHANGED_SINCE;
 	return target->tids_are_valid ? ROW_NOT_FOUND : ROW_AS_LEFT;
@@ -241,6 +246,7 @@ find_row_instead(RowTarget *target, const ChangedRows *rows,
 	*tid = target->found->tts_tid;
 	maker = row_maker(target);
 	return has_made(rows, maker) ||
+		list_member_oid(target->rollbacks, maker) ||
 		TransactionIdIsCurrentTransactionId(maker) ?
 		ROW_AS_LEFT : ROW_CHANGED_SINCE;
 }

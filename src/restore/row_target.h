@@ -32,11 +32,14 @@ typedef enum RowState
 
 /*
  * Open a table.  filenode is the file that the TIDs of the images are of: if
- * the table has another one by now, rows are found by their key alone.  To
+ * the table has another one by now, rows are found by their key alone.
+ * rollbacks are transaction IDs, as OIDs: what they have written is as older
+ * transactions had left it.  To
  * read, AccessShareLock is taken, else ShareRowExclusiveLock; both are kept.
  * Lives in the current memory context.
  */
-extern RowTarget *open_row_target(Oid relid, Oid filenode, bool to_write);
+extern RowTarget *open_row_target(Oid relid, Oid filenode,
+								  const List *rollbacks, bool to_write);
 
 /*
  * Find the row that a transaction has updated or inserted.  tid is set unless

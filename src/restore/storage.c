@@ -18,7 +18,10 @@
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_index.h"
+#include "catalog/pg_type.h"
 #include "common/compat.h"
+#include "common/own_tables.h"
+#include "executor/spi.h"
 #include "preserve/catalog_image.h"
 #include "preserve/catalogs.h"
 #include "preserve/parked_size.h"
@@ -35,6 +38,7 @@ typedef struct Chooser
 	HTAB	   *relations;
 	HTAB	   *files;			/* of FoundFile */
 	HTAB	   *first_files;	/* of FirstFile */
+	HTAB	   *replacements;	/* of Replacement */
 } Chooser;
 
 /* A file that is parked, by what pg_class calls it. */
@@ -57,7 +61,21 @@ typedef struct FirstFile
 	const ParkedFile *file;
 } FirstFile;
 
+/* What migrations have done to a relation since, when they gave it a file. */
+typedef struct Replacement
+{
+	Oid			relid;
+	bool		emptied;
+	bool		rows_changed;
+	bool		rows_deleted;
+	bool		types_changed;
+	bool		columns_computed;
+} Replacement;
+
 static void find_files(Chooser *chooser);
+static void find_replacements(Chooser *chooser);
+static const ParkedFile *with_replacements(Chooser *chooser,
+										   const ParkedFile *file);
 static bool was_reset(const ParkedFile *file);
 static void add_label_relations(Chooser *chooser);
 static void add_current_relations(Chooser *chooser);
@@ -100,6 +118,7 @@ choose_storage(const RestoreTarget *target)
 									&control,
 									HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	find_files(&chooser);
+	find_replacements(&chooser);
 	add_label_relations(&chooser);
 	add_current_relations(&chooser);
 	find_tables_of_indexes(&chooser);
@@ -158,6 +177,68 @@ find_files(Chooser *chooser)
 		if (!found || FullTransactionIdPrecedes(file->xid, first->file->xid))
 			first->file = file;
 	}
+}
+
+/* A rollback brings back what it finds, and goes on from there. */
+static void
+find_replacements(Chooser *chooser)
+{
+	HASHCTL		control = {0};
+	OwnAccess	access;
+	OwnArguments arguments = {0};
+
+	control.hcxt = CurrentMemoryContext;
+	control.keysize = sizeof(Oid);
+	control.entrysize = sizeof(Replacement);
+	chooser->replacements = hash_create("safe_migrate replacements", 64,
+										&control,
+										HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	add_own_argument(&arguments, INT8OID,
+					 Int64GetDatum(chooser->target->point), false);
+	begin_own_access(&access);
+	run_own_query("SELECT f.relid::bigint, pg_catalog.bool_or(f.emptied), "
+				  "pg_catalog.bool_or(f.rows_changed), "
+				  "pg_catalog.bool_or(f.rows_deleted), "
+				  "pg_catalog.bool_or(f.types_changed), "
+				  "pg_catalog.bool_or(f.columns_computed) "
+				  "FROM migrate.replaced_files f, migrate.restore_point_data p "
+				  "WHERE p.id OPERATOR(pg_catalog.=) $1 AND NOT f.by_rollback "
+				  "AND migrate.is_since(f.xid, p.creator, p.data_snapshot) "
+				  "GROUP BY f.relid",
+				  &arguments, SPI_OK_SELECT);
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		Oid			relid = (Oid) own_bigint_column(i, 1);
+		Replacement *found = hash_search(chooser->replacements, &relid,
+										 HASH_ENTER, NULL);
+
+		found->emptied = own_bool_column(i, 2);
+		found->rows_changed = own_bool_column(i, 3);
+		found->rows_deleted = own_bool_column(i, 4);
+		found->types_changed = own_bool_column(i, 5);
+		found->columns_computed = own_bool_column(i, 6);
+	}
+	end_own_access(&access);
+}
+
+/* Who has parked it may not be the one who has done most to what came then. */
+static const ParkedFile *
+with_replacements(Chooser *chooser, const ParkedFile *file)
+{
+	Replacement *found = hash_search(chooser->replacements, &file->relid,
+									 HASH_FIND, NULL);
+	ParkedFile *all;
+
+	if (found == NULL)
+		return file;
+	all = palloc(sizeof(ParkedFile));
+	*all = *file;
+	all->emptied |= found->emptied;
+	all->rows_changed |= found->rows_changed;
+	all->rows_deleted |= found->rows_deleted;
+	all->types_changed |= found->types_changed;
+	all->columns_computed |= found->columns_computed;
+	return all;
 }
 
 /* The server empties unlogged tables when it starts after a crash. */
@@ -375,6 +456,10 @@ choose_for_other_file(Chooser *chooser, RestoredRelation *relation)
 		(parked->rows_changed || parked->types_changed))
 		return STORAGE_PARKED;
 
+	/* the file of a rollback has what was there before */
+	if (strcmp(parked->cause, "rolled back") == 0)
+		return STORAGE_PARKED;
+
 	/* what a client has emptied is a later write, like any other */
 	if (strcmp(parked->cause, "truncated") == 0 &&
 		(parked->by_migration || !chooser->target->is_whole))
@@ -510,10 +595,10 @@ parked_file_of(Chooser *chooser, const RestoredRelation *relation)
 	FirstFile  *first;
 
 	if (found != NULL)
-		return found->file;
+		return with_replacements(chooser, found->file);
 	first = hash_search(chooser->first_files, &relation->relid, HASH_FIND,
 						NULL);
-	return first ? first->file : NULL;
+	return first ? with_replacements(chooser, first->file) : NULL;
 }
 
 /*

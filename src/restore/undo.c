@@ -152,7 +152,7 @@ undo(const RestoreTarget *target)
 	tell_of_indexes(restore_catalogs(differences, relations));
 	restore_rows(rows, differences);
 	check_constraints(differences, relations, restored_relids(rows));
-	note_rollback(target);
+	note_rollback(target, merged_relids(rows));
 }
 
 /* A query or cursor of this session would go on in a file of another layout. */
