@@ -13,6 +13,7 @@
 #include "access/sysattr.h"
 #include "catalog/pg_class.h"
 #include "common/catalog.h"
+#include "common/errors.h"
 #include "executor/spi.h"
 #include "optimizer/optimizer.h"
 #include "restore/catalog_diff.h"
@@ -25,18 +26,20 @@
 #include "utils/rel.h"
 #include "utils/ruleutils.h"
 
-static void set_default(Oid relid, AttrNumber attnum,
-						const EmptyColumn *empty);
+static bool complete_rows(Form_pg_attribute form, const EmptyColumn *empty,
+						  RowConflict on_conflict);
+static bool has_default(Form_pg_attribute form);
 static char *row_condition(const EmptyColumn *empty);
 static void compute_column(Oid relid, AttrNumber attnum);
 
 /*
  * See column_values.h.
  */
-void
+List *
 fill_column_values(List *differences, HTAB *relations, List *empty_values,
-				   const List *changed_tables)
+				   List *changed_tables, RowConflict on_conflict)
 {
+	List	   *changed = list_copy(changed_tables);
 	ListCell   *cell;
 	ListCell   *row;
 
@@ -61,13 +64,15 @@ fill_column_values(List *differences, HTAB *relations, List *empty_values,
 				compute_column(form->attrelid, form->attnum);
 			else if (form->attnotnull &&
 					 column_was_dropped(differences, form->attrelid,
-										form->attnum))
-				set_default(form->attrelid, form->attnum,
-							list_member_oid(changed_tables, form->attrelid) ?
-							NULL : empty_column(empty_values, form->attrelid,
-												form->attnum));
+										form->attnum) &&
+					 complete_rows(form,
+								   list_member_oid(changed_tables, form->attrelid) ? NULL :
+								   empty_column(empty_values, form->attrelid,
+												form->attnum), on_conflict))
+				changed = list_append_unique_oid(changed, form->attrelid);
 		}
 	}
+	return changed;
 }
 
 /*
@@ -98,21 +103,63 @@ column_was_dropped(List *differences, Oid relid, AttrNumber attnum)
 
 /*
  * Rows that were there have kept their values: only new ones have none.  Which
- * they are may be known.
+ * they are may be known.  Returns true if they were deleted.
  */
-static void
-set_default(Oid relid, AttrNumber attnum, const EmptyColumn *empty)
+static bool
+complete_rows(Form_pg_attribute form, const EmptyColumn *empty,
+			  RowConflict on_conflict)
 {
-	const char *column = quote_identifier(get_attname(relid, attnum, false));
+	char	   *table = relation_display_name(form->attrelid);
+	char	   *column = pstrdup(quote_identifier(NameStr(form->attname)));
+	char	   *condition;
+	int64		count;
 
 	if (empty != NULL && empty->is_complete && empty->count == 0)
-		return;
-	(void) run_as_owner(relid,
-						psprintf("UPDATE ONLY %s SET %s = DEFAULT WHERE %s%s IS NULL",
-								 relation_display_name(relid), column,
-								 empty != NULL && empty->is_complete ?
-								 row_condition(empty) : "", column),
-						SPI_OK_UPDATE);
+		return false;
+	condition = psprintf("%s%s IS NULL",
+						 empty != NULL && empty->is_complete ?
+						 row_condition(empty) : "", column);
+	if (has_default(form))
+	{
+		(void) run_as_owner(form->attrelid,
+							psprintf("UPDATE ONLY %s SET %s = DEFAULT WHERE %s",
+									 table, column, condition),
+							SPI_OK_UPDATE);
+		return false;
+	}
+
+	/* of IS NULL, the planner knows that it is false */
+	condition = psprintf("%spg_catalog.num_nulls(%s) OPERATOR(pg_catalog.>) 0",
+						 empty != NULL && empty->is_complete ?
+						 row_condition(empty) : "", column);
+	count = count_as_owner(form->attrelid,
+						   psprintf("SELECT pg_catalog.count(*) FROM ONLY %s WHERE %s",
+									table, condition));
+	if (count == 0)
+		return false;
+	if (on_conflict != ROW_CONFLICT_RESTORE)
+		ereport(ERROR,
+				(errcode(ERRCODE_SM_CANNOT_UNDO),
+				 errmsg("cannot roll back: " INT64_FORMAT " rows that clients have inserted into %s since have no value for column %s, which was NOT NULL and has no default; delete them, or say on_conflict := 'restore' to have that done",
+						count, table, column)));
+	ereport(WARNING,
+			(errmsg("deleting " INT64_FORMAT " rows that clients have inserted into %s since: they have no value for column %s, which was NOT NULL and has no default",
+					count, table, column)));
+	(void) run_as_owner(form->attrelid,
+						psprintf("DELETE FROM ONLY %s WHERE %s", table,
+								 condition), SPI_OK_DELETE);
+	return true;
+}
+
+/* The generated value of an identity column is one. */
+static bool
+has_default(Form_pg_attribute form)
+{
+	Relation	rel = table_open(form->attrelid, AccessShareLock);
+	bool		result = build_column_default(rel, form->attnum) != NULL;
+
+	table_close(rel, NoLock);
+	return result;
 }
 
 /* As SQL, with AND. */

@@ -25,7 +25,10 @@
 #include "restore/empty_values.h"
 #include "restore/label_rows.h"
 #include "storage/bufmgr.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
 /* A table with such columns. */
@@ -36,8 +39,14 @@ typedef struct EmptyTable
 	XLogRecPtr	looked_at;		/* WAL that was written then */
 } EmptyTable;
 
+static List *tables_with_columns(const RestoreTarget *target,
+								 HTAB *relations);
+static int	compare_tables(const ListCell *a, const ListCell *b);
+static EmptyCount *count_rows(const EmptyTable *table,
+							  const EmptyColumn *column);
 static EmptyTable *table_with_columns(const RestoreTarget *target, Oid relid);
 static EmptyColumn *returning_column(Form_pg_attribute was);
+static bool type_has_default(Oid type);
 static void scan_table(EmptyTable *table);
 static bool block_may_have_changed(const EmptyTable *table, Relation heap,
 								   BlockNumber block, Buffer *visibility);
@@ -50,13 +59,34 @@ static bool is_empty(const EmptyColumn *column, HeapTuple tuple);
  * See empty_values.h.
  */
 List *
-find_empty_values(const RestoreTarget *target, HTAB *relations)
+count_empty_values(const RestoreTarget *target, HTAB *relations)
+{
+	List	   *counts = NIL;
+	ListCell   *cell;
+	ListCell   *column;
+
+	foreach(cell, tables_with_columns(target, relations))
+	{
+		const EmptyTable *table = lfirst(cell);
+
+		foreach(column, table->columns)
+		{
+			EmptyCount *count = count_rows(table, lfirst(column));
+
+			if (count->rows > 0)
+				counts = lappend(counts, count);
+		}
+	}
+	return counts;
+}
+
+/* Of EmptyTable, by OID. */
+static List *
+tables_with_columns(const RestoreTarget *target, HTAB *relations)
 {
 	HASH_SEQ_STATUS all;
 	RestoredRelation *relation;
 	List	   *tables = NIL;
-	List	   *relids = NIL;
-	ListCell   *cell;
 
 	hash_seq_init(&all, relations);
 	while ((relation = hash_seq_search(&all)) != NULL)
@@ -69,14 +99,59 @@ find_empty_values(const RestoreTarget *target, HTAB *relations)
 			RELKIND_RELATION)
 			continue;
 		table = table_with_columns(target, relation->relid);
-		if (table == NULL)
-			continue;
-		tables = lappend(tables, table);
-		relids = lappend_oid(relids, table->relid);
+		if (table != NULL)
+			tables = lappend(tables, table);
 	}
+	list_sort(tables, compare_tables);
+	return tables;
+}
+
+static int
+compare_tables(const ListCell *a, const ListCell *b)
+{
+	Oid			left = ((EmptyTable *) lfirst(a))->relid;
+	Oid			right = ((EmptyTable *) lfirst(b))->relid;
+
+	return left < right ? -1 : left > right;
+}
+
+static EmptyCount *
+count_rows(const EmptyTable *table, const EmptyColumn *column)
+{
+	EmptyCount *count = palloc0(sizeof(EmptyCount));
+	Relation	heap = table_open(table->relid, AccessShareLock);
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	TableScanDesc scan = compat_beginscan(heap, snapshot);
+	HeapTuple	tuple;
+
+	count->relid = table->relid;
+	count->column = column->name;
+	count->has_default = column->has_default;
+	while (HeapTupleIsValid(tuple = heap_getnext(scan, ForwardScanDirection)))
+	{
+		CHECK_FOR_INTERRUPTS();
+		count->rows += is_empty(column, tuple);
+	}
+	table_endscan(scan);
+	UnregisterSnapshot(snapshot);
+	table_close(heap, AccessShareLock);
+	return count;
+}
+
+/*
+ * See empty_values.h.
+ */
+List *
+find_empty_values(const RestoreTarget *target, HTAB *relations)
+{
+	List	   *tables = tables_with_columns(target, relations);
+	List	   *relids = NIL;
+	ListCell   *cell;
+
 	if (tables == NIL)
 		return NIL;
-	list_sort(relids, list_oid_cmp);
+	foreach(cell, tables)
+		relids = lappend_oid(relids, ((EmptyTable *) lfirst(cell))->relid);
 	lock_relations_patiently(CMDTAG_CALL, "migrate.rollback_to()", relids,
 							 ShareUpdateExclusiveLock);
 	foreach(cell, tables)
@@ -127,9 +202,20 @@ returning_column(Form_pg_attribute was)
 		return NULL;
 	column = palloc0(sizeof(EmptyColumn));
 	column->attnum = was->attnum;
+	column->name = pstrdup(NameStr(was->attname));
+	column->has_default = was->atthasdef || was->attidentity != '\0' ||
+		type_has_default(was->atttypid);
 	column->has_missing = was->atthasmissing;
 	column->is_complete = true;
 	return column;
+}
+
+/* A domain; the type may be gone. */
+static bool
+type_has_default(Oid type)
+{
+	return SearchSysCacheExists1(TYPEOID, ObjectIdGetDatum(type)) &&
+		get_typdefault(type) != NULL;
 }
 
 static void

@@ -20,12 +20,29 @@
 typedef struct EmptyColumn
 {
 	AttrNumber	attnum;
+	const char *name;			/* at the restore point */
+	bool		has_default;	/* or is an identity column */
 	bool		has_missing;	/* what short rows have was kept aside */
 	ItemPointerData *rows;		/* that may have no value, or may be gone */
 	int			count;
 	int			room;
 	bool		is_complete;	/* false: there are more */
 } EmptyColumn;
+
+/* How many rows of a table have no value in one. */
+typedef struct EmptyCount
+{
+	Oid			relid;
+	const char *column;
+	bool		has_default;
+	int64		rows;
+} EmptyCount;
+
+/*
+ * Count them, as EmptyCount *, where there are any.  Takes AccessShareLock.  In
+ * the current memory context.
+ */
+extern List *count_empty_values(const RestoreTarget *target, HTAB *relations);
 
 /*
  * Find them, before anything is locked against clients.  Takes, patiently,

@@ -29,13 +29,20 @@
 #include "common/errors.h"
 #include "common/oid_set.h"
 #include "common/own_tables.h"
+#include "common/settings.h"
+#include "common/subtransaction.h"
 #include "drift/manifest.h"
 #include "drift/saved_manifest.h"
 #include "executor/spi.h"
 #include "lib/stringinfo.h"
+#include "miscadmin.h"
 #include "restore/catalog_diff.h"
 #include "restore/label_manifest.h"
 #include "utils/lsyscache.h"
+#include "utils/timestamp.h"
+
+/* Between two attempts to read what somebody has locked. */
+#define READ_AGAIN_US	(200 * 1000L)
 
 /* Objects that an error names. */
 #define MAX_NAMED	5
@@ -71,6 +78,8 @@ typedef struct ChangedObjects
 	List	   *classes;		/* all objects of these */
 } ChangedObjects;
 
+static List *read_patiently(const RestoreTarget *target);
+static bool read_current(void *arg);
 static List *read_label_definitions(const RestoreTarget *target, bool *known);
 static List *definitions_of(List *rows);
 static int	compare_names(const ListCell *a, const ListCell *b);
@@ -100,8 +109,46 @@ read_label_manifest(const RestoreTarget *target)
 
 	manifest->label = read_label_definitions(target, &manifest->known);
 	if (manifest->known)
-		manifest->before = current_manifest();
+		manifest->before = read_patiently(target);
 	return manifest;
+}
+
+/*
+ * A view cannot be shown while somebody has a strong lock on one of its tables.
+ * Nobody waits for us meanwhile.
+ */
+static List *
+read_patiently(const RestoreTarget *target)
+{
+	TimestampTz started = GetCurrentTimestamp();
+	List	   *rows;
+
+	for (;;)
+	{
+		ErrorData  *error = run_in_subtransaction(read_current, &rows);
+
+		if (error == NULL)
+			return rows;
+		if (error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE)
+			ReThrowError(error);
+		if (setting_lock_deadline > 0 &&
+			TimestampDifferenceExceeds(started, GetCurrentTimestamp(),
+									   setting_lock_deadline))
+			ereport(ERROR,
+					(errcode(ERRCODE_SM_LOCK_DEADLINE),
+					 errmsg("the definitions of the schema, with which those of restore point \"%s\" are compared, could not be read within safe_migrate.lock_deadline (%d ms): another session holds a strong lock on a table; see pg_locks",
+							target->label, setting_lock_deadline)));
+		FreeErrorData(error);
+		CHECK_FOR_INTERRUPTS();
+		pg_usleep(READ_AGAIN_US);
+	}
+}
+
+static bool
+read_current(void *arg)
+{
+	*(List **) arg = current_manifest();
+	return true;
 }
 
 /*

@@ -349,8 +349,9 @@ restore_rows(RestoredRows *rows, List *differences)
 	}
 	if (rows->target->is_whole)
 		revert_changes(rows);
-	fill_column_values(differences, rows->relations, rows->empty_values,
-					   rows->relids);
+	rows->relids = fill_column_values(differences, rows->relations,
+									  rows->empty_values, rows->relids,
+									  rows->on_conflict);
 	end_silence(silenced);
 	AtEOXact_GUC(false, level);
 }

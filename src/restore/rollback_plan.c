@@ -24,6 +24,7 @@
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "restore/catalog_diff.h"
+#include "restore/empty_values.h"
 #include "restore/label_manifest.h"
 #include "restore/later_writes.h"
 #include "restore/restored_rows.h"
@@ -71,6 +72,8 @@ static void plan_comments(Planner *planner);
 static void plan_other_changes(Planner *planner);
 static bool is_planned(const Planner *planner, const char *table);
 static void plan_files(Planner *planner);
+static bool is_left_empty(const RestoredRelation *relation);
+static void plan_empty_values(Planner *planner);
 static void plan_file(Planner *planner, RestoredRelation *relation);
 static bool count_later(void *arg);
 static void plan_removed(Planner *planner);
@@ -105,6 +108,7 @@ migrate_rollback_plan(PG_FUNCTION_ARGS)
 	plan_files(&planner);
 	plan_removed(&planner);
 	plan_changed_rows(&planner);
+	plan_empty_values(&planner);
 	return (Datum) 0;
 }
 
@@ -227,7 +231,7 @@ plan_files(Planner *planner)
 	{
 		if (relation->main_relid == relation->relid &&
 			(relation->choice == STORAGE_PARKED ||
-			 relation->choice == STORAGE_LOST))
+			 relation->choice == STORAGE_LOST || is_left_empty(relation)))
 			restored = lappend(restored, relation);
 	}
 	foreach(cell, restored)
@@ -251,6 +255,14 @@ plan_file(Planner *planner, RestoredRelation *relation)
 		put_plan_row(planner, &row);
 		return;
 	}
+	if (is_left_empty(relation))
+	{
+		row.action = "leave emptied";
+		row.rows = count_relation(relation->left_aside->holder);
+		row.detail = "TRUNCATE outside of a migration is a later write like any other: mode as_of brings the rows back";
+		put_plan_row(planner, &row);
+		return;
+	}
 	row.detail = psprintf("was %s", relation->parked->cause);
 	if (was->relkind == RELKIND_RELATION)
 	{
@@ -266,6 +278,14 @@ plan_file(Planner *planner, RestoredRelation *relation)
 		}
 	}
 	put_plan_row(planner, &row);
+}
+
+/* In mode keep. */
+static bool
+is_left_empty(const RestoredRelation *relation)
+{
+	return relation->choice == STORAGE_KEPT &&
+		relation->left_aside != NULL && relation->left_aside->emptied;
 }
 
 /* What it copies is rolled back. */
@@ -337,6 +357,27 @@ plan_changed_rows(Planner *planner)
 		row.conflicts = file->conflicts;
 		row.detail = psprintf(INT64_FORMAT " updated, " INT64_FORMAT " deleted, " INT64_FORMAT " inserted",
 							  file->updated, file->deleted, file->inserted);
+		put_plan_row(planner, &row);
+	}
+}
+
+static void
+plan_empty_values(Planner *planner)
+{
+	ListCell   *cell;
+
+	foreach(cell, count_empty_values(planner->target, planner->relations))
+	{
+		const EmptyCount *empty = lfirst(cell);
+		PlanRow		row = {"give values", NULL, -1, -1, -1, -1};
+
+		row.object = relation_display_name(empty->relid);
+		row.rows = empty->rows;
+		row.conflicts = empty->has_default ? 0 : empty->rows;
+		row.detail = psprintf(empty->has_default ?
+							  "rows that were inserted without column %s get its default" :
+							  "rows that were inserted without column %s, which is NOT NULL and has no default, have to go: on_conflict 'restore' and mode as_of delete them",
+							  quote_identifier(empty->column));
 		put_plan_row(planner, &row);
 	}
 }

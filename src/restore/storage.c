@@ -432,6 +432,8 @@ choose_for_table(Chooser *chooser, RestoredRelation *relation)
 		relation->choice = choose_for_other_file(chooser, relation);
 	if (relation->choice == STORAGE_PARKED)
 		relation->parked = parked_file_of(chooser, relation);
+	else if (relation->choice == STORAGE_KEPT && !same_file(relation))
+		relation->left_aside = parked_file_of(chooser, relation);
 }
 
 /* The table has another file than it had. */

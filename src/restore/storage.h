@@ -58,6 +58,7 @@ typedef struct RestoredRelation
 	HeapTuple	is;
 	StorageChoice choice;
 	const ParkedFile *parked;	/* for STORAGE_PARKED */
+	const ParkedFile *left_aside;	/* for STORAGE_KEPT: what mode as_of takes */
 	HeapTuple	holder;			/* row of pg_class of what had the file */
 	bool		changed;		/* rows about it are not what they were */
 } RestoredRelation;

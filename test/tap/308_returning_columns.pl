@@ -104,21 +104,47 @@ BEGIN; INSERT INTO t VALUES (4001); ROLLBACK;});
 	}
 }
 
-# Nothing to give
+# Nothing to give: such rows have to go, and nobody but the user decides that
 
-begin('CREATE TABLE t (id int PRIMARY KEY, a int NOT NULL); INSERT INTO t SELECT n, n FROM generate_series(1, 100) n');
-migrate('ALTER TABLE t DROP COLUMN a');
-query('INSERT INTO t VALUES (101)');
+foreach my $how ("'as_of'", "on_conflict => 'restore'")
 {
-	my ($status, $output, $error) =
-	  $node->psql('postgres', q{CALL migrate.rollback_to('here')});
+	begin('DROP TABLE IF EXISTS child; CREATE TABLE t (id int PRIMARY KEY, a int NOT NULL); INSERT INTO t SELECT n, n FROM generate_series(1, 100) n');
+	migrate('ALTER TABLE t DROP COLUMN a');
+	query('INSERT INTO t VALUES (101), (102)');
+	is(query(q{SELECT action, object, rows, conflicts FROM migrate.rollback_plan('here') WHERE detail ~ 'column a'}),
+		'give values|public.t|2|2', 'NOT NULL without a default: the plan');
+	foreach my $refused ('', q{, on_conflict => 'keep'})
+	{
+		my ($status, $output, $error) =
+		  $node->psql('postgres', "CALL migrate.rollback_to('here'$refused)");
 
-	isnt($status, 0, 'NOT NULL without a default: it is refused');
-	like($error, qr/null value in column "a" of relation "t" violates not-null constraint/, 'and why');
+		isnt($status, 0, "it is refused$refused");
+		like($error, qr/2 rows that clients have inserted into public\.t since have no value for column a, which was NOT NULL and has no default; delete them, or say on_conflict := 'restore'/, 'and why');
+	}
+	query("CREATE TABLE child (t int REFERENCES t)");
+	query('INSERT INTO child VALUES (101)');
+	my ($status, $output, $error) = $node->psql('postgres', "CALL migrate.rollback_to('here', $how)");
+	if ($status != 0)
+	{
+		fail("$how: $error");
+		next;
+	}
+	like($error, qr/WARNING:  deleting 2 rows that clients have inserted into public\.t since/, "$how: said");
+	is(query('SELECT count(*), count(*) FILTER (WHERE a = id) FROM t'), '100|100', "$how: they are gone");
 }
-query('DELETE FROM t WHERE id = 101');
-query(q{CALL migrate.rollback_to('here')});
-is(query('SELECT count(*) FROM t WHERE a = id'), 100, 'without that row it works');
+
+# What refers to such a row is an orphan then
+
+begin('CREATE TABLE t (id int PRIMARY KEY, a int NOT NULL); INSERT INTO t VALUES (1, 1); CREATE TABLE child (t int REFERENCES t)');
+migrate('ALTER TABLE t DROP COLUMN a');
+query('INSERT INTO t VALUES (2); INSERT INTO child VALUES (2)');
+{
+	my ($status, $output, $error) = $node->psql('postgres', q{CALL migrate.rollback_to('here', 'as_of')});
+
+	isnt($status, 0, 'rows of others refer to it: refused');
+	like($error, qr/violates foreign key constraint "child_t_fkey"/, 'and why');
+}
+query('DROP TABLE child');
 
 # What short rows have was kept aside
 

@@ -193,6 +193,18 @@ is(query(q{SELECT sum(later_writes) FROM migrate.rollback_plan('hand')}), 1,
 roll_back('hand');
 is(rows(), '(1,v1) (2,client) (3,v3)', 'and is kept');
 
+# What somebody has emptied other than by a migration is a later write
+
+begin($three);
+query(q{SELECT migrate.create_restore_point('hand')});
+query('TRUNCATE t');
+is(query(q{SELECT action, object, rows FROM migrate.rollback_plan('hand') WHERE action ~ 'leave'}),
+	'leave emptied|public.t|3', 'TRUNCATE by hand: the plan says that it stays');
+roll_back('hand');
+is(rows(), '', 'and so it does');
+roll_back('hand', q{'as_of'});
+is(rows(), '(1,v1) (2,v2) (3,v3)', 'mode as_of brings the rows back');
+
 # A migration rewrites a table and changes rows of it: those that clients have
 # changed as well are a conflict
 
@@ -230,6 +242,32 @@ begin($three);
 	$session->quit;
 	roll_back("before $version");
 	is(rows(), '(1,v1) (2,v2) (3,v3)', 'the transaction that made the point is undone');
+}
+
+# A strong lock on a table that has nothing to do with it: definitions cannot be
+# read as long as somebody holds that
+
+begin($three);
+query('CREATE TABLE other (a int); CREATE VIEW of_other AS SELECT * FROM other');
+query(q{SELECT migrate.create_restore_point('hand')});
+{
+	my $session = $node->background_psql('postgres', on_error_die => 1);
+
+	query(q{SET safe_migrate.override = 'by hand'; ALTER TABLE t ADD c int});
+	$session->query_safe('BEGIN; LOCK TABLE other');
+	fails(q{SET safe_migrate.lock_deadline = '1s'; CALL migrate.rollback_to('hand')},
+		qr/the definitions of the schema, with which those of restore point "hand" are compared, could not be read within safe_migrate\.lock_deadline \(1000 ms\)/,
+		'a lock that lasts');
+	my $other = $node->background_psql('postgres', on_error_stop => 0);
+	$other->query_until(qr/started/, "\\echo started\nCALL migrate.rollback_to('hand');\n");
+	$node->poll_query_until('postgres', q{SELECT count(*) > 0 FROM pg_stat_activity WHERE query ~ '^CALL' AND state = 'active'});
+	query('SELECT pg_sleep(0.5)');
+	$session->query_safe('COMMIT');
+	$other->query('SELECT 1');
+	$other->quit;
+	$session->quit;
+	is(query(q{SELECT count(*) FROM pg_attribute WHERE attrelid = 't'::regclass AND attnum > 0 AND NOT attisdropped}), 2,
+		'one that ends is waited for');
 }
 
 $node->stop;
