@@ -23,7 +23,6 @@
 #include "common/catalog.h"
 #include "common/compat.h"
 #include "common/own_tables.h"
-#include "pgstat.h"
 #include "preserve/carry.h"
 #include "preserve/carry_trigger.h"
 #include "preserve/catalog_image.h"
@@ -31,6 +30,7 @@
 #include "preserve/point.h"
 #include "preserve/transaction_start.h"
 #include "storage/lmgr.h"
+#include "storage/sinval.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -96,8 +96,6 @@ add_carry_triggers(void)
 	List	   *tables;
 	ListCell   *cell;
 
-	if (!columns_have_changed())
-		return;
 	begin_own_access(&access);
 	before = register_snapshot_before();
 	columns = make_columns();
@@ -115,17 +113,30 @@ add_carry_triggers(void)
 }
 
 /*
- * See carry.h.  To drop a column is to update its row.
+ * See carry.h.  The invalidations of the transaction tell, which are there
+ * whatever is counted: the cache by number has one for each row that was made,
+ * deleted or updated, and that by name a second one for an update which gives
+ * the column another name, as DROP COLUMN does.
  */
 bool
-columns_have_changed(void)
+columns_were_dropped(void)
 {
-	PgStat_TableXactStatus *counts;
+	SharedInvalidationMessage *messages;
+	bool		of_init_file;
+	int			count = xactGetCommittedInvalidationMessages(&messages,
+															 &of_init_file);
+	int			renamed = 0;
 
-	if (!pgstat_track_counts)
-		return true;
-	counts = compat_transaction_counters(AttributeRelationId);
-	return counts != NULL && counts->tuples_updated > 0;
+	for (int i = 0; i < count; i++)
+	{
+		if (messages[i].id == ATTNAME)
+			renamed++;
+		else if (messages[i].id == ATTNUM)
+			renamed--;
+	}
+	if (messages != NULL)
+		pfree(messages);
+	return renamed > 0;
 }
 
 static HTAB *

@@ -223,6 +223,38 @@ $node->append_conf('postgresql.conf', q{shared_preload_libraries = 'safe_migrate
 $node->restart;
 
 #
+# Whatever is counted
+#
+query('CREATE TABLE c (id int, gone text); CREATE TABLE c2 (id int, gone text); INSERT INTO c SELECT 1, $$gone$$');
+query(q{SELECT migrate.create_restore_point('counted')});
+remember();
+my $reader = $node->background_psql('postgres');
+$reader->query_safe('BEGIN; LOCK migrate.restore_point_data');
+is(query(q{SET track_counts = off; SET lock_timeout = '3s'; INSERT INTO c2 VALUES (1) RETURNING id}), 1,
+	'who changes rows without counting them does not look for restore points');
+is(query(q{SET track_counts = off; SET lock_timeout = '3s'; CREATE TEMPORARY TABLE own (a int); SELECT 1}), 1,
+	'nor does who makes a temporary table');
+$reader->query_safe('COMMIT');
+$reader->quit;
+query('SET track_counts = off; BEGIN; SAVEPOINT a; ALTER TABLE c DROP gone; RELEASE a; SET track_counts = on; COMMIT');
+query('SET track_counts = off; ALTER TABLE c2 DROP gone');
+like(carried(), qr/c A, c2 A/, 'who drops a column does');
+query('UPDATE c SET id = 2');
+is(lost('c', q{gone IS DISTINCT FROM 'gone'}), 0, 'and its values are carried');
+
+#
+# A column that a rollback takes away, and its own rollback brings back
+#
+query('CREATE TABLE back (id int); INSERT INTO back VALUES (1)');
+query(q{SELECT migrate.create_restore_point('without')});
+query(q{SELECT migrate.apply('2', 'ALTER TABLE back ADD later text')});
+query(q{UPDATE back SET later = 'by a client'});
+query(q{CALL migrate.rollback_to('without')});
+query('UPDATE back SET id = 2');
+query(q{CALL migrate.rollback_to('before rollback')});
+is(query('SELECT * FROM back'), '2|by a client', 'its values are carried');
+
+#
 # To be gone with the point
 #
 my $locker = $node->background_psql('postgres');
