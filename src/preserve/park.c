@@ -31,6 +31,7 @@
 #include "preserve/carry.h"
 #include "preserve/catalog_image.h"
 #include "preserve/changed_rows.h"
+#include "preserve/hidden_relation.h"
 #include "preserve/holder.h"
 #include "preserve/park.h"
 #include "preserve/preserve.h"
@@ -100,7 +101,6 @@ static Datum parked_column(HeapTuple row, TupleDesc tupdesc, int column);
 static void forget_file(Oid holder);
 static bool is_holder(Oid relid);
 static void drop_holder(Oid holder);
-static List *indexes_of(Oid relid);
 
 /*
  * See park.h.
@@ -698,7 +698,7 @@ take_parked_file(Oid holder)
 
 	if (!HeapTupleIsValid(row))
 		elog(ERROR, "cache lookup failed for relation %u", holder);
-	remove_holder(holder, false);
+	remove_hidden_relation(holder, false);
 	forget_file(holder);
 	CommandCounterIncrement();
 	return row;
@@ -750,30 +750,14 @@ is_holder(Oid relid)
 static void
 drop_holder(Oid holder)
 {
-	List	   *indexes = indexes_of(holder);
+	List	   *indexes = hidden_indexes(holder);
 	ListCell   *cell;
 
 	foreach(cell, indexes)
 	{
-		remove_holder(lfirst_oid(cell), true);
+		remove_hidden_relation(lfirst_oid(cell), true);
 		forget_file(lfirst_oid(cell));
 	}
-	remove_holder(holder, true);
+	remove_hidden_relation(holder, true);
 	forget_file(holder);
-}
-
-static List *
-indexes_of(Oid relid)
-{
-	Relation	pg_index = table_open(IndexRelationId, AccessShareLock);
-	List	   *rows = fetch_catalog_rows(pg_index, IndexIndrelidIndexId,
-										  Anum_pg_index_indrelid, relid, NULL);
-	List	   *indexes = NIL;
-	ListCell   *cell;
-
-	foreach(cell, rows)
-		indexes = lappend_oid(indexes,
-							  ((Form_pg_index) GETSTRUCT((HeapTuple) lfirst(cell)))->indexrelid);
-	table_close(pg_index, AccessShareLock);
-	return indexes;
 }

@@ -230,7 +230,7 @@ drop_holder(const Needless *needless)
 	else if (needless->is_file)
 		drop_parked_file(needless->holder);
 	else
-		drop_hidden_relation(needless->holder, true);
+		drop_hidden_relation(needless->holder);
 	end_own_access(&access);
 }
 
