@@ -146,6 +146,16 @@ is(query(q{SELECT label, kind, ledger_position FROM migrate.restore_points
 	"before 1_first|migration|0\nbefore 3_third|migration|2\n"
 	. "before revert of 3_third|migration|3\nbefore 3_third (2)|migration|4",
 	'what was done by then');
+is(query(q{SELECT version, kind, restore_point FROM migrate.history ORDER BY id}),
+	"1|apply|before 1_first\n2|apply|before 1_first\n3|apply|before 3_third\n"
+	. "3|revert|before revert of 3_third\n3|apply|before 3_third (2)\n3|revert|\n3|apply|",
+	'the history tells which one was made before a migration');
+query(q{SELECT migrate.drop_restore_point('before 3_third (2)')});
+is(query(q{SELECT count(*) FROM migrate.history WHERE version = '3' AND restore_point IS NOT NULL}), 2,
+	'and none when that is gone, though there are others');
+query(q{SELECT migrate.register('0', 'old', 'SELECT 1'); SELECT migrate.baseline('0')});
+is(query(q{SELECT restore_point FROM migrate.history WHERE version = '0'}), '',
+	'what did not run had none');
 fails(q{SELECT migrate.apply('4', 'CREATE TABLE fourth (i int); SELECT 1/0')},
 	qr/division by zero/, 'a migration that fails in a transaction');
 is(query(q{SELECT count(*) FROM migrate.restore_points WHERE label ~ 'before 4'}), 0,
