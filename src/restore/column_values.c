@@ -9,11 +9,16 @@
 
 #include "access/htup_details.h"
 #include "access/table.h"
-#include "catalog/pg_attribute.h"
 #include "access/sysattr.h"
+#include "access/tableam.h"
+#include "access/transam.h"
+#include "catalog/pg_attribute.h"
 #include "catalog/pg_class.h"
 #include "common/catalog.h"
+#include "common/compat.h"
 #include "executor/spi.h"
+#include "executor/tuptable.h"
+#include "miscadmin.h"
 #include "optimizer/optimizer.h"
 #include "restore/catalog_diff.h"
 #include "restore/column_values.h"
@@ -23,9 +28,12 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/ruleutils.h"
+#include "utils/snapmgr.h"
 
+static bool comes_back_in_place(HTAB *relations, Form_pg_attribute column);
 static bool was_dropped(const CatalogDifference *difference,
 						Form_pg_attribute column);
+static bool is_of_partition(HTAB *relations, Form_pg_attribute column);
 static void set_default(Oid relid, AttrNumber attnum);
 static void compute_column(Oid relid, AttrNumber attnum);
 
@@ -47,13 +55,8 @@ fill_column_values(List *differences, HTAB *relations)
 		foreach(row, difference->gone)
 		{
 			Form_pg_attribute form = (Form_pg_attribute) GETSTRUCT((HeapTuple) lfirst(row));
-			RestoredRelation *relation = find_restored_relation(relations,
-																form->attrelid);
 
-			if (form->attisdropped || form->attnum <= 0 || relation == NULL ||
-				relation->is == NULL || relation->choice != STORAGE_KEPT ||
-				((Form_pg_class) GETSTRUCT(relation->was))->relkind !=
-				RELKIND_RELATION)
+			if (!comes_back_in_place(relations, form))
 				continue;
 			if (form->attgenerated == ATTRIBUTE_GENERATED_STORED)
 				compute_column(form->attrelid, form->attnum);
@@ -61,6 +64,19 @@ fill_column_values(List *differences, HTAB *relations)
 				set_default(form->attrelid, form->attnum);
 		}
 	}
+}
+
+/* True if the rows of the column's table stay where they are. */
+static bool
+comes_back_in_place(HTAB *relations, Form_pg_attribute column)
+{
+	RestoredRelation *relation = find_restored_relation(relations,
+														column->attrelid);
+
+	return !column->attisdropped && column->attnum > 0 && relation != NULL &&
+		relation->is != NULL && relation->choice == STORAGE_KEPT &&
+		((Form_pg_class) GETSTRUCT(relation->was))->relkind ==
+		RELKIND_RELATION;
 }
 
 static bool
@@ -77,6 +93,77 @@ was_dropped(const CatalogDifference *difference, Form_pg_attribute column)
 			return form->attisdropped;
 	}
 	return false;
+}
+
+/*
+ * See column_values.h.
+ */
+List *
+returning_columns(List *differences, HTAB *relations)
+{
+	List	   *columns = NIL;
+	ListCell   *cell;
+	ListCell   *row;
+
+	foreach(cell, differences)
+	{
+		const CatalogDifference *difference = lfirst(cell);
+
+		if (difference->catalog->relid != AttributeRelationId)
+			continue;
+		foreach(row, difference->gone)
+		{
+			Form_pg_attribute form = (Form_pg_attribute) GETSTRUCT((HeapTuple) lfirst(row));
+
+			if (comes_back_in_place(relations, form) &&
+				is_of_partition(relations, form) &&
+				form->attgenerated == '\0' && was_dropped(difference, form))
+				columns = lappend(columns, form);
+		}
+	}
+	return columns;
+}
+
+static bool
+is_of_partition(HTAB *relations, Form_pg_attribute column)
+{
+	RestoredRelation *relation = find_restored_relation(relations,
+														column->attrelid);
+
+	return ((Form_pg_class) GETSTRUCT(relation->was))->relispartition ||
+		((Form_pg_class) GETSTRUCT(relation->is))->relispartition;
+}
+
+/*
+ * See column_values.h.  A row that was being written when the point was made is
+ * taken to be new.
+ */
+int64
+count_rows_without_value(const RestoreTarget *target,
+						 Form_pg_attribute column)
+{
+	TransactionId oldest = (TransactionId) strtou64(target->snapshot, NULL, 10);
+	Relation	rel = table_open(column->attrelid, AccessShareLock);
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	TableScanDesc scan = compat_beginscan(rel, snapshot);
+	TupleTableSlot *slot = table_slot_create(rel, NULL);
+	int64		count = 0;
+
+	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
+	{
+		bool		isnull;
+
+		CHECK_FOR_INTERRUPTS();
+		if (slot_attisnull(slot, column->attnum) &&
+			!TransactionIdPrecedes(DatumGetTransactionId(slot_getsysattr(slot, MinTransactionIdAttributeNumber, &isnull)),
+								   oldest))
+			count++;
+	}
+	ExecDropSingleTupleTableSlot(slot);
+	table_endscan(scan);
+	UnregisterSnapshot(snapshot);
+	table_close(rel, AccessShareLock);
+	return count;
 }
 
 /* Rows that were there have kept their values: only new ones have none. */

@@ -24,6 +24,7 @@
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "restore/catalog_diff.h"
+#include "restore/column_values.h"
 #include "restore/label_manifest.h"
 #include "restore/later_writes.h"
 #include "restore/restored_rows.h"
@@ -52,6 +53,7 @@ typedef struct Planner
 	const RestoreTarget *target;
 	HTAB	   *relations;
 	List	   *changes;		/* of ManifestChange */
+	List	   *differences;	/* of CatalogDifference */
 	int			step;
 } Planner;
 
@@ -70,6 +72,7 @@ static void plan_problem(Planner *planner);
 static void plan_definitions(Planner *planner);
 static void plan_comments(Planner *planner);
 static void plan_other_changes(Planner *planner);
+static void plan_lost_values(Planner *planner);
 static bool is_planned(const Planner *planner, const char *table);
 static void plan_files(Planner *planner);
 static void plan_file(Planner *planner, RestoredRelation *relation,
@@ -100,10 +103,13 @@ migrate_rollback_plan(PG_FUNCTION_ARGS)
 	planner.target = find_restore_target(text_to_cstring(PG_GETARG_TEXT_PP(0)),
 										 ROLLBACK_KEEP);
 	planner.relations = choose_storage(planner.target);
+	planner.differences = compare_catalogs_with_label(planner.target,
+													  planner.relations);
 	plan_problem(&planner);
 	plan_definitions(&planner);
 	plan_comments(&planner);
 	plan_other_changes(&planner);
+	plan_lost_values(&planner);
 	plan_files(&planner);
 	plan_removed(&planner);
 	plan_changed_rows(&planner);
@@ -145,8 +151,7 @@ plan_comments(Planner *planner)
 	List	   *objects = NIL;
 	ListCell   *cell;
 
-	foreach(cell, compare_catalogs_with_label(planner->target,
-											  planner->relations))
+	foreach(cell, planner->differences)
 	{
 		const CatalogDifference *difference = lfirst(cell);
 		ListCell   *row;
@@ -199,6 +204,30 @@ plan_other_changes(Planner *planner)
 			continue;
 		row.object = psprintf("table %s", table);
 		row.detail = "what its definition does not show, such as the state of internal triggers, or a comment";
+		put_plan_row(planner, &row);
+	}
+}
+
+/* Nobody can tell the rows that a partition got from another one from others. */
+static void
+plan_lost_values(Planner *planner)
+{
+	ListCell   *cell;
+
+	foreach(cell, returning_columns(planner->differences, planner->relations))
+	{
+		Form_pg_attribute column = lfirst(cell);
+		PlanRow		row = {"leave NULL", NULL, -1, -1, -1, -1};
+
+		row.rows = count_rows_without_value(planner->target, column);
+		if (row.rows == 0)
+			continue;
+		if (column->attnotnull)
+			row.action = "set default";
+		row.object = psprintf("values of column %s.%s",
+							  relation_display_name(column->attrelid),
+							  quote_identifier(NameStr(column->attname)));
+		row.detail = "in rows written since that have none: inserted here, moved here from a partition with another order of columns, or NULL before";
 		put_plan_row(planner, &row);
 	}
 }
