@@ -16,6 +16,7 @@
 #include "catalog/objectaddress.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_description.h"
+#include "catalog/pg_namespace.h"
 #include "common/catalog.h"
 #include "common/compat.h"
 #include "common/subtransaction.h"
@@ -23,6 +24,7 @@
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "preserve/catalog_image.h"
 #include "restore/catalog_diff.h"
 #include "restore/column_values.h"
 #include "restore/label_manifest.h"
@@ -54,6 +56,7 @@ typedef struct Planner
 	HTAB	   *relations;
 	List	   *changes;		/* of ManifestChange */
 	List	   *differences;	/* of CatalogDifference */
+	List	   *namespaces;		/* of HeapTuple: schemas, as they were */
 	int			step;
 } Planner;
 
@@ -77,6 +80,7 @@ static bool is_planned(const Planner *planner, const char *table);
 static void plan_files(Planner *planner);
 static void plan_file(Planner *planner, RestoredRelation *relation,
 					  List *xids);
+static const char *name_of_namespace(const Planner *planner, Oid namespace);
 static bool count_later(void *arg);
 static void plan_removed(Planner *planner);
 static void plan_changed_rows(Planner *planner);
@@ -264,6 +268,8 @@ plan_files(Planner *planner)
 	}
 	if (restored == NIL)
 		return;
+	planner->namespaces = load_catalog_rows(planner->target->point,
+											NamespaceRelationId);
 	xids = migration_xids_since(planner->target);
 	foreach(cell, restored)
 		plan_file(planner, lfirst(cell), xids);
@@ -277,7 +283,8 @@ plan_file(Planner *planner, RestoredRelation *relation, List *xids)
 	LaterCount	later = {planner->target, relation, xids};
 	ErrorData  *error;
 
-	row.object = quote_qualified_identifier(get_namespace_name(was->relnamespace),
+	row.object = quote_qualified_identifier(name_of_namespace(planner,
+															  was->relnamespace),
 											NameStr(was->relname));
 	if (relation->choice == STORAGE_LOST)
 	{
@@ -301,6 +308,22 @@ plan_file(Planner *planner, RestoredRelation *relation, List *xids)
 		}
 	}
 	put_plan_row(planner, &row);
+}
+
+/* What the statement of a point has left alone is called as it is now. */
+static const char *
+name_of_namespace(const Planner *planner, Oid namespace)
+{
+	ListCell   *cell;
+
+	foreach(cell, planner->namespaces)
+	{
+		Form_pg_namespace form = (Form_pg_namespace) GETSTRUCT((HeapTuple) lfirst(cell));
+
+		if (form->oid == namespace)
+			return NameStr(form->nspname);
+	}
+	return get_namespace_name(namespace);
 }
 
 /* What it copies is rolled back. */

@@ -362,6 +362,18 @@ fails(q{TRUNCATE read_by_cursor; INSERT INTO read_by_cursor VALUES (1), (2);
 	'a table in use is left alone');
 query('SELECT migrate.drop_all_restore_points()');
 
+# The plan has the names of then
+
+query(q{CREATE SCHEMA "Gone"; CREATE TABLE "Gone".t (i int); CREATE SCHEMA other; CREATE TABLE other.t AS SELECT 1 AS i;
+	SELECT migrate.create_restore_point('named')});
+query(q{DROP SCHEMA "Gone" CASCADE});
+query(q{SET safe_migrate.mode = 'observe'; SELECT migrate.apply('98', 'TRUNCATE other.t; ALTER SCHEMA other RENAME TO renamed')});
+is(query(q{SELECT object FROM migrate.rollback_plan('named') WHERE action = 'put data back' ORDER BY 1}),
+	qq{"Gone".t\nother.t}, 'of tables in schemas that are gone, or have another name');
+is(query(q{SELECT object FROM migrate.rollback_plan((SELECT label FROM migrate.restore_points WHERE statement ~ 'DROP SCHEMA'))
+		WHERE action = 'put data back'}), '"Gone".t', 'also where a statement is to be undone');
+query(q{CALL migrate.rollback_to('named')});
+
 # The limit
 
 query(q{CREATE TABLE big AS SELECT g, repeat('x', 1000) AS x FROM generate_series(1, 10000) g;
