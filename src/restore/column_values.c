@@ -10,15 +10,10 @@
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "access/sysattr.h"
-#include "access/tableam.h"
-#include "access/transam.h"
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_class.h"
 #include "common/catalog.h"
-#include "common/compat.h"
 #include "executor/spi.h"
-#include "executor/tuptable.h"
-#include "miscadmin.h"
 #include "optimizer/optimizer.h"
 #include "restore/catalog_diff.h"
 #include "restore/column_values.h"
@@ -28,7 +23,6 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/ruleutils.h"
-#include "utils/snapmgr.h"
 
 static bool comes_back_in_place(HTAB *relations, Form_pg_attribute column);
 static bool was_dropped(const CatalogDifference *difference,
@@ -132,38 +126,6 @@ is_of_partition(HTAB *relations, Form_pg_attribute column)
 
 	return ((Form_pg_class) GETSTRUCT(relation->was))->relispartition ||
 		((Form_pg_class) GETSTRUCT(relation->is))->relispartition;
-}
-
-/*
- * See column_values.h.  A row that was being written when the point was made is
- * taken to be new.
- */
-int64
-count_rows_without_value(const RestoreTarget *target,
-						 Form_pg_attribute column)
-{
-	TransactionId oldest = (TransactionId) strtou64(target->snapshot, NULL, 10);
-	Relation	rel = table_open(column->attrelid, AccessShareLock);
-	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	TableScanDesc scan = compat_beginscan(rel, snapshot);
-	TupleTableSlot *slot = table_slot_create(rel, NULL);
-	int64		count = 0;
-
-	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
-	{
-		bool		isnull;
-
-		CHECK_FOR_INTERRUPTS();
-		if (slot_attisnull(slot, column->attnum) &&
-			!TransactionIdPrecedes(DatumGetTransactionId(slot_getsysattr(slot, MinTransactionIdAttributeNumber, &isnull)),
-								   oldest))
-			count++;
-	}
-	ExecDropSingleTupleTableSlot(slot);
-	table_endscan(scan);
-	UnregisterSnapshot(snapshot);
-	table_close(rel, AccessShareLock);
-	return count;
 }
 
 /* Rows that were there have kept their values: only new ones have none. */

@@ -10,9 +10,7 @@
 
 #include "postgres.h"
 
-#include "catalog/pg_attribute.h"
 #include "nodes/pg_list.h"
-#include "restore/storage.h"
 #include "utils/hsearch.h"
 
 /*
@@ -28,12 +26,8 @@ extern void fill_column_values(List *differences, HTAB *relations);
 /*
  * For a plan: columns of partitions that come back, where rows may have come
  * from one with another order of columns and lost their values on the way; of
- * Form_pg_attribute.  And the rows of such a table, which still lacks the
- * column, that were written since the restore point and have no value of it.
- * Takes AccessShareLock.
+ * Form_pg_attribute.
  */
 extern List *returning_columns(List *differences, HTAB *relations);
-extern int64 count_rows_without_value(const RestoreTarget *target,
-									  Form_pg_attribute column);
 
 #endif							/* SAFE_MIGRATE_COLUMN_VALUES_H */

@@ -11,8 +11,10 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/sysattr.h"
 #include "access/table.h"
 #include "access/tableam.h"
+#include "access/transam.h"
 #include "catalog/objectaddress.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_description.h"
@@ -85,7 +87,9 @@ static bool count_later(void *arg);
 static void plan_removed(Planner *planner);
 static void plan_changed_rows(Planner *planner);
 static void put_plan_row(Planner *planner, const PlanRow *row);
-static int64 count_relation(Oid relid);
+static int64 count_rows(Oid relid, AttrNumber column,
+						const RestoreTarget *target);
+static TransactionId transaction_of_row(TupleTableSlot *slot);
 
 PG_FUNCTION_INFO_V1(migrate_rollback_plan);
 
@@ -223,7 +227,8 @@ plan_lost_values(Planner *planner)
 		Form_pg_attribute column = lfirst(cell);
 		PlanRow		row = {"leave NULL", NULL, -1, -1, -1, -1};
 
-		row.rows = count_rows_without_value(planner->target, column);
+		row.rows = count_rows(column->attrelid, column->attnum,
+							  planner->target);
 		if (row.rows == 0)
 			continue;
 		if (column->attnotnull)
@@ -296,7 +301,8 @@ plan_file(Planner *planner, RestoredRelation *relation, List *xids)
 	row.detail = psprintf("was %s", relation->parked->cause);
 	if (was->relkind == RELKIND_RELATION)
 	{
-		row.rows = count_relation(relation->parked->holder);
+		row.rows = count_rows(relation->parked->holder, InvalidAttrNumber,
+							  planner->target);
 		if (relation->is != NULL)
 		{
 			error = run_in_subtransaction(count_later, &later);
@@ -367,7 +373,8 @@ plan_removed(Planner *planner)
 
 		relation = lfirst(cell);
 		row.object = relation_display_name(relation->relid);
-		row.rows = count_relation(relation->relid);
+		row.rows = count_rows(relation->relid, InvalidAttrNumber,
+							  planner->target);
 		row.detail = "kept for the restore point of the rollback";
 		put_plan_row(planner, &row);
 	}
@@ -423,11 +430,14 @@ put_plan_row(Planner *planner, const PlanRow *row)
 
 /*
  * Of a table or of the hidden relation that has its file, of which types of
- * columns may be gone.
+ * columns may be gone.  If there is a column, which may be dropped, only rows
+ * that were written since the restore point and have no value of it; what was
+ * being written when that was made is taken to be new.
  */
 static int64
-count_relation(Oid relid)
+count_rows(Oid relid, AttrNumber column, const RestoreTarget *target)
 {
+	TransactionId oldest = (TransactionId) strtou64(target->snapshot, NULL, 10);
 	Relation	rel = table_open(relid, AccessShareLock);
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	TableScanDesc scan = compat_beginscan(rel, snapshot);
@@ -437,11 +447,24 @@ count_relation(Oid relid)
 	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
 	{
 		CHECK_FOR_INTERRUPTS();
-		count++;
+		if (column == InvalidAttrNumber ||
+			(slot_attisnull(slot, column) &&
+			 !TransactionIdPrecedes(transaction_of_row(slot), oldest)))
+			count++;
 	}
 	ExecDropSingleTupleTableSlot(slot);
 	table_endscan(scan);
 	UnregisterSnapshot(snapshot);
 	table_close(rel, AccessShareLock);
 	return count;
+}
+
+static TransactionId
+transaction_of_row(TupleTableSlot *slot)
+{
+	bool		isnull;
+
+	return DatumGetTransactionId(slot_getsysattr(slot,
+												 MinTransactionIdAttributeNumber,
+												 &isnull));
 }
