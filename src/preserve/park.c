@@ -79,6 +79,7 @@ static const char *cause_of_loss(Form_pg_class form);
 static void park_needed(Parking *parking);
 static void find_known(Parking *parking);
 static void find_parked_before(Parking *parking);
+static bool all_are_known(Parking *parking);
 static bool creator_of_point(int64 point, uint64 *creator);
 static void mark_known(Parking *parking, int64 point);
 static bool is_needed(Parking *parking, LosingRelation *relation);
@@ -300,6 +301,8 @@ find_known(Parking *parking)
 		mark_known(parking, *(int64 *) list_nth(points, i));
 		MemoryContextSwitchTo(caller);
 		MemoryContextReset(context);
+		if (all_are_known(parking))
+			break;
 	}
 	MemoryContextDelete(context);
 }
@@ -370,6 +373,23 @@ mark_known(Parking *parking, int64 point)
 	hash_seq_init(&status, parking->relations);
 	while ((relation = hash_seq_search(&status)) != NULL)
 		relation->is_known = true;
+}
+
+static bool
+all_are_known(Parking *parking)
+{
+	HASH_SEQ_STATUS status;
+	LosingRelation *relation;
+
+	hash_seq_init(&status, parking->relations);
+	while ((relation = hash_seq_search(&status)) != NULL)
+	{
+		if (relation->is_known)
+			continue;
+		hash_seq_term(&status);
+		return false;
+	}
+	return true;
 }
 
 static bool
