@@ -128,13 +128,16 @@ is_of_partition(HTAB *relations, Form_pg_attribute column)
 		((Form_pg_class) GETSTRUCT(relation->is))->relispartition;
 }
 
-/* Rows that were there have kept their values: only new ones have none. */
+/*
+ * Rows that were there have kept their values: only new ones have none.  Of IS
+ * NULL, the planner knows by now that it is false.
+ */
 static void
 set_default(Oid relid, AttrNumber attnum)
 {
 	const char *column = quote_identifier(get_attname(relid, attnum, false));
 
-	(void) run_as_owner(relid, psprintf("UPDATE ONLY %s SET %s = DEFAULT WHERE %s IS NULL",
+	(void) run_as_owner(relid, psprintf("UPDATE ONLY %s SET %s = DEFAULT WHERE pg_catalog.num_nulls(%s) OPERATOR(pg_catalog.>) 0",
 										relation_display_name(relid), column, column), SPI_OK_UPDATE);
 }
 
