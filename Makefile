@@ -87,6 +87,7 @@ SQL_PARTS = \
 	src/run/run.sql \
 	src/check/check.sql \
 	src/check/indexes.sql \
+	src/preserve/preserve.sql \
 	src/ledger/adopt/adopt.sql \
 	src/ledger/ledger.sql \
 	src/ledger/deploy.sql \
@@ -94,7 +95,6 @@ SQL_PARTS = \
 	src/drift/schema_relations.sql \
 	src/drift/schema_others.sql \
 	src/drift/drift.sql \
-	src/preserve/preserve.sql \
 	src/preserve/carry.sql \
 	src/preserve/points.sql \
 	src/target/target.sql \

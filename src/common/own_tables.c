@@ -7,14 +7,18 @@
  */
 #include "postgres.h"
 
+#include "access/relation.h"
 #include "access/xact.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "common/catalog.h"
 #include "common/own_tables.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
+#include "storage/bufmgr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
@@ -285,4 +289,26 @@ own_bigint_column(uint64 row, int column)
 									  SPI_tuptable->tupdesc, column, &isnull);
 
 	return isnull ? 0 : DatumGetInt64(value);
+}
+
+/*
+ * See own_tables.h.
+ */
+bool
+own_table_has_pages(const char *name)
+{
+	Oid			relid = get_relname_relid(name,
+										  get_namespace_oid(MIGRATE_SCHEMA,
+															true));
+	Relation	rel;
+	bool		result;
+
+	if (!OidIsValid(relid) || !extension_owns_relation(relid))
+		return false;
+	rel = try_relation_open(relid, AccessShareLock);
+	if (rel == NULL)
+		return false;
+	result = RelationGetNumberOfBlocks(rel) > 0;
+	relation_close(rel, AccessShareLock);
+	return result;
 }

@@ -24,6 +24,12 @@ typedef struct OwnAccess
 	MemoryContext caller;
 } OwnAccess;
 
+/*
+ * Has a table of the extension ever had a row, and not been emptied by a vacuum
+ * since?  False without the extension.  Needs a transaction; costs little.
+ */
+extern bool own_table_has_pages(const char *name);
+
 /* The parameters of a query. */
 typedef struct OwnArguments
 {

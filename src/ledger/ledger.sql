@@ -112,6 +112,7 @@ CREATE TABLE migrate.attempts (
 	fingerprint text,
 	tasks bigint[] NOT NULL DEFAULT '{}',
 	out_of_order boolean NOT NULL DEFAULT false,
+	restore_point bigint,
 	CONSTRAINT attempts_pkey PRIMARY KEY (id),
 	CONSTRAINT attempts_kind_check CHECK (kind OPERATOR(pg_catalog.=) ANY
 		(ARRAY['apply', 'revert'])),
@@ -175,6 +176,8 @@ COMMENT ON COLUMN migrate.attempts.tasks IS
 	'tasks that it has left to the background: it is applied when they are done';
 COMMENT ON COLUMN migrate.attempts.out_of_order IS
 	'true if a migration that comes after it was applied before it';
+COMMENT ON COLUMN migrate.attempts.restore_point IS
+	'number of the restore point that was made before it ran, null if there was none; that may be gone by now';
 COMMENT ON CONSTRAINT attempts_kind_check ON migrate.attempts IS
 	'the kinds there are';
 COMMENT ON CONSTRAINT attempts_pkey ON migrate.attempts IS
@@ -435,16 +438,21 @@ COMMENT ON COLUMN migrate.unfinished_migrations.object IS 'its version and name'
 COMMENT ON COLUMN migrate.unfinished_migrations.detail IS 'what is wrong with it';
 COMMENT ON COLUMN migrate.unfinished_migrations.remedy IS 'what to do about it';
 
+/* In a copy of the database that pg_dump has made, numbers of points begin anew. */
 CREATE VIEW migrate.history AS
-SELECT id, target_schema, version, name, kind, state, tool, transactional, role, session_role, client,
-	application, started_at, finished_at, duration_ms, statements, error,
-	error_statement, error_line, sqlstate, checksum, fingerprint, tasks,
-	out_of_order
-FROM migrate.attempts
-ORDER BY id;
+SELECT a.id, a.target_schema, a.version, a.name, a.kind, a.state, a.tool,
+	a.transactional, a.role, a.session_role, a.client, a.application,
+	a.started_at, a.finished_at, a.duration_ms, a.statements, a.error,
+	a.error_statement, a.error_line, a.sqlstate, a.checksum, a.fingerprint,
+	a.tasks, a.out_of_order, p.label AS restore_point
+FROM migrate.attempts a
+LEFT JOIN migrate.restore_point_data p
+	ON p.id OPERATOR(pg_catalog.=) a.restore_point
+	AND p.ledger_position OPERATOR(pg_catalog.<) a.id
+ORDER BY a.id;
 REVOKE ALL ON migrate.history FROM PUBLIC;
 COMMENT ON VIEW migrate.history IS
-	'every attempt to apply a migration: migrate.attempts without the text';
+	'every attempt to apply a migration: migrate.attempts without the text, but with the name of the restore point';
 COMMENT ON COLUMN migrate.history.id IS
 	'number, in the order of their start';
 COMMENT ON COLUMN migrate.history.target_schema IS
@@ -493,6 +501,8 @@ COMMENT ON COLUMN migrate.history.tasks IS
 	'tasks that it has left to the background, see migrate.tasks';
 COMMENT ON COLUMN migrate.history.out_of_order IS
 	'true if a migration that comes after it was applied before it';
+COMMENT ON COLUMN migrate.history.restore_point IS
+	'label of the restore point that was made before it ran; null if there was none, and when that is dropped or has expired';
 
 CREATE FUNCTION migrate.register(version text, name text, sql text, down text DEFAULT NULL)
 RETURNS text

@@ -13,6 +13,7 @@
 #include "executor/spi.h"
 #include "ledger/ledger.h"
 #include "miscadmin.h"
+#include "preserve/point.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -76,6 +77,7 @@ static List *numbers_of(List *texts);
 static LedgerEntry *read_one(const char *query, const char *version,
 							 bool with_bodies);
 static bool state_is_in_effect(AttemptState state);
+static bool state_has_run(AttemptState state);
 static void supersede(const Attempt *attempt);
 static void insert_attempt(Attempt *attempt, OwnArguments *arguments);
 static void add_numbers(OwnArguments *arguments, List *numbers);
@@ -637,6 +639,14 @@ state_is_in_effect(AttemptState state)
 		state == ATTEMPT_ADOPTED || state == ATTEMPT_REPAIRED;
 }
 
+/* The others are about what need not run, or no longer counts. */
+static bool
+state_has_run(AttemptState state)
+{
+	return state == ATTEMPT_RUNNING || state == ATTEMPT_APPLIED ||
+		state == ATTEMPT_FAILED;
+}
+
 static void
 supersede(const Attempt *attempt)
 {
@@ -694,7 +704,11 @@ static void
 insert_attempt(Attempt *attempt, OwnArguments *arguments)
 {
 	bool		transactional;
+	bool		has_point;
 	bool		isnull;
+
+	/* whoever runs migrations has made one before, where that is possible */
+	has_point = state_has_run(attempt->state) && preserving();
 
 	/* all of it in this transaction, or none of it */
 	transactional = attempt->state != ATTEMPT_RUNNING &&
@@ -713,13 +727,18 @@ insert_attempt(Attempt *attempt, OwnArguments *arguments)
 	add_own_text(arguments, attempt->tool);
 	add_own_argument(arguments, BOOLOID, BoolGetDatum(attempt->out_of_order),
 					 false);
+	add_own_argument(arguments, BOOLOID, BoolGetDatum(has_point), false);
 	run_own_query("INSERT INTO migrate.attempts (state, finished_at, duration_ms, "
 				  "statements, done_bytes, error, sqlstate, error_statement, "
 				  "error_line, fingerprint, tasks, version, role, started_at, "
 				  "transactional, name, checksum, body, target_schema, kind, "
-				  "tool, out_of_order, session_role, client, application) "
+				  "tool, out_of_order, restore_point, session_role, client, "
+				  "application) "
 				  "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, "
-				  "$13, $14, $15, $16, $17, $18, $19, $20, $21, $22, SESSION_USER, "
+				  "$13, $14, $15, $16, $17, $18, $19, $20, $21, $22, "
+				  "(SELECT pg_catalog.max(p.id) "
+				  "FROM migrate.restore_point_data p WHERE $23 "
+				  "AND p.kind OPERATOR(pg_catalog.=) 'migration'), SESSION_USER, "
 				  "pg_catalog.inet_client_addr(), "
 				  "pg_catalog.current_setting('application_name')) "
 				  "RETURNING id",

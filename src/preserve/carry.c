@@ -23,7 +23,6 @@
 #include "common/catalog.h"
 #include "common/compat.h"
 #include "common/own_tables.h"
-#include "pgstat.h"
 #include "preserve/carry.h"
 #include "preserve/carry_trigger.h"
 #include "preserve/catalog_image.h"
@@ -31,6 +30,7 @@
 #include "preserve/point.h"
 #include "preserve/transaction_start.h"
 #include "storage/lmgr.h"
+#include "storage/sinval.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -59,6 +59,14 @@ typedef struct DroppedColumn
 	bool		is_known;		/* to a restore point */
 } DroppedColumn;
 
+/* A table with such columns. */
+typedef struct CarriedTable
+{
+	Oid			relid;			/* key */
+	bool		is_known;		/* one of the columns is */
+	List	   *columns;		/* of DroppedColumn */
+} CarriedTable;
+
 /* A trigger of ours. */
 typedef struct CarryTrigger
 {
@@ -74,9 +82,9 @@ static HeapTuple live_attribute(Relation pg_attribute, Oid relid,
 static bool keeps_its_file(Oid relid, Snapshot before);
 static void mark_known_columns(HTAB *columns, List *points);
 static bool mark_columns_of_point(HTAB *columns, int64 point);
-static List *tables_of(HTAB *columns);
-static void add_trigger(Oid relid, HTAB *columns);
-static List *missing_arguments(Oid relid, HTAB *columns);
+static HTAB *tables_of(HTAB *columns);
+static void add_trigger(const CarriedTable *table);
+static List *missing_arguments(const CarriedTable *table);
 static Oid	carry_function(void);
 static List *carry_triggers(Oid relid, Snapshot snapshot);
 static List *trigger_arguments(HeapTuple row, Relation pg_trigger);
@@ -93,11 +101,9 @@ add_carry_triggers(void)
 	OwnAccess	access;
 	Snapshot	before;
 	HTAB	   *columns;
-	List	   *tables;
-	ListCell   *cell;
+	HASH_SEQ_STATUS status;
+	CarriedTable *table;
 
-	if (!columns_have_changed())
-		return;
 	begin_own_access(&access);
 	before = register_snapshot_before();
 	columns = make_columns();
@@ -107,25 +113,41 @@ add_carry_triggers(void)
 	{
 		mark_known_columns(columns,
 						   all_files_are_wanted() ? NIL : full_points());
-		tables = tables_of(columns);
-		foreach(cell, tables)
-			add_trigger(lfirst_oid(cell), columns);
+		hash_seq_init(&status, tables_of(columns));
+		while ((table = hash_seq_search(&status)) != NULL)
+		{
+			if (table->is_known)
+				add_trigger(table);
+		}
 	}
 	end_own_access(&access);
 }
 
 /*
- * See carry.h.  To drop a column is to update its row.
+ * See carry.h.  The invalidations of the transaction tell, which are there
+ * whatever is counted: the cache by number has one for each row that was made,
+ * deleted or updated, and that by name a second one for an update which gives
+ * the column another name, as DROP COLUMN does.
  */
 bool
-columns_have_changed(void)
+columns_were_dropped(void)
 {
-	PgStat_TableXactStatus *counts;
+	SharedInvalidationMessage *messages;
+	bool		of_init_file;
+	int			count = xactGetCommittedInvalidationMessages(&messages,
+															 &of_init_file);
+	int			renamed = 0;
 
-	if (!pgstat_track_counts)
-		return true;
-	counts = compat_transaction_counters(AttributeRelationId);
-	return counts != NULL && counts->tuples_updated > 0;
+	for (int i = 0; i < count; i++)
+	{
+		if (messages[i].id == ATTNAME)
+			renamed++;
+		else if (messages[i].id == ATTNUM)
+			renamed--;
+	}
+	if (messages != NULL)
+		pfree(messages);
+	return renamed > 0;
 }
 
 static HTAB *
@@ -277,29 +299,44 @@ mark_columns_of_point(HTAB *columns, int64 point)
 	return true;
 }
 
-/* The OIDs of tables with a column that is known. */
-static List *
+/* Of CarriedTable. */
+static HTAB *
 tables_of(HTAB *columns)
 {
-	List	   *tables = NIL;
+	HASHCTL		control = {0};
+	HTAB	   *tables;
 	HASH_SEQ_STATUS status;
 	DroppedColumn *column;
 
+	control.keysize = sizeof(Oid);
+	control.entrysize = sizeof(CarriedTable);
+	control.hcxt = CurrentMemoryContext;
+	tables = hash_create("safe_migrate tables with dropped columns", 64,
+						 &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	hash_seq_init(&status, columns);
 	while ((column = hash_seq_search(&status)) != NULL)
 	{
-		if (column->is_known)
-			tables = list_append_unique_oid(tables, column->key.relid);
+		bool		found;
+		CarriedTable *table = hash_search(tables, &column->key.relid,
+										  HASH_ENTER, &found);
+
+		if (!found)
+		{
+			table->is_known = false;
+			table->columns = NIL;
+		}
+		table->is_known |= column->is_known;
+		table->columns = lappend(table->columns, column);
 	}
 	return tables;
 }
 
 /* One that is there carries all that is dropped, but for what rows lack. */
 static void
-add_trigger(Oid relid, HTAB *columns)
+add_trigger(const CarriedTable *table)
 {
-	List	   *triggers = carry_triggers(relid, NULL);
-	List	   *arguments = missing_arguments(relid, columns);
+	List	   *triggers = carry_triggers(table->relid, NULL);
+	List	   *arguments = missing_arguments(table);
 	ListCell   *cell;
 
 	if (triggers != NIL && arguments == NIL)
@@ -311,31 +348,27 @@ add_trigger(Oid relid, HTAB *columns)
 		arguments = list_concat(arguments, trigger->arguments);
 		remove_trigger(trigger);
 	}
-	make_trigger(relid, arguments);
+	make_trigger(table->relid, arguments);
 	CommandCounterIncrement();
 }
 
 static List *
-missing_arguments(Oid relid, HTAB *columns)
+missing_arguments(const CarriedTable *table)
 {
 	Relation	pg_attribute = table_open(AttributeRelationId, AccessShareLock);
 	List	   *arguments = NIL;
-	HASH_SEQ_STATUS status;
-	DroppedColumn *column;
+	ListCell   *cell;
 
-	hash_seq_init(&status, columns);
-	while ((column = hash_seq_search(&status)) != NULL)
+	foreach(cell, table->columns)
 	{
-		Form_pg_attribute attribute;
+		HeapTuple	row = ((DroppedColumn *) lfirst(cell))->row;
+		Form_pg_attribute attribute = (Form_pg_attribute) GETSTRUCT(row);
 		int			position = 1;
 		bool		isnull;
-		Datum		missing;
+		Datum		missing = heap_getattr(row, Anum_pg_attribute_attmissingval,
+										   RelationGetDescr(pg_attribute),
+										   &isnull);
 
-		if (column->key.relid != relid)
-			continue;
-		attribute = (Form_pg_attribute) GETSTRUCT(column->row);
-		missing = heap_getattr(column->row, Anum_pg_attribute_attmissingval,
-							   RelationGetDescr(pg_attribute), &isnull);
 		if (!attribute->atthasmissing || isnull)
 			continue;
 		missing = array_get_element(missing, 1, &position, -1,
@@ -457,8 +490,8 @@ remove_carry_triggers(void)
 {
 	OwnAccess	access;
 	List	   *triggers;
-	List	   *needed;
 	HTAB	   *columns;
+	HTAB	   *tables;
 	ListCell   *cell;
 
 	begin_own_access(&access);
@@ -467,12 +500,14 @@ remove_carry_triggers(void)
 	find_carried(columns, triggers);
 	if (triggers != NIL)
 		mark_known_columns(columns, living_points());
-	needed = tables_of(columns);
+	tables = tables_of(columns);
 	foreach(cell, triggers)
 	{
 		CarryTrigger *trigger = lfirst(cell);
+		CarriedTable *table = hash_search(tables, &trigger->relid, HASH_FIND,
+										  NULL);
 
-		if (!list_member_oid(needed, trigger->relid) &&
+		if ((table == NULL || !table->is_known) &&
 			ConditionalLockRelationOid(trigger->relid, AccessExclusiveLock))
 			remove_trigger(trigger);
 	}

@@ -20,15 +20,16 @@
  * a column that a restore point knows, and that have kept their file.  Their
  * partitions and children have dropped it as well, and get their own.  Takes
  * the lock that CREATE TRIGGER takes, on tables that are locked for DROP COLUMN
- * anyway.  Costs nothing if no column has changed.
+ * anyway.  Reads all columns of the database.
  */
 extern void add_carry_triggers(void);
 
 /*
- * False if this transaction has dropped no column for sure.  Costs a look at a
- * counter.
+ * False if this transaction has not dropped a column for sure; but for what a
+ * rollback does, which writes the catalogs in another way.  To be called outside
+ * of subtransactions.  Costs nothing where no catalog was changed.
  */
-extern bool columns_have_changed(void);
+extern bool columns_were_dropped(void);
 
 /*
  * Remove those that no restore point needs.  Needs a transaction.  Takes

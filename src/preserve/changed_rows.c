@@ -23,6 +23,7 @@
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "preserve/changed_rows.h"
+#include "preserve/loss.h"
 #include "preserve/row_images.h"
 #include "preserve/row_scan.h"
 #include "storage/lmgr.h"
@@ -209,8 +210,9 @@ static void
 note_foreign_table(Form_pg_class form)
 {
 	if (writers_lock_is_held(form->oid))
-		set_points_incomplete(psprintf("a migration wrote to foreign table %s",
-									   relation_display_name(form->oid)));
+		mark_incomplete(ALL_FULL_POINTS,
+						psprintf("a migration wrote to foreign table %s",
+								 relation_display_name(form->oid)));
 }
 
 /* What is in a new file was not there before, and goes with the file. */
@@ -225,8 +227,9 @@ capture_file(WrittenFile *file, RowImageWriter *writer)
 	if (!is_parked && compat_storage_is_new(rel))
 		;
 	else if (!is_heap(rel))
-		set_points_incomplete(psprintf("a migration changed rows of table %s, which is no heap",
-									   relation_display_name(file->relid)));
+		mark_incomplete(ALL_FULL_POINTS,
+						psprintf("a migration changed rows of table %s, which is no heap",
+								 relation_display_name(file->relid)));
 	else
 	{
 		begin_file_images(writer, file->relid, file->filenode);
@@ -364,22 +367,4 @@ read_transactions(ChangedRows *rows)
 	rows->xid_count = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
 	rows->xids = (TransactionId *) ARR_DATA_PTR(array);
 	qsort(rows->xids, rows->xid_count, sizeof(TransactionId), xidComparator);
-}
-
-/*
- * See changed_rows.h.
- */
-void
-set_points_incomplete(const char *reason)
-{
-	OwnArguments arguments = {0};
-	OwnAccess	access;
-
-	begin_own_access(&access);
-	add_own_text(&arguments, reason);
-	run_own_query("UPDATE migrate.restore_point_data SET is_complete = false,"
-				  " problem = pg_catalog.concat_ws('; ', problem, $1)"
-				  " WHERE kind OPERATOR(pg_catalog.<>) 'statement'",
-				  &arguments, SPI_OK_UPDATE);
-	end_own_access(&access);
 }

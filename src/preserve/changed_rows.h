@@ -43,10 +43,4 @@ extern bool writers_lock_is_held(Oid relid);
 /* Throws if there is none of that number.  In the current memory context. */
 extern ChangedRows *find_changed_rows(int64 id);
 
-/*
- * From now on no full restore point brings everything back, for this reason,
- * which follows others.
- */
-extern void set_points_incomplete(const char *reason);
-
 #endif							/* SAFE_MIGRATE_CHANGED_ROWS_H */

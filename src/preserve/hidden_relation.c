@@ -7,7 +7,6 @@
  */
 #include "postgres.h"
 
-#include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/reloptions.h"
 #include "access/relation.h"
@@ -26,15 +25,11 @@
 #include "nodes/makefuncs.h"
 #include "pgstat.h"
 #include "preserve/hidden_relation.h"
-#include "utils/fmgroids.h"
+#include "preserve/transaction_start.h"
 #include "utils/relcache.h"
 #include "utils/syscache.h"
 
-static Datum hidden_reloptions(void);
-static List *hidden_indexes(Oid relid);
-static void drop_one(Oid relid, bool with_files);
-static void delete_index_row(Oid relid);
-static void delete_class_row(Oid relid);
+static void delete_row(Oid catalog, int cacheid, Oid relid);
 
 /*
  * See hidden_relation.h.  The dependencies of a TOAST table are those of its
@@ -51,7 +46,7 @@ create_hidden_relation(const char *name, TupleDesc columns)
 	relid = compat_create_hidden_heap(name,
 									  get_namespace_oid(MIGRATE_SCHEMA, false),
 									  migrate_extension_owner(), columns,
-									  hidden_reloptions());
+									  hidden_relation_options());
 	CommandCounterIncrement();
 	deleteDependencyRecordsFor(RelationRelationId, relid, false);
 	ObjectAddressSet(relation, RelationRelationId, relid);
@@ -61,9 +56,11 @@ create_hidden_relation(const char *name, TupleDesc columns)
 	return relid;
 }
 
-/* Nothing is ever dead in there; only the fight against wraparound comes. */
-static Datum
-hidden_reloptions(void)
+/*
+ * See hidden_relation.h.
+ */
+Datum
+hidden_relation_options(void)
 {
 	DefElem    *option = makeDefElem("autovacuum_enabled",
 									 (Node *) makeString("false"), -1);
@@ -76,7 +73,7 @@ hidden_reloptions(void)
  * See hidden_relation.h.
  */
 void
-drop_hidden_relation(Oid relid, bool with_files)
+drop_hidden_relation(Oid relid)
 {
 	Relation	rel = relation_open(relid, AccessExclusiveLock);
 	Oid			toast = rel->rd_rel->reltoastrelid;
@@ -85,74 +82,64 @@ drop_hidden_relation(Oid relid, bool with_files)
 
 	relation_close(rel, NoLock);
 	foreach(cell, indexes)
-		drop_one(lfirst_oid(cell), with_files);
-	drop_one(relid, with_files);
+		remove_hidden_relation(lfirst_oid(cell), true);
+	remove_hidden_relation(relid, true);
 	if (OidIsValid(toast) && extension_owns_relation(toast))
-		drop_hidden_relation(toast, with_files);
+		drop_hidden_relation(toast);
 }
 
-/* Not the relation cache's list: that leaves out what is not live. */
-static List *
+/*
+ * See hidden_relation.h.
+ */
+List *
 hidden_indexes(Oid relid)
 {
 	Relation	pg_index = table_open(IndexRelationId, AccessShareLock);
+	List	   *rows = fetch_catalog_rows(pg_index, IndexIndrelidIndexId,
+										  Anum_pg_index_indrelid, relid, NULL);
 	List	   *indexes = NIL;
-	ScanKeyData key;
-	SysScanDesc scan;
-	HeapTuple	tuple;
+	ListCell   *cell;
 
-	ScanKeyInit(&key, Anum_pg_index_indrelid, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(relid));
-	scan = systable_beginscan(pg_index, IndexIndrelidIndexId, true, NULL, 1,
-							  &key);
-	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	foreach(cell, rows)
 		indexes = lappend_oid(indexes,
-							  ((Form_pg_index) GETSTRUCT(tuple))->indexrelid);
-	systable_endscan(scan);
+							  ((Form_pg_index) GETSTRUCT((HeapTuple) lfirst(cell)))->indexrelid);
 	table_close(pg_index, AccessShareLock);
 	return indexes;
 }
 
-static void
-drop_one(Oid relid, bool with_files)
+/*
+ * See hidden_relation.h.  The OID of a TOAST table will be used again.
+ */
+void
+remove_hidden_relation(Oid relid, bool with_file)
 {
 	Relation	rel = relation_open(relid, AccessExclusiveLock);
 	bool		is_index = rel->rd_rel->relkind == RELKIND_INDEX;
 
-	if (with_files)
+	if (with_file)
+	{
 		RelationDropStorage(rel);
-	pgstat_drop_relation(rel);
+		pgstat_drop_relation(rel);
+	}
 	relation_close(rel, NoLock);
 	if (is_index)
-		delete_index_row(relid);
+		delete_row(IndexRelationId, INDEXRELID, relid);
 	RelationForgetRelation(relid);
 	DeleteAttributeTuples(relid);
 	deleteDependencyRecordsFor(RelationRelationId, relid, false);
-	delete_class_row(relid);
+	deleteSharedDependencyRecordsFor(RelationRelationId, relid, 0);
+	delete_row(RelationRelationId, RELOID, relid);
 }
 
 static void
-delete_index_row(Oid relid)
+delete_row(Oid catalog, int cacheid, Oid relid)
 {
-	Relation	pg_index = table_open(IndexRelationId, RowExclusiveLock);
-	HeapTuple	tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(relid));
-
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for index %u", relid);
-	CatalogTupleDelete(pg_index, &tuple->t_self);
-	ReleaseSysCache(tuple);
-	table_close(pg_index, RowExclusiveLock);
-}
-
-static void
-delete_class_row(Oid relid)
-{
-	Relation	pg_class = table_open(RelationRelationId, RowExclusiveLock);
-	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	Relation	rel = table_open(catalog, RowExclusiveLock);
+	HeapTuple	tuple = SearchSysCache1(cacheid, ObjectIdGetDatum(relid));
 
 	if (!HeapTupleIsValid(tuple))
 		elog(ERROR, "cache lookup failed for relation %u", relid);
-	CatalogTupleDelete(pg_class, &tuple->t_self);
+	CatalogTupleDelete(rel, &tuple->t_self);
 	ReleaseSysCache(tuple);
-	table_close(pg_class, RowExclusiveLock);
+	table_close(rel, RowExclusiveLock);
 }

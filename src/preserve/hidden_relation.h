@@ -15,6 +15,7 @@
 #include "postgres.h"
 
 #include "access/tupdesc.h"
+#include "nodes/pg_list.h"
 
 /*
  * Make an empty one in the schema of the extension, and return its OID.  It
@@ -26,10 +27,28 @@
 extern Oid	create_hidden_relation(const char *name, TupleDesc columns);
 
 /*
- * Remove the catalog rows of one, and of its hidden TOAST table and indexes.
- * The files go at commit if with_files; otherwise they stay, and are the
- * caller's.  Takes AccessExclusiveLock.
+ * What pg_class.reloptions says of one: nothing is ever dead in there, so that
+ * only the vacuum against wraparound comes, which heeds no such option.
  */
-extern void drop_hidden_relation(Oid relid, bool with_files);
+extern Datum hidden_relation_options(void);
+
+/*
+ * Remove one, with its hidden TOAST table and indexes.  Takes
+ * AccessExclusiveLock.
+ */
+extern void drop_hidden_relation(Oid relid);
+
+/*
+ * Remove the catalog rows of one, be it an index, which leaves those of its
+ * TOAST table and indexes.  Its file goes at commit if with_file; otherwise it
+ * stays, and is the caller's.  Takes AccessExclusiveLock.
+ */
+extern void remove_hidden_relation(Oid relid, bool with_file);
+
+/*
+ * OIDs of the indexes of one.  The relation cache's list would leave out what is
+ * not live.
+ */
+extern List *hidden_indexes(Oid relid);
 
 #endif							/* SAFE_MIGRATE_HIDDEN_RELATION_H */

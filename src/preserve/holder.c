@@ -9,13 +9,10 @@
 
 #include "access/genam.h"
 #include "access/htup_details.h"
-#include "access/reloptions.h"
-#include "access/relation.h"
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/catalog.h"
 #include "catalog/dependency.h"
-#include "catalog/heap.h"
 #include "catalog/indexing.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_am.h"
@@ -25,14 +22,11 @@
 #include "catalog/pg_extension.h"
 #include "catalog/pg_index.h"
 #include "catalog/pg_opclass.h"
-#include "catalog/storage.h"
 #include "common/catalog.h"
-#include "nodes/makefuncs.h"
-#include "pgstat.h"
+#include "preserve/hidden_relation.h"
 #include "preserve/holder.h"
 #include "preserve/transaction_start.h"
 #include "utils/builtins.h"
-#include "utils/relcache.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
@@ -57,12 +51,10 @@ static void set_column(RowChange *change, AttrNumber column, Datum value);
 static void clear_column(RowChange *change, AttrNumber column);
 static void insert_changed(Relation catalog, CatalogIndexState indexes,
 						   HeapTuple row, RowChange *change);
-static Datum hidden_options(void);
 static const Oid *index_oids(HolderMaker *maker, HeapTuple index_row,
 							 AttrNumber column);
 static bool index_column_is_null(HolderMaker *maker, HeapTuple index_row,
 								 AttrNumber column);
-static void delete_row(Oid catalog, int cacheid, Oid relid);
 
 /*
  * See holder.h.
@@ -196,19 +188,8 @@ hide_table(HolderMaker *maker, HeldFile *held, RowChange *change)
 	set_column(change, Anum_pg_class_relreplident,
 			   CharGetDatum(REPLICA_IDENTITY_NOTHING));
 	set_column(change, Anum_pg_class_relrewrite, ObjectIdGetDatum(InvalidOid));
-	set_column(change, Anum_pg_class_reloptions, hidden_options());
+	set_column(change, Anum_pg_class_reloptions, hidden_relation_options());
 	clear_column(change, Anum_pg_class_relpartbound);
-}
-
-/* Only the fight against wraparound comes, which heeds no such option. */
-static Datum
-hidden_options(void)
-{
-	DefElem    *option = makeDefElem("autovacuum_enabled",
-									 (Node *) makeString("false"), -1);
-
-	return transformRelOptions((Datum) 0, list_make1(option), NULL, NULL,
-							   false, false);
 }
 
 /* A column that is dropped, or of which rows lack the value, is still so. */
@@ -387,41 +368,4 @@ index_column_is_null(HolderMaker *maker, HeapTuple index_row,
 					 AttrNumber column)
 {
 	return heap_attisnull(index_row, column, RelationGetDescr(maker->pg_index));
-}
-
-/*
- * See holder.h.  The OID of a TOAST table will be used again.
- */
-void
-remove_holder(Oid holder, bool with_file)
-{
-	Relation	rel = relation_open(holder, AccessExclusiveLock);
-	bool		is_index = rel->rd_rel->relkind == RELKIND_INDEX;
-
-	if (with_file)
-	{
-		RelationDropStorage(rel);
-		pgstat_drop_relation(rel);
-	}
-	relation_close(rel, NoLock);
-	if (is_index)
-		delete_row(IndexRelationId, INDEXRELID, holder);
-	RelationForgetRelation(holder);
-	DeleteAttributeTuples(holder);
-	deleteDependencyRecordsFor(RelationRelationId, holder, false);
-	deleteSharedDependencyRecordsFor(RelationRelationId, holder, 0);
-	delete_row(RelationRelationId, RELOID, holder);
-}
-
-static void
-delete_row(Oid catalog, int cacheid, Oid relid)
-{
-	Relation	rel = table_open(catalog, RowExclusiveLock);
-	HeapTuple	tuple = SearchSysCache1(cacheid, ObjectIdGetDatum(relid));
-
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for relation %u", relid);
-	CatalogTupleDelete(rel, &tuple->t_self);
-	ReleaseSysCache(tuple);
-	table_close(rel, RowExclusiveLock);
 }

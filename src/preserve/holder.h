@@ -80,11 +80,4 @@ extern void record_holder(HolderMaker *maker, HeldFile *held);
 extern bool index_can_be_held(HolderMaker *maker, HeapTuple class_row,
 							  HeapTuple index_row);
 
-/*
- * Remove the catalog rows of one holder, which leaves those of its TOAST table
- * and indexes; its file goes at commit if with_file.  Takes
- * AccessExclusiveLock.
- */
-extern void remove_holder(Oid holder, bool with_file);
-
 #endif							/* SAFE_MIGRATE_HOLDER_H */

@@ -33,7 +33,7 @@
 /* Points that the refusal names. */
 #define MAX_NAMED 5
 
-static int64 image_bytes(void);
+static int64 bytes_of_images(void);
 static void refuse_more(int64 kept, int64 limit);
 static char *largest_points(char **remedy);
 
@@ -76,7 +76,7 @@ check_kept_size(void)
 
 	if (limit == 0)
 		return;
-	kept = kept_bytes() + image_bytes();
+	kept = kept_bytes() + bytes_of_images();
 	if (kept > limit)
 		refuse_more(kept, limit);
 }
@@ -103,7 +103,7 @@ kept_bytes(void)
 }
 
 static int64
-image_bytes(void)
+bytes_of_images(void)
 {
 	OwnAccess	access;
 	OwnArguments arguments = {0};

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * loss.c
- *	  What is destroyed while nothing is to be kept.
+ *	  What is lost to restore points, for one because nothing is to be kept.
  *
  *-------------------------------------------------------------------------
  */
@@ -15,13 +15,11 @@
 #include "common/own_tables.h"
 #include "executor/spi.h"
 #include "preserve/catalog_image.h"
-#include "preserve/changed_rows.h"
 #include "preserve/loss.h"
 #include "preserve/point.h"
 
 static void mark_point(int64 point, CompatFile *files, int count);
 static bool is_needed(Form_pg_class form, CompatFile *files, int count);
-static void add_problem(int64 point, const char *problem);
 
 /*
  * See loss.h.
@@ -37,7 +35,8 @@ mark_losses(bool by_migration)
 	if (points == NIL)
 		return;
 	if (by_migration)
-		set_points_incomplete("a migration ran while safe_migrate.restore_points was off, so that rows which it changed are not kept");
+		mark_incomplete(ALL_FULL_POINTS,
+						"a migration ran while safe_migrate.restore_points was off, so that rows which it changed are not kept");
 	foreach(cell, points)
 		mark_point(*(int64 *) lfirst(cell), files, count);
 }
@@ -56,9 +55,9 @@ mark_point(int64 point, CompatFile *files, int count)
 
 		if (!is_needed(form, files, count))
 			continue;
-		add_problem(point,
-					psprintf("\"%s\" was dropped, truncated or rewritten while safe_migrate.restore_points was off",
-							 NameStr(form->relname)));
+		mark_incomplete(point,
+						psprintf("\"%s\" was dropped, truncated or rewritten while safe_migrate.restore_points was off",
+								 NameStr(form->relname)));
 		break;
 	}
 	list_free_deep(rows);
@@ -79,18 +78,24 @@ is_needed(Form_pg_class form, CompatFile *files, int count)
 	return false;
 }
 
-static void
-add_problem(int64 point, const char *problem)
+/*
+ * See loss.h.
+ */
+void
+mark_incomplete(int64 point, const char *problem)
 {
 	OwnAccess	access;
 	OwnArguments arguments = {0};
 
 	begin_own_access(&access);
-	add_own_argument(&arguments, INT8OID, Int64GetDatum(point), false);
+	add_own_argument(&arguments, INT8OID, Int64GetDatum(point),
+					 point == ALL_FULL_POINTS);
 	add_own_text(&arguments, problem);
 	run_own_query("UPDATE migrate.restore_point_data SET is_complete = false, "
 				  "problem = pg_catalog.concat_ws('; ', problem, $2) "
-				  "WHERE id OPERATOR(pg_catalog.=) $1",
+				  "WHERE CASE WHEN $1 IS NULL "
+				  "THEN kind OPERATOR(pg_catalog.<>) 'statement' "
+				  "ELSE id OPERATOR(pg_catalog.=) $1 END",
 				  &arguments, SPI_OK_UPDATE);
 	end_own_access(&access);
 }

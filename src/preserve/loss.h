@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * loss.h
- *	  What is destroyed while nothing is to be kept.
+ *	  What is lost to restore points, for one because nothing is to be kept.
  *
  *-------------------------------------------------------------------------
  */
@@ -18,5 +18,14 @@
  * waits for others who are about to mark the same.
  */
 extern void mark_losses(bool by_migration);
+
+/* In place of the number of a point: all that hold the whole catalog. */
+#define ALL_FULL_POINTS	0
+
+/*
+ * From now on the point does not bring everything back, for this reason, which
+ * follows others.
+ */
+extern void mark_incomplete(int64 point, const char *problem);
 
 #endif							/* SAFE_MIGRATE_LOSS_H */

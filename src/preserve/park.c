@@ -31,6 +31,7 @@
 #include "preserve/carry.h"
 #include "preserve/catalog_image.h"
 #include "preserve/changed_rows.h"
+#include "preserve/hidden_relation.h"
 #include "preserve/holder.h"
 #include "preserve/park.h"
 #include "preserve/preserve.h"
@@ -79,6 +80,7 @@ static const char *cause_of_loss(Form_pg_class form);
 static void park_needed(Parking *parking);
 static void find_known(Parking *parking);
 static void find_parked_before(Parking *parking);
+static bool all_are_known(Parking *parking);
 static bool creator_of_point(int64 point, uint64 *creator);
 static void mark_known(Parking *parking, int64 point);
 static bool is_needed(Parking *parking, LosingRelation *relation);
@@ -100,7 +102,6 @@ static Datum parked_column(HeapTuple row, TupleDesc tupdesc, int column);
 static void forget_file(Oid holder);
 static bool is_holder(Oid relid);
 static void drop_holder(Oid holder);
-static List *indexes_of(Oid relid);
 
 /*
  * See park.h.
@@ -305,6 +306,8 @@ find_known(Parking *parking)
 		mark_known(parking, *(int64 *) list_nth(points, i));
 		MemoryContextSwitchTo(caller);
 		MemoryContextReset(context);
+		if (all_are_known(parking))
+			break;
 	}
 	MemoryContextDelete(context);
 }
@@ -375,6 +378,23 @@ mark_known(Parking *parking, int64 point)
 	hash_seq_init(&status, parking->relations);
 	while ((relation = hash_seq_search(&status)) != NULL)
 		relation->is_known = true;
+}
+
+static bool
+all_are_known(Parking *parking)
+{
+	HASH_SEQ_STATUS status;
+	LosingRelation *relation;
+
+	hash_seq_init(&status, parking->relations);
+	while ((relation = hash_seq_search(&status)) != NULL)
+	{
+		if (relation->is_known)
+			continue;
+		hash_seq_term(&status);
+		return false;
+	}
+	return true;
 }
 
 static bool
@@ -700,7 +720,7 @@ take_parked_file(Oid holder)
 
 	if (!HeapTupleIsValid(row))
 		elog(ERROR, "cache lookup failed for relation %u", holder);
-	remove_holder(holder, false);
+	remove_hidden_relation(holder, false);
 	forget_file(holder);
 	CommandCounterIncrement();
 	return row;
@@ -752,30 +772,14 @@ is_holder(Oid relid)
 static void
 drop_holder(Oid holder)
 {
-	List	   *indexes = indexes_of(holder);
+	List	   *indexes = hidden_indexes(holder);
 	ListCell   *cell;
 
 	foreach(cell, indexes)
 	{
-		remove_holder(lfirst_oid(cell), true);
+		remove_hidden_relation(lfirst_oid(cell), true);
 		forget_file(lfirst_oid(cell));
 	}
-	remove_holder(holder, true);
+	remove_hidden_relation(holder, true);
 	forget_file(holder);
-}
-
-static List *
-indexes_of(Oid relid)
-{
-	Relation	pg_index = table_open(IndexRelationId, AccessShareLock);
-	List	   *rows = fetch_catalog_rows(pg_index, IndexIndrelidIndexId,
-										  Anum_pg_index_indrelid, relid, NULL);
-	List	   *indexes = NIL;
-	ListCell   *cell;
-
-	foreach(cell, rows)
-		indexes = lappend_oid(indexes,
-							  ((Form_pg_index) GETSTRUCT((HeapTuple) lfirst(cell)))->indexrelid);
-	table_close(pg_index, AccessShareLock);
-	return indexes;
 }

@@ -19,7 +19,6 @@
 #include "access/heapam.h"
 #include "access/htup_details.h"
 #include "access/parallel.h"
-#include "access/relation.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
@@ -41,7 +40,6 @@
 #include "preserve/catalog_image.h"
 #include "preserve/point.h"
 #include "preserve/point_state.h"
-#include "storage/bufmgr.h"
 #include "storage/lock.h"
 #include "task/task.h"
 #include "utils/builtins.h"
@@ -91,7 +89,6 @@ static List *read_points(bool full_only);
 static int	compare_points(const ListCell *a, const ListCell *b);
 static Oid	points_relid(void);
 static bool table_has_rows(const char *name);
-static bool table_has_pages(const char *name);
 
 PG_FUNCTION_INFO_V1(migrate_create_restore_point);
 
@@ -497,8 +494,8 @@ bool
 restore_points_may_exist(void)
 {
 	return extension_is_created() &&
-		(table_has_pages("restore_point_data") ||
-		 table_has_pages("parked_storage") || table_has_pages("changed_rows"));
+		(own_table_has_pages("restore_point_data") ||
+		 own_table_has_pages("parked_storage") || own_table_has_pages("changed_rows"));
 }
 
 /*
@@ -532,25 +529,6 @@ table_has_rows(const char *name)
 	table_endscan(scan);
 	UnregisterSnapshot(snapshot);
 	table_close(rel, AccessShareLock);
-	return result;
-}
-
-static bool
-table_has_pages(const char *name)
-{
-	Oid			relid = get_relname_relid(name,
-										  get_namespace_oid(MIGRATE_SCHEMA,
-															true));
-	Relation	rel;
-	bool		result;
-
-	if (!OidIsValid(relid) || !extension_owns_relation(relid))
-		return false;
-	rel = try_relation_open(relid, AccessShareLock);
-	if (rel == NULL)
-		return false;
-	result = RelationGetNumberOfBlocks(rel) > 0;
-	relation_close(rel, AccessShareLock);
 	return result;
 }
 

@@ -37,7 +37,7 @@ typedef struct Needless
 static void begin_dropping(const char *function);
 static void refuse_unknown(const char *label);
 static int64 drop_point(int64 id);
-static int64 image_bytes(int64 id);
+static int64 bytes_of_image(int64 id);
 static int64 drop_needless(void);
 static List *list_needless(void);
 static void drop_holder(const Needless *needless);
@@ -121,7 +121,7 @@ drop_point(int64 id)
 {
 	OwnAccess	access;
 	OwnArguments arguments = {0};
-	int64		bytes = image_bytes(id);
+	int64		bytes = bytes_of_image(id);
 
 	begin_own_access(&access);
 	add_own_argument(&arguments, INT8OID, Int64GetDatum(id), false);
@@ -133,7 +133,7 @@ drop_point(int64 id)
 }
 
 static int64
-image_bytes(int64 id)
+bytes_of_image(int64 id)
 {
 	OwnAccess	access;
 	OwnArguments arguments = {0};
@@ -232,7 +232,7 @@ drop_holder(const Needless *needless)
 	else if (needless->is_file)
 		drop_parked_file(needless->holder);
 	else
-		drop_hidden_relation(needless->holder, true);
+		drop_hidden_relation(needless->holder);
 	end_own_access(&access);
 }
 

@@ -15,7 +15,6 @@
 #include "common/compat.h"
 #include "common/migration_flag.h"
 #include "common/own_tables.h"
-#include "pgstat.h"
 #include "preserve/carry.h"
 #include "preserve/catalog_image.h"
 #include "preserve/changed_rows.h"
@@ -205,7 +204,7 @@ something_pends(void)
 {
 	if (!TransactionIdIsValid(GetTopTransactionIdIfAny()))
 		return false;
-	return statements != NIL || columns_have_changed() ||
+	return statements != NIL || columns_were_dropped() ||
 		rolls_back_to_point || is_part_of_migration() ||
 		compat_files_are_to_be_unlinked();
 }
@@ -243,7 +242,8 @@ preserve(bool prepare)
 
 		if (captures && (has_points || prepare || in_the_making))
 			capture_changed_rows(rolls_back_to_point);
-		add_carry_triggers();
+		if (rolls_back_to_point || columns_were_dropped())
+			add_carry_triggers();
 		if (captures || kept > 0)
 			check_kept_size();
 	}

@@ -9,8 +9,8 @@
 
 #include "access/htup_details.h"
 #include "access/table.h"
-#include "catalog/pg_attribute.h"
 #include "access/sysattr.h"
+#include "catalog/pg_attribute.h"
 #include "catalog/pg_class.h"
 #include "common/catalog.h"
 #include "common/errors.h"
@@ -26,6 +26,7 @@
 #include "utils/rel.h"
 #include "utils/ruleutils.h"
 
+static bool comes_back_in_place(HTAB *relations, Form_pg_attribute column);
 static bool complete_rows(Form_pg_attribute form, const EmptyColumn *empty,
 						  RowConflict on_conflict);
 static bool has_default(Form_pg_attribute form);
@@ -52,13 +53,8 @@ fill_column_values(List *differences, HTAB *relations, List *empty_values,
 		foreach(row, difference->gone)
 		{
 			Form_pg_attribute form = (Form_pg_attribute) GETSTRUCT((HeapTuple) lfirst(row));
-			RestoredRelation *relation = find_restored_relation(relations,
-																form->attrelid);
 
-			if (form->attisdropped || form->attnum <= 0 || relation == NULL ||
-				relation->is == NULL || relation->choice != STORAGE_KEPT ||
-				((Form_pg_class) GETSTRUCT(relation->was))->relkind !=
-				RELKIND_RELATION)
+			if (!comes_back_in_place(relations, form))
 				continue;
 			if (form->attgenerated == ATTRIBUTE_GENERATED_STORED)
 				compute_column(form->attrelid, form->attnum);
@@ -73,6 +69,19 @@ fill_column_values(List *differences, HTAB *relations, List *empty_values,
 		}
 	}
 	return changed;
+}
+
+/* True if the rows of the column's table stay where they are. */
+static bool
+comes_back_in_place(HTAB *relations, Form_pg_attribute column)
+{
+	RestoredRelation *relation = find_restored_relation(relations,
+														column->attrelid);
+
+	return !column->attisdropped && column->attnum > 0 && relation != NULL &&
+		relation->is != NULL && relation->choice == STORAGE_KEPT &&
+		((Form_pg_class) GETSTRUCT(relation->was))->relkind ==
+		RELKIND_RELATION;
 }
 
 /*
@@ -116,7 +125,9 @@ complete_rows(Form_pg_attribute form, const EmptyColumn *empty,
 
 	if (empty != NULL && empty->is_complete && empty->count == 0)
 		return false;
-	condition = psprintf("%s%s IS NULL",
+
+	/* of IS NULL, the planner knows by now that it is false */
+	condition = psprintf("%spg_catalog.num_nulls(%s) OPERATOR(pg_catalog.>) 0",
 						 empty != NULL && empty->is_complete ?
 						 row_condition(empty) : "", column);
 	if (has_default(form))
@@ -127,11 +138,6 @@ complete_rows(Form_pg_attribute form, const EmptyColumn *empty,
 							SPI_OK_UPDATE);
 		return false;
 	}
-
-	/* of IS NULL, the planner knows that it is false */
-	condition = psprintf("%spg_catalog.num_nulls(%s) OPERATOR(pg_catalog.>) 0",
-						 empty != NULL && empty->is_complete ?
-						 row_condition(empty) : "", column);
 	count = count_as_owner(form->attrelid,
 						   psprintf("SELECT pg_catalog.count(*) FROM ONLY %s WHERE %s",
 									table, condition));

@@ -20,11 +20,11 @@
  * generated, or not there.  Rows that were inserted while a column that is NOT
  * NULL was not there get its default; if it has none, they are deleted with
  * ROW_CONFLICT_RESTORE, a WARNING tells how many, and SM007 is thrown otherwise.
- * By the differences that have been restored; tables that have got the file of the label need
- * nothing.  empty_values is from find_empty_values(); tables of changed_tables
- * were written to since that caught up.  To be called with
- * session_replication_role = replica.  Returns changed_tables with
- * those of which rows were deleted.
+ * By the differences that have been restored; tables that have got the file of
+ * the label need nothing.  empty_values is from find_empty_values(); tables of
+ * changed_tables were written to since that caught up.  To be called with
+ * session_replication_role = replica.  Returns changed_tables with those of
+ * which rows were deleted.
  */
 extern List *fill_column_values(List *differences, HTAB *relations,
 								List *empty_values, List *changed_tables,

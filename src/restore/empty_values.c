@@ -15,6 +15,7 @@
 #include "access/heapam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
+#include "access/transam.h"
 #include "access/visibilitymap.h"
 #include "access/xlog.h"
 #include "catalog/pg_attribute.h"
@@ -40,12 +41,16 @@ typedef struct EmptyTable
 } EmptyTable;
 
 static List *tables_with_columns(const RestoreTarget *target,
-								 HTAB *relations);
+								 HTAB *relations, bool to_count);
+static bool is_partition(const RestoredRelation *relation);
 static int	compare_tables(const ListCell *a, const ListCell *b);
-static EmptyCount *count_rows(const EmptyTable *table,
+static EmptyCount *count_rows(const RestoreTarget *target,
+							  const EmptyTable *table,
 							  const EmptyColumn *column);
-static EmptyTable *table_with_columns(const RestoreTarget *target, Oid relid);
-static EmptyColumn *returning_column(Form_pg_attribute was);
+static EmptyTable *table_with_columns(const RestoreTarget *target, Oid relid,
+									  bool with_nullable);
+static EmptyColumn *returning_column(Form_pg_attribute was,
+									 bool with_nullable);
 static bool type_has_default(Oid type);
 static void scan_table(EmptyTable *table);
 static bool block_may_have_changed(const EmptyTable *table, Relation heap,
@@ -65,13 +70,13 @@ count_empty_values(const RestoreTarget *target, HTAB *relations)
 	ListCell   *cell;
 	ListCell   *column;
 
-	foreach(cell, tables_with_columns(target, relations))
+	foreach(cell, tables_with_columns(target, relations, true))
 	{
 		const EmptyTable *table = lfirst(cell);
 
 		foreach(column, table->columns)
 		{
-			EmptyCount *count = count_rows(table, lfirst(column));
+			EmptyCount *count = count_rows(target, table, lfirst(column));
 
 			if (count->rows > 0)
 				counts = lappend(counts, count);
@@ -82,7 +87,8 @@ count_empty_values(const RestoreTarget *target, HTAB *relations)
 
 /* Of EmptyTable, by OID. */
 static List *
-tables_with_columns(const RestoreTarget *target, HTAB *relations)
+tables_with_columns(const RestoreTarget *target, HTAB *relations,
+					bool to_count)
 {
 	HASH_SEQ_STATUS all;
 	RestoredRelation *relation;
@@ -98,12 +104,20 @@ tables_with_columns(const RestoreTarget *target, HTAB *relations)
 			((Form_pg_class) GETSTRUCT(relation->was))->relkind !=
 			RELKIND_RELATION)
 			continue;
-		table = table_with_columns(target, relation->relid);
+		table = table_with_columns(target, relation->relid,
+								   to_count && is_partition(relation));
 		if (table != NULL)
 			tables = lappend(tables, table);
 	}
 	list_sort(tables, compare_tables);
 	return tables;
+}
+
+static bool
+is_partition(const RestoredRelation *relation)
+{
+	return ((Form_pg_class) GETSTRUCT(relation->was))->relispartition ||
+		((Form_pg_class) GETSTRUCT(relation->is))->relispartition;
 }
 
 static int
@@ -115,9 +129,12 @@ compare_tables(const ListCell *a, const ListCell *b)
 	return left < right ? -1 : left > right;
 }
 
+/* What was being written when the point was made is taken to be new. */
 static EmptyCount *
-count_rows(const EmptyTable *table, const EmptyColumn *column)
+count_rows(const RestoreTarget *target, const EmptyTable *table,
+		   const EmptyColumn *column)
 {
+	TransactionId oldest = (TransactionId) strtou64(target->snapshot, NULL, 10);
 	EmptyCount *count = palloc0(sizeof(EmptyCount));
 	Relation	heap = table_open(table->relid, AccessShareLock);
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
@@ -127,10 +144,13 @@ count_rows(const EmptyTable *table, const EmptyColumn *column)
 	count->relid = table->relid;
 	count->column = column->name;
 	count->has_default = column->has_default;
+	count->is_nullable = column->is_nullable;
 	while (HeapTupleIsValid(tuple = heap_getnext(scan, ForwardScanDirection)))
 	{
 		CHECK_FOR_INTERRUPTS();
-		count->rows += is_empty(column, tuple);
+		count->rows += is_empty(column, tuple) &&
+			!TransactionIdPrecedes(HeapTupleHeaderGetRawXmin(tuple->t_data),
+								   oldest);
 	}
 	table_endscan(scan);
 	UnregisterSnapshot(snapshot);
@@ -144,7 +164,7 @@ count_rows(const EmptyTable *table, const EmptyColumn *column)
 List *
 find_empty_values(const RestoreTarget *target, HTAB *relations)
 {
-	List	   *tables = tables_with_columns(target, relations);
+	List	   *tables = tables_with_columns(target, relations, false);
 	List	   *relids = NIL;
 	ListCell   *cell;
 
@@ -161,7 +181,7 @@ find_empty_values(const RestoreTarget *target, HTAB *relations)
 
 /* NULL if it has no such column. */
 static EmptyTable *
-table_with_columns(const RestoreTarget *target, Oid relid)
+table_with_columns(const RestoreTarget *target, Oid relid, bool with_nullable)
 {
 	EmptyTable *table;
 	List	   *columns = NIL;
@@ -169,7 +189,8 @@ table_with_columns(const RestoreTarget *target, Oid relid)
 
 	foreach(cell, label_attributes(target, relid))
 	{
-		EmptyColumn *column = returning_column((Form_pg_attribute) GETSTRUCT((HeapTuple) lfirst(cell)));
+		EmptyColumn *column = returning_column((Form_pg_attribute) GETSTRUCT((HeapTuple) lfirst(cell)),
+											   with_nullable);
 
 		if (column != NULL)
 			columns = lappend(columns, column);
@@ -183,14 +204,14 @@ table_with_columns(const RestoreTarget *target, Oid relid)
 }
 
 static EmptyColumn *
-returning_column(Form_pg_attribute was)
+returning_column(Form_pg_attribute was, bool with_nullable)
 {
 	HeapTuple	row;
 	EmptyColumn *column;
 	bool		is_dropped;
 
-	if (was->attnum <= 0 || was->attisdropped || !was->attnotnull ||
-		was->attgenerated != '\0')
+	if (was->attnum <= 0 || was->attisdropped ||
+		!(was->attnotnull || with_nullable) || was->attgenerated != '\0')
 		return NULL;
 	row = SearchSysCache2(ATTNUM, ObjectIdGetDatum(was->attrelid),
 						  Int16GetDatum(was->attnum));
@@ -205,6 +226,7 @@ returning_column(Form_pg_attribute was)
 	column->name = pstrdup(NameStr(was->attname));
 	column->has_default = was->atthasdef || was->attidentity != '\0' ||
 		type_has_default(was->atttypid);
+	column->is_nullable = !was->attnotnull;
 	column->has_missing = was->atthasmissing;
 	column->is_complete = true;
 	return column;

@@ -22,6 +22,7 @@ typedef struct EmptyColumn
 	AttrNumber	attnum;
 	const char *name;			/* at the restore point */
 	bool		has_default;	/* or is an identity column */
+	bool		is_nullable;	/* only counted */
 	bool		has_missing;	/* what short rows have was kept aside */
 	ItemPointerData *rows;		/* that may have no value, or may be gone */
 	int			count;
@@ -35,12 +36,15 @@ typedef struct EmptyCount
 	Oid			relid;
 	const char *column;
 	bool		has_default;
+	bool		is_nullable;
 	int64		rows;
 } EmptyCount;
 
 /*
- * Count them, as EmptyCount *, where there are any.  Takes AccessShareLock.  In
- * the current memory context.
+ * Count those that were written since the restore point, as EmptyCount *, where
+ * there are any; in partitions also those that may be without a value, for an
+ * UPDATE may have moved them there and lost it.  Takes AccessShareLock.  In the
+ * current memory context.
  */
 extern List *count_empty_values(const RestoreTarget *target, HTAB *relations);
 

@@ -13,7 +13,6 @@
 #include "common/own_tables.h"
 #include "common/subtransaction.h"
 #include "executor/spi.h"
-#include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "restore/later_columns.h"
 #include "restore/later_values.h"
@@ -101,25 +100,12 @@ migration_deleted_rows(const LaterWrites *later, const RestoreTarget *target)
 int64
 count_later_conflicts(const LaterWrites *later)
 {
-	StringInfoData query;
-	ListCell   *cell;
-
 	if (!later->may_conflict || later->key == NIL)
 		return 0;
-	initStringInfo(&query);
-	appendStringInfo(&query, "SELECT pg_catalog.count(*) FROM %s h, %s l WHERE ",
-					 relation_display_name(later->relation->parked->holder),
-					 later->changed);
-	foreach(cell, later->key)
-	{
-		const LaterColumn *column = lfirst(cell);
-
-		appendStringInfo(&query, "%sl.c%d %s h.%s::%s",
-						 foreach_current_index(cell) ? " AND " : "",
-						 column->attnum, column->equals, column->holder_name,
-						 column->type);
-	}
-	return count_for_rollback(query.data);
+	return count_for_rollback(psprintf("SELECT pg_catalog.count(*) FROM %s t, %s l WHERE %s",
+									   relation_display_name(later->relation->parked->holder),
+									   later->changed,
+									   holder_key_condition(later)));
 }
 
 /*

@@ -15,7 +15,6 @@
 
 static void collect_pairs_of_column(const LaterWrites *later,
 									LaterColumn *column);
-static char *holder_key_condition(const LaterWrites *later);
 static int64 count_unknown_of_column(const LaterWrites *later,
 									 const LaterColumn *column);
 
@@ -98,8 +97,10 @@ count_unknown_values(const LaterWrites *later)
 	return count;
 }
 
-/* Between t, the hidden relation, and l, what was copied. */
-static char *
+/*
+ * See later_values.h.
+ */
+char *
 holder_key_condition(const LaterWrites *later)
 {
 	StringInfoData condition;

@@ -31,6 +31,12 @@ extern int64 count_unknown_values(const LaterWrites *later);
 extern void refuse_unknown_values(const LaterWrites *later);
 
 /*
+ * SQL that tells which rows of t, the hidden relation, and of l, the copy of
+ * later writes, have the same key; palloc'd.
+ */
+extern char *holder_key_condition(const LaterWrites *later);
+
+/*
  * SQL for a rollback, with the rights of the extension's owner: return the
  * number of rows; the number that is counted; make a temporary table of what
  * the snapshot of the later writes sees, which the planner knows, and return

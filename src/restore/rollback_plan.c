@@ -11,11 +11,14 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/sysattr.h"
 #include "access/table.h"
 #include "access/tableam.h"
+#include "access/transam.h"
 #include "catalog/objectaddress.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_description.h"
+#include "catalog/pg_namespace.h"
 #include "common/catalog.h"
 #include "common/compat.h"
 #include "common/subtransaction.h"
@@ -23,6 +26,7 @@
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "preserve/catalog_image.h"
 #include "restore/catalog_diff.h"
 #include "restore/empty_values.h"
 #include "restore/label_manifest.h"
@@ -53,6 +57,8 @@ typedef struct Planner
 	const RestoreTarget *target;
 	HTAB	   *relations;
 	List	   *changes;		/* of ManifestChange */
+	List	   *differences;	/* of CatalogDifference */
+	List	   *namespaces;		/* of HeapTuple: schemas, as they were */
 	int			step;
 } Planner;
 
@@ -75,6 +81,7 @@ static void plan_files(Planner *planner);
 static bool is_left_empty(const RestoredRelation *relation);
 static void plan_empty_values(Planner *planner);
 static void plan_file(Planner *planner, RestoredRelation *relation);
+static const char *name_of_namespace(const Planner *planner, Oid namespace);
 static bool count_later(void *arg);
 static void plan_removed(Planner *planner);
 static void plan_changed_rows(Planner *planner);
@@ -101,6 +108,8 @@ migrate_rollback_plan(PG_FUNCTION_ARGS)
 	planner.target = find_restore_target(text_to_cstring(PG_GETARG_TEXT_PP(0)),
 										 ROLLBACK_KEEP);
 	planner.relations = choose_storage(planner.target);
+	planner.differences = compare_catalogs_with_label(planner.target,
+													  planner.relations);
 	plan_problem(&planner);
 	plan_definitions(&planner);
 	plan_comments(&planner);
@@ -147,8 +156,7 @@ plan_comments(Planner *planner)
 	List	   *objects = NIL;
 	ListCell   *cell;
 
-	foreach(cell, compare_catalogs_with_label(planner->target,
-											  planner->relations))
+	foreach(cell, planner->differences)
 	{
 		const CatalogDifference *difference = lfirst(cell);
 		ListCell   *row;
@@ -234,6 +242,10 @@ plan_files(Planner *planner)
 			 relation->choice == STORAGE_LOST || is_left_empty(relation)))
 			restored = lappend(restored, relation);
 	}
+	if (restored == NIL)
+		return;
+	planner->namespaces = load_catalog_rows(planner->target->point,
+											NamespaceRelationId);
 	foreach(cell, restored)
 		plan_file(planner, lfirst(cell));
 }
@@ -246,7 +258,8 @@ plan_file(Planner *planner, RestoredRelation *relation)
 	LaterCount	later = {planner->target, relation};
 	ErrorData  *error;
 
-	row.object = quote_qualified_identifier(get_namespace_name(was->relnamespace),
+	row.object = quote_qualified_identifier(name_of_namespace(planner,
+															  was->relnamespace),
 											NameStr(was->relname));
 	if (relation->choice == STORAGE_LOST)
 	{
@@ -286,6 +299,22 @@ is_left_empty(const RestoredRelation *relation)
 {
 	return relation->choice == STORAGE_KEPT &&
 		relation->left_aside != NULL && relation->left_aside->emptied;
+}
+
+/* What the statement of a point has left alone is called as it is now. */
+static const char *
+name_of_namespace(const Planner *planner, Oid namespace)
+{
+	ListCell   *cell;
+
+	foreach(cell, planner->namespaces)
+	{
+		Form_pg_namespace form = (Form_pg_namespace) GETSTRUCT((HeapTuple) lfirst(cell));
+
+		if (form->oid == namespace)
+			return NameStr(form->nspname);
+	}
+	return get_namespace_name(namespace);
 }
 
 /* What it copies is rolled back. */
@@ -371,13 +400,22 @@ plan_empty_values(Planner *planner)
 		const EmptyCount *empty = lfirst(cell);
 		PlanRow		row = {"give values", NULL, -1, -1, -1, -1};
 
-		row.object = relation_display_name(empty->relid);
-		row.rows = empty->rows;
-		row.conflicts = empty->has_default ? 0 : empty->rows;
-		row.detail = psprintf(empty->has_default ?
-							  "rows that were inserted without column %s get its default" :
-							  "rows that were inserted without column %s, which is NOT NULL and has no default, have to go: on_conflict 'restore' and mode as_of delete them",
+		row.object = psprintf("column %s.%s",
+							  relation_display_name(empty->relid),
 							  quote_identifier(empty->column));
+		row.rows = empty->rows;
+		if (empty->is_nullable)
+		{
+			row.action = "leave NULL";
+			row.detail = "in rows written since that have no value: inserted here, moved here from a partition with another order of columns, or NULL before";
+		}
+		else if (empty->has_default)
+			row.detail = "rows that were inserted without the column get its default";
+		else
+		{
+			row.conflicts = empty->rows;
+			row.detail = "rows that were inserted without the column, which is NOT NULL and has no default, have to go: on_conflict 'restore' and mode as_of delete them";
+		}
 		put_plan_row(planner, &row);
 	}
 }

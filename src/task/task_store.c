@@ -7,21 +7,16 @@
  */
 #include "postgres.h"
 
-#include "access/relation.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
-#include "common/catalog.h"
 #include "common/own_tables.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "plan/plan.h"
-#include "storage/bufmgr.h"
 #include "task/task.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
-#include "utils/lsyscache.h"
-#include "utils/rel.h"
 
 static const char *const task_state_names[] = {
 	[TASK_WAITING] = "waiting",
@@ -361,19 +356,7 @@ task_find_unfinished(const char *statement)
 bool
 tasks_may_exist(void)
 {
-	Oid			relid = get_relname_relid("task_log",
-										  get_namespace_oid(MIGRATE_SCHEMA, true));
-	Relation	rel;
-	bool		result;
-
-	if (!OidIsValid(relid) || !extension_owns_relation(relid))
-		return false;
-	rel = try_relation_open(relid, AccessShareLock);
-	if (rel == NULL)
-		return false;
-	result = RelationGetNumberOfBlocks(rel) > 0;
-	relation_close(rel, AccessShareLock);
-	return result;
+	return own_table_has_pages("task_log");
 }
 
 /*

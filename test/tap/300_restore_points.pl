@@ -146,6 +146,16 @@ is(query(q{SELECT label, kind, ledger_position FROM migrate.restore_points
 	"before 1_first|migration|0\nbefore 3_third|migration|2\n"
 	. "before revert of 3_third|migration|3\nbefore 3_third (2)|migration|4",
 	'what was done by then');
+is(query(q{SELECT version, kind, restore_point FROM migrate.history ORDER BY id}),
+	"1|apply|before 1_first\n2|apply|before 1_first\n3|apply|before 3_third\n"
+	. "3|revert|before revert of 3_third\n3|apply|before 3_third (2)\n3|revert|\n3|apply|",
+	'the history tells which one was made before a migration');
+query(q{SELECT migrate.drop_restore_point('before 3_third (2)')});
+is(query(q{SELECT count(*) FROM migrate.history WHERE version = '3' AND restore_point IS NOT NULL}), 2,
+	'and none when that is gone, though there are others');
+query(q{SELECT migrate.register('0', 'old', 'SELECT 1'); SELECT migrate.baseline('0')});
+is(query(q{SELECT restore_point FROM migrate.history WHERE version = '0'}), '',
+	'what did not run had none');
 fails(q{SELECT migrate.apply('4', 'CREATE TABLE fourth (i int); SELECT 1/0')},
 	qr/division by zero/, 'a migration that fails in a transaction');
 is(query(q{SELECT count(*) FROM migrate.restore_points WHERE label ~ 'before 4'}), 0,
@@ -351,6 +361,18 @@ fails(q{TRUNCATE read_by_cursor; INSERT INTO read_by_cursor VALUES (1), (2);
 	qr/cannot migrate\.undo_last\(\) "read_by_cursor" because it is being used by active queries in this session/,
 	'a table in use is left alone');
 query('SELECT migrate.drop_all_restore_points()');
+
+# The plan has the names of then
+
+query(q{CREATE SCHEMA "Gone"; CREATE TABLE "Gone".t (i int); CREATE SCHEMA other; CREATE TABLE other.t AS SELECT 1 AS i;
+	SELECT migrate.create_restore_point('named')});
+query(q{DROP SCHEMA "Gone" CASCADE});
+query(q{SET safe_migrate.mode = 'observe'; SELECT migrate.apply('98', 'TRUNCATE other.t; ALTER SCHEMA other RENAME TO renamed')});
+is(query(q{SELECT object FROM migrate.rollback_plan('named') WHERE action = 'put data back' ORDER BY 1}),
+	qq{"Gone".t\nother.t}, 'of tables in schemas that are gone, or have another name');
+is(query(q{SELECT object FROM migrate.rollback_plan((SELECT label FROM migrate.restore_points WHERE statement ~ 'DROP SCHEMA'))
+		WHERE action = 'put data back'}), '"Gone".t', 'also where a statement is to be undone');
+query(q{CALL migrate.rollback_to('named')});
 
 # The limit
 

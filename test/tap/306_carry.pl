@@ -223,6 +223,62 @@ $node->append_conf('postgresql.conf', q{shared_preload_libraries = 'safe_migrate
 $node->restart;
 
 #
+# Whatever is counted
+#
+query('CREATE TABLE c (id int, gone text); CREATE TABLE c2 (id int, gone text); INSERT INTO c SELECT 1, $$gone$$');
+query(q{SELECT migrate.create_restore_point('counted')});
+remember();
+my $reader = $node->background_psql('postgres');
+$reader->query_safe('BEGIN; LOCK migrate.restore_point_data');
+is(query(q{SET track_counts = off; SET lock_timeout = '3s'; INSERT INTO c2 VALUES (1) RETURNING id}), 1,
+	'who changes rows without counting them does not look for restore points');
+is(query(q{SET track_counts = off; SET lock_timeout = '3s'; CREATE TEMPORARY TABLE own (a int); SELECT 1}), 1,
+	'nor does who makes a temporary table');
+$reader->query_safe('COMMIT');
+$reader->quit;
+query('SET track_counts = off; BEGIN; SAVEPOINT a; ALTER TABLE c DROP gone; RELEASE a; SET track_counts = on; COMMIT');
+query('SET track_counts = off; ALTER TABLE c2 DROP gone');
+like(carried(), qr/c A, c2 A/, 'who drops a column does');
+query('UPDATE c SET id = 2');
+is(lost('c', q{gone IS DISTINCT FROM 'gone'}), 0, 'and its values are carried');
+
+#
+# A column that a rollback takes away, and its own rollback brings back
+#
+query('CREATE TABLE back (id int); INSERT INTO back VALUES (1)');
+query(q{SELECT migrate.create_restore_point('without')});
+query(q{SELECT migrate.apply('2', 'ALTER TABLE back ADD later text')});
+query(q{UPDATE back SET later = 'by a client'});
+query(q{CALL migrate.rollback_to('without')});
+query('UPDATE back SET id = 2');
+query(q{CALL migrate.rollback_to('before rollback')});
+is(query('SELECT * FROM back'), '2|by a client', 'its values are carried');
+
+#
+# Rows that move to another partition
+#
+query(q{
+	CREATE TABLE m (id int, k int, gone text, sure text NOT NULL DEFAULT 'default') PARTITION BY LIST (k);
+	CREATE TABLE m1 PARTITION OF m FOR VALUES IN (1);
+	CREATE TABLE m2 (sure text NOT NULL DEFAULT 'default', gone text, k int, id int);
+	ALTER TABLE m ATTACH PARTITION m2 FOR VALUES IN (2);
+	CREATE TABLE m3 PARTITION OF m FOR VALUES IN (3);
+	INSERT INTO m SELECT i, 1 + i % 2, 'gone', 'sure' FROM generate_series(1, 20) i;
+});
+query(q{SELECT migrate.create_restore_point('moved')});
+query('ALTER TABLE m DROP gone, DROP sure');
+query('UPDATE m SET id = -id WHERE id > 10');
+query('UPDATE m SET k = 3 WHERE k = 1 AND id IN (8, 10)');
+my $empty = q{SELECT action, object, rows FROM migrate.rollback_plan('moved') WHERE object LIKE 'column %' ORDER BY object};
+is(query($empty), '', 'in a partition with the same columns in the same order they keep the values');
+query('UPDATE m SET k = 2 WHERE id IN (2, 4, 6)');
+is(query($empty), "leave NULL|column public.m2.gone|3\ngive values|column public.m2.sure|3",
+	'in another one they lose them, and the plan tells how many rows have none');
+query(q{CALL migrate.rollback_to('moved')});
+is(query(q{SELECT tableoid::regclass, gone, sure, count(*) FROM m GROUP BY 1, 2, 3 ORDER BY 1, 2, 3}),
+	"m1|gone|sure|5\nm2|gone|sure|10\nm2||default|3\nm3|gone|sure|2", 'which is what comes true');
+
+#
 # To be gone with the point
 #
 my $locker = $node->background_psql('postgres');
