@@ -69,6 +69,7 @@ static void refuse_tables_of_others(const RestoreTarget *target,
 									HTAB *relations);
 static List *new_tables_with_rows(HTAB *relations);
 static bool file_has_bytes(const char *path);
+static void refuse_unknown(const char *label);
 static void keep_new_fingerprint(void);
 
 /*
@@ -187,7 +188,7 @@ roll_back(const RollbackRequest *request)
 									"safe_migrate rollback",
 									ALLOCSET_DEFAULT_SIZES);
 	MemoryContextSwitchTo(context);
-	target = find_restore_target(request->label, request->mode);
+	target = hold_restore_target(request->label, request->mode, false);
 	require_no_tasks(target);
 
 	/* a way back from here, made before others have to wait */
@@ -437,16 +438,36 @@ find_restore_target(const char *label, RollbackMode mode)
 	}
 	end_own_access(&access);
 	if (target->point == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_SM_CANNOT_UNDO),
-				 errmsg("there is no restore point \"%s\": see migrate.restore_points for those that are kept",
-						label)));
+		refuse_unknown(label);
 	if (strcmp(catalog_version, catalog_version_in_words()) != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_SM_CANNOT_UNDO),
 				 errmsg("restore point \"%s\" was made by another version of PostgreSQL, and cannot be used any more: drop it with SELECT migrate.drop_restore_point(%s)",
 						label, quote_literal_cstr(label))));
 	return target;
+}
+
+/*
+ * See rollback.h.  Without its image, a point would be taken for one of an empty
+ * database.
+ */
+RestoreTarget *
+hold_restore_target(const char *label, RollbackMode mode, bool exclusively)
+{
+	RestoreTarget *target = find_restore_target(label, mode);
+
+	if (!hold_restore_point(target->point, exclusively))
+		refuse_unknown(label);
+	return target;
+}
+
+static void
+refuse_unknown(const char *label)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_SM_CANNOT_UNDO),
+			 errmsg("there is no restore point \"%s\": see migrate.restore_points for those that are kept",
+					label)));
 }
 
 /*

@@ -24,6 +24,13 @@ extern void register_rollback_procedures(void);
 extern RestoreTarget *find_restore_target(const char *label,
 										  RollbackMode mode);
 
+/*
+ * The same for who is going back to it: nobody drops the point, or, exclusively,
+ * goes back to it as well, before the end of the transaction.
+ */
+extern RestoreTarget *hold_restore_target(const char *label, RollbackMode mode,
+										  bool exclusively);
+
 /* Throws SM007, and names them, if nobody has kept what tables were. */
 extern void refuse_lost_files(const RestoreTarget *target, HTAB *relations);
 

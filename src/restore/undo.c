@@ -56,8 +56,8 @@ migrate_undo_last(PG_FUNCTION_ARGS)
 	require_preloaded();
 	PreventCommandDuringRecovery("migrate.undo_last()");
 	PreventCommandIfReadOnly("migrate.undo_last()");
-	target = find_restore_target(last_statement_point(relation),
-								 ROLLBACK_KEEP);
+	target = hold_restore_target(last_statement_point(relation),
+								 ROLLBACK_KEEP, true);
 	undo(target);
 	PG_RETURN_TEXT_P(cstring_to_text(end_statement_point(target)));
 }

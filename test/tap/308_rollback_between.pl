@@ -1,0 +1,99 @@
+# Rollbacks, and what happened between their migrations, or around them: who drops
+# the restore point meanwhile, whose place VACUUM has given to another row, what a
+# subtransaction has undone, and whose functions must not run with whose rights.
+
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = PostgreSQL::Test::Cluster->new('between');
+$node->init;
+$node->append_conf(
+	'postgresql.conf', q{
+shared_preload_libraries = 'safe_migrate'
+safe_migrate.mode = 'observe'
+autovacuum = off
+fsync = off
+log_min_messages = 'warning'
+client_min_messages = 'warning'
+});
+$node->start;
+$node->safe_psql('postgres', 'CREATE EXTENSION safe_migrate');
+
+sub query
+{
+	my ($sql) = @_;
+
+	return $node->safe_psql('postgres', $sql);
+}
+
+# What went wrong, or nothing.
+sub failure
+{
+	my ($sql) = @_;
+
+	return '' if $node->psql('postgres', $sql, stdout => \my $out, stderr => \my $err, on_error_stop => 1,
+		extra_params => [ '-v', 'VERBOSITY=verbose' ]) == 0;
+	return $err;
+}
+
+# A point that somebody drops while the rollback waits for a lock
+
+query(q{CREATE TABLE held (id int PRIMARY KEY, n int); CREATE TABLE beside (n int); INSERT INTO held VALUES (1, 1);
+	SELECT migrate.create_restore_point('held'); SELECT migrate.apply('z_held', 'ALTER TABLE held ALTER n TYPE bigint')});
+my $reader = $node->background_psql('postgres');
+$reader->query_safe('BEGIN; SELECT * FROM held');
+my $rollback = $node->background_psql('postgres');
+$rollback->query_until(qr/begun/, "\\echo begun\nCALL migrate.rollback_to('held', 'as_of');\n\\echo ended\n");
+$node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_stat_activity
+	WHERE query LIKE 'CALL migrate.rollback_to%' AND wait_event IS NOT NULL AND state = 'active'});
+my $dropper = $node->background_psql('postgres');
+$dropper->query_until(qr/begun/, "\\echo begun\nSELECT migrate.drop_all_restore_points();\n");
+$node->poll_query_until('postgres', q{SELECT NOT EXISTS (SELECT FROM pg_stat_activity
+	WHERE query LIKE '%drop_all_restore_points%' AND state = 'active' AND wait_event IS NULL AND pid <> pg_backend_pid())});
+query('CREATE TABLE newer (n int)');
+$reader->query_safe('COMMIT');
+$rollback->query_until(qr/ended/, '');
+$rollback->quit;
+$dropper->quit;
+$reader->quit;
+is(query(q{SELECT pg_typeof(n) FROM held}), 'integer', 'a point is not dropped while somebody goes back to it');
+is(query(q{SELECT to_regclass('beside') IS NOT NULL, to_regclass('newer') IS NULL}), 't|t', 'the rest is that of the point');
+query('SELECT migrate.drop_all_restore_points()');
+
+# The place of a row that a client has deleted is given to another one
+
+query(q{CREATE TABLE reused (id int PRIMARY KEY, a text); INSERT INTO reused SELECT g, 'label' FROM generate_series(1, 5) g;
+	SELECT migrate.create_restore_point('reused');
+	SELECT migrate.apply('m_reused1', $$UPDATE reused SET a = 'first' WHERE id = 1$$);
+	DELETE FROM reused WHERE id = 1});
+query('VACUUM reused');
+query(q{INSERT INTO reused VALUES (99, 'client'), (100, 'client');
+	SELECT migrate.apply('m_reused2', $$UPDATE reused SET a = 'second' WHERE id = 100$$)});
+like(failure(q{CALL migrate.rollback_to('reused')}), qr/SM007: rows of table public\.reused were changed again/,
+	'the row that was deleted is a conflict');
+query(q{CALL migrate.rollback_to('reused', on_conflict => 'keep')});
+is(query(q{SELECT string_agg(id || a, ' ' ORDER BY id) FROM reused}), '2label 3label 4label 5label 99client 100client',
+	'the other row is not taken for it');
+query('SELECT migrate.drop_all_restore_points()');
+
+# A migration that failed in a savepoint
+
+query(q{CREATE TABLE saved (id int PRIMARY KEY, a int, b int); INSERT INTO saved VALUES (1, 0, 0), (2, 0, 0)});
+$node->psql('postgres', q{BEGIN; SAVEPOINT s; SELECT migrate.apply('a_saved', 'UPDATE nothing SET b = 1'); ROLLBACK TO s;
+	UPDATE saved SET a = 7 WHERE id = 1; SELECT migrate.apply('a_saved', 'UPDATE saved SET b = 1'); COMMIT}, on_error_stop => 0);
+query(q{CALL migrate.rollback_to('before a_saved')});
+is(query('SELECT string_agg(a || $$/$$ || b, $$ $$ ORDER BY id) FROM saved'), '7/0 0/0',
+	'what came after it, and before the next one, is not the migration\'s');
+query(q{SELECT migrate.create_restore_point('saved')});
+$node->psql('postgres', q{BEGIN; SAVEPOINT s; SELECT migrate.apply('a_saved', 'UPDATE nothing SET b = 1'); ROLLBACK TO s;
+	UPDATE saved SET a = 8 WHERE id = 1; COMMIT}, on_error_stop => 0);
+query(q{CALL migrate.rollback_to('saved')});
+is(query('SELECT a FROM saved WHERE id = 1'), 8, 'nor is anything without another one');
+query('SELECT migrate.drop_all_restore_points()');
+
+$node->stop;
+done_testing();
