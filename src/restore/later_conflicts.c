@@ -19,6 +19,7 @@
 #include "restore/later_values.h"
 #include "restore/later_writes.h"
 #include "restore/owner_sql.h"
+#include "restore/rows_between.h"
 #include "utils/syscache.h"
 
 /* A row for which it is tried whether it can be written; below 0: all. */
@@ -39,6 +40,7 @@ void
 refuse_ambiguous_rows(const LaterWrites *later, const RestoreTarget *target,
 					  RowConflict on_conflict)
 {
+	refuse_rows_between(later, target);
 	if (later->unknown_rows > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_SM_CANNOT_UNDO),
@@ -88,7 +90,15 @@ migration_deleted_rows(const LaterWrites *later, const RestoreTarget *target)
 				  "WHERE r.relid OPERATOR(pg_catalog.=) $1 "
 				  "AND r.filenode OPERATOR(pg_catalog.<>) $2 "
 				  "AND r.deleted OPERATOR(pg_catalog.>) 0 AND NOT "
-				  "pg_catalog.pg_visible_in_snapshot(c.xid, p.data_snapshot))",
+				  "pg_catalog.pg_visible_in_snapshot(c.xid, p.data_snapshot)) "
+				  "OR EXISTS (SELECT FROM migrate.parked_storage s "
+				  "JOIN migrate.restore_point_data p "
+				  "ON p.id OPERATOR(pg_catalog.=) $3 "
+				  "WHERE s.relid OPERATOR(pg_catalog.=) $1 "
+				  "AND s.by_migration AND s.rows_deleted "
+				  "AND NOT EXISTS (SELECT FROM migrate.rollbacks b "
+				  "WHERE b.xid OPERATOR(pg_catalog.=) s.xid) AND NOT "
+				  "pg_catalog.pg_visible_in_snapshot(s.xid, p.data_snapshot))",
 				  &arguments, SPI_OK_SELECT);
 	deleted = own_bool_column(0, 1);
 	end_own_access(&access);

@@ -28,6 +28,7 @@
 #include "restore/later_writes.h"
 #include "restore/restored_rows.h"
 #include "restore/rollback.h"
+#include "restore/rows_between.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
@@ -283,7 +284,8 @@ count_later(void *arg)
 											  count->xids);
 
 	count->later_writes = later->changed_rows + later->gone_rows;
-	count->conflicts = count_later_conflicts(later) + later->unknown_rows;
+	count->conflicts = count_later_conflicts(later) + later->unknown_rows +
+		count_rows_between(later, count->target);
 	if (rows_are_ambiguous(later, count->target))
 		count->conflicts += later->gone_rows;
 	count->unrepresentable = count_unrepresentable(later);
