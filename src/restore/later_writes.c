@@ -558,10 +558,11 @@ delete_gone(const LaterWrites *later)
 static void
 refuse_conflicts(const LaterWrites *later)
 {
-	int64		count = count_for_rollback(psprintf("SELECT pg_catalog.count(*) FROM ONLY %s t, %s l WHERE %s",
-													relation_display_name(later->destination),
-													later->changed,
-													later_key_condition(later)));
+	int64		count = count_as_owner(later->destination,
+									   psprintf("SELECT pg_catalog.count(*) FROM ONLY %s t, %s l WHERE %s",
+												relation_display_name(later->destination),
+												later->changed,
+												later_key_condition(later)));
 
 	if (count > 0)
 		ereport(ERROR,
@@ -603,9 +604,10 @@ insert_changed(const LaterWrites *later)
 	StringInfoData query;
 
 	initStringInfo(&query);
-	appendStringInfo(&query, "INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM %s l",
+	appendStringInfo(&query, "INSERT INTO %s %s OVERRIDING SYSTEM VALUE SELECT %s FROM %s l",
 					 relation_display_name(later->destination),
-					 label_column_list(later),
+					 later->columns == NIL ? "" :
+					 psprintf("(%s)", label_column_list(later)),
 					 written_column_list(later),
 					 later->changed);
 	if (later->key != NIL)

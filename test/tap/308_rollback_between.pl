@@ -95,5 +95,68 @@ query(q{CALL migrate.rollback_to('saved')});
 is(query('SELECT a FROM saved WHERE id = 1'), 8, 'nor is anything without another one');
 query('SELECT migrate.drop_all_restore_points()');
 
+# What clients have written between two migrations that rewrite or empty a table
+
+for my $second ('ALTER TABLE twice ALTER a TYPE text', 'TRUNCATE twice')
+{
+	query(qq{CREATE TABLE twice (id int PRIMARY KEY, a int, b text); INSERT INTO twice SELECT g, g, 'label' FROM generate_series(1, 4) g;
+		SELECT migrate.create_restore_point('twice');
+		SELECT migrate.apply('0_twice', 'ALTER TABLE twice ALTER a TYPE bigint');
+		INSERT INTO twice VALUES (9, 9, 'client'); UPDATE twice SET b = 'client' WHERE id = 2; DELETE FROM twice WHERE id = 3;
+		SELECT migrate.apply('1_twice', '$second');
+		INSERT INTO twice VALUES (10, 10, 'client')});
+	is(query(q{SELECT conflicts > 0 FROM migrate.rollback_plan('twice') WHERE action = 'put data back'}), 't',
+		"$second: the plan tells of it");
+	like(failure(q{CALL migrate.rollback_to('twice')}),
+		qr/SM007: .* rows of public\.twice were there between .*; CALL migrate\.rollback_to\('before 1_twice'\) first/,
+		"$second: it would be lost");
+	query(q{CALL migrate.rollback_to('before 1_twice'); CALL migrate.rollback_to('twice')});
+	is(query(q{SELECT string_agg(id || b, ' ' ORDER BY id) FROM twice}), '1label 2client 4label 9client 10client',
+		"$second: step by step it is not");
+	query(q{SELECT migrate.drop_all_restore_points(); SET safe_migrate.restore_points = off; DROP TABLE twice;
+		SELECT migrate.unregister('0_twice'), migrate.unregister('1_twice')});
+}
+
+# A table without columns
+
+query(q{CREATE TABLE bare (); INSERT INTO bare DEFAULT VALUES; SELECT migrate.create_restore_point('bare');
+	SELECT migrate.apply('a_bare', 'TRUNCATE bare'); INSERT INTO bare DEFAULT VALUES; CALL migrate.rollback_to('bare')});
+is(query('SELECT count(*) FROM bare'), 2, 'a row without columns is brought over');
+query('SELECT migrate.drop_all_restore_points()');
+
+# What belongs to the owner of a table does not get the rights of who rolls back:
+# constraints, and casts from and to types.
+
+query(q{CREATE ROLE mallory; CREATE SCHEMA hers AUTHORIZATION mallory; CREATE TABLE whose (rights text);
+	GRANT ALL ON whose TO PUBLIC;
+	SET ROLE mallory; SET search_path = hers;
+	CREATE FUNCTION see(int) RETURNS bool LANGUAGE plpgsql AS
+		$$BEGIN INSERT INTO public.whose VALUES (current_user); RETURN true; END$$;
+	CREATE TYPE kind AS ENUM ('a', 'b');
+	CREATE FUNCTION see_kind(kind) RETURNS text LANGUAGE plpgsql AS
+		$$BEGIN INSERT INTO public.whose VALUES (current_user); RETURN 'a'; END$$;
+	CREATE CAST (kind AS text) WITH FUNCTION see_kind(kind);
+	CREATE FUNCTION see_text(text) RETURNS kind LANGUAGE plpgsql AS
+		$$BEGIN INSERT INTO public.whose VALUES (current_user); RETURN (enum_range(NULL::hers.kind))[1]; END$$;
+	CREATE CAST (text AS kind) WITH FUNCTION see_text(text);
+	CREATE DOMAIN seen AS int CHECK (see(value));
+	CREATE TABLE checked (id int PRIMARY KEY, n int, CONSTRAINT c CHECK (see(n))); INSERT INTO checked VALUES (1, 1);
+	CREATE TABLE kinds (id int PRIMARY KEY, k kind); INSERT INTO kinds VALUES (1, 'a');
+	CREATE TABLE retyped (id int PRIMARY KEY, n text); INSERT INTO retyped VALUES (1, 'a');
+	CREATE TABLE keys (id text PRIMARY KEY, n text); INSERT INTO keys VALUES ('a', 'a');
+	CREATE TABLE numbers (id int PRIMARY KEY, n int); INSERT INTO numbers VALUES (1, 1), (2, 2);
+	RESET ROLE; SELECT migrate.create_restore_point('hers');
+	SET ROLE mallory; ALTER TABLE checked DROP CONSTRAINT c; ALTER TYPE kind ADD VALUE 'c'; RESET ROLE;
+	SELECT migrate.apply('0_hers', 'ALTER TABLE hers.retyped ALTER n TYPE hers.kind USING n::hers.kind;
+		ALTER TABLE hers.keys ALTER id TYPE hers.kind USING id::hers.kind;
+		ALTER TABLE hers.numbers ALTER id TYPE hers.seen');
+	UPDATE retyped SET n = 'a'; INSERT INTO retyped VALUES (3, 'a'); INSERT INTO keys VALUES ('b', 'b');
+	UPDATE numbers SET n = 3 WHERE id = 1; INSERT INTO numbers VALUES (3, 3); DELETE FROM numbers WHERE id = 2;
+	DELETE FROM public.whose});
+query(q{SELECT * FROM migrate.rollback_plan('hers'); CALL migrate.rollback_to('hers')});
+is(query('SELECT DISTINCT rights FROM whose'), 'mallory', 'her functions run with her rights');
+is(query(q{SELECT string_agg(id || '=' || n, ' ' ORDER BY id) FROM hers.numbers}), '1=3 3=3',
+	'a key whose type is a domain finds its row');
+
 $node->stop;
 done_testing();
