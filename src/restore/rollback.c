@@ -211,6 +211,7 @@ roll_back(const RollbackRequest *request)
 	indexes = restore_catalogs(differences, relations);
 	reach_fault_point("rollback_catalogs");
 	restore_rows(rows, differences);
+	enforce_indexes(relations);
 	remove_enum_values(differences);
 	restore_sequences(target);
 	check_constraints(differences, relations, restored_relids(rows));

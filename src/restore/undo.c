@@ -150,6 +150,7 @@ undo(const RestoreTarget *target)
 	catch_up_restored_rows(rows, relations);
 	tell_of_indexes(restore_catalogs(differences, relations));
 	restore_rows(rows, differences);
+	enforce_indexes(relations);
 	check_constraints(differences, relations, restored_relids(rows));
 	note_rollback(target);
 }

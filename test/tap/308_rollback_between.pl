@@ -117,6 +117,23 @@ for my $second ('ALTER TABLE twice ALTER a TYPE text', 'TRUNCATE twice')
 		SELECT migrate.unregister('0_twice'), migrate.unregister('1_twice')});
 }
 
+# Rows that contradict an index before they are put back, and one that still does
+
+query(q{CREATE TABLE doubled (id int PRIMARY KEY, n int, EXCLUDE USING btree (n WITH =));
+	INSERT INTO doubled SELECT g, g FROM generate_series(1, 3) g;
+	SELECT migrate.create_restore_point('doubled');
+	SELECT migrate.apply('0_doubled', 'ALTER TABLE doubled DROP CONSTRAINT doubled_pkey; ALTER TABLE doubled DROP CONSTRAINT doubled_n_excl;
+		UPDATE doubled SET id = 1, n = 1; INSERT INTO doubled VALUES (1, 1)');
+	INSERT INTO doubled VALUES (3, 9)});
+like(failure(q{CALL migrate.rollback_to('doubled')}), qr/23505: could not create unique index "doubled_pkey"/,
+	'a row of a client that contradicts an index');
+query(q{DELETE FROM doubled WHERE n = 9; CALL migrate.rollback_to('doubled')});
+is(query(q{SELECT string_agg(id || '=' || n, ' ' ORDER BY id) FROM doubled}), '1=1 2=2 3=3',
+	'rows of the migration do not');
+like(failure('INSERT INTO doubled VALUES (1, 4)'), qr/23505/, 'the index is unique again');
+like(failure('INSERT INTO doubled VALUES (4, 1)'), qr/23P01/, 'the constraint excludes again');
+query(q{SELECT migrate.drop_all_restore_points(), migrate.unregister('0_doubled')});
+
 # A table without columns
 
 query(q{CREATE TABLE bare (); INSERT INTO bare DEFAULT VALUES; SELECT migrate.create_restore_point('bare');
