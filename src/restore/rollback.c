@@ -34,6 +34,7 @@
 #include "restore/enum_values.h"
 #include "restore/label_manifest.h"
 #include "restore/later_indexes.h"
+#include "restore/owner_sql.h"
 #include "restore/restored_rows.h"
 #include "restore/rollback.h"
 #include "restore/rolled_back.h"
@@ -184,6 +185,7 @@ roll_back(const RollbackRequest *request)
 	StartTransactionCommand();
 	XactIsoLevel = XACT_READ_COMMITTED;
 	XactReadOnly = false;
+	(void) begin_exact_text();
 	context = AllocSetContextCreate(TopTransactionContext,
 									"safe_migrate rollback",
 									ALLOCSET_DEFAULT_SIZES);

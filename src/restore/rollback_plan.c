@@ -26,10 +26,12 @@
 #include "restore/catalog_diff.h"
 #include "restore/label_manifest.h"
 #include "restore/later_writes.h"
+#include "restore/owner_sql.h"
 #include "restore/restored_rows.h"
 #include "restore/rollback.h"
 #include "restore/rows_between.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 #include "utils/tuplestore.h"
@@ -280,6 +282,7 @@ static bool
 count_later(void *arg)
 {
 	LaterCount *count = arg;
+	int			level = begin_exact_text();
 	LaterWrites *later = collect_later_writes(count->target, count->relation,
 											  count->xids);
 
@@ -289,6 +292,7 @@ count_later(void *arg)
 	if (rows_are_ambiguous(later, count->target))
 		count->conflicts += later->gone_rows;
 	count->unrepresentable = count_unrepresentable(later);
+	AtEOXact_GUC(false, level);
 	release_later_writes(later);
 	return false;
 }

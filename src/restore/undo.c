@@ -28,10 +28,12 @@
 #include "restore/catalog_diff.h"
 #include "restore/catalog_restore.h"
 #include "restore/constraints.h"
+#include "restore/owner_sql.h"
 #include "restore/restored_rows.h"
 #include "restore/rollback.h"
 #include "restore/rolled_back.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 
 static char *last_statement_point(const char *relation);
@@ -136,6 +138,7 @@ undo(const RestoreTarget *target)
 	List	   *differences = compare_catalogs_with_label(target, relations);
 	List	   *tables = tables_to_lock(relations);
 	RestoredRows *rows;
+	int			level = begin_exact_text();
 
 	lock_relations_patiently(CMDTAG_SELECT, "migrate.undo_last()", tables,
 							 AccessExclusiveLock);
@@ -153,6 +156,7 @@ undo(const RestoreTarget *target)
 	enforce_indexes(relations);
 	check_constraints(differences, relations, restored_relids(rows));
 	note_rollback(target);
+	AtEOXact_GUC(false, level);
 }
 
 /* A query or cursor of this session would go on in a file of another layout. */

@@ -134,6 +134,25 @@ like(failure('INSERT INTO doubled VALUES (1, 4)'), qr/23505/, 'the index is uniq
 like(failure('INSERT INTO doubled VALUES (4, 1)'), qr/23P01/, 'the constraint excludes again');
 query(q{SELECT migrate.drop_all_restore_points(), migrate.unregister('0_doubled')});
 
+# How the session shows values does not matter
+
+query(q{CREATE TABLE shown (id int PRIMARY KEY, n numeric, d date); INSERT INTO shown VALUES (1, 1.00001, '2026-01-02'), (2, 1.00001, '2026-01-02');
+	SELECT migrate.create_restore_point('shown');
+	SELECT migrate.apply('0_shown', 'ALTER TABLE shown ALTER n TYPE float8; ALTER TABLE shown ALTER d TYPE timestamp');
+	UPDATE shown SET n = 1.00002, d = '2026-02-03' WHERE id = 2;
+	SET extra_float_digits = -12; SET datestyle = 'sql, dmy'; CALL migrate.rollback_to('shown')});
+is(query('SELECT n, d FROM shown ORDER BY id'), "1.00001|2026-01-02\n1.00002|2026-02-03", 'a value that looks like another one');
+query(q{SELECT migrate.drop_all_restore_points(), migrate.unregister('0_shown')});
+
+# An enum value with quotes, inside of another one
+
+query(q{CREATE TYPE quoted AS ENUM ('a'); CREATE TABLE uses_quoted (q quoted[]); SELECT migrate.create_restore_point('quoted');
+	SELECT migrate.apply('00_quoted', $$ALTER TYPE quoted ADD VALUE 'b"c\d'$$);
+	INSERT INTO uses_quoted VALUES (ARRAY['b"c\d'::quoted])});
+like(failure(q{CALL migrate.rollback_to('quoted')}), qr/SM007: .*1 rows of public\.uses_quoted have the enum value/,
+	'an enum value with quotes is found');
+query('SELECT migrate.drop_all_restore_points()');
+
 # A table without columns
 
 query(q{CREATE TABLE bare (); INSERT INTO bare DEFAULT VALUES; SELECT migrate.create_restore_point('bare');
