@@ -10,6 +10,7 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/nbtree.h"
 #include "access/transam.h"
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_index.h"
@@ -26,7 +27,9 @@
 
 static void find_columns(LaterWrites *later, const RestoreTarget *target);
 static LaterColumn *make_column(Form_pg_attribute was, Form_pg_attribute is);
+static char *holder_column_name(const LaterWrites *later, AttrNumber attnum);
 static bool runs_code_of_users(Oid from, Oid to);
+static bool equal_is_same(Oid type, Oid collation);
 static char *equality_operator(Oid type);
 static void find_key(LaterWrites *later, const RestoreTarget *target);
 static char *column_list(List *columns, Size member);
@@ -63,13 +66,21 @@ find_columns(LaterWrites *later, const RestoreTarget *target)
 			LaterColumn *column = make_column(was,
 											  (Form_pg_attribute) GETSTRUCT(row));
 
-			column->holder_name = pstrdup(quote_identifier(get_attname(later->relation->parked->holder,
-																	   was->attnum,
-																	   false)));
+			column->holder_name = holder_column_name(later, was->attnum);
 			later->columns = lappend(later->columns, column);
 		}
 		ReleaseSysCache(row);
 	}
+}
+
+/* NULL for a column that is newer than the file, and that nobody takes back. */
+static char *
+holder_column_name(const LaterWrites *later, AttrNumber attnum)
+{
+	char	   *name = get_attname(later->relation->parked->holder, attnum,
+								   true);
+
+	return name == NULL ? NULL : pstrdup(quote_identifier(name));
 }
 
 /*
@@ -104,6 +115,7 @@ make_column(Form_pg_attribute was, Form_pg_attribute is)
 	if (!has_type)
 		column->copied = text_of_value(column->copied);
 
+	column->equal_is_same = equal_is_same(is->atttypid, is->attcollation);
 	column->finds_key = !column->is_retyped ||
 		!runs_code_of_users(was->atttypid, is->atttypid);
 
@@ -138,6 +150,22 @@ runs_code_of_users(Oid from, Oid to)
 			break;
 	}
 	return false;
+}
+
+/* As B-trees ask it before they merge entries. */
+static bool
+equal_is_same(Oid type, Oid collation)
+{
+	TypeCacheEntry *entry = lookup_type_cache(type, TYPECACHE_BTREE_OPFAMILY);
+	Oid			function = InvalidOid;
+
+	if (OidIsValid(entry->btree_opf))
+		function = get_opfamily_proc(entry->btree_opf, entry->btree_opintype,
+									 entry->btree_opintype,
+									 BTEQUALIMAGE_PROC);
+	return OidIsValid(function) &&
+		DatumGetBool(OidFunctionCall1Coll(function, collation,
+										  ObjectIdGetDatum(entry->btree_opintype)));
 }
 
 /* Of a type, as SQL; NULL if it has none. */

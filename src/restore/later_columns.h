@@ -19,12 +19,13 @@ typedef struct LaterColumn
 	AttrNumber	attnum;
 	bool		is_native;		/* copied as it is, not as text */
 	bool		is_retyped;		/* has another type than it had */
+	bool		equal_is_same;	/* values that are equal have the same bytes */
 	bool		finds_key;		/* the old value can be compared with the new */
 	char	   *label_name;		/* as SQL, as all that follows */
 	char	   *label_type;
 	Oid			label_typeid;
 	int32		label_typmod;
-	char	   *holder_name;	/* in the hidden relation */
+	char	   *holder_name;	/* in the hidden relation, or NULL */
 	char	   *name;			/* now */
 	char	   *type;			/* for a domain, what it is made of */
 	char	   *equals;			/* operator of that type */

@@ -294,7 +294,8 @@ can_be_written_before(const LaterWrites *later, const RestoreTarget *target,
 		Form_pg_attribute was = (Form_pg_attribute) GETSTRUCT((HeapTuple) lfirst(cell));
 
 		if (was->attnum > 0 && !was->attisdropped &&
-			later_column(later, was->attnum) == NULL)
+			(later_column(later, was->attnum) == NULL ||
+			 later_column(later, was->attnum)->holder_name == NULL))
 			return false;
 	}
 	foreach(cell, label_indexes(target, later->relid))
@@ -585,7 +586,7 @@ update_changed(const LaterWrites *later)
 	{
 		const LaterColumn *column = lfirst(cell);
 
-		if (!list_member_ptr(later->key, column))
+		if (!column->equal_is_same || !list_member_ptr(later->key, column))
 			appendStringInfo(&query, "%s%s = %s", count++ ? ", " : "",
 							 later_target_name(later, column),
 							 column->updated ? column->updated :

@@ -144,15 +144,6 @@ query(q{CREATE TABLE shown (id int PRIMARY KEY, n numeric, d date); INSERT INTO 
 is(query('SELECT n, d FROM shown ORDER BY id'), "1.00001|2026-01-02\n1.00002|2026-02-03", 'a value that looks like another one');
 query(q{SELECT migrate.drop_all_restore_points(), migrate.unregister('0_shown')});
 
-# An enum value with quotes, inside of another one
-
-query(q{CREATE TYPE quoted AS ENUM ('a'); CREATE TABLE uses_quoted (q quoted[]); SELECT migrate.create_restore_point('quoted');
-	SELECT migrate.apply('00_quoted', $$ALTER TYPE quoted ADD VALUE 'b"c\d'$$);
-	INSERT INTO uses_quoted VALUES (ARRAY['b"c\d'::quoted])});
-like(failure(q{CALL migrate.rollback_to('quoted')}), qr/SM007: .*1 rows of public\.uses_quoted have the enum value/,
-	'an enum value with quotes is found');
-query('SELECT migrate.drop_all_restore_points()');
-
 # A table without columns
 
 query(q{CREATE TABLE bare (); INSERT INTO bare DEFAULT VALUES; SELECT migrate.create_restore_point('bare');
@@ -193,6 +184,31 @@ query(q{SELECT * FROM migrate.rollback_plan('hers'); CALL migrate.rollback_to('h
 is(query('SELECT DISTINCT rights FROM whose'), 'mallory', 'her functions run with her rights');
 is(query(q{SELECT string_agg(id || '=' || n, ' ' ORDER BY id) FROM hers.numbers}), '1=3 3=3',
 	'a key whose type is a domain finds its row');
+
+# A key that is equal to what it was, and not the same
+
+query(q{CREATE TABLE scaled (id numeric PRIMARY KEY, n int); INSERT INTO scaled VALUES (1.0, 1), (2.0, 2);
+	SELECT migrate.create_restore_point('scaled');
+	SELECT migrate.apply('0_a_scaled', 'ALTER TABLE scaled ALTER n TYPE bigint');
+	UPDATE scaled SET id = 1.00 WHERE id = 1; CALL migrate.rollback_to('scaled')});
+is(query(q{SELECT string_agg(id::text, ' ' ORDER BY id) FROM scaled}), '1.00 2.0', 'a key that a client has written anew');
+
+query(q{SELECT migrate.drop_all_restore_points(), migrate.unregister('0_a_scaled')});
+
+# A column that somebody has added to a table that was emptied
+
+query(q{CREATE TABLE grown (id int PRIMARY KEY); INSERT INTO grown VALUES (1), (2); TRUNCATE grown;
+	ALTER TABLE grown ADD n int DEFAULT 5; INSERT INTO grown VALUES (3, 3); SELECT migrate.undo_last('grown')});
+is(query(q{SELECT string_agg(id || '=' || n, ' ' ORDER BY id) FROM grown}), '1=5 2=5 3=3', 'it stays');
+
+# An enum value with quotes, inside of another one
+
+query(q{CREATE TYPE quoted AS ENUM ('a'); CREATE TABLE uses_quoted (q quoted[]); SELECT migrate.create_restore_point('quoted');
+	SELECT migrate.apply('0_a_quoted', $$ALTER TYPE quoted ADD VALUE 'b"c\d'$$);
+	INSERT INTO uses_quoted VALUES (ARRAY['b"c\d'::quoted])});
+like(failure(q{CALL migrate.rollback_to('quoted')}), qr/SM007: .*1 rows of public\.uses_quoted have the enum value/,
+	'an enum value with quotes is found');
+query('SELECT migrate.drop_all_restore_points()');
 
 $node->stop;
 done_testing();
