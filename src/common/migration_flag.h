@@ -17,11 +17,15 @@ extern void set_migration_running(bool running);
 extern bool migration_is_running(void);
 
 /*
- * True if that was so at some time of the transaction, whatever has become of
- * the subtransaction: migrate.apply() has returned long before the commit of its
- * caller.  The end of a transaction is to forget it.
+ * True if that was so at some time of the transaction, unless it was in a
+ * subtransaction that is undone: migrate.apply() has returned long before the
+ * commit of its caller.  The ends of subtransactions are to be told, and the end
+ * of the transaction to forget it.
  */
 extern bool migration_ran_in_transaction(void);
+extern void end_subtransaction_of_migration(SubTransactionId ended,
+											SubTransactionId parent,
+											bool is_undone);
 extern void forget_migration_in_transaction(void);
 
 #endif							/* SAFE_MIGRATE_MIGRATION_FLAG_H */

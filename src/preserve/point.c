@@ -205,6 +205,29 @@ forget_statement_point(int64 point)
 	end_own_access(&access);
 }
 
+/*
+ * See point.h.
+ */
+bool
+hold_restore_point(int64 point, bool exclusively)
+{
+	OwnAccess	access;
+	OwnArguments arguments = {0};
+	bool		found;
+
+	begin_own_access(&access);
+	add_own_argument(&arguments, INT8OID, Int64GetDatum(point), false);
+	run_own_query(exclusively ?
+				  "SELECT FROM migrate.restore_point_data p "
+				  "WHERE p.id OPERATOR(pg_catalog.=) $1 FOR UPDATE" :
+				  "SELECT FROM migrate.restore_point_data p "
+				  "WHERE p.id OPERATOR(pg_catalog.=) $1 FOR KEY SHARE",
+				  &arguments, SPI_OK_SELECT);
+	found = SPI_processed > 0;
+	end_own_access(&access);
+	return found;
+}
+
 /* The background comes by every five minutes, unless it is told. */
 static void
 tell_of_short_life(void)

@@ -77,6 +77,13 @@ extern bool point_is_being_made(void);
 /* For one that has said so and was told false: others need not wait for it. */
 extern void let_points_be_made(void);
 
+/*
+ * Let nobody drop a point before the end of the transaction, and, exclusively,
+ * nobody else hold it; whoever is dropping it is waited for.  False if it is
+ * gone by now.
+ */
+extern bool hold_restore_point(int64 point, bool exclusively);
+
 /* By that a session finds its own points again; palloc'd. */
 extern char *session_in_words(void);
 

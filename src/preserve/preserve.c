@@ -37,6 +37,7 @@ static List *statements = NIL;
 static bool columns_computed = false;
 static bool types_changed = false;
 static CommandId point_command = FirstCommandId;
+static SubTransactionId point_subid = InvalidSubTransactionId;
 static bool rolls_back_to_point = false;
 
 static void end_transaction(XactEvent event, void *arg);
@@ -49,6 +50,7 @@ static void preserve(bool prepare);
 static void refuse_double_unlink(void);
 static void make_point_of_statements(void);
 static char *noted_text(void);
+static void forget_point(void);
 static void forget_transaction(void);
 
 /*
@@ -110,8 +112,10 @@ columns_were_computed(void)
 void
 note_point_in_transaction(void)
 {
-	if (point_command == FirstCommandId)
-		point_command = GetCurrentCommandId(false);
+	if (point_command != FirstCommandId)
+		return;
+	point_command = GetCurrentCommandId(false);
+	point_subid = GetCurrentSubTransactionId();
 }
 
 /*
@@ -173,6 +177,14 @@ end_subtransaction(SubXactEvent event, SubTransactionId ended,
 
 	if (event != SUBXACT_EVENT_COMMIT_SUB && event != SUBXACT_EVENT_ABORT_SUB)
 		return;
+	end_subtransaction_of_migration(ended, parent,
+									event == SUBXACT_EVENT_ABORT_SUB);
+	if (point_subid == ended)
+	{
+		point_subid = parent;
+		if (event == SUBXACT_EVENT_ABORT_SUB)
+			forget_point();
+	}
 	foreach(cell, statements)
 	{
 		NotedStatement *noted = lfirst(cell);
@@ -295,12 +307,19 @@ noted_text(void)
 }
 
 static void
+forget_point(void)
+{
+	point_command = FirstCommandId;
+	point_subid = InvalidSubTransactionId;
+}
+
+static void
 forget_transaction(void)
 {
 	statements = NIL;
 	columns_computed = false;
 	types_changed = false;
-	point_command = FirstCommandId;
+	forget_point();
 	rolls_back_to_point = false;
 	forget_migration_in_transaction();
 }

@@ -20,6 +20,7 @@
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_depend.h"
+#include "catalog/pg_index.h"
 #include "catalog/pg_publication.h"
 #include "catalog/pg_publication_namespace.h"
 #include "catalog/pg_shdepend.h"
@@ -29,6 +30,7 @@
 #include "common/catalog.h"
 #include "common/compat.h"
 #include "common/errors.h"
+#include "common/subtransaction.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "restore/catalog_diff.h"
@@ -54,6 +56,9 @@ static void forget_statistics(const CatalogDifference *difference);
 static void check_references(const CatalogDifference *difference);
 static void invalidate(List *differences, HTAB *relations);
 static List *build_indexes(HTAB *relations);
+static void build_index(RestoredRelation *index);
+static bool reindex(void *arg);
+static void set_lenient(RestoredRelation *index, bool is_lenient);
 
 #define CLASS_FORM(row)	((Form_pg_class) GETSTRUCT(row))
 
@@ -374,7 +379,74 @@ build_indexes(HTAB *relations)
 		mark_index(lfirst_oid(cell), false);
 	CommandCounterIncrement();
 	foreach(cell, now)
-		compat_reindex_index(lfirst_oid(cell));
+		build_index(find_restored_relation(relations, lfirst_oid(cell)));
 	CommandCounterIncrement();
 	return later;
+}
+
+/* Rows that contradict it may be those that are put back later. */
+static void
+build_index(RestoredRelation *index)
+{
+	ErrorData  *error = run_in_subtransaction(reindex, &index->relid);
+
+	if (error == NULL)
+		return;
+	if (error->sqlerrcode != ERRCODE_UNIQUE_VIOLATION &&
+		error->sqlerrcode != ERRCODE_EXCLUSION_VIOLATION)
+		ReThrowError(error);
+	set_lenient(index, true);
+	compat_reindex_index(index->relid);
+}
+
+static bool
+reindex(void *arg)
+{
+	compat_reindex_index(*(Oid *) arg);
+	return true;
+}
+
+static void
+set_lenient(RestoredRelation *index, bool is_lenient)
+{
+	Relation	rel = table_open(IndexRelationId, RowExclusiveLock);
+	HeapTuple	row = SearchSysCacheCopy1(INDEXRELID,
+										  ObjectIdGetDatum(index->relid));
+	Form_pg_index form;
+
+	if (!HeapTupleIsValid(row))
+		elog(ERROR, "cache lookup failed for index %u", index->relid);
+	form = (Form_pg_index) GETSTRUCT(row);
+	if (is_lenient)
+	{
+		index->was_unique = form->indisunique;
+		index->was_exclusion = form->indisexclusion;
+	}
+	index->is_lenient = is_lenient;
+	form->indisunique = !is_lenient && index->was_unique;
+	form->indisexclusion = !is_lenient && index->was_exclusion;
+	CatalogTupleUpdate(rel, &row->t_self, row);
+	heap_freetuple(row);
+	table_close(rel, RowExclusiveLock);
+	CommandCounterIncrement();
+}
+
+/*
+ * See catalog_restore.h.
+ */
+void
+enforce_indexes(HTAB *relations)
+{
+	HASH_SEQ_STATUS all;
+	RestoredRelation *relation;
+
+	hash_seq_init(&all, relations);
+	while ((relation = hash_seq_search(&all)) != NULL)
+	{
+		if (!relation->is_lenient)
+			continue;
+		set_lenient(relation, false);
+		compat_reindex_index(relation->relid);
+	}
+	CommandCounterIncrement();
 }

@@ -26,8 +26,15 @@ extern List *tables_to_lock(HTAB *relations);
  * those that can be built later: they are marked as invalid, and returned.  The
  * caller holds AccessExclusiveLock on tables_to_lock(), and has seen that no
  * file is lost.  Ends with a new command.  Throws what PostgreSQL says about
- * rows that contradict each other, or contradict a unique index.
+ * rows that contradict each other.  Rows that contradict an index may be those of a
+ * migration: it enforces nothing until enforce_indexes().
  */
 extern List *restore_catalogs(List *differences, HTAB *relations);
+
+/*
+ * When all rows are back: let the indexes enforce again what the rows contradicted
+ * before.  Throws what PostgreSQL throws if they still do.
+ */
+extern void enforce_indexes(HTAB *relations);
 
 #endif							/* SAFE_MIGRATE_CATALOG_RESTORE_H */

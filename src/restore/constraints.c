@@ -270,14 +270,21 @@ validate_domain(Oid domain, const char *name)
 	CommandCounterIncrement();
 }
 
+/* So may that of a table. */
 static void
 validate_constraint(Oid relid, const char *name)
 {
 	AlterTableCmd *command = makeNode(AlterTableCmd);
+	Oid			user;
+	int			security_context;
 
 	command->subtype = AT_ValidateConstraint;
 	command->name = unconstify(char *, name);
+	GetUserIdAndSecContext(&user, &security_context);
+	SetUserIdAndSecContext(relation_owner(relid),
+						   security_context | SECURITY_RESTRICTED_OPERATION);
 	AlterTableInternal(relid, list_make1(command), true);
+	SetUserIdAndSecContext(user, security_context);
 	CommandCounterIncrement();
 }
 

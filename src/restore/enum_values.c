@@ -19,6 +19,7 @@
 #include "common/own_tables.h"
 #include "executor/spi.h"
 #include "restore/enum_values.h"
+#include "restore/later_columns.h"
 #include "utils/builtins.h"
 #include "utils/syscache.h"
 
@@ -142,22 +143,31 @@ columns_of_type(Oid type)
 	return columns;
 }
 
-/* Inside of another value it is looked for by its text. */
+/*
+ * Inside of another value it is looked for by its text, where quotes and
+ * backslashes may be doubled.
+ */
 static void
 refuse_used_value(Form_pg_enum value, const TypedColumn *column)
 {
 	OwnAccess	access;
 	char	   *label = quote_literal_cstr(NameStr(value->enumlabel));
 	char	   *table = relation_display_name(column->relid);
+	char	   *text = text_of_value(psprintf("t.%s", column->name));
+	char	   *escapes = quote_literal_cstr("\"\\");
 	int64		count;
 
 	begin_own_access(&access);
 	if (SPI_execute(psprintf("SELECT pg_catalog.count(*) FROM ONLY %s t WHERE "
-							 "pg_catalog.strpos(t.%s::pg_catalog.text, %s) OPERATOR(pg_catalog.>) 0%s",
-							 table, column->name, label,
+							 "%s",
+							 table,
 							 column->is_direct ?
-							 psprintf(" AND t.%s::pg_catalog.text OPERATOR(pg_catalog.=) %s",
-									  column->name, label) : ""),
+							 psprintf("%s OPERATOR(pg_catalog.=) %s",
+									  text, label) :
+							 psprintf("pg_catalog.strpos(pg_catalog.translate(%s, %s, ''), "
+									  "pg_catalog.translate(%s, %s, '')) "
+									  "OPERATOR(pg_catalog.>) 0",
+									  text, escapes, label, escapes)),
 					false, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not look for values of an enum type in %s", table);
 	count = own_bigint_column(0, 1);

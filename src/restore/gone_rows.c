@@ -17,6 +17,7 @@
 #include "restore/later_columns.h"
 #include "restore/later_values.h"
 #include "utils/builtins.h"
+#include "utils/xid8.h"
 
 static char *was_there_condition(const LaterWrites *later);
 static List *xids_of_column(OwnAccess *access, int column);
@@ -74,8 +75,7 @@ was_there_condition(const LaterWrites *later)
 	if (strcmp(parked->cause, "rolled back") != 0)
 		return "true";
 	add_own_argument(&arguments, XID8OID,
-					 UInt64GetDatum(U64FromFullTransactionId(parked->xid)),
-					 false);
+					 FullTransactionIdGetDatum(parked->xid), false);
 	add_own_argument(&arguments, OIDOID, ObjectIdGetDatum(later->relid), false);
 	begin_own_access(&access);
 	run_own_query("SELECT b.mode OPERATOR(pg_catalog.=) 'keep', "

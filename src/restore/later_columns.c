@@ -10,6 +10,7 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/nbtree.h"
 #include "access/transam.h"
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_index.h"
@@ -26,6 +27,9 @@
 
 static void find_columns(LaterWrites *later, const RestoreTarget *target);
 static LaterColumn *make_column(Form_pg_attribute was, Form_pg_attribute is);
+static char *holder_column_name(const LaterWrites *later, AttrNumber attnum);
+static bool runs_code_of_users(Oid from, Oid to);
+static bool equal_is_same(Oid type, Oid collation);
 static char *equality_operator(Oid type);
 static void find_key(LaterWrites *later, const RestoreTarget *target);
 static char *column_list(List *columns, Size member);
@@ -62,13 +66,21 @@ find_columns(LaterWrites *later, const RestoreTarget *target)
 			LaterColumn *column = make_column(was,
 											  (Form_pg_attribute) GETSTRUCT(row));
 
-			column->holder_name = pstrdup(quote_identifier(get_attname(later->relation->parked->holder,
-																	   was->attnum,
-																	   false)));
+			column->holder_name = holder_column_name(later, was->attnum);
 			later->columns = lappend(later->columns, column);
 		}
 		ReleaseSysCache(row);
 	}
+}
+
+/* NULL for a column that is newer than the file, and that nobody takes back. */
+static char *
+holder_column_name(const LaterWrites *later, AttrNumber attnum)
+{
+	char	   *name = get_attname(later->relation->parked->holder, attnum,
+								   true);
+
+	return name == NULL ? NULL : pstrdup(quote_identifier(name));
 }
 
 /*
@@ -82,6 +94,8 @@ make_column(Form_pg_attribute was, Form_pg_attribute is)
 	bool		has_type = is->atttypid < FirstNormalObjectId ||
 	is->atttypid == was->atttypid;
 	Oid			copied_type = has_type ? is->atttypid : TEXTOID;
+	int32		typmod = is->atttypmod;
+	Oid			type = getBaseTypeAndTypmod(is->atttypid, &typmod);
 	CoercionPathType path;
 	Oid			function;
 
@@ -93,12 +107,17 @@ make_column(Form_pg_attribute was, Form_pg_attribute is)
 	column->label_typmod = was->atttypmod;
 	column->label_name = pstrdup(quote_identifier(NameStr(was->attname)));
 	column->name = pstrdup(quote_identifier(NameStr(is->attname)));
-	column->type = format_type_extended(is->atttypid, is->atttypmod,
+	column->type = format_type_extended(type, typmod,
 										FORMAT_TYPE_TYPEMOD_GIVEN |
 										FORMAT_TYPE_FORCE_QUALIFY);
 	column->equals = equality_operator(is->atttypid);
-	column->copied = psprintf("c.%s%s", column->name,
-							  has_type ? "" : "::pg_catalog.text");
+	column->copied = psprintf("c.%s", column->name);
+	if (!has_type)
+		column->copied = text_of_value(column->copied);
+
+	column->equal_is_same = equal_is_same(is->atttypid, is->attcollation);
+	column->finds_key = !column->is_retyped ||
+		!runs_code_of_users(was->atttypid, is->atttypid);
 
 	/* the type of the label may be gone now; it is asked for by OID later */
 	path = find_coercion_pathway(was->atttypid, copied_type,
@@ -111,6 +130,42 @@ make_column(Form_pg_attribute was, Form_pg_attribute is)
 	if (column->written[strlen(column->written) - 1] != ':')
 		column->label_type = "";
 	return column;
+}
+
+/* True if a conversion runs a function that is not of the system. */
+static bool
+runs_code_of_users(Oid from, Oid to)
+{
+	Oid			function;
+
+	switch (find_coercion_pathway(to, from, COERCION_EXPLICIT, &function))
+	{
+		case COERCION_PATH_FUNC:
+			return function >= FirstNormalObjectId;
+		case COERCION_PATH_ARRAYCOERCE:
+			return from >= FirstNormalObjectId || to >= FirstNormalObjectId;
+		case COERCION_PATH_NONE:
+		case COERCION_PATH_RELABELTYPE:
+		case COERCION_PATH_COERCEVIAIO:
+			break;
+	}
+	return false;
+}
+
+/* As B-trees ask it before they merge entries. */
+static bool
+equal_is_same(Oid type, Oid collation)
+{
+	TypeCacheEntry *entry = lookup_type_cache(type, TYPECACHE_BTREE_OPFAMILY);
+	Oid			function = InvalidOid;
+
+	if (OidIsValid(entry->btree_opf))
+		function = get_opfamily_proc(entry->btree_opf, entry->btree_opintype,
+									 entry->btree_opintype,
+									 BTEQUALIMAGE_PROC);
+	return OidIsValid(function) &&
+		DatumGetBool(OidFunctionCall1Coll(function, collation,
+										  ObjectIdGetDatum(entry->btree_opintype)));
 }
 
 /* Of a type, as SQL; NULL if it has none. */
@@ -151,7 +206,7 @@ find_key(LaterWrites *later, const RestoreTarget *target)
 			LaterColumn *column = later_column(later,
 											   index->indkey.values[i]);
 
-			if (column == NULL)
+			if (column == NULL || !column->finds_key)
 			{
 				later->key = NIL;
 				return;
@@ -196,12 +251,14 @@ finish_later_column(const LaterWrites *later, LaterColumn *column)
 											  FORMAT_TYPE_FORCE_QUALIFY);
 	if (column->pairs != NULL)
 	{
-		column->written = psprintf("(SELECT p.was FROM %s p WHERE p.now IS NOT DISTINCT FROM l.c%d::pg_catalog.text)::%s",
-								   column->pairs, column->attnum,
-								   column->label_type);
-		column->updated = psprintf("CASE WHEN EXISTS (SELECT FROM %s p WHERE p.was IS NOT DISTINCT FROM t.%s::pg_catalog.text AND p.now IS NOT DISTINCT FROM l.c%d::pg_catalog.text) THEN t.%s ELSE %s END",
-								   column->pairs, target, column->attnum,
-								   target, column->written);
+		char	   *copy = text_of_value(psprintf("l.c%d", column->attnum));
+
+		column->written = psprintf("(SELECT p.was FROM %s p WHERE p.now IS NOT DISTINCT FROM %s)::%s",
+								   column->pairs, copy, column->label_type);
+		column->updated = psprintf("CASE WHEN EXISTS (SELECT FROM %s p WHERE p.was IS NOT DISTINCT FROM %s AND p.now IS NOT DISTINCT FROM %s) THEN t.%s ELSE %s END",
+								   column->pairs,
+								   text_of_value(psprintf("t.%s", target)),
+								   copy, target, column->written);
 		return;
 	}
 	column->written = psprintf("%s%s", column->written, column->label_type);
@@ -209,6 +266,16 @@ finish_later_column(const LaterWrites *later, LaterColumn *column)
 		column->updated = psprintf("CASE WHEN t.%s::%s::pg_catalog.text IS NOT DISTINCT FROM l.c%d::pg_catalog.text THEN t.%s ELSE %s END",
 								   target, column->type, column->attnum,
 								   target, column->written);
+}
+
+/*
+ * See later_columns.h.
+ */
+char *
+text_of_value(const char *value)
+{
+	return psprintf("CASE WHEN pg_catalog.num_nulls(%s) OPERATOR(pg_catalog.=) 0 THEN pg_catalog.format('%%s', %s) END",
+					value, value);
 }
 
 /*

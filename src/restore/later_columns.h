@@ -19,13 +19,15 @@ typedef struct LaterColumn
 	AttrNumber	attnum;
 	bool		is_native;		/* copied as it is, not as text */
 	bool		is_retyped;		/* has another type than it had */
+	bool		equal_is_same;	/* values that are equal have the same bytes */
+	bool		finds_key;		/* the old value can be compared with the new */
 	char	   *label_name;		/* as SQL, as all that follows */
 	char	   *label_type;
 	Oid			label_typeid;
 	int32		label_typmod;
-	char	   *holder_name;	/* in the hidden relation */
+	char	   *holder_name;	/* in the hidden relation, or NULL */
 	char	   *name;			/* now */
-	char	   *type;
+	char	   *type;			/* for a domain, what it is made of */
 	char	   *equals;			/* operator of that type */
 	char	   *label_equals;
 	char	   *copied;			/* expression by which it is copied now */
@@ -48,6 +50,12 @@ extern LaterColumn *later_column(const LaterWrites *later, AttrNumber attnum);
 /* Name the type of the label, which has to be there by now. */
 extern void finish_later_column(const LaterWrites *later,
 								LaterColumn *column);
+
+/*
+ * As SQL: the text of a value, or NULL.  Not by a cast, which may be a function
+ * of anybody.
+ */
+extern char *text_of_value(const char *value);
 
 /* What a column is called in what they are written to. */
 extern char *later_target_name(const LaterWrites *later,

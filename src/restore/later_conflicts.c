@@ -18,6 +18,7 @@
 #include "restore/later_values.h"
 #include "restore/later_writes.h"
 #include "restore/owner_sql.h"
+#include "restore/rows_between.h"
 #include "utils/syscache.h"
 
 /* A row for which it is tried whether it can be written; below 0: all. */
@@ -38,6 +39,7 @@ void
 refuse_ambiguous_rows(const LaterWrites *later, const RestoreTarget *target,
 					  RowConflict on_conflict)
 {
+	refuse_rows_between(later, target);
 	if (later->unknown_rows > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_SM_CANNOT_UNDO),

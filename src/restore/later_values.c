@@ -47,8 +47,10 @@ collect_pairs_of_column(const LaterWrites *later, LaterColumn *column)
 	ListCell   *cell;
 
 	initStringInfo(&query);
-	appendStringInfo(&query, "CREATE TEMPORARY TABLE %s ON COMMIT DROP AS SELECT DISTINCT h.%s::pg_catalog.text AS was, c.%s::pg_catalog.text AS now FROM %s h JOIN ONLY %s c ON ",
-					 name, column->holder_name, column->name,
+	appendStringInfo(&query, "CREATE TEMPORARY TABLE %s ON COMMIT DROP AS SELECT DISTINCT %s AS was, %s AS now FROM %s h JOIN ONLY %s c ON ",
+					 name,
+					 text_of_value(psprintf("h.%s", column->holder_name)),
+					 text_of_value(psprintf("c.%s", column->name)),
 					 relation_display_name(later->relation->parked->holder),
 					 relation_display_name(later->relid));
 	foreach(cell, later->key)
@@ -122,13 +124,16 @@ holder_key_condition(const LaterWrites *later)
 static int64
 count_unknown_of_column(const LaterWrites *later, const LaterColumn *column)
 {
-	return count_for_rollback(psprintf("SELECT pg_catalog.count(*) FROM %s l LEFT JOIN %s t ON %s WHERE NOT EXISTS (SELECT FROM %s p WHERE p.was IS NOT DISTINCT FROM t.%s::pg_catalog.text AND p.now IS NOT DISTINCT FROM l.c%d::pg_catalog.text) AND (SELECT pg_catalog.count(*) FROM %s p WHERE p.now IS NOT DISTINCT FROM l.c%d::pg_catalog.text) OPERATOR(pg_catalog.<>) 1",
+	char	   *copy = text_of_value(psprintf("l.c%d", column->attnum));
+
+	return count_for_rollback(psprintf("SELECT pg_catalog.count(*) FROM %s l LEFT JOIN %s t ON %s WHERE NOT EXISTS (SELECT FROM %s p WHERE p.was IS NOT DISTINCT FROM %s AND p.now IS NOT DISTINCT FROM %s) AND (SELECT pg_catalog.count(*) FROM %s p WHERE p.now IS NOT DISTINCT FROM %s) OPERATOR(pg_catalog.<>) 1",
 									   later->changed,
 									   relation_display_name(later->relation->parked->holder),
 									   holder_key_condition(later),
-									   column->pairs, column->holder_name,
-									   column->attnum, column->pairs,
-									   column->attnum));
+									   column->pairs,
+									   text_of_value(psprintf("t.%s",
+															  column->holder_name)),
+									   copy, column->pairs, copy));
 }
 
 /*

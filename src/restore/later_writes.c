@@ -226,7 +226,8 @@ can_be_written_before(const LaterWrites *later, const RestoreTarget *target,
 		Form_pg_attribute was = (Form_pg_attribute) GETSTRUCT((HeapTuple) lfirst(cell));
 
 		if (was->attnum > 0 && !was->attisdropped &&
-			later_column(later, was->attnum) == NULL)
+			(later_column(later, was->attnum) == NULL ||
+			 later_column(later, was->attnum)->holder_name == NULL))
 			return false;
 	}
 	foreach(cell, label_indexes(target, later->relid))
@@ -490,10 +491,11 @@ delete_gone(const LaterWrites *later)
 static void
 refuse_conflicts(const LaterWrites *later)
 {
-	int64		count = count_for_rollback(psprintf("SELECT pg_catalog.count(*) FROM ONLY %s t, %s l WHERE %s",
-													relation_display_name(later->destination),
-													later->changed,
-													later_key_condition(later)));
+	int64		count = count_as_owner(later->destination,
+									   psprintf("SELECT pg_catalog.count(*) FROM ONLY %s t, %s l WHERE %s",
+												relation_display_name(later->destination),
+												later->changed,
+												later_key_condition(later)));
 
 	if (count == 0)
 		return;
@@ -520,7 +522,7 @@ update_changed(const LaterWrites *later)
 	{
 		const LaterColumn *column = lfirst(cell);
 
-		if (!list_member_ptr(later->key, column))
+		if (!column->equal_is_same || !list_member_ptr(later->key, column))
 			appendStringInfo(&query, "%s%s = %s", count++ ? ", " : "",
 							 later_target_name(later, column),
 							 column->updated ? column->updated :
@@ -539,9 +541,10 @@ insert_changed(const LaterWrites *later)
 	StringInfoData query;
 
 	initStringInfo(&query);
-	appendStringInfo(&query, "INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM %s l",
+	appendStringInfo(&query, "INSERT INTO %s %s OVERRIDING SYSTEM VALUE SELECT %s FROM %s l",
 					 relation_display_name(later->destination),
-					 label_column_list(later),
+					 later->columns == NIL ? "" :
+					 psprintf("(%s)", label_column_list(later)),
 					 written_column_list(later),
 					 later->changed);
 	if (later->key != NIL)

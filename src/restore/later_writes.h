@@ -60,7 +60,7 @@ extern bool write_before_lock(LaterWrites *later, const RestoreTarget *target,
  * True when keys are gone that a migration may have deleted behind the rewrite,
  * or a client; and throw SM007 then, if conflicts are to be refused.  It is
  * thrown anyway when rows were changed or deleted in a table without a primary
- * key, of which nobody knows which they were.
+ * key, of which nobody knows which they were, and for those of rows_between.h.
  */
 extern bool rows_are_ambiguous(const LaterWrites *later,
 							   const RestoreTarget *target);

@@ -73,3 +73,23 @@ execute(Oid relid, const char *query, int expected, bool is_count)
 	end_own_access(&access);
 	return rows;
 }
+
+/*
+ * See owner_sql.h.
+ */
+int
+begin_exact_text(void)
+{
+	static const char *const settings[][2] = {
+		{"extra_float_digits", "3"},
+		{"datestyle", "ISO"},
+		{"intervalstyle", "postgres"}
+	};
+	int			level = NewGUCNestLevel();
+
+	for (int i = 0; i < lengthof(settings); i++)
+		(void) set_config_option(settings[i][0], settings[i][1], PGC_USERSET,
+								 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
+								 false);
+	return level;
+}

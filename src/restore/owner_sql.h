@@ -24,4 +24,10 @@
 extern int64 run_as_owner(Oid relid, const char *query, int expected);
 extern int64 count_as_owner(Oid relid, const char *query);
 
+/*
+ * Let the text of values tell all of them, whatever the session has set; until
+ * AtEOXact_GUC() of the level that is returned, or the end of the transaction.
+ */
+extern int	begin_exact_text(void);
+
 #endif							/* SAFE_MIGRATE_OWNER_SQL_H */

@@ -11,6 +11,7 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "common/catalog.h"
@@ -33,6 +34,8 @@ typedef struct MovedRow
 {
 	ItemPointerData old_tid;	/* the key */
 	ItemPointerData tid;
+	TransactionId maker;		/* of what was there: VACUUM may have given
+								 * the place to another row in between */
 	bool		was_kept;		/* a conflict: it stays what it is */
 } MovedRow;
 
@@ -72,11 +75,11 @@ static RowState find_row(Revert *revert, RevertTarget *target,
 						 const RowImage *image, ItemPointer tid,
 						 bool *was_kept);
 static bool settle_conflict(Revert *revert, RevertTarget *target,
-							ItemPointer old_tid);
+							const RowImage *image);
 static void put_back(Revert *revert, RevertTarget *target, RowImage *image,
 					 ItemPointer over);
-static void remember_row(RevertTarget *target, ItemPointer old_tid,
-						 ItemPointer tid, bool was_kept);
+static void remember_row(RevertTarget *target, const RowImage *image,
+						 const ItemPointerData *tid, bool was_kept);
 static void remember_gone(RevertTarget *target, ItemPointer tid);
 
 /*
@@ -221,7 +224,7 @@ revert_update(Revert *revert, RevertTarget *target, RowImage *image)
 		case ROW_AS_LEFT:
 			if (was_kept)
 			{
-				remember_row(target, &image->old_tid, &tid, true);
+				remember_row(target, image, &tid, true);
 				return;
 			}
 			target->file->updated++;
@@ -230,11 +233,11 @@ revert_update(Revert *revert, RevertTarget *target, RowImage *image)
 			put_back(revert, target, image, &tid);
 			return;
 		case ROW_CHANGED_SINCE:
-			if (settle_conflict(revert, target, &image->old_tid))
+			if (settle_conflict(revert, target, image))
 				put_back(revert, target, image, &tid);
 			return;
 		case ROW_NOT_FOUND:
-			if (settle_conflict(revert, target, &image->old_tid))
+			if (settle_conflict(revert, target, image))
 				put_back(revert, target, image, NULL);
 			return;
 	}
@@ -252,7 +255,7 @@ revert_delete(Revert *revert, RevertTarget *target, RowImage *image)
 		(target->gone == NULL ||
 		 hash_search(target->gone, &tid, HASH_FIND, NULL) == NULL))
 	{
-		if (settle_conflict(revert, target, &image->old_tid))
+		if (settle_conflict(revert, target, image))
 			put_back(revert, target, image, &tid);
 		return;
 	}
@@ -276,7 +279,7 @@ revert_insert(Revert *revert, RevertTarget *target, RowImage *image)
 			remember_gone(target, &tid);
 			break;
 		case ROW_CHANGED_SINCE:
-			if (!settle_conflict(revert, target, NULL))
+			if (!settle_conflict(revert, target, image))
 				return;
 			break;
 		case ROW_NOT_FOUND:
@@ -297,7 +300,8 @@ find_row(Revert *revert, RevertTarget *target, const RowImage *image,
 		MovedRow   *moved = hash_search(target->moved, &image->new_tid,
 										HASH_FIND, NULL);
 
-		if (moved != NULL)
+		if (moved != NULL &&
+			has_made_version(revert->transaction, moved->maker))
 		{
 			*tid = moved->tid;
 			*was_kept = moved->was_kept;
@@ -309,7 +313,7 @@ find_row(Revert *revert, RevertTarget *target, const RowImage *image,
 
 /* Returns true if the row is to be put back all the same. */
 static bool
-settle_conflict(Revert *revert, RevertTarget *target, ItemPointer old_tid)
+settle_conflict(Revert *revert, RevertTarget *target, const RowImage *image)
 {
 	target->file->conflicts++;
 	if (!revert->count_only)
@@ -327,8 +331,8 @@ settle_conflict(Revert *revert, RevertTarget *target, ItemPointer old_tid)
 				return true;
 		}
 	}
-	if (old_tid != NULL)
-		remember_row(target, old_tid, old_tid, true);
+	if (image->old_row != NULL)
+		remember_row(target, image, &image->old_tid, true);
 	return false;
 }
 
@@ -347,19 +351,20 @@ put_back(Revert *revert, RevertTarget *target, RowImage *image,
 			put_row(target->rows, image->old_row, &tid);
 	}
 	if (!revert->is_last)
-		remember_row(target, &image->old_tid, &tid, false);
+		remember_row(target, image, &tid, false);
 }
 
 static void
-remember_row(RevertTarget *target, ItemPointer old_tid, ItemPointer tid,
-			 bool was_kept)
+remember_row(RevertTarget *target, const RowImage *image,
+			 const ItemPointerData *tid, bool was_kept)
 {
 	MovedRow   *moved;
 
 	if (target->moved == NULL)
 		return;
-	moved = hash_search(target->moved, old_tid, HASH_ENTER, NULL);
+	moved = hash_search(target->moved, &image->old_tid, HASH_ENTER, NULL);
 	moved->tid = *tid;
+	moved->maker = HeapTupleHeaderGetRawXmin(image->old_row->t_data);
 	moved->was_kept = was_kept;
 }
 

@@ -35,6 +35,7 @@
 #include "restore/label_manifest.h"
 #include "restore/label_rows.h"
 #include "restore/later_indexes.h"
+#include "restore/owner_sql.h"
 #include "restore/restored_rows.h"
 #include "restore/rollback.h"
 #include "restore/rolled_back.h"
@@ -70,6 +71,7 @@ static void refuse_tables_of_others(const RestoreTarget *target,
 									HTAB *relations);
 static List *new_tables_with_rows(HTAB *relations);
 static bool file_has_bytes(const char *path);
+static void refuse_unknown(const char *label);
 static void keep_new_fingerprint(void);
 
 /*
@@ -185,12 +187,12 @@ roll_back(const RollbackRequest *request)
 	StartTransactionCommand();
 	XactIsoLevel = XACT_READ_COMMITTED;
 	XactReadOnly = false;
+	(void) begin_exact_text();
 	context = AllocSetContextCreate(TopTransactionContext,
 									"safe_migrate rollback",
 									ALLOCSET_DEFAULT_SIZES);
 	MemoryContextSwitchTo(context);
-	target = find_restore_target(request->label, request->mode);
-	hold_restore_target(target);
+	target = hold_restore_target(request->label, request->mode, false);
 	require_no_tasks(target);
 
 	/* a way back from here, made before others have to wait */
@@ -214,6 +216,7 @@ roll_back(const RollbackRequest *request)
 	indexes = restore_catalogs(differences, relations);
 	reach_fault_point("rollback_catalogs");
 	restore_rows(rows, differences);
+	enforce_indexes(relations);
 	remove_enum_values(differences);
 	restore_sequences(target, owned_data, restored_relids(rows));
 	check_constraints(differences, relations, restored_relids(rows));
@@ -442,10 +445,7 @@ find_restore_target(const char *label, RollbackMode mode)
 	}
 	end_own_access(&access);
 	if (target->point == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_SM_CANNOT_UNDO),
-				 errmsg("there is no restore point \"%s\": see migrate.restore_points for those that are kept",
-						label)));
+		refuse_unknown(label);
 	if (strcmp(catalog_version, catalog_version_in_words()) != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_SM_CANNOT_UNDO),
@@ -455,27 +455,26 @@ find_restore_target(const char *label, RollbackMode mode)
 }
 
 /*
- * See rollback.h.
+ * See rollback.h.  Without its image, a point would be taken for one of an empty
+ * database.
  */
-void
-hold_restore_target(const RestoreTarget *target)
+RestoreTarget *
+hold_restore_target(const char *label, RollbackMode mode, bool exclusively)
 {
-	OwnAccess	access;
-	OwnArguments arguments = {0};
-	bool		is_there;
+	RestoreTarget *target = find_restore_target(label, mode);
 
-	add_own_argument(&arguments, INT8OID, Int64GetDatum(target->point), false);
-	begin_own_access(&access);
-	run_own_query("SELECT FROM migrate.restore_point_data "
-				  "WHERE id OPERATOR(pg_catalog.=) $1 FOR UPDATE",
-				  &arguments, SPI_OK_SELECT);
-	is_there = SPI_processed == 1;
-	end_own_access(&access);
-	if (!is_there)
-		ereport(ERROR,
-				(errcode(ERRCODE_SM_CANNOT_UNDO),
-				 errmsg("restore point \"%s\" was dropped meanwhile: see migrate.restore_points for those that are kept",
-						target->label)));
+	if (!hold_restore_point(target->point, exclusively))
+		refuse_unknown(label);
+	return target;
+}
+
+static void
+refuse_unknown(const char *label)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_SM_CANNOT_UNDO),
+			 errmsg("there is no restore point \"%s\": see migrate.restore_points for those that are kept",
+					label)));
 }
 
 /*

@@ -25,10 +25,11 @@ extern RestoreTarget *find_restore_target(const char *label,
 										  RollbackMode mode);
 
 /*
- * Let nobody drop it before this transaction ends.  Waits for who is about to;
- * throws SM007 if it is gone.
+ * The same for who is going back to it: nobody drops the point, or, exclusively,
+ * goes back to it as well, before the end of the transaction.
  */
-extern void hold_restore_target(const RestoreTarget *target);
+extern RestoreTarget *hold_restore_target(const char *label, RollbackMode mode,
+										  bool exclusively);
 
 /* Throws SM007, and names them, if nobody has kept what tables were. */
 extern void refuse_lost_files(const RestoreTarget *target, HTAB *relations);

@@ -31,9 +31,12 @@
 #include "restore/empty_values.h"
 #include "restore/label_manifest.h"
 #include "restore/later_writes.h"
+#include "restore/owner_sql.h"
 #include "restore/restored_rows.h"
 #include "restore/rollback.h"
+#include "restore/rows_between.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 #include "utils/tuplestore.h"
@@ -322,16 +325,19 @@ static bool
 count_later(void *arg)
 {
 	LaterCount *count = arg;
+	int			level = begin_exact_text();
 	LaterWrites *later = collect_later_writes(count->target, count->relation,
 											  other_writers_since(count->target,
 																  count->relation->relid));
 
 	count->later_writes = later->changed_rows + later->gone_rows;
 	count->conflicts = count_later_conflicts(later) + later->unknown_rows +
-		count_migrated_rows(count->target, count->relation);
+		count_migrated_rows(count->target, count->relation) +
+		count_rows_between(later, count->target);
 	if (rows_are_ambiguous(later, count->target))
 		count->conflicts += later->gone_rows;
 	count->unrepresentable = count_unrepresentable(later);
+	AtEOXact_GUC(false, level);
 	release_later_writes(later);
 	return false;
 }

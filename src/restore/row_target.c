@@ -61,7 +61,6 @@ static void open_key(RowTarget *target);
 static void open_for_writing(RowTarget *target);
 static bool fetch_row(RowTarget *target, ItemPointer tid, Snapshot snapshot);
 static TransactionId row_maker(RowTarget *target);
-static bool has_made(const ChangedRows *rows, TransactionId xid);
 static bool follow_row(RowTarget *target, ItemPointer tid);
 static bool find_by_key(RowTarget *target, HeapTuple row);
 static HeapTuple fit_row(RowTarget *target, HeapTuple row);
@@ -151,10 +150,10 @@ find_written_row(RowTarget *target, const ChangedRows *rows,
 	if (target->tids_are_valid)
 	{
 		if (fetch_row(target, tid, SnapshotSelf) &&
-			has_made(rows, row_maker(target)))
+			has_made_version(rows, row_maker(target)))
 			return ROW_AS_LEFT;
 		is_found = fetch_row(target, tid, SnapshotAny) &&
-			has_made(rows, row_maker(target)) && follow_row(target, tid);
+			has_made_version(rows, row_maker(target)) && follow_row(target, tid);
 	}
 	if (!is_found && key != NULL)
 		is_found = find_by_key(target, key);
@@ -163,7 +162,7 @@ find_written_row(RowTarget *target, const ChangedRows *rows,
 	*tid = target->found->tts_tid;
 	if (list_member_oid(target->rollbacks, row_maker(target)))
 		return ROW_AS_LEFT;
-	if (!has_made(rows, row_maker(target)))
+	if (!has_made_version(rows, row_maker(target)))
 		return ROW_CHANGED_SINCE;
 	return target->tids_are_valid ? ROW_NOT_FOUND : ROW_AS_LEFT;
 }
@@ -188,8 +187,11 @@ row_maker(RowTarget *target)
 	return HeapTupleHeaderGetRawXmin(tuple->t_data);
 }
 
-static bool
-has_made(const ChangedRows *rows, TransactionId xid)
+/*
+ * See row_target.h.
+ */
+bool
+has_made_version(const ChangedRows *rows, TransactionId xid)
 {
 	if (rows->xid_count == 1)
 		return rows->xids[0] == xid;
@@ -245,7 +247,7 @@ find_row_instead(RowTarget *target, const ChangedRows *rows,
 		return ROW_NOT_FOUND;
 	*tid = target->found->tts_tid;
 	maker = row_maker(target);
-	return has_made(rows, maker) ||
+	return has_made_version(rows, maker) ||
 		list_member_oid(target->rollbacks, maker) ||
 		TransactionIdIsCurrentTransactionId(maker) ?
 		ROW_AS_LEFT : ROW_CHANGED_SINCE;

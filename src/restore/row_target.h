@@ -55,6 +55,9 @@ extern RowState find_written_row(RowTarget *target, const ChangedRows *rows,
 extern RowState find_row_instead(RowTarget *target, const ChangedRows *rows,
 								 HeapTuple old_row, ItemPointer tid);
 
+/* True if a transaction has made a version of a row with that raw xmin. */
+extern bool has_made_version(const ChangedRows *rows, TransactionId xid);
+
 /*
  * Around all that writes: functions in indexes run with the rights of the
  * owner of the table.  An error in between needs no care.

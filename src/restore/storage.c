@@ -179,7 +179,7 @@ find_files(Chooser *chooser)
 	}
 }
 
-/* A rollback brings back what it finds, and goes on from there. */
+/* Without those that a rollback has undone: the table had another file again. */
 static void
 find_replacements(Chooser *chooser)
 {
@@ -204,7 +204,10 @@ find_replacements(Chooser *chooser)
 				  "FROM migrate.replaced_files f, migrate.restore_point_data p "
 				  "WHERE p.id OPERATOR(pg_catalog.=) $1 AND NOT f.by_rollback "
 				  "AND migrate.is_since(f.xid, p.creator, p.data_snapshot) "
-				  "GROUP BY f.relid",
+				  "AND NOT EXISTS (SELECT FROM migrate.rollbacks_since($1) b "
+				  "WHERE f.xid OPERATOR(pg_catalog.<) b.xid AND "
+				  "migrate.is_since(f.xid, b.target_creator, "
+				  "b.target_snapshot)) GROUP BY f.relid",
 				  &arguments, SPI_OK_SELECT);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{

@@ -61,6 +61,9 @@ typedef struct RestoredRelation
 	const ParkedFile *left_aside;	/* for STORAGE_KEPT: what mode as_of takes */
 	HeapTuple	holder;			/* row of pg_class of what had the file */
 	bool		changed;		/* rows about it are not what they were */
+	bool		is_lenient;		/* an index that does not enforce anything yet */
+	bool		was_unique;		/* what it is to enforce */
+	bool		was_exclusion;
 } RestoredRelation;
 
 /*

@@ -28,10 +28,12 @@
 #include "restore/catalog_diff.h"
 #include "restore/catalog_restore.h"
 #include "restore/constraints.h"
+#include "restore/owner_sql.h"
 #include "restore/restored_rows.h"
 #include "restore/rollback.h"
 #include "restore/rolled_back.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 
 static char *last_statement_point(const char *relation);
@@ -56,9 +58,8 @@ migrate_undo_last(PG_FUNCTION_ARGS)
 	require_preloaded();
 	PreventCommandDuringRecovery("migrate.undo_last()");
 	PreventCommandIfReadOnly("migrate.undo_last()");
-	target = find_restore_target(last_statement_point(relation),
-								 ROLLBACK_KEEP);
-	hold_restore_target(target);
+	target = hold_restore_target(last_statement_point(relation),
+								 ROLLBACK_KEEP, true);
 	undo(target);
 	PG_RETURN_TEXT_P(cstring_to_text(end_statement_point(target)));
 }
@@ -137,6 +138,7 @@ undo(const RestoreTarget *target)
 	List	   *differences = compare_catalogs_with_label(target, relations);
 	List	   *tables = tables_to_lock(relations);
 	RestoredRows *rows;
+	int			level = begin_exact_text();
 
 	lock_relations_patiently(CMDTAG_SELECT, "migrate.undo_last()", tables,
 							 AccessExclusiveLock);
@@ -151,8 +153,10 @@ undo(const RestoreTarget *target)
 	catch_up_restored_rows(rows, relations);
 	tell_of_indexes(restore_catalogs(differences, relations));
 	restore_rows(rows, differences);
+	enforce_indexes(relations);
 	check_constraints(differences, relations, restored_relids(rows));
 	note_rollback(target, merged_relids(rows));
+	AtEOXact_GUC(false, level);
 }
 
 /* A query or cursor of this session would go on in a file of another layout. */

@@ -28,7 +28,8 @@
 static HeapTuple wanted_class_row(RestoredRelation *relation);
 static void take_physical_fields(Form_pg_class wanted, Form_pg_class holder);
 static void take_hints(Form_pg_class wanted, Form_pg_class is);
-static List *dropped_columns_of_holder(RestoredRelation *relation);
+static List *dropped_columns_of_holder(const RestoreTarget *target,
+									   RestoredRelation *relation);
 static List *dropped_columns(Oid holder, int behind, Oid relid);
 static HeapTuple with_options(Relation rel, HeapTuple row, Datum options,
 							  bool isnull);
@@ -74,7 +75,8 @@ wanted_rows(const RestoreTarget *target, const Catalog *catalog,
 		{
 			if (relation->choice == STORAGE_PARKED)
 				wanted = list_concat(wanted,
-									 dropped_columns_of_holder(relation));
+									 dropped_columns_of_holder(target,
+															   relation));
 		}
 	}
 	table_close(rel, AccessShareLock);
@@ -143,10 +145,12 @@ take_hints(Form_pg_class wanted, Form_pg_class is)
 
 /*
  * Rows in a parked file may have values of columns that the label had not: if
- * only of the transaction that has parked it, the table itself knows them.
+ * only of the transaction that has parked it, the table itself knows them.  Where
+ * only a statement is taken back, the table keeps the columns that it has.
  */
 static List *
-dropped_columns_of_holder(RestoredRelation *relation)
+dropped_columns_of_holder(const RestoreTarget *target,
+						  RestoredRelation *relation)
 {
 	int			was = column_count(relation->was);
 	int			held = Max(was, column_count(relation->holder));
@@ -155,7 +159,7 @@ dropped_columns_of_holder(RestoredRelation *relation)
 	if (relation->parked->kind != RELKIND_RELATION)
 		return NIL;
 	rows = dropped_columns(relation->parked->holder, was, relation->relid);
-	if (relation->is != NULL)
+	if (relation->is != NULL && target->is_whole)
 		rows = list_concat(rows, dropped_columns(relation->relid, held,
 												 relation->relid));
 	return rows;
