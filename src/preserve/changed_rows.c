@@ -24,6 +24,7 @@
 #include "pgstat.h"
 #include "preserve/changed_rows.h"
 #include "preserve/loss.h"
+#include "preserve/replaced_files.h"
 #include "preserve/row_images.h"
 #include "preserve/row_scan.h"
 #include "storage/lmgr.h"
@@ -50,6 +51,8 @@ static bool was_written_before(Oid relid);
 static void note_foreign_table(Form_pg_class form);
 static void capture_file(WrittenFile *file, RowImageWriter *writer);
 static bool is_heap(Relation rel);
+static bool all_are_found(const FoundRows *found,
+						  const PgStat_TableXactStatus *counted);
 static void check_found(Relation rel, const FoundRows *found,
 						const PgStat_TableXactStatus *counted);
 static void store_changed_rows(Oid holder, List *files, bool by_rollback);
@@ -234,8 +237,12 @@ capture_file(WrittenFile *file, RowImageWriter *writer)
 	{
 		begin_file_images(writer, file->relid, file->filenode);
 		write_changed_rows(rel, writer, &file->found);
-		if (!is_parked && counted != NULL && !counted->truncdropped)
+		if (counted == NULL || counted->truncdropped)
+			;
+		else if (!is_parked)
 			check_found(rel, &file->found, counted);
+		else if (all_are_found(&file->found, counted))
+			note_unchanged_behind(file->relid);
 	}
 	table_close(rel, AccessShareLock);
 }
@@ -244,6 +251,15 @@ static bool
 is_heap(Relation rel)
 {
 	return rel->rd_tableam == GetHeapamTableAmRoutine();
+}
+
+static bool
+all_are_found(const FoundRows *found, const PgStat_TableXactStatus *counted)
+{
+	return found->made + found->taken_back >=
+		counted->tuples_inserted + counted->tuples_updated &&
+		found->replaced + found->taken_back >=
+		counted->tuples_updated + counted->tuples_deleted;
 }
 
 /*
@@ -255,11 +271,7 @@ static void
 check_found(Relation rel, const FoundRows *found,
 			const PgStat_TableXactStatus *counted)
 {
-	int64		made = counted->tuples_inserted + counted->tuples_updated;
-	int64		replaced = counted->tuples_updated + counted->tuples_deleted;
-
-	if (found->made + found->taken_back >= made &&
-		found->replaced + found->taken_back >= replaced)
+	if (all_are_found(found, counted))
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_SM_CANNOT_UNDO),

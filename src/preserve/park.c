@@ -697,6 +697,7 @@ read_parked_file(HeapTuple row, TupleDesc tupdesc)
 	file->columns_computed = DatumGetBool(parked_column(row, tupdesc, 11));
 	file->types_changed = DatumGetBool(parked_column(row, tupdesc, 12));
 	file->rows_changed = DatumGetBool(parked_column(row, tupdesc, 13));
+	file->changed_behind = false;
 	file->bytes = DatumGetInt64(parked_column(row, tupdesc, 14));
 	return file;
 }

@@ -32,6 +32,7 @@ typedef struct ParkedFile
 	bool		columns_computed;	/* it has changed types with USING */
 	bool		types_changed;	/* or without */
 	bool		rows_changed;	/* it has also changed rows of the relation */
+	bool		changed_behind; /* rows of the file that came in its place */
 	int64		bytes;			/* of all its forks, when it was parked */
 } ParkedFile;
 

@@ -90,7 +90,7 @@ CREATE TABLE migrate.replaced_files (
 	subxids xid[] NOT NULL,
 	by_rollback boolean NOT NULL,
 	emptied boolean NOT NULL,
-	rows_changed boolean NOT NULL,
+	changed_behind boolean NOT NULL,
 	rows_deleted boolean NOT NULL,
 	types_changed boolean NOT NULL,
 	columns_computed boolean NOT NULL
@@ -99,6 +99,8 @@ ALTER TABLE migrate.replaced_files REPLICA IDENTITY FULL;
 CREATE INDEX replaced_files_relid ON migrate.replaced_files (relid);
 COMMENT ON INDEX migrate.replaced_files_relid IS
 	'who has given a table another file';
+COMMENT ON COLUMN migrate.replaced_files.changed_behind IS
+	'the transaction may have changed rows of the new file as well';
 COMMENT ON TABLE migrate.replaced_files IS
 	'transactions that have given a table another file while there were restore points: the rows have their number, and are not written by clients';
 

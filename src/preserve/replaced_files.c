@@ -43,10 +43,29 @@ record_replaced_file(Oid relid, bool emptied)
 	add_own_argument(&arguments, BOOLOID,
 					 BoolGetDatum(columns_were_computed()), false);
 	run_own_query("INSERT INTO migrate.replaced_files (relid, subxids, "
-				  "by_rollback, emptied, rows_changed, rows_deleted, "
+				  "by_rollback, emptied, changed_behind, rows_deleted, "
 				  "types_changed, columns_computed) "
 				  "VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
 				  &arguments, SPI_OK_INSERT);
+}
+
+/*
+ * See replaced_files.h.
+ */
+void
+note_unchanged_behind(Oid relid)
+{
+	OwnAccess	access;
+	OwnArguments arguments = {0};
+
+	add_own_argument(&arguments, OIDOID, ObjectIdGetDatum(relid), false);
+	begin_own_access(&access);
+	run_own_query("UPDATE migrate.replaced_files SET changed_behind = false "
+				  "WHERE relid OPERATOR(pg_catalog.=) $1 "
+				  "AND xid OPERATOR(pg_catalog.=) "
+				  "pg_catalog.pg_current_xact_id()",
+				  &arguments, SPI_OK_UPDATE);
+	end_own_access(&access);
 }
 
 /*

@@ -16,6 +16,12 @@
  */
 extern void record_replaced_file(Oid relid, bool emptied);
 
+/*
+ * This transaction has changed rows of the table only before that: say so in
+ * its row.
+ */
+extern void note_unchanged_behind(Oid relid);
+
 /* Those that came before all restore points. */
 extern void forget_replaced_files(void);
 

@@ -80,7 +80,7 @@ collect_later_writes(const RestoreTarget *target,
 	later->destination = relation->relid;
 	later->was_truncated = relation->parked->emptied;
 	later->may_conflict = later->was_truncated ||
-		relation->parked->rows_changed;
+		relation->parked->changed_behind;
 
 	/* what a rollback has written there comes from the file itself */
 	if (strcmp(relation->parked->cause, "rolled back") == 0)

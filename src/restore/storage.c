@@ -66,7 +66,7 @@ typedef struct Replacement
 {
 	Oid			relid;
 	bool		emptied;
-	bool		rows_changed;
+	bool		changed_behind;
 	bool		rows_deleted;
 	bool		types_changed;
 	bool		columns_computed;
@@ -197,7 +197,7 @@ find_replacements(Chooser *chooser)
 					 Int64GetDatum(chooser->target->point), false);
 	begin_own_access(&access);
 	run_own_query("SELECT f.relid::bigint, pg_catalog.bool_or(f.emptied), "
-				  "pg_catalog.bool_or(f.rows_changed), "
+				  "pg_catalog.bool_or(f.changed_behind), "
 				  "pg_catalog.bool_or(f.rows_deleted), "
 				  "pg_catalog.bool_or(f.types_changed), "
 				  "pg_catalog.bool_or(f.columns_computed) "
@@ -216,7 +216,7 @@ find_replacements(Chooser *chooser)
 										 HASH_ENTER, NULL);
 
 		found->emptied = own_bool_column(i, 2);
-		found->rows_changed = own_bool_column(i, 3);
+		found->changed_behind = own_bool_column(i, 3);
 		found->rows_deleted = own_bool_column(i, 4);
 		found->types_changed = own_bool_column(i, 5);
 		found->columns_computed = own_bool_column(i, 6);
@@ -237,7 +237,7 @@ with_replacements(Chooser *chooser, const ParkedFile *file)
 	all = palloc(sizeof(ParkedFile));
 	*all = *file;
 	all->emptied |= found->emptied;
-	all->rows_changed |= found->rows_changed;
+	all->changed_behind = found->changed_behind;
 	all->rows_deleted |= found->rows_deleted;
 	all->types_changed |= found->types_changed;
 	all->columns_computed |= found->columns_computed;
