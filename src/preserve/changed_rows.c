@@ -46,7 +46,7 @@ typedef struct WrittenFile
 static List *written_files(void);
 static bool may_be_undone(Form_pg_class form);
 static bool rows_were_written(Oid relid);
-static List *written_parked_files(List *files);
+static List *written_parked_files(void);
 static bool was_written_before(Oid relid);
 static void note_foreign_table(Form_pg_class form);
 static void capture_file(WrittenFile *file, RowImageWriter *writer);
@@ -72,7 +72,7 @@ capture_changed_rows(bool by_rollback)
 
 	if (!TransactionIdIsValid(GetTopTransactionIdIfAny()))
 		return;
-	files = written_parked_files(written_files());
+	files = list_concat(written_parked_files(), written_files());
 	if (files == NIL)
 		return;
 	writer = begin_row_images();
@@ -163,8 +163,9 @@ writers_lock_is_held(Oid relid)
  * rows in them: if a file comes back, so do its rows.
  */
 static List *
-written_parked_files(List *files)
+written_parked_files(void)
 {
+	List	   *files = NIL;
 	OwnArguments arguments = {0};
 	OwnAccess	access;
 
@@ -218,7 +219,10 @@ note_foreign_table(Form_pg_class form)
 								 relation_display_name(form->oid)));
 }
 
-/* What is in a new file was not there before, and goes with the file. */
+/*
+ * What is in a new file was not there before, and goes with the file; but what
+ * was changed behind the rewrite must be known, should clients change it again.
+ */
 static void
 capture_file(WrittenFile *file, RowImageWriter *writer)
 {
@@ -228,7 +232,14 @@ capture_file(WrittenFile *file, RowImageWriter *writer)
 	PgStat_TableXactStatus *counted = compat_transaction_counters(file->relid);
 
 	if (!is_parked && compat_storage_is_new(rel))
-		;
+	{
+		if (is_heap(rel) && file_is_changed_behind(file->relid))
+		{
+			begin_file_images(writer, file->relid, file->filenode);
+			write_changed_rows(rel, true, writer, &file->found);
+			note_unchanged_behind(file->relid);
+		}
+	}
 	else if (!is_heap(rel))
 		mark_incomplete(ALL_FULL_POINTS,
 						psprintf("a migration changed rows of table %s, which is no heap",
@@ -236,7 +247,7 @@ capture_file(WrittenFile *file, RowImageWriter *writer)
 	else
 	{
 		begin_file_images(writer, file->relid, file->filenode);
-		write_changed_rows(rel, writer, &file->found);
+		write_changed_rows(rel, false, writer, &file->found);
 		if (counted == NULL || counted->truncdropped)
 			;
 		else if (!is_parked)

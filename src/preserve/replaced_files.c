@@ -52,6 +52,29 @@ record_replaced_file(Oid relid, bool emptied)
 /*
  * See replaced_files.h.
  */
+bool
+file_is_changed_behind(Oid relid)
+{
+	OwnAccess	access;
+	OwnArguments arguments = {0};
+	bool		result;
+
+	add_own_argument(&arguments, OIDOID, ObjectIdGetDatum(relid), false);
+	begin_own_access(&access);
+	run_own_query("SELECT EXISTS (SELECT FROM migrate.replaced_files "
+				  "WHERE relid OPERATOR(pg_catalog.=) $1 "
+				  "AND changed_behind AND NOT emptied AND NOT by_rollback "
+				  "AND xid OPERATOR(pg_catalog.=) "
+				  "pg_catalog.pg_current_xact_id())",
+				  &arguments, SPI_OK_SELECT);
+	result = own_bool_column(0, 1);
+	end_own_access(&access);
+	return result;
+}
+
+/*
+ * See replaced_files.h.
+ */
 void
 note_unchanged_behind(Oid relid)
 {

@@ -16,8 +16,11 @@
  */
 extern void record_replaced_file(Oid relid, bool emptied);
 
+/* True if this transaction has rewritten a table and changed its rows then. */
+extern bool file_is_changed_behind(Oid relid);
+
 /*
- * This transaction has changed rows of the table only before that: say so in
+ * It is not so, for that was before; or what it has changed is known: say so in
  * its row.
  */
 extern void note_unchanged_behind(Oid relid);

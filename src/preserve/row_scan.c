@@ -43,6 +43,9 @@ typedef struct RowScan
 	RowImageWriter *writer;
 	FoundRows  *found;
 	CommandId	first_command;	/* of the migration */
+	bool		is_rewritten;	/* all rows are ours, most of them unchanged */
+	bool		knows_rewrite;
+	CommandId	rewrite;		/* that has written those */
 	BufferAccessStrategy strategy;
 	MemoryContext row_context;	/* reset for each image */
 	int			key_count;
@@ -65,6 +68,7 @@ static void scan_page(RowScan *scan);
 static void copy_page(RowScan *scan, BlockNumber block, PageCopy *copy);
 static bool tuple_at(RowScan *scan, ItemPointer tid, HeapTuple tuple);
 static void look_at_tuple(RowScan *scan, HeapTuple tuple);
+static void look_at_rewritten(RowScan *scan, HeapTuple tuple);
 static bool made_by_us(HeapTupleHeader header);
 static bool replaced_by_us(HeapTupleHeader header);
 static void find_end(RowScan *scan, HeapTuple start, RowEnd *end);
@@ -78,9 +82,11 @@ static HeapTuple key_of_row(RowScan *scan, HeapTuple row);
  * See row_scan.h.
  */
 void
-write_changed_rows(Relation heap, RowImageWriter *writer, FoundRows *found)
+write_changed_rows(Relation heap, bool is_rewritten, RowImageWriter *writer,
+				   FoundRows *found)
 {
-	RowScan		scan = {.heap = heap,.writer = writer,.found = found};
+	RowScan		scan = {.heap = heap,.writer = writer,.found = found,
+	.is_rewritten = is_rewritten};
 	BlockNumber blocks = RelationGetNumberOfBlocks(heap);
 	Buffer		visibility = InvalidBuffer;
 
@@ -166,7 +172,11 @@ scan_page(RowScan *scan)
 	for (OffsetNumber offset = FirstOffsetNumber; offset <= last; offset++)
 	{
 		ItemPointerSet(&tid, scan->page->block, offset);
-		if (tuple_at(scan, &tid, &tuple))
+		if (!tuple_at(scan, &tid, &tuple))
+			continue;
+		if (scan->is_rewritten)
+			look_at_rewritten(scan, &tuple);
+		else
 			look_at_tuple(scan, &tuple);
 	}
 }
@@ -217,6 +227,32 @@ look_at_tuple(RowScan *scan, HeapTuple tuple)
 		else if (!made &&
 				 !TransactionIdIsValid(HeapTupleHeaderGetRawXmin(tuple->t_data)))
 			scan->found->taken_back++;
+	}
+	else if ((tuple->t_data->t_infomask & HEAP_UPDATED) == 0)
+		write_inserted(scan, tuple);
+}
+
+/*
+ * The command that has written the file comes before all that change it, and so
+ * does its first row.
+ */
+static void
+look_at_rewritten(RowScan *scan, HeapTuple tuple)
+{
+	CommandId	made_by;
+
+	if (!made_by_us(tuple->t_data))
+		return;
+	made_by = HeapTupleHeaderGetCmin(tuple->t_data);
+	if (!scan->knows_rewrite)
+	{
+		scan->knows_rewrite = true;
+		scan->rewrite = made_by;
+	}
+	if (made_by == scan->rewrite)
+	{
+		if (replaced_by_us(tuple->t_data))
+			write_replaced(scan, tuple);
 	}
 	else if ((tuple->t_data->t_infomask & HEAP_UPDATED) == 0)
 		write_inserted(scan, tuple);

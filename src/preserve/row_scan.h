@@ -36,8 +36,11 @@ typedef struct FoundRows
  * with all its subtransactions that were not rolled back.  Reads the pages
  * that are not marked all-visible, one at a time; memory does not grow with
  * the rows.  The lock that the caller holds keeps the file in place.
+ *
+ * If the transaction has rewritten the file, only what it has changed after that
+ * counts.
  */
-extern void write_changed_rows(Relation heap, RowImageWriter *writer,
-							   FoundRows *found);
+extern void write_changed_rows(Relation heap, bool is_rewritten,
+							   RowImageWriter *writer, FoundRows *found);
 
 #endif							/* SAFE_MIGRATE_ROW_SCAN_H */
