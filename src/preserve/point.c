@@ -208,6 +208,26 @@ forget_statement_point(int64 point)
 	end_own_access(&access);
 }
 
+/*
+ * See point.h.
+ */
+bool
+hold_statement_point(int64 point)
+{
+	OwnAccess	access;
+	OwnArguments arguments = {0};
+	bool		is_there;
+
+	begin_own_access(&access);
+	add_own_argument(&arguments, INT8OID, Int64GetDatum(point), false);
+	run_own_query("SELECT FROM migrate.restore_point_data p "
+				  "WHERE p.id OPERATOR(pg_catalog.=) $1 FOR KEY SHARE",
+				  &arguments, SPI_OK_SELECT);
+	is_there = SPI_processed == 1;
+	end_own_access(&access);
+	return is_there;
+}
+
 /* The background comes by every five minutes, unless it is told. */
 static void
 tell_of_short_life(void)

@@ -50,6 +50,9 @@ extern int64 make_restore_point(const char *label, const char *kind);
 extern int64 make_statement_point(const char *statement);
 extern void forget_statement_point(int64 point);
 
+/* Let nobody drop it before this transaction ends; false if it is gone. */
+extern bool hold_statement_point(int64 point);
+
 /*
  * A label like that one which no point has yet, palloc'd; with a number behind
  * it if need be, and cut where it is too long.

@@ -26,6 +26,16 @@
 #include "preserve/preserve.h"
 #include "utils/memutils.h"
 
+/* A statement whose steps are transactions of their own. */
+typedef struct SteppedStatement
+{
+	bool		is_running;
+	int64		task;
+	int64		point;			/* 0 if there is none yet */
+	List	   *xids;			/* of the transactions that have added to it,
+								 * as OIDs; in TopMemoryContext */
+} SteppedStatement;
+
 /* A statement, and the subtransaction that it is of by now. */
 typedef struct NotedStatement
 {
@@ -39,6 +49,9 @@ static bool columns_computed = false;
 static bool types_changed = false;
 static CommandId point_command = FirstCommandId;
 static bool rolls_back_to_point = false;
+static int64 point_of_steps = 0;
+
+static SteppedStatement stepped;
 
 static void end_transaction(XactEvent event, void *arg);
 static void end_subtransaction(SubXactEvent event, SubTransactionId ended,
@@ -49,6 +62,8 @@ static bool is_part_of_migration(void);
 static void preserve(bool prepare);
 static void refuse_double_unlink(void);
 static void make_point_of_statements(void);
+static int64 point_of_earlier_steps(void);
+static void remember_transaction(void);
 static char *noted_text(void);
 static void forget_transaction(void);
 
@@ -75,6 +90,40 @@ note_destructive_statement(const char *statement)
 	noted->text = pstrdup(statement);
 	statements = lappend(statements, noted);
 	MemoryContextSwitchTo(old);
+}
+
+/*
+ * See preserve.h.
+ */
+void
+begin_stepped_statement(int64 task)
+{
+	if (stepped.task != task)
+	{
+		list_free(stepped.xids);
+		stepped.xids = NIL;
+		stepped.point = 0;
+		stepped.task = task;
+	}
+	stepped.is_running = true;
+}
+
+/*
+ * See preserve.h.
+ */
+void
+end_stepped_statement(void)
+{
+	stepped.is_running = false;
+}
+
+/*
+ * See preserve.h.
+ */
+bool
+statement_is_stepped(void)
+{
+	return stepped.is_running;
 }
 
 /*
@@ -147,6 +196,9 @@ end_transaction(XactEvent event, void *arg)
 		case XACT_EVENT_PARALLEL_PRE_COMMIT:
 			return;
 		case XACT_EVENT_COMMIT:
+			if (point_of_steps != 0)
+				stepped.point = point_of_steps;
+			break;
 		case XACT_EVENT_PARALLEL_COMMIT:
 		case XACT_EVENT_ABORT:
 		case XACT_EVENT_PARALLEL_ABORT:
@@ -259,12 +311,43 @@ refuse_double_unlink(void)
 static void
 make_point_of_statements(void)
 {
-	int64		point = make_statement_point(noted_text());
+	int64		earlier = point_of_earlier_steps();
+	int64		point = earlier != 0 ? earlier :
+	make_statement_point(noted_text());
 
-	if (save_catalog_changes(point))
+	if (save_catalog_changes(point, earlier != 0 ? stepped.xids : NIL))
+	{
 		want_all_files();
-	else
+		if (stepped.is_running)
+		{
+			point_of_steps = point;
+			remember_transaction();
+		}
+	}
+	else if (earlier == 0)
 		forget_statement_point(point);
+}
+
+/* Somebody may have dropped it since, or taken it back; 0 if there is none. */
+static int64
+point_of_earlier_steps(void)
+{
+	return stepped.is_running && stepped.point != 0 &&
+		hold_statement_point(stepped.point) ? stepped.point : 0;
+}
+
+/* That it may yet fail is no harm: then nothing is of it. */
+static void
+remember_transaction(void)
+{
+	MemoryContext caller = MemoryContextSwitchTo(TopMemoryContext);
+	TransactionId *children;
+	int			count = xactGetCommittedChildren(&children);
+
+	stepped.xids = lappend_oid(stepped.xids, (Oid) GetTopTransactionId());
+	for (int i = 0; i < count; i++)
+		stepped.xids = lappend_oid(stepped.xids, (Oid) children[i]);
+	MemoryContextSwitchTo(caller);
 }
 
 /* All of them as one script, palloc'd. */
@@ -293,5 +376,6 @@ forget_transaction(void)
 	types_changed = false;
 	point_command = FirstCommandId;
 	rolls_back_to_point = false;
+	point_of_steps = 0;
 	forget_migration_in_transaction();
 }

@@ -21,6 +21,16 @@ extern void register_preserve_callbacks(void);
 extern void note_destructive_statement(const char *statement);
 
 /*
+ * A statement that is run as steps, each in a transaction of its own, for a task
+ * with that number: what they destroy belongs to one point, even if the task
+ * stops and is gone on with in this session.  From begin to end; the end must
+ * be reached on every path.
+ */
+extern void begin_stepped_statement(int64 task);
+extern void end_stepped_statement(void);
+extern bool statement_is_stepped(void);
+
+/*
  * The transaction changes the type of a column, with USING or without; and
  * whether it has.
  */

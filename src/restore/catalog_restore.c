@@ -125,7 +125,7 @@ refuse_taken_names(HTAB *relations)
 		Oid			other;
 
 		if (relation->was == NULL || relation->is != NULL ||
-			relation->is_toast)
+			relation->is_toast || relation->is_concerned)
 			continue;
 		was = CLASS_FORM(relation->was);
 		other = get_relname_relid(NameStr(was->relname), was->relnamespace);

@@ -60,6 +60,7 @@ typedef struct RestoredRelation
 	const ParkedFile *parked;	/* for STORAGE_PARKED */
 	HeapTuple	holder;			/* row of pg_class of what had the file */
 	bool		changed;		/* rows about it are not what they were */
+	bool		is_concerned;	/* only what belongs to it is of the label */
 } RestoredRelation;
 
 /*

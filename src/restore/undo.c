@@ -33,9 +33,13 @@
 #include "restore/rolled_back.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/varlena.h"
 
 static char *last_statement_point(const char *relation);
-static bool point_has_relation(int64 point, const char *relation);
+static bool point_has_relation(int64 point, const char *relation, List *names);
+static bool has_name(Oid namespace_oid, const char *name, const char *relation,
+					 List *names);
+static List *names_of(const char *relation);
 static void undo(const RestoreTarget *target);
 static void refuse_tables_in_use(const List *relids);
 static void tell_of_indexes(const List *indexes);
@@ -71,6 +75,7 @@ last_statement_point(const char *relation)
 {
 	OwnAccess	access;
 	OwnArguments arguments = {0};
+	List	   *names = relation == NULL ? NIL : names_of(relation);
 	char	   *label = NULL;
 	int			count;
 	int64	   *points;
@@ -94,7 +99,7 @@ last_statement_point(const char *relation)
 	end_own_access(&access);
 	for (int i = 0; i < count && label == NULL; i++)
 	{
-		if (relation == NULL || point_has_relation(points[i], relation))
+		if (relation == NULL || point_has_relation(points[i], relation, names))
 			label = labels[i];
 	}
 	if (label == NULL)
@@ -107,27 +112,60 @@ last_statement_point(const char *relation)
 	return label;
 }
 
-/* By its name, qualified or not. */
+/* One that it has removed or changed, or of which it has removed something. */
 static bool
-point_has_relation(int64 point, const char *relation)
+point_has_relation(int64 point, const char *relation, List *names)
 {
+	List	   *rows = list_concat(load_catalog_rows(point, RelationRelationId),
+								   load_concerned_relations(point));
 	ListCell   *cell;
 
-	foreach(cell, load_catalog_rows(point, RelationRelationId))
+	foreach(cell, rows)
 	{
 		Form_pg_class form = (Form_pg_class) GETSTRUCT((HeapTuple) lfirst(cell));
-		char	   *namespace = get_namespace_name(form->relnamespace);
+		Oid			namespace = get_rel_namespace(form->oid);
 
-		if (strcmp(relation, NameStr(form->relname)) == 0 ||
-			(namespace != NULL &&
-			 (strcmp(relation, psprintf("%s.%s", namespace,
-										NameStr(form->relname))) == 0 ||
-			  strcmp(relation,
-					 quote_qualified_identifier(namespace,
-												NameStr(form->relname))) == 0)))
+		/* it may have another name by now */
+		if (has_name(form->relnamespace, NameStr(form->relname), relation,
+					 names) ||
+			(OidIsValid(namespace) &&
+			 has_name(namespace, get_rel_name(form->oid), relation, names)))
 			return true;
 	}
 	return false;
+}
+
+/* As SQL reads it, or letter by letter; qualified or not. */
+static bool
+has_name(Oid namespace_oid, const char *name, const char *relation,
+		 List *names)
+{
+	char	   *namespace = get_namespace_name(namespace_oid);
+
+	if (strcmp(relation, name) == 0 ||
+		(namespace != NULL &&
+		 strcmp(relation, psprintf("%s.%s", namespace, name)) == 0))
+		return true;
+	if (names == NIL || list_length(names) > 2 ||
+		strcmp(strVal(llast(names)), name) != 0)
+		return false;
+	return list_length(names) == 1 ||
+		(namespace != NULL && strcmp(strVal(linitial(names)), namespace) == 0);
+}
+
+/* NIL if it is none. */
+static List *
+names_of(const char *relation)
+{
+	List	   *parts;
+	List	   *names = NIL;
+	ListCell   *cell;
+
+	if (!SplitIdentifierString(pstrdup(relation), '.', &parts))
+		return NIL;
+	foreach(cell, parts)
+		names = lappend(names, makeString(lfirst(cell)));
+	return names;
 }
 
 static void

@@ -15,10 +15,12 @@
 #include "access/xact.h"
 #include "common/errors.h"
 #include "common/fault.h"
+#include "common/migration_flag.h"
 #include "common/script.h"
 #include "lock/lock.h"
 #include "miscadmin.h"
 #include "plan/plan.h"
+#include "preserve/destruction.h"
 #include "preserve/preserve.h"
 #include "record/record.h"
 #include "run/leftover.h"
@@ -40,6 +42,7 @@ typedef struct TaskRun
 	bool		resumed;		/* the next step may have been tried before */
 	bool		unchanged;		/* nobody else has changed the table since */
 	bool		kept;			/* so something was not taken back */
+	bool		destroys;		/* what a restore point is to bring back */
 	int			failed_step;	/* from 1 */
 	const char *text;			/* of the statement that runs, or NULL */
 } TaskRun;
@@ -50,6 +53,7 @@ static bool next_is_step = false;
 static void begin_run(TaskRun *run, Task *task);
 static void run_guarded(TaskRun *run, void (*work) (TaskRun *run));
 static void run_steps(TaskRun *run);
+static bool task_destroys(const Task *task);
 static void run_next_step(TaskRun *run);
 static bool clear_way(TaskRun *run, const char *text);
 static void run_statements(TaskRun *run, const char *text);
@@ -214,8 +218,32 @@ run_guarded(TaskRun *run, void (*work) (TaskRun *run))
 static void
 run_steps(TaskRun *run)
 {
-	while (run->task->done < list_length(run->task->steps))
-		run_next_step(run);
+	run->destroys = task_destroys(run->task);
+	if (run->destroys)
+		begin_stepped_statement(run->task->id);
+	PG_TRY();
+	{
+		while (run->task->done < list_length(run->task->steps))
+			run_next_step(run);
+	}
+	PG_FINALLY();
+	{
+		end_stepped_statement();
+	}
+	PG_END_TRY();
+}
+
+/* Of what a migration destroys, its own restore point is the way back. */
+static bool
+task_destroys(const Task *task)
+{
+	List	   *statements;
+
+	if (migration_is_running())
+		return false;
+	statements = parse_script(task->statement, "statement", 1);
+	return list_length(statements) == 1 &&
+		statement_may_destroy(((ScriptStatement *) linitial(statements))->raw->stmt);
 }
 
 static void
@@ -229,7 +257,11 @@ run_next_step(TaskRun *run)
 	start_transaction(run);
 	reach_step("before", number);
 	if (clear_way(run, step->text))
+	{
+		if (run->destroys)
+			note_destructive_statement(task->statement);
 		run_statements(run, step->text);
+	}
 	reach_step("behind", number);
 
 	task->done = number;

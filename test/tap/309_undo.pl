@@ -1,0 +1,212 @@
+# What a statement at top level destroys comes back with migrate.undo_last(),
+# whichever way it was run, and whatever was done to the table since; or that it
+# cannot come back is told.
+
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = PostgreSQL::Test::Cluster->new('undo');
+$node->init;
+$node->append_conf(
+	'postgresql.conf', q{
+shared_preload_libraries = 'safe_migrate'
+autovacuum = off
+fsync = off
+log_min_messages = 'warning'
+client_min_messages = 'notice'
+});
+$node->start;
+$node->safe_psql('postgres', 'CREATE EXTENSION safe_migrate');
+
+sub query
+{
+	my ($sql) = @_;
+
+	return $node->safe_psql('postgres', $sql);
+}
+
+# Its notices and error.
+sub told
+{
+	my ($sql) = @_;
+	my ($status, $output, $error) = $node->psql('postgres', $sql);
+
+	return $error;
+}
+
+sub fails
+{
+	my ($sql, $pattern, $name) = @_;
+	my ($status, $output, $error) =
+	  $node->psql('postgres', "\\set VERBOSITY verbose\n$sql", on_error_stop => 1);
+
+	isnt($status, 0, "$name: it fails");
+	like($error, $pattern, $name);
+	return;
+}
+
+# A statement that is run as several, each in a transaction of its own: with an
+# override, where the policy allows it, and by migrate.run()
+
+sub make_family
+{
+	query(q{SET safe_migrate.mode = 'observe'; DROP TABLE IF EXISTS child, parent CASCADE;
+		SELECT migrate.drop_all_restore_points();
+		CREATE TABLE parent (id int PRIMARY KEY, v text);
+		INSERT INTO parent VALUES (1, 'a'), (2, 'b');
+		CREATE TABLE child (id int PRIMARY KEY, p int REFERENCES parent);
+		INSERT INTO child VALUES (10, 1), (11, 2)});
+	return;
+}
+
+sub family
+{
+	return query(q{SELECT (SELECT count(*) FROM child), (SELECT sum(p) FROM child),
+		(SELECT sum(id) FROM parent),
+		(SELECT string_agg(pg_get_constraintdef(oid), ';') FROM pg_constraint
+			WHERE conrelid = 'child'::regclass AND contype = 'f'),
+		(SELECT count(*) FROM pg_trigger WHERE tgconstrrelid <> 0)});
+}
+
+sub family_is_back
+{
+	my ($set, $statement, $steps, $name) = @_;
+	my $run = $set eq 'run' ? "CALL migrate.run('$statement')" : $statement;
+	my $setting = $set eq 'allow' ?
+	  q{INSERT INTO migrate.policy (rule, action) VALUES ('drop_table', 'allow'), ('drop_column', 'allow');} :
+	  $set ne 'allow' ? q{SET safe_migrate.override = 'test';} : '';
+
+	make_family();
+	my $before = family();
+	my $other = $node->background_psql('postgres', on_error_stop => 0);
+	$other->query_safe('SELECT count(*) FROM parent');
+	my $error = told("$setting\n$run");
+
+	like($error, qr/in $steps steps/, "$name: as steps") if $set ne 'run';
+	is(query(q{SELECT count(*), min(kind), min(statement) FROM migrate.restore_point_data}),
+		"1|statement|$statement", "$name: one restore point");
+	is(query(q{DELETE FROM migrate.policy; SELECT migrate.undo_last('child')}),
+		$statement, "$name: it is taken back");
+	is(family(), $before, "$name: everything is there again");
+	my ($output, $code) = $other->query('DELETE FROM parent WHERE id = 1');
+	like($other->{stderr}, qr/violates foreign key constraint/,
+		"$name: and the other end of the foreign key is guarded");
+	$other->{stderr} = '';
+	$other->quit;
+	is(query('SELECT count(*) FROM migrate.restore_points'), 0,
+		"$name: nothing is left to undo");
+	return;
+}
+
+family_is_back('override', 'DROP TABLE child', 2, 'DROP TABLE');
+family_is_back('override', 'ALTER TABLE child DROP COLUMN p', 2, 'DROP COLUMN');
+family_is_back('allow', 'DROP TABLE child', 2, 'allowed');
+family_is_back('run', 'DROP TABLE child', 2, 'migrate.run()');
+
+# CASCADE, from the same session
+make_family();
+my $before = family();
+is(query(q{SET safe_migrate.override = 'test'; SET client_min_messages = 'warning';
+	DROP TABLE parent CASCADE; SELECT migrate.undo_last()}), 'DROP TABLE parent CASCADE',
+	'CASCADE: the last one of the session');
+is(family(), $before, 'CASCADE: everything is there again');
+
+# It stops on the way, and is gone on with
+make_family();
+is(query(q{SET client_min_messages = 'error'; SET safe_migrate.override = 'test';
+	\set ON_ERROR_STOP 0
+	SET safe_migrate.fault_point = 'step_2_before:error'; DROP TABLE child; RESET safe_migrate.fault_point;
+	\set ON_ERROR_STOP 1
+	SET safe_migrate.override = 'test'; DROP TABLE child; SELECT count(*) FROM migrate.restore_point_data;
+	SELECT migrate.undo_last()}), "1\nDROP TABLE child", 'one restore point for both runs');
+is(family(), $before, 'and everything is there again');
+make_family();
+is(query(q{SET client_min_messages = 'error'; SET safe_migrate.override = 'test';
+	\set ON_ERROR_STOP 0
+	SET safe_migrate.fault_point = 'step_2_before:error'; DROP TABLE child; RESET safe_migrate.fault_point;
+	\set ON_ERROR_STOP 1
+	SELECT migrate.undo_last()}), 'DROP TABLE child', 'what a first step has done is taken back');
+is(family(), $before, 'and everything is as it was');
+
+# Nothing is kept where that is switched off, and a migration has its own point
+make_family();
+query(q{SET safe_migrate.override = 'test'; SET safe_migrate.restore_points = off; DROP TABLE child});
+is(query('SELECT count(*) FROM migrate.restore_points'), 0, 'none where restore_points is off');
+make_family();
+query(q{SELECT migrate.register('1', 'drop', 'DROP TABLE child', 'SELECT 1');
+	SET safe_migrate.override = 'test'; CALL migrate.deploy()});
+is(query(q{SELECT string_agg(kind, ',') FROM migrate.restore_points}), 'migration',
+	'a migration has its own');
+
+# A file that was written again since
+
+sub make_table
+{
+	query(q{SET safe_migrate.mode = 'observe'; DROP TABLE IF EXISTS z CASCADE;
+		CREATE TABLE z (id int PRIMARY KEY, b text, c int);
+		INSERT INTO z SELECT g, 'value ' || g, g FROM generate_series(1, 20) g;
+		SELECT migrate.drop_all_restore_points()});
+	return;
+}
+
+foreach my $rewrite ('VACUUM FULL z', 'CLUSTER z USING z_pkey', 'ALTER TABLE z ALTER c TYPE bigint',
+	'TRUNCATE z')
+{
+	make_table();
+	query(q{SET safe_migrate.mode = 'observe'; ALTER TABLE z DROP COLUMN b});
+	query("SET safe_migrate.mode = 'observe'; $rewrite");
+	my $label = query(q{SELECT label FROM migrate.restore_point_data WHERE statement ~ 'DROP COLUMN'});
+	fails("CALL migrate.rollback_to('$label')",
+		qr/SM007: cannot bring back .* of table public\.z: /, "$rewrite: rollback_to() is refused");
+	fails(q{SELECT migrate.undo_last('z')}, qr/SM007: cannot bring back .* of table public\.z: /,
+		"$rewrite: it is told") if $rewrite ne 'TRUNCATE z';
+	is(query(q{SELECT count(*) FROM information_schema.columns WHERE table_name = 'z'}), 2,
+		"$rewrite: and nothing was done");
+}
+query(q{SET safe_migrate.mode = 'observe'; DO 'BEGIN DROP TABLE z; END'});
+my $column_dropped = query(q{SELECT label FROM migrate.restore_point_data WHERE statement ~ 'DROP COLUMN'});
+fails("CALL migrate.rollback_to('$column_dropped')", qr/SM007: cannot bring back .* of table public\.z: it was dropped/,
+	'a table that is gone');
+
+# What others have done to the table stays
+make_table();
+query(q{SET safe_migrate.mode = 'observe'; CREATE ROLE reader; ALTER TABLE z DROP COLUMN b});
+query(q{SET safe_migrate.mode = 'observe'; GRANT SELECT ON z TO reader; ALTER TABLE z RENAME TO zz;
+	ALTER TABLE zz ADD d int DEFAULT 4; UPDATE zz SET c = 0 WHERE id = 1});
+query(q{SELECT migrate.undo_last('zz')});
+is(query(q{SELECT count(b), min(b), sum(c), sum(d), has_table_privilege('reader', 'zz', 'SELECT') FROM zz}),
+	'20|value 1|209|80|t', 'a name, a privilege, a column and rows stay');
+query(q{SET safe_migrate.mode = 'observe'; ALTER TABLE zz RENAME TO z});
+
+# By name, from another session
+
+query(q{SET safe_migrate.mode = 'observe'; CREATE SCHEMA "Mixed"; CREATE TABLE "Mixed"."A b" (i int, "J" int, "a.b" int);
+	CREATE TABLE su (i int, j int); CREATE TABLE far (i int PRIMARY KEY);
+	CREATE TABLE near (i int REFERENCES far); CREATE POLICY po ON far USING (true)});
+foreach my $case (
+	['ALTER TABLE su DROP COLUMN j', 'public.su', 'su', 'PUBLIC.Su', 'public."su"'],
+	['ALTER TABLE "Mixed"."A b" DROP COLUMN "J"', '"Mixed"."A b"', 'Mixed.A b', 'A b', '"A b"'],
+	['DROP TABLE "Mixed"."A b"', '"Mixed"."A b"', 'Mixed.A b', 'A b', '"A b"'],
+	['DROP POLICY po ON far', 'far', 'public.far'])
+{
+	my ($statement, @names) = @$case;
+
+	foreach my $name (@names)
+	{
+		query("SET safe_migrate.mode = 'observe'; $statement");
+		is(query("SELECT migrate.undo_last('$name')"), $statement, "$statement: known as $name");
+	}
+}
+query(q{SET safe_migrate.mode = 'observe'; DROP TABLE near});
+foreach my $name ('far', '"SU"', 'Mixed."a b"', 'other.near', 'near.i.j.k', '', '"')
+{
+	fails("SELECT migrate.undo_last('$name')", qr/SM007: there is nothing to undo: nothing of "\Q$name\E"/,
+		"none is known as $name");
+}
+
+$node->stop;
+done_testing();
