@@ -208,5 +208,70 @@ foreach my $name ('far', '"SU"', 'Mixed."a b"', 'other.near', 'near.i.j.k', '', 
 		"none is known as $name");
 }
 
+# What belongs to users runs as them, not as the superuser who rolls back
+
+query(q{SET safe_migrate.mode = 'observe'; SELECT migrate.drop_all_restore_points();
+	CREATE ROLE mallory; CREATE SCHEMA lair AUTHORIZATION mallory;
+	CREATE TABLE ran (what text, who name DEFAULT current_user); GRANT INSERT ON ran TO mallory;
+	SET ROLE mallory; SET search_path = lair;
+	CREATE FUNCTION attack(what text) RETURNS bool LANGUAGE plpgsql AS $$
+	BEGIN
+		INSERT INTO public.ran VALUES (what);
+		BEGIN
+			ALTER ROLE mallory SUPERUSER;
+		EXCEPTION WHEN OTHERS THEN NULL;
+		END;
+		RETURN true;
+	END $$;
+	CREATE FUNCTION hidden(what text, n int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS
+		'BEGIN PERFORM lair.attack(what); RETURN n; END';
+	CREATE TYPE small AS ENUM ('one');
+	CREATE FUNCTION to_int(small) RETURNS int IMMUTABLE LANGUAGE plpgsql AS
+		$$ BEGIN PERFORM lair.attack('foreign key'); RETURN 1; END $$;
+	CREATE CAST (small AS int) WITH FUNCTION to_int(small) AS IMPLICIT;
+	CREATE DOMAIN positive AS int CONSTRAINT domain CHECK (lair.attack('domain'));
+	CREATE TABLE whole (id int PRIMARY KEY);
+	INSERT INTO whole VALUES (1);
+	CREATE TABLE lured (id int CONSTRAINT checked CHECK (attack('check')),
+		ref small CONSTRAINT referring REFERENCES whole, d positive,
+		g int GENERATED ALWAYS AS (hidden('generated', id)) STORED) PARTITION BY RANGE (id);
+	CREATE TABLE lured_1 PARTITION OF lured FOR VALUES FROM (1) TO (100);
+	CREATE TABLE listed (id int) PARTITION BY RANGE (hidden('partition', id));
+	CREATE TABLE listed_1 PARTITION OF listed FOR VALUES FROM (1) TO (100);
+	INSERT INTO listed VALUES (5);
+	CREATE INDEX indexed ON lured_1 (hidden('index', id)) WHERE hidden('predicate', id) > 0;
+	CREATE INDEX indexed_later ON lured_1 (hidden('later index', id));
+	CREATE STATISTICS measured ON hidden('statistics', id), id FROM lured_1;
+	CREATE MATERIALIZED VIEW seen AS SELECT hidden('view', id) FROM lured;
+	INSERT INTO lured VALUES (1, 'one', 1);
+	RESET ROLE; RESET search_path; SELECT migrate.create_restore_point('trap')});
+query(q{SET safe_migrate.mode = 'observe'; SET ROLE mallory; SET search_path = lair;
+	ALTER TABLE lured DROP CONSTRAINT checked, DROP CONSTRAINT referring; ALTER DOMAIN positive DROP CONSTRAINT domain;
+	DROP INDEX indexed; DROP INDEX indexed_later; DROP STATISTICS measured;
+	DROP MATERIALIZED VIEW seen;
+	ALTER TABLE lured ALTER g DROP EXPRESSION;
+	ALTER TABLE listed DETACH PARTITION listed_1;
+	INSERT INTO lured VALUES (2, 'one', 2)});
+query(q{DELETE FROM ran; SET safe_migrate.small_table = 0; CALL migrate.rollback_to('trap')});
+is(query(q{SELECT string_agg(DISTINCT what, ',') FROM ran WHERE who <> 'mallory'}), '',
+	'all that ran did so as its owner');
+is(query(q{SELECT string_agg(DISTINCT what, ',' ORDER BY what) FROM ran}),
+	'check,domain,foreign key,generated,index,later index,partition,predicate', 'what ran');
+is(query(q{SELECT rolsuper FROM pg_roles WHERE rolname = 'mallory'}), 'f', 'and nobody has become a superuser');
+
+# A foreign key to a table that its owner cannot read is checked all the same
+
+query(q{SET safe_migrate.mode = 'observe'; SELECT migrate.drop_all_restore_points();
+	CREATE TABLE unread (id int PRIMARY KEY); INSERT INTO unread VALUES (1);
+	GRANT REFERENCES ON unread TO mallory;
+	SET ROLE mallory; CREATE TABLE lair.reads (id int CONSTRAINT to_unread REFERENCES public.unread);
+	INSERT INTO lair.reads VALUES (1); RESET ROLE;
+	SELECT migrate.create_restore_point('unread'); ALTER TABLE lair.reads DROP CONSTRAINT to_unread;
+	INSERT INTO lair.reads VALUES (2)});
+fails(q{CALL migrate.rollback_to('unread')}, qr/23503: .*violates foreign key constraint "to_unread"/,
+	'a row without its parent');
+query(q{DELETE FROM lair.reads WHERE id = 2; CALL migrate.rollback_to('unread')});
+is(query(q{SELECT convalidated FROM pg_constraint WHERE conname = 'to_unread'}), 't', 'and rows that have theirs');
+
 $node->stop;
 done_testing();
