@@ -379,7 +379,9 @@ set_points_incomplete(const char *reason)
 	add_own_text(&arguments, reason);
 	run_own_query("UPDATE migrate.restore_point_data SET is_complete = false,"
 				  " problem = pg_catalog.concat_ws('; ', problem, $1)"
-				  " WHERE kind OPERATOR(pg_catalog.<>) 'statement'",
+				  " WHERE kind OPERATOR(pg_catalog.<>) 'statement' "
+				  "AND COALESCE(pg_catalog.strpos(problem, $1), 0) "
+				  "OPERATOR(pg_catalog.=) 0",
 				  &arguments, SPI_OK_UPDATE);
 	end_own_access(&access);
 }

@@ -90,7 +90,9 @@ add_problem(int64 point, const char *problem)
 	add_own_text(&arguments, problem);
 	run_own_query("UPDATE migrate.restore_point_data SET is_complete = false, "
 				  "problem = pg_catalog.concat_ws('; ', problem, $2) "
-				  "WHERE id OPERATOR(pg_catalog.=) $1",
+				  "WHERE id OPERATOR(pg_catalog.=) $1 "
+				  "AND COALESCE(pg_catalog.strpos(problem, $2), 0) "
+				  "OPERATOR(pg_catalog.=) 0",
 				  &arguments, SPI_OK_UPDATE);
 	end_own_access(&access);
 }

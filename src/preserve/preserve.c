@@ -48,7 +48,7 @@ static List *statements = NIL;
 static bool columns_computed = false;
 static bool types_changed = false;
 static CommandId point_command = FirstCommandId;
-static bool rolls_back_to_point = false;
+static int64 rolls_back_to_point = 0;
 static int64 point_of_steps = 0;
 
 static SteppedStatement stepped;
@@ -177,9 +177,27 @@ first_command_of_migration(void)
  * See preserve.h.
  */
 void
-note_rollback_in_transaction(void)
+note_rollback_in_transaction(int64 point)
 {
-	rolls_back_to_point = true;
+	rolls_back_to_point = point;
+}
+
+/*
+ * See preserve.h.
+ */
+int64
+point_of_rollback(void)
+{
+	return rolls_back_to_point;
+}
+
+/*
+ * See preserve.h.
+ */
+bool
+transaction_destroys(void)
+{
+	return statements != NIL;
 }
 
 /* Most transactions leave it at once. */
@@ -249,7 +267,7 @@ something_pends(void)
 	if (!TransactionIdIsValid(GetTopTransactionIdIfAny()))
 		return false;
 	return statements != NIL || columns_have_changed() ||
-		rolls_back_to_point || is_part_of_migration() ||
+		rolls_back_to_point != 0 || is_part_of_migration() ||
 		compat_files_are_to_be_unlinked();
 }
 
@@ -281,11 +299,11 @@ preserve(bool prepare)
 	has_points = full_points() != NIL;
 	if (has_points || all_files_are_wanted())
 	{
-		bool		captures = rolls_back_to_point || is_part_of_migration();
+		bool		captures = rolls_back_to_point != 0 || is_part_of_migration();
 		int64		kept = park_storage(captures);
 
 		if (captures && (has_points || prepare || in_the_making))
-			capture_changed_rows(rolls_back_to_point);
+			capture_changed_rows(rolls_back_to_point != 0);
 		add_carry_triggers();
 		if (captures || kept > 0)
 			check_kept_size();
@@ -375,7 +393,7 @@ forget_transaction(void)
 	columns_computed = false;
 	types_changed = false;
 	point_command = FirstCommandId;
-	rolls_back_to_point = false;
+	rolls_back_to_point = 0;
 	point_of_steps = 0;
 	forget_migration_in_transaction();
 }

@@ -47,8 +47,12 @@ extern CommandId first_command_of_migration(void);
 
 /*
  * The transaction has rolled back to a point, or is about to: what it does to
- * rows is captured as that of a migration is.
+ * rows is captured as that of a migration is.  Which point; 0 if it does not.
  */
-extern void note_rollback_in_transaction(void);
+extern void note_rollback_in_transaction(int64 point);
+extern int64 point_of_rollback(void);
+
+/* True if the transaction has run a statement that was noted. */
+extern bool transaction_destroys(void);
 
 #endif							/* SAFE_MIGRATE_PRESERVE_H */

@@ -40,6 +40,8 @@ static bool point_has_relation(int64 point, const char *relation, List *names);
 static bool has_name(Oid namespace_oid, const char *name, const char *relation,
 					 List *names);
 static List *names_of(const char *relation);
+static void refuse_uncommitted(void);
+static void undo_or_tell(const RestoreTarget *target);
 static void undo(const RestoreTarget *target);
 static void refuse_tables_in_use(const List *relids);
 static void tell_of_indexes(const List *indexes);
@@ -60,10 +62,11 @@ migrate_undo_last(PG_FUNCTION_ARGS)
 	require_preloaded();
 	PreventCommandDuringRecovery("migrate.undo_last()");
 	PreventCommandIfReadOnly("migrate.undo_last()");
+	refuse_uncommitted();
 	target = find_restore_target(last_statement_point(relation),
 								 ROLLBACK_KEEP);
 	hold_restore_target(target);
-	undo(target);
+	undo_or_tell(target);
 	PG_RETURN_TEXT_P(cstring_to_text(end_statement_point(target)));
 }
 
@@ -168,6 +171,44 @@ names_of(const char *relation)
 	return names;
 }
 
+/* What is not committed has no restore point yet. */
+static void
+refuse_uncommitted(void)
+{
+	if (transaction_destroys())
+		ereport(ERROR,
+				(errcode(ERRCODE_SM_CANNOT_UNDO),
+				 errmsg("migrate.undo_last() cannot take back what this transaction itself has destroyed: that is not committed yet; ROLLBACK instead")));
+}
+
+/* Who has a choice is told of the procedure that can be told which. */
+static void
+undo_or_tell(const RestoreTarget *target)
+{
+	MemoryContext caller = CurrentMemoryContext;
+
+	PG_TRY();
+	{
+		undo(target);
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		if (geterrcode() != ERRCODE_SM_CANNOT_UNDO)
+			PG_RE_THROW();
+		MemoryContextSwitchTo(caller);
+		error = CopyErrorData();
+		FlushErrorState();
+		if (strstr(error->message, "on_conflict") != NULL ||
+			strstr(error->message, "as_of") != NULL)
+			error->hint = psprintf("migrate.undo_last() has no such arguments: CALL migrate.rollback_to(%s, on_conflict := '...'), or with mode := 'as_of', takes back the same statement.",
+								   quote_literal_cstr(target->label));
+		ReThrowError(error);
+	}
+	PG_END_TRY();
+}
+
 static void
 undo(const RestoreTarget *target)
 {
@@ -184,7 +225,7 @@ undo(const RestoreTarget *target)
 	relations = choose_storage(target);
 	refuse_lost_files(target, relations);
 	differences = compare_catalogs_with_label(target, relations);
-	note_rollback_in_transaction();
+	note_rollback_in_transaction(target->point);
 	rows = begin_restored_rows(target, relations, ROW_CONFLICT_REFUSE);
 	catch_up_restored_rows(rows, relations);
 	tell_of_indexes(restore_catalogs(differences, relations));

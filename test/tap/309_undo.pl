@@ -273,5 +273,58 @@ fails(q{CALL migrate.rollback_to('unread')}, qr/23503: .*violates foreign key co
 query(q{DELETE FROM lair.reads WHERE id = 2; CALL migrate.rollback_to('unread')});
 is(query(q{SELECT convalidated FROM pg_constraint WHERE conname = 'to_unread'}), 't', 'and rows that have theirs');
 
+# An incomplete restore point
+
+query(q{SET safe_migrate.mode = 'observe'; SELECT migrate.drop_all_restore_points();
+	CREATE TABLE lost (i int); INSERT INTO lost VALUES (1);
+	SELECT migrate.create_restore_point('lossy');
+	SELECT migrate.register('10', 'seen', 'CREATE TABLE by_migration (i int)');
+	SET safe_migrate.restore_points = off; CALL migrate.deploy()});
+fails(q{CALL migrate.rollback_to('lossy')},
+	qr/SM007: restore point "lossy" is not complete: a migration ran while (?!.*a migration ran).* was off, .*; say on_conflict := 'keep' or 'restore', or use mode 'as_of'/,
+	'what was not kept is told');
+is(query(q{SELECT to_regclass('by_migration')}), 'by_migration', 'and nothing is done');
+like(told(q{CALL migrate.rollback_to('lossy', on_conflict := 'keep')}),
+	qr/WARNING:  restore point "lossy" is not complete: a migration ran .*NOTICE:  rolled back to restore point "lossy"; the way back from here is restore point "before rollback"/s,
+	'it can be meant');
+is(query(q{SELECT to_regclass('by_migration')}), '', 'then it is done');
+unlike(told(q{CALL migrate.rollback_to('lossy', 'as_of')}), qr/could not be read when it was made/,
+	'as_of as well, with one warning');
+
+# Arguments
+
+fails(q{CALL migrate.rollback_to(NULL)}, qr/22004: .*label of a restore point, not NULL/, 'no label');
+fails(q{CALL migrate.rollback_to('lossy', NULL)}, qr/22004: .*a mode, not NULL: it is "keep" .* or "as_of"/, 'no mode');
+fails(q{CALL migrate.rollback_to('lossy', 'keep', NULL)},
+	qr/22004: .*on_conflict that is not NULL: it is "refuse", "keep" .* or "restore"/, 'no on_conflict');
+fails(q{SELECT migrate.drop_restore_point(NULL)}, qr/22004: .*label of a restore point, not NULL/, 'none to drop');
+fails(q{SET default_transaction_read_only = on; CALL migrate.rollback_to('lossy', 'as_of')},
+	qr/25006: cannot execute CALL migrate\.rollback_to\(\) in a read-only transaction/, 'read-only');
+
+# Remedies
+
+query(q{SET safe_migrate.mode = 'observe'; SELECT migrate.drop_all_restore_points();
+	CREATE TABLE key (id int PRIMARY KEY, v text); INSERT INTO key VALUES (1, 'old'), (2, 'old');
+	TRUNCATE key; INSERT INTO key VALUES (1, 'new')});
+my $truncated = query(q{SELECT label FROM migrate.restore_point_data});
+fails(q{SELECT migrate.undo_last('key')},
+	qr/SM007: .*have keys of rows that come back.*HINT:  migrate\.undo_last\(\) has no such arguments: CALL migrate\.rollback_to\('\Q$truncated\E', on_conflict := '\.\.\.'\)/s,
+	'a key that is taken');
+unlike(told(qq{CALL migrate.rollback_to('$truncated', on_conflict := 'keep')}), qr/could not be read/,
+	'the remedy has no warning of definitions');
+is(query(q{SELECT string_agg(id || v, ',' ORDER BY id) FROM key}), '1new,2old', 'and works');
+query(q{SELECT migrate.drop_all_restore_points()});
+fails(q{SET safe_migrate.mode = 'observe'; TRUNCATE key; BEGIN; DROP TABLE key; SELECT migrate.undo_last()},
+	qr/SM007: .*is not committed yet; ROLLBACK instead/, 'what is not committed');
+is(query(q{SELECT count(*) FROM key}), 0, 'is as it was');
+query(q{SET safe_migrate.mode = 'observe'; SELECT migrate.drop_all_restore_points();
+	CREATE TABLE big AS SELECT g, repeat('x', 1000) AS x FROM generate_series(1, 10000) g;
+	SELECT migrate.create_restore_point('target'); DO 'BEGIN TRUNCATE big; END';
+	INSERT INTO big SELECT g, repeat('y', 1000) FROM generate_series(1, 10000) g;
+	SELECT migrate.create_restore_point('other')});
+fails(q{SET safe_migrate.restore_point_limit = '12MB'; CALL migrate.rollback_to('target', 'as_of')},
+	qr/SM007: restore points would keep (?!.*drop_restore_point\('target'\)).*drop_restore_point\('other'\)/,
+	'the limit leaves alone what one goes back to');
+
 $node->stop;
 done_testing();
