@@ -30,6 +30,7 @@
 #include "preserve/preserve.h"
 #include "restore/catalog_diff.h"
 #include "restore/catalog_restore.h"
+#include "restore/changed_table.h"
 #include "restore/constraints.h"
 #include "restore/enum_values.h"
 #include "restore/label_manifest.h"
@@ -43,7 +44,6 @@
 #include "tcop/tcopprot.h"
 #include "utils/backend_status.h"
 #include "utils/builtins.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/portal.h"
 #include "utils/snapmgr.h"
@@ -70,8 +70,6 @@ static void tell_of_subscribers(List *relids);
 static void mark_indexes(const List *indexes, bool is_valid);
 static HTAB *compare_and_lock(const RestoreTarget *target, List **differences);
 static List *all_tables_to_lock(const RestoreTarget *target, HTAB *relations);
-static void refuse_other_table(const RestoreTarget *target,
-							   const RestoredRelation *relation);
 static void refuse_tables_of_others(const RestoreTarget *target,
 									HTAB *relations);
 static List *new_tables_with_rows(HTAB *relations);
@@ -364,8 +362,7 @@ refuse_lost_files(const RestoreTarget *target, HTAB *relations)
 	hash_seq_init(&all, relations);
 	while ((relation = hash_seq_search(&all)) != NULL)
 	{
-		if (relation->is_concerned)
-			refuse_other_table(target, relation);
+		refuse_changed_table(target, relation);
 		if (relation->choice != STORAGE_LOST || relation->is_toast)
 			continue;
 		appendStringInfo(&names, "%s%s", count++ ? ", " : "",
@@ -379,27 +376,6 @@ refuse_lost_files(const RestoreTarget *target, HTAB *relations)
 							   count, target->label, names.data),
 				 errdetail("It was dropped, emptied or rewritten while safe_migrate.restore_points was off, or was unlogged when the server crashed."),
 				 errhint("Go back to a later restore point, or restore it from a backup.")));
-}
-
-/* What a statement has removed of a table can come back to that table alone. */
-static void
-refuse_other_table(const RestoreTarget *target,
-				   const RestoredRelation *relation)
-{
-	Form_pg_class was = (Form_pg_class) GETSTRUCT(relation->was);
-	const char *name = quote_qualified_identifier(get_namespace_name(was->relnamespace),
-												  NameStr(was->relname));
-
-	if (relation->is == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_SM_CANNOT_UNDO),
-				 errmsg("cannot bring back what \"%s\" has removed of table %s: it was dropped since; bring it back first",
-						target->label, name)));
-	if (relation->choice == STORAGE_LOST)
-		ereport(ERROR,
-				(errcode(ERRCODE_SM_CANNOT_UNDO),
-				 errmsg("cannot bring back what \"%s\" has removed of table %s: it was written anew since, by VACUUM FULL, CLUSTER, TRUNCATE or ALTER TABLE, without those values; roll back to an earlier restore point, or restore them from a backup",
-						target->label, relation_display_name(relation->relid))));
 }
 
 /*

@@ -326,5 +326,40 @@ fails(q{SET safe_migrate.restore_point_limit = '12MB'; CALL migrate.rollback_to(
 	qr/SM007: restore points would keep (?!.*drop_restore_point\('target'\)).*drop_restore_point\('other'\)/,
 	'the limit leaves alone what one goes back to');
 
+# What others have done to a table that was emptied
+
+sub emptied
+{
+	my ($meanwhile) = @_;
+
+	query(qq{SET safe_migrate.mode = 'observe'; DROP TABLE IF EXISTS emptied; SELECT migrate.drop_all_restore_points();
+		CREATE TABLE emptied (id int PRIMARY KEY, v text, w text);
+		INSERT INTO emptied VALUES (1, '1', NULL), (2, '2', NULL); TRUNCATE emptied; $meanwhile});
+	return;
+}
+
+emptied(q{CREATE INDEX by_v ON emptied (v); INSERT INTO emptied VALUES (3, '3', NULL)});
+is(query(q{SELECT migrate.undo_last('emptied'); SET enable_seqscan = off; SET enable_bitmapscan = off;
+	SELECT string_agg(id::text, ',' ORDER BY v) FROM emptied WHERE v > '0'}),
+	"TRUNCATE emptied\n1,2,3", 'an index that was made since has all rows');
+foreach my $case (
+	['ALTER TABLE emptied ALTER v TYPE int USING v::int', 'SM007: cannot bring back .* column v has another type since; change it back first'],
+	['ALTER TABLE emptied ALTER w SET NOT NULL', 'SM007: cannot bring back 2 rows of public\.emptied that have no value in column w, which is NOT NULL by now'],
+	['ALTER TABLE emptied ADD x int NOT NULL', 'SM007: cannot bring back .* column x was added since; drop it first, or use mode .*HINT:'],
+	[q{ALTER TABLE emptied ADD CHECK (v <> '2')}, '23514: check constraint .* is violated by some row'],
+	['ALTER TABLE emptied ADD FOREIGN KEY (id) REFERENCES key', '23503: .* violates foreign key constraint'],
+	['CREATE UNIQUE INDEX ON emptied (length(v))', '23505: could not create unique index'])
+{
+	my ($meanwhile, $error) = @$case;
+
+	emptied($meanwhile);
+	fails(q{SELECT migrate.undo_last('emptied')}, qr/$error/s, $meanwhile);
+	is(query('SELECT count(*) FROM emptied'), 0, "$meanwhile: nothing was done");
+}
+emptied(q{ALTER TABLE emptied ADD x int NOT NULL DEFAULT 7; ALTER TABLE emptied ADD CHECK (x > 0)});
+my $emptied = query(q{SELECT label FROM migrate.restore_point_data});
+query("CALL migrate.rollback_to('$emptied', 'as_of')");
+is(query('SELECT count(*), sum(x) FROM emptied'), '2|14', 'what fits stays');
+
 $node->stop;
 done_testing();
