@@ -361,5 +361,32 @@ my $emptied = query(q{SELECT label FROM migrate.restore_point_data});
 query("CALL migrate.rollback_to('$emptied', 'as_of')");
 is(query('SELECT count(*), sum(x) FROM emptied'), '2|14', 'what fits stays');
 
+# A table whose statement had its part in the TOAST and in partitions
+
+query(q{SET safe_migrate.mode = 'observe'; SELECT migrate.drop_all_restore_points();
+	CREATE TABLE whole_p (id int PRIMARY KEY, v text, w text) PARTITION BY RANGE (id);
+	CREATE TABLE part_1 PARTITION OF whole_p FOR VALUES FROM (0) TO (10);
+	CREATE TABLE part_2 PARTITION OF whole_p FOR VALUES FROM (10) TO (20);
+	CREATE TABLE refers (id int PRIMARY KEY, p int REFERENCES whole_p);
+	INSERT INTO whole_p SELECT g, g, repeat(md5(g::text), 1000) FROM generate_series(1, 15) g;
+	INSERT INTO refers VALUES (1, 1), (2, 11)});
+foreach my $statement ('DROP TABLE refers', 'DROP TABLE part_1 CASCADE', 'ALTER TABLE whole_p DROP COLUMN w',
+	'DROP TABLE whole_p CASCADE', 'ALTER TABLE refers DROP COLUMN p', 'TRUNCATE whole_p, refers')
+{
+	my $sums = q{SELECT (SELECT count(*) || '.' || sum(length(w)) FROM whole_p), (SELECT sum(p) FROM refers),
+		(SELECT count(*) FROM pg_constraint WHERE contype = 'f'), (SELECT count(*) FROM pg_trigger WHERE tgconstraint <> 0),
+		migrate.schema_fingerprint(true)};
+	my $sum = query($sums);
+
+	query("SET safe_migrate.override = 'test'; $statement");
+	isnt(scalar($node->psql('postgres', $sums)) . query('SELECT migrate.schema_fingerprint(true)'), $sum,
+		"$statement: done");
+	is(query(q{SELECT count(*) FROM migrate.restore_points}), 1, "$statement: one restore point");
+	my $label = query(q{SELECT label FROM migrate.restore_points});
+	told("CALL migrate.rollback_to('$label')");
+	is(query($sums), $sum, "$statement: all of it is back");
+	query('SELECT migrate.drop_all_restore_points()');
+}
+
 $node->stop;
 done_testing();
