@@ -388,5 +388,45 @@ foreach my $statement ('DROP TABLE refers', 'DROP TABLE part_1 CASCADE', 'ALTER 
 	query('SELECT migrate.drop_all_restore_points()');
 }
 
+# What belongs to relations of all kinds
+
+query(q{SET safe_migrate.mode = 'observe';
+	CREATE TABLE kinds (id serial PRIMARY KEY, a int, b int DEFAULT 5, c int GENERATED ALWAYS AS IDENTITY,
+		CONSTRAINT positive CHECK (a > 0));
+	CREATE FUNCTION nix() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+	CREATE FUNCTION seven() RETURNS int LANGUAGE sql AS 'SELECT 7';
+	CREATE VIEW view_of AS SELECT a, b FROM kinds;
+	CREATE TRIGGER on_view INSTEAD OF DELETE ON view_of FOR EACH ROW EXECUTE FUNCTION nix();
+	CREATE TRIGGER on_table BEFORE UPDATE ON kinds FOR EACH ROW EXECUTE FUNCTION nix();
+	CREATE RULE on_view_rule AS ON INSERT TO view_of DO INSTEAD NOTHING;
+	CREATE MATERIALIZED VIEW matview_of AS SELECT a FROM kinds; CREATE INDEX ON matview_of (a);
+	CREATE STATISTICS stats ON a, b FROM kinds;
+	CREATE POLICY po ON kinds USING (true);
+	ALTER TABLE kinds ALTER b SET DEFAULT seven();
+	CREATE FOREIGN DATA WRAPPER fdw; CREATE SERVER srv FOREIGN DATA WRAPPER fdw;
+	CREATE FOREIGN TABLE abroad (i int, j int) SERVER srv;
+	CREATE TYPE pair AS (x int, y int); CREATE TABLE of_pair OF pair;
+	CREATE TABLE heir () INHERITS (kinds);
+	INSERT INTO kinds (a) VALUES (1), (2)});
+foreach my $statement ('DROP TRIGGER on_view ON view_of', 'DROP TRIGGER on_table ON kinds',
+	'DROP RULE on_view_rule ON view_of', 'DROP STATISTICS stats', 'DROP POLICY po ON kinds',
+	'DROP FUNCTION seven() CASCADE', 'DROP FUNCTION nix() CASCADE', 'DROP VIEW view_of',
+	'DROP MATERIALIZED VIEW matview_of', 'DROP SEQUENCE kinds_id_seq CASCADE',
+	'ALTER TABLE kinds DROP COLUMN c', 'ALTER TABLE kinds DROP COLUMN id CASCADE',
+	'ALTER TABLE kinds DROP COLUMN a CASCADE', 'ALTER FOREIGN TABLE abroad DROP COLUMN j',
+	'DROP SERVER srv CASCADE', 'DROP TYPE pair CASCADE', 'DROP TABLE heir', 'DROP TABLE kinds CASCADE')
+{
+	my $sum = query('SELECT migrate.schema_fingerprint(true)');
+
+	isnt(query("SET safe_migrate.mode = 'observe'; SET client_min_messages = 'error'; $statement;
+		SELECT migrate.schema_fingerprint(true)"), $sum, "$statement: done");
+	my $label = query(q{SELECT label FROM migrate.restore_points ORDER BY created_at DESC LIMIT 1});
+	query("SELECT count(*) FROM migrate.rollback_plan('$label')");
+	told("SELECT migrate.undo_last('kinds')") if $statement =~ / kinds/;
+	told("CALL migrate.rollback_to('$label')") if $statement !~ / kinds/;
+	is(query('SELECT migrate.schema_fingerprint(true) FROM kinds LIMIT 1'), $sum, "$statement: taken back");
+	query('SELECT migrate.drop_all_restore_points()');
+}
+
 $node->stop;
 done_testing();
