@@ -20,7 +20,6 @@
 #include "lock/lock.h"
 #include "miscadmin.h"
 #include "plan/plan.h"
-#include "preserve/destruction.h"
 #include "preserve/preserve.h"
 #include "record/record.h"
 #include "run/leftover.h"
@@ -42,7 +41,6 @@ typedef struct TaskRun
 	bool		resumed;		/* the next step may have been tried before */
 	bool		unchanged;		/* nobody else has changed the table since */
 	bool		kept;			/* so something was not taken back */
-	bool		destroys;		/* what a restore point is to bring back */
 	int			failed_step;	/* from 1 */
 	const char *text;			/* of the statement that runs, or NULL */
 } TaskRun;
@@ -53,7 +51,6 @@ static bool next_is_step = false;
 static void begin_run(TaskRun *run, Task *task);
 static void run_guarded(TaskRun *run, void (*work) (TaskRun *run));
 static void run_steps(TaskRun *run);
-static bool task_destroys(const Task *task);
 static void run_next_step(TaskRun *run);
 static bool clear_way(TaskRun *run, const char *text);
 static void run_statements(TaskRun *run, const char *text);
@@ -218,8 +215,8 @@ run_guarded(TaskRun *run, void (*work) (TaskRun *run))
 static void
 run_steps(TaskRun *run)
 {
-	run->destroys = task_destroys(run->task);
-	if (run->destroys)
+	/* what a migration destroys is for its own restore point to bring back */
+	if (run->task->destroys && !migration_is_running())
 		begin_stepped_statement(run->task->id);
 	PG_TRY();
 	{
@@ -231,19 +228,6 @@ run_steps(TaskRun *run)
 		end_stepped_statement();
 	}
 	PG_END_TRY();
-}
-
-/* Of what a migration destroys, its own restore point is the way back. */
-static bool
-task_destroys(const Task *task)
-{
-	List	   *statements;
-
-	if (migration_is_running())
-		return false;
-	statements = parse_script(task->statement, "statement", 1);
-	return list_length(statements) == 1 &&
-		statement_may_destroy(((ScriptStatement *) linitial(statements))->raw->stmt);
 }
 
 static void
@@ -258,7 +242,7 @@ run_next_step(TaskRun *run)
 	reach_step("before", number);
 	if (clear_way(run, step->text))
 	{
-		if (run->destroys)
+		if (statement_is_stepped())
 			note_destructive_statement(task->statement);
 		run_statements(run, step->text);
 	}
