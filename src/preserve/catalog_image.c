@@ -16,6 +16,10 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
+#include "catalog/index.h"
+#include "catalog/indexing.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
 #include "common/compat.h"
 #include "common/own_tables.h"
@@ -24,29 +28,52 @@
 #include "miscadmin.h"
 #include "preserve/catalog_image.h"
 #include "preserve/catalogs.h"
+#include "preserve/transaction_start.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
 /* Bytes after which a part ends. */
 #define PART_BYTES	(1024 * 1024)
 
+/*
+ * In the column "catalog" of migrate.restore_catalog, in the place of an OID,
+ * which these are not: rows of pg_class that are no part of the image.
+ */
+#define CONCERNED_RELATIONS	((Oid) 1)
+#define FAR_RELATIONS		((Oid) 2)
+
 /* What is written of one catalog. */
 typedef struct ImageWriter
 {
 	int64		point;
 	Oid			catalog;
-	int			part;
 	int			row_count;
 	StringInfoData rows;
 	MemoryContext row_context;	/* reset after each row */
+	HTAB	   *concerned;		/* of ConcernedRelation, or NULL */
+	List	   *earlier_xids;
 } ImageWriter;
 
-static int64 save_rows(int64 point, bool changed_only);
+/* What rows that have changed are about. */
+typedef struct ConcernedRelation
+{
+	Oid			relid;			/* key */
+	bool		is_changed;		/* so is its own row */
+	bool		is_far;			/* it is only the other end */
+} ConcernedRelation;
+
+static int64 save_rows(ImageWriter *writer);
 static int64 save_catalog(ImageWriter *writer, HTAB *left_out,
 						  const Catalog *catalog, Snapshot snapshot);
 static int64 save_changes(ImageWriter *writer, HTAB *left_out,
 						  const Catalog *catalog);
-static bool was_ended_by_us(HeapTuple row);
+static bool was_ended_by_us(HeapTuple row, List *earlier_xids);
+static void note_relations(ImageWriter *writer, const Catalog *catalog,
+						   Relation rel, HeapTuple row);
+static void note_relation(ImageWriter *writer, Oid relid, bool is_changed,
+						  bool is_far);
+static void save_concerned(ImageWriter *writer, HTAB *left_out, Oid part_of,
+						   bool is_far);
 static void add_row(ImageWriter *writer, Relation rel, HeapTuple row);
 static void write_part(ImageWriter *writer);
 static List *split_part(List *rows, bytea *part);
@@ -57,27 +84,43 @@ static List *split_part(List *rows, bytea *part);
 void
 save_catalog_image(int64 point)
 {
-	(void) save_rows(point, false);
+	ImageWriter writer = {0};
+
+	writer.point = point;
+	(void) save_rows(&writer);
 }
 
 /*
  * See catalog_image.h.
  */
 bool
-save_catalog_changes(int64 point)
+save_catalog_changes(int64 point, List *earlier_xids)
 {
-	return save_rows(point, true) > 0;
+	ImageWriter writer = {0};
+	HASHCTL		control = {0};
+	bool		found;
+
+	control.keysize = sizeof(Oid);
+	control.entrysize = sizeof(ConcernedRelation);
+	control.hcxt = CurrentMemoryContext;
+	writer.point = point;
+	writer.concerned = hash_create("safe_migrate concerned relations", 64,
+								   &control,
+								   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	writer.earlier_xids = earlier_xids;
+	found = save_rows(&writer) > 0;
+	hash_destroy(writer.concerned);
+	return found;
 }
 
 /* Returns the number of rows. */
 static int64
-save_rows(int64 point, bool changed_only)
+save_rows(ImageWriter *writer)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext context = AllocSetContextCreate(caller,
 												  "safe_migrate catalog image",
 												  ALLOCSET_DEFAULT_SIZES);
-	ImageWriter writer = {0};
 	List	   *catalogs;
 	ListCell   *cell;
 	HTAB	   *left_out;
@@ -85,11 +128,10 @@ save_rows(int64 point, bool changed_only)
 	int64		count = 0;
 
 	MemoryContextSwitchTo(context);
-	writer.point = point;
-	writer.row_context = AllocSetContextCreate(context,
-											   "safe_migrate catalog row",
-											   ALLOCSET_DEFAULT_SIZES);
-	initStringInfo(&writer.rows);
+	writer->row_context = AllocSetContextCreate(context,
+												"safe_migrate catalog row",
+												ALLOCSET_DEFAULT_SIZES);
+	initStringInfo(&writer->rows);
 	left_out = begin_left_out();
 	catalogs = list_catalogs();
 
@@ -99,14 +141,18 @@ save_rows(int64 point, bool changed_only)
 	{
 		const Catalog *catalog = lfirst(cell);
 
-		writer.catalog = catalog->relid;
-		writer.part = 0;
-		count += changed_only ? save_changes(&writer, left_out, catalog) :
-			save_catalog(&writer, left_out, catalog, snapshot);
-		if (writer.row_count > 0)
-			write_part(&writer);
+		writer->catalog = catalog->relid;
+		count += writer->concerned ? save_changes(writer, left_out, catalog) :
+			save_catalog(writer, left_out, catalog, snapshot);
+		if (writer->row_count > 0)
+			write_part(writer);
 	}
 	UnregisterSnapshot(snapshot);
+	if (writer->concerned != NULL)
+	{
+		save_concerned(writer, left_out, CONCERNED_RELATIONS, false);
+		save_concerned(writer, left_out, FAR_RELATIONS, true);
+	}
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(context);
 	return count;
@@ -149,9 +195,10 @@ save_changes(ImageWriter *writer, HTAB *left_out, const Catalog *catalog)
 	scan = compat_beginscan(rel, SnapshotAny);
 	while ((row = heap_getnext(scan, ForwardScanDirection)) != NULL)
 	{
-		if (!was_ended_by_us(row) ||
+		if (!was_ended_by_us(row, writer->earlier_xids) ||
 			row_is_left_out(left_out, catalog, rel, row))
 			continue;
+		note_relations(writer, catalog, rel, row);
 		add_row(writer, rel, row);
 		count++;
 	}
@@ -160,17 +207,84 @@ save_changes(ImageWriter *writer, HTAB *left_out, const Catalog *catalog)
 	return count;
 }
 
-/* True for a row of before this transaction that ends with it. */
+/* True for a row of before this transaction, and those, that ends with it. */
 static bool
-was_ended_by_us(HeapTuple row)
+was_ended_by_us(HeapTuple row, List *earlier_xids)
 {
 	HeapTupleHeader header = row->t_data;
+	TransactionId made_by = HeapTupleHeaderGetRawXmin(header);
 
 	if ((header->t_infomask & HEAP_XMAX_INVALID) ||
 		HEAP_XMAX_IS_LOCKED_ONLY(header->t_infomask))
 		return false;
 	return TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetUpdateXid(header)) &&
-		!TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetRawXmin(header));
+		!TransactionIdIsCurrentTransactionId(made_by) &&
+		!list_member_oid(earlier_xids, (Oid) made_by);
+}
+
+/* The triggers of a foreign key are nothing that the other table is known for. */
+static void
+note_relations(ImageWriter *writer, const Catalog *catalog, Relation rel,
+			   HeapTuple row)
+{
+	Oid			relid = catalog_row_relation(catalog, rel, row);
+	bool		is_far = catalog->relid == TriggerRelationId &&
+	((Form_pg_trigger) GETSTRUCT(row))->tgisinternal;
+
+	note_relation(writer, relid, catalog->relid == RelationRelationId, is_far);
+	note_relation(writer, catalog_row_oid(rel, row, catalog->other_relation),
+				  false, true);
+}
+
+/* An index is looked at together with its table. */
+static void
+note_relation(ImageWriter *writer, Oid relid, bool is_changed, bool is_far)
+{
+	ConcernedRelation *relation;
+	bool		found;
+	Oid			table;
+
+	if (relid < FirstNormalObjectId)
+		return;
+	relation = hash_search(writer->concerned, &relid, HASH_ENTER, &found);
+	relation->is_changed = is_changed || (found && relation->is_changed);
+	relation->is_far = is_far && (!found || relation->is_far);
+	table = IndexGetRelation(relid, true);
+	if (OidIsValid(table))
+		note_relation(writer, table, false, true);
+}
+
+/* As they were before this transaction. */
+static void
+save_concerned(ImageWriter *writer, HTAB *left_out, Oid part_of, bool is_far)
+{
+	Relation	pg_class = table_open(RelationRelationId, AccessShareLock);
+	Snapshot	before = register_snapshot_before();
+	Catalog		catalog = {0};
+	HASH_SEQ_STATUS all;
+	ConcernedRelation *relation;
+
+	catalog.relid = RelationRelationId;
+	catalog.oid = catalog.relation = Anum_pg_class_oid;
+	catalog.namespace = Anum_pg_class_relnamespace;
+	writer->catalog = part_of;
+	hash_seq_init(&all, writer->concerned);
+	while ((relation = hash_seq_search(&all)) != NULL)
+	{
+		HeapTuple	row;
+
+		if (relation->is_changed || relation->is_far != is_far)
+			continue;
+		row = fetch_catalog_row(pg_class, ClassOidIndexId, Anum_pg_class_oid,
+								relation->relid, before);
+		if (row != NULL &&
+			!row_is_left_out(left_out, &catalog, pg_class, row))
+			add_row(writer, pg_class, row);
+	}
+	UnregisterSnapshot(before);
+	table_close(pg_class, AccessShareLock);
+	if (writer->row_count > 0)
+		write_part(writer);
 }
 
 static void
@@ -201,19 +315,21 @@ write_part(ImageWriter *writer)
 	add_own_argument(&arguments, INT8OID, Int64GetDatum(writer->point), false);
 	add_own_argument(&arguments, OIDOID, ObjectIdGetDatum(writer->catalog),
 					 false);
-	add_own_argument(&arguments, INT4OID, Int32GetDatum(writer->part), false);
 	add_own_argument(&arguments, INT4OID, Int32GetDatum(writer->row_count),
 					 false);
 	add_own_argument(&arguments, BYTEAOID, PointerGetDatum(rows), false);
 	begin_own_access(&access);
 	run_own_query("INSERT INTO migrate.restore_catalog "
 				  "(point, catalog, part, row_count, rows) "
-				  "VALUES ($1, $2, $3, $4, $5)",
+				  "SELECT $1, $2, COALESCE(pg_catalog.max(c.part) "
+				  "OPERATOR(pg_catalog.+) 1, 0), $3, $4 "
+				  "FROM migrate.restore_catalog c "
+				  "WHERE c.point OPERATOR(pg_catalog.=) $1 "
+				  "AND c.catalog OPERATOR(pg_catalog.=) $2",
 				  &arguments, SPI_OK_INSERT);
 	end_own_access(&access);
 	pfree(rows);
 
-	writer->part++;
 	writer->row_count = 0;
 	resetStringInfo(&writer->rows);
 }
@@ -247,6 +363,24 @@ load_catalog_rows(int64 point, Oid catalog)
 	}
 	end_own_access(&access);
 	return rows;
+}
+
+/*
+ * See catalog_image.h.
+ */
+List *
+load_concerned_relations(int64 point)
+{
+	return load_catalog_rows(point, CONCERNED_RELATIONS);
+}
+
+/*
+ * See catalog_image.h.
+ */
+List *
+load_far_relations(int64 point)
+{
+	return load_catalog_rows(point, FAR_RELATIONS);
 }
 
 /* Append copies of the rows of a part, in the current memory context. */

@@ -16,12 +16,12 @@
 #include "common/migration_flag.h"
 #include "preserve/destruction.h"
 #include "preserve/point.h"
+#include "preserve/preserve.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
 static bool drops_column(AlterTableStmt *stmt);
 static bool is_plain_cast(AlterTableCmd *command);
-static bool may_destroy(Node *statement);
 static bool object_is_lasting(Oid classid, Oid objid);
 static void note_drop(ObjectAccessType access, Oid classid, Oid objid,
 					  int32 subid, bool is_internal, void *arg);
@@ -94,7 +94,7 @@ changes_type(Node *statement, bool *is_computed)
 bool
 begin_destruction(Destruction *destruction, Node *statement)
 {
-	if (!may_destroy(statement) || creating_extension ||
+	if (!statement_may_destroy(statement) || creating_extension ||
 		migration_is_running() || !preserving())
 		return false;
 	memset(destruction, 0, sizeof(Destruction));
@@ -105,9 +105,11 @@ begin_destruction(Destruction *destruction, Node *statement)
 	return true;
 }
 
-/* An index holds nothing that is not in its table. */
-static bool
-may_destroy(Node *statement)
+/*
+ * See destruction.h.  An index holds nothing that is not in its table.
+ */
+bool
+statement_may_destroy(Node *statement)
 {
 	if (IsA(statement, DropStmt))
 		return ((DropStmt *) statement)->removeType != OBJECT_INDEX;
@@ -132,7 +134,7 @@ note_drop(ObjectAccessType access, Oid classid, Oid objid, int32 subid,
 {
 	Destruction *destruction = arg;
 
-	if (access == OAT_DROP && !destruction->found)
+	if (access == OAT_DROP && !destruction->found && !statement_is_stepped())
 		destruction->found = object_is_lasting(classid, objid);
 }
 

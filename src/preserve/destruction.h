@@ -21,13 +21,16 @@ typedef struct Destruction
 } Destruction;
 
 /*
- * True for a statement at top level, outside of a migration, that may destroy
- * what a point of its own can bring back: DROP of anything but an index, a
- * database, a role or a tablespace, TRUNCATE, DROP OWNED, and ALTER with DROP
- * COLUMN.  Then it is watched, until end_destruction() is called, on every path.
- * After that *destruction tells whether it has dropped something that is
- * not temporary, or was a TRUNCATE.  Needs a transaction that is not aborted.
+ * True for a statement that may destroy what a point of its own can bring back:
+ * DROP of anything but an index, a database, a role or a tablespace, TRUNCATE,
+ * DROP OWNED, and ALTER with DROP COLUMN.  begin_destruction() is for one at top
+ * level, and false in a migration.  If it is true the statement is watched, until
+ * end_destruction() is called, on every path.  After that *destruction tells
+ * whether it has dropped something that is not temporary, or was a TRUNCATE; what
+ * is done in steps is told in another way, see begin_stepped_statement().  Needs
+ * a transaction that is not aborted.
  */
+extern bool statement_may_destroy(Node *statement);
 extern bool begin_destruction(Destruction *destruction, Node *statement);
 extern void end_destruction(Destruction *destruction);
 

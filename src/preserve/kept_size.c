@@ -27,6 +27,7 @@
 #include "preserve/kept_size.h"
 #include "preserve/park.h"
 #include "preserve/parked_size.h"
+#include "preserve/preserve.h"
 #include "utils/builtins.h"
 #include "utils/tuplestore.h"
 
@@ -145,12 +146,15 @@ largest_points(char **remedy)
 
 	initStringInfo(&words);
 	*remedy = "";
+	add_own_argument(&arguments, INT8OID, Int64GetDatum(point_of_rollback()),
+					 false);
 	begin_own_access(&access);
 	run_own_query("SELECT v.label, v.own_bytes FROM migrate.restore_points v "
 				  "JOIN migrate.restore_point_data p "
 				  "ON p.label OPERATOR(pg_catalog.=) v.label "
 				  "WHERE p.creator OPERATOR(pg_catalog.<>) "
 				  "pg_catalog.pg_current_xact_id() "
+				  "AND p.id OPERATOR(pg_catalog.<>) $1 "
 				  "ORDER BY v.own_bytes DESC, p.id",
 				  &arguments, SPI_OK_SELECT);
 	for (row = 0; row < SPI_processed && row < MAX_NAMED; row++)

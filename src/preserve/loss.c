@@ -95,7 +95,9 @@ mark_incomplete(int64 point, const char *problem)
 				  "problem = pg_catalog.concat_ws('; ', problem, $2) "
 				  "WHERE CASE WHEN $1 IS NULL "
 				  "THEN kind OPERATOR(pg_catalog.<>) 'statement' "
-				  "ELSE id OPERATOR(pg_catalog.=) $1 END",
+				  "ELSE id OPERATOR(pg_catalog.=) $1 END "
+				  "AND COALESCE(pg_catalog.strpos(problem, $2), 0) "
+				  "OPERATOR(pg_catalog.=) 0",
 				  &arguments, SPI_OK_UPDATE);
 	end_own_access(&access);
 }

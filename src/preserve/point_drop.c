@@ -53,11 +53,16 @@ PG_FUNCTION_INFO_V1(migrate_drop_all_restore_points);
 Datum
 migrate_drop_restore_point(PG_FUNCTION_ARGS)
 {
-	char	   *label = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	char	   *label;
 	OwnAccess	access;
 	OwnArguments arguments = {0};
 	int64		id = 0;
 
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("migrate.drop_restore_point() needs the label of a restore point, not NULL: see migrate.restore_points")));
+	label = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	begin_dropping("migrate.drop_restore_point()");
 	begin_own_access(&access);
 	add_own_text(&arguments, label);

@@ -149,7 +149,7 @@ COMMENT ON FUNCTION migrate.create_restore_point(text) IS
 
 CREATE FUNCTION migrate.drop_restore_point(label text)
 RETURNS bigint
-LANGUAGE C VOLATILE STRICT
+LANGUAGE C VOLATILE
 AS 'MODULE_PATHNAME', 'migrate_drop_restore_point';
 REVOKE ALL ON FUNCTION migrate.drop_restore_point(text) FROM PUBLIC;
 COMMENT ON FUNCTION migrate.drop_restore_point(text) IS

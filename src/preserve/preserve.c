@@ -25,6 +25,16 @@
 #include "preserve/preserve.h"
 #include "utils/memutils.h"
 
+/* A statement whose steps are transactions of their own. */
+typedef struct SteppedStatement
+{
+	bool		is_running;
+	int64		task;
+	int64		point;			/* 0 if there is none yet */
+	List	   *xids;			/* of the transactions that have added to it,
+								 * as OIDs; in TopMemoryContext */
+} SteppedStatement;
+
 /* A statement, and the subtransaction that it is of by now. */
 typedef struct NotedStatement
 {
@@ -38,7 +48,10 @@ static bool columns_computed = false;
 static bool types_changed = false;
 static CommandId point_command = FirstCommandId;
 static SubTransactionId point_subid = InvalidSubTransactionId;
-static bool rolls_back_to_point = false;
+static int64 rolls_back_to_point = 0;
+static int64 point_of_steps = 0;
+
+static SteppedStatement stepped;
 
 static void end_transaction(XactEvent event, void *arg);
 static void end_subtransaction(SubXactEvent event, SubTransactionId ended,
@@ -49,6 +62,8 @@ static bool is_part_of_migration(void);
 static void preserve(bool prepare);
 static void refuse_double_unlink(void);
 static void make_point_of_statements(void);
+static int64 point_of_earlier_steps(void);
+static void remember_transaction(void);
 static char *noted_text(void);
 static void forget_point(void);
 static void forget_transaction(void);
@@ -76,6 +91,40 @@ note_destructive_statement(const char *statement)
 	noted->text = pstrdup(statement);
 	statements = lappend(statements, noted);
 	MemoryContextSwitchTo(old);
+}
+
+/*
+ * See preserve.h.
+ */
+void
+begin_stepped_statement(int64 task)
+{
+	if (stepped.task != task)
+	{
+		list_free(stepped.xids);
+		stepped.xids = NIL;
+		stepped.point = 0;
+		stepped.task = task;
+	}
+	stepped.is_running = true;
+}
+
+/*
+ * See preserve.h.
+ */
+void
+end_stepped_statement(void)
+{
+	stepped.is_running = false;
+}
+
+/*
+ * See preserve.h.
+ */
+bool
+statement_is_stepped(void)
+{
+	return stepped.is_running;
 }
 
 /*
@@ -131,9 +180,27 @@ first_command_of_migration(void)
  * See preserve.h.
  */
 void
-note_rollback_in_transaction(void)
+note_rollback_in_transaction(int64 point)
 {
-	rolls_back_to_point = true;
+	rolls_back_to_point = point;
+}
+
+/*
+ * See preserve.h.
+ */
+int64
+point_of_rollback(void)
+{
+	return rolls_back_to_point;
+}
+
+/*
+ * See preserve.h.
+ */
+bool
+transaction_destroys(void)
+{
+	return statements != NIL;
 }
 
 /*
@@ -142,7 +209,7 @@ note_rollback_in_transaction(void)
 bool
 transaction_rolls_back(void)
 {
-	return rolls_back_to_point;
+	return rolls_back_to_point != 0;
 }
 
 /* Most transactions leave it at once. */
@@ -159,6 +226,9 @@ end_transaction(XactEvent event, void *arg)
 		case XACT_EVENT_PARALLEL_PRE_COMMIT:
 			return;
 		case XACT_EVENT_COMMIT:
+			if (point_of_steps != 0)
+				stepped.point = point_of_steps;
+			break;
 		case XACT_EVENT_PARALLEL_COMMIT:
 		case XACT_EVENT_ABORT:
 		case XACT_EVENT_PARALLEL_ABORT:
@@ -217,7 +287,7 @@ something_pends(void)
 	if (!TransactionIdIsValid(GetTopTransactionIdIfAny()))
 		return false;
 	return statements != NIL || columns_were_dropped() ||
-		rolls_back_to_point || is_part_of_migration() ||
+		rolls_back_to_point != 0 || is_part_of_migration() ||
 		compat_files_are_to_be_unlinked();
 }
 
@@ -249,12 +319,12 @@ preserve(bool prepare)
 	has_points = full_points() != NIL;
 	if (has_points || all_files_are_wanted())
 	{
-		bool		captures = rolls_back_to_point || is_part_of_migration();
+		bool		captures = rolls_back_to_point != 0 || is_part_of_migration();
 		int64		kept = park_storage(captures);
 
 		if (captures && (has_points || prepare || in_the_making))
-			capture_changed_rows(rolls_back_to_point);
-		if (rolls_back_to_point || columns_were_dropped())
+			capture_changed_rows(rolls_back_to_point != 0);
+		if (rolls_back_to_point != 0 || columns_were_dropped())
 			add_carry_triggers();
 		if (captures || kept > 0)
 			check_kept_size();
@@ -280,12 +350,43 @@ refuse_double_unlink(void)
 static void
 make_point_of_statements(void)
 {
-	int64		point = make_statement_point(noted_text());
+	int64		earlier = point_of_earlier_steps();
+	int64		point = earlier != 0 ? earlier :
+	make_statement_point(noted_text());
 
-	if (save_catalog_changes(point))
+	if (save_catalog_changes(point, earlier != 0 ? stepped.xids : NIL))
+	{
 		want_all_files();
-	else
+		if (stepped.is_running)
+		{
+			point_of_steps = point;
+			remember_transaction();
+		}
+	}
+	else if (earlier == 0)
 		forget_statement_point(point);
+}
+
+/* Somebody may have dropped it since, or taken it back; 0 if there is none. */
+static int64
+point_of_earlier_steps(void)
+{
+	return stepped.is_running && stepped.point != 0 &&
+		hold_restore_point(stepped.point, false) ? stepped.point : 0;
+}
+
+/* That it may yet fail is no harm: then nothing is of it. */
+static void
+remember_transaction(void)
+{
+	MemoryContext caller = MemoryContextSwitchTo(TopMemoryContext);
+	TransactionId *children;
+	int			count = xactGetCommittedChildren(&children);
+
+	stepped.xids = lappend_oid(stepped.xids, (Oid) GetTopTransactionId());
+	for (int i = 0; i < count; i++)
+		stepped.xids = lappend_oid(stepped.xids, (Oid) children[i]);
+	MemoryContextSwitchTo(caller);
 }
 
 /* All of them as one script, palloc'd. */
@@ -320,6 +421,7 @@ forget_transaction(void)
 	columns_computed = false;
 	types_changed = false;
 	forget_point();
-	rolls_back_to_point = false;
+	rolls_back_to_point = 0;
+	point_of_steps = 0;
 	forget_migration_in_transaction();
 }

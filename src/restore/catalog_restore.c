@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "access/genam.h"
 #include "access/heapam.h"
 #include "access/htup_details.h"
 #include "access/relation.h"
@@ -55,6 +56,7 @@ static void give_new_file(HTAB *relations, HeapTuple row);
 static void forget_statistics(const CatalogDifference *difference);
 static void check_references(const CatalogDifference *difference);
 static void invalidate(List *differences, HTAB *relations);
+static List *later_indexes(HTAB *relations);
 static List *build_indexes(HTAB *relations);
 static void build_index(RestoredRelation *index);
 static bool reindex(void *arg);
@@ -130,7 +132,7 @@ refuse_taken_names(HTAB *relations)
 		Oid			other;
 
 		if (relation->was == NULL || relation->is != NULL ||
-			relation->is_toast)
+			relation->is_toast || relation->is_concerned)
 			continue;
 		was = CLASS_FORM(relation->was);
 		other = get_relname_relid(NameStr(was->relname), was->relnamespace);
@@ -353,6 +355,31 @@ invalidate(List *differences, HTAB *relations)
 	}
 }
 
+/* Those that others have made since of tables that get another file. */
+static List *
+later_indexes(HTAB *relations)
+{
+	Relation	rel = table_open(IndexRelationId, AccessShareLock);
+	List	   *indexes = NIL;
+	SysScanDesc scan;
+	HeapTuple	row;
+
+	scan = systable_beginscan(rel, InvalidOid, false, NULL, 0, NULL);
+	while (HeapTupleIsValid(row = systable_getnext(scan)))
+	{
+		Form_pg_index form = (Form_pg_index) GETSTRUCT(row);
+		RestoredRelation *table = find_restored_relation(relations,
+														 form->indrelid);
+
+		if (table != NULL && table->choice == STORAGE_PARKED &&
+			find_restored_relation(relations, form->indexrelid) == NULL)
+			indexes = lappend_oid(indexes, form->indexrelid);
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return indexes;
+}
+
 /* Returns those that are left to later. */
 static List *
 build_indexes(HTAB *relations)
@@ -373,6 +400,8 @@ build_indexes(HTAB *relations)
 		else
 			now = lappend_oid(now, relation->relid);
 	}
+
+	now = list_concat(now, later_indexes(relations));
 
 	/* none of them may be read before it is built */
 	foreach(cell, later)

@@ -28,7 +28,9 @@
 #include "common/oid_set.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
+#include "preserve/transaction_start.h"
 #include "restore/catalog_diff.h"
+#include "restore/changed_table.h"
 #include "restore/column_values.h"
 #include "restore/constraints.h"
 #include "restore/owner_sql.h"
@@ -50,6 +52,8 @@ static void check_constraint(Oid constraint_oid);
 static void unset_validated(HeapTuple row);
 static void validate_domain(Oid domain, const char *name);
 static void validate_constraint(Oid relid, const char *name);
+static void check_later_columns(HTAB *relations);
+static void refuse_missing_values(Oid relid, const char *column);
 static void check_column(List *differences, HTAB *relations, HeapTuple row);
 static void check_not_null_constraint(List *differences, HTAB *relations,
 									  HeapTuple row);
@@ -75,6 +79,7 @@ check_constraints(List *differences, HTAB *relations, List *changed_tables)
 
 	foreach(cell, constraints)
 		check_constraint(lfirst_oid(cell));
+	check_later_columns(relations);
 	foreach(cell, differences)
 	{
 		const CatalogDifference *difference = lfirst(cell);
@@ -140,6 +145,7 @@ constraints_to_check(List *differences, HTAB *relations, List *changed_tables)
 			 form->contype != CONSTRAINT_FOREIGN) || is_part_of_key(form))
 			continue;
 		if (has_foreign_key_to_check(form, changed) ||
+			row_is_later(relation, row) ||
 			(is_in_oid_set(back, form->oid) &&
 			 (form->contype == CONSTRAINT_FOREIGN ||
 			  !holds_for_all_rows(relation) ||
@@ -270,7 +276,10 @@ validate_domain(Oid domain, const char *name)
 	CommandCounterIncrement();
 }
 
-/* So may that of a table. */
+/*
+ * A CHECK may call any function, and so may a foreign key, for a cast: those of
+ * the table's owner must not run with the rights of who rolls back.
+ */
 static void
 validate_constraint(Oid relid, const char *name)
 {
@@ -286,6 +295,56 @@ validate_constraint(Oid relid, const char *name)
 	AlterTableInternal(relid, list_make1(command), true);
 	SetUserIdAndSecContext(user, security_context);
 	CommandCounterIncrement();
+}
+
+/* Of tables whose file comes back: those that others have changed meanwhile. */
+static void
+check_later_columns(HTAB *relations)
+{
+	Relation	rel = table_open(AttributeRelationId, AccessShareLock);
+	HASH_SEQ_STATUS all;
+	RestoredRelation *relation;
+	List	   *rows = NIL;
+	ListCell   *cell;
+
+	hash_seq_init(&all, relations);
+	while ((relation = hash_seq_search(&all)) != NULL)
+	{
+		if (relation->choice == STORAGE_PARKED && relation->is != NULL &&
+			relation->parked->kind == RELKIND_RELATION)
+			rows = list_concat(rows,
+							   fetch_catalog_rows(rel,
+												  AttributeRelidNumIndexId,
+												  Anum_pg_attribute_attrelid,
+												  relation->relid, NULL));
+	}
+	table_close(rel, AccessShareLock);
+	foreach(cell, rows)
+	{
+		Form_pg_attribute form = (Form_pg_attribute) GETSTRUCT((HeapTuple) lfirst(cell));
+
+		if (form->attnum > 0 && !form->attisdropped && form->attnotnull &&
+			row_is_later(find_restored_relation(relations, form->attrelid),
+						 lfirst(cell)))
+			refuse_missing_values(form->attrelid,
+								  quote_identifier(NameStr(form->attname)));
+	}
+}
+
+/* Rows that come back do not fit what was said of the column since. */
+static void
+refuse_missing_values(Oid relid, const char *column)
+{
+	const char *name = relation_display_name(relid);
+	int64		count = count_as_owner(relid,
+									   psprintf("SELECT pg_catalog.count(*) FROM ONLY %s WHERE pg_catalog.num_nulls(%s) OPERATOR(pg_catalog.>) 0",
+												name, column));
+
+	if (count > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_SM_CANNOT_UNDO),
+				 errmsg("cannot bring back " INT64_FORMAT " rows of %s that have no value in column %s, which is NOT NULL by now: ALTER TABLE %s ALTER %s DROP NOT NULL first",
+						count, name, column, name, column)));
 }
 
 /*

@@ -279,9 +279,11 @@ compare_manifest_with_label(const RestoreTarget *target,
 
 	if (!manifest->known)
 	{
-		ereport(WARNING,
-				(errmsg("the definitions of restore point \"%s\" could not be read when it was made: that they are the same again was not compared",
-						target->label)));
+		/* else that was told, or there are none */
+		if (target->is_whole && target->is_complete)
+			ereport(WARNING,
+					(errmsg("the definitions of restore point \"%s\" could not be read when it was made: that they are the same again was not compared",
+							target->label)));
 		return;
 	}
 	changed.tables = make_oid_set("safe_migrate changed tables");

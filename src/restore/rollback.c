@@ -30,6 +30,7 @@
 #include "preserve/preserve.h"
 #include "restore/catalog_diff.h"
 #include "restore/catalog_restore.h"
+#include "restore/changed_table.h"
 #include "restore/constraints.h"
 #include "restore/enum_values.h"
 #include "restore/label_manifest.h"
@@ -54,15 +55,18 @@ typedef struct RollbackRequest
 	const char *label;
 	RollbackMode mode;
 	RowConflict on_conflict;
+	char	   *way_back;		/* label of the point that is made before */
 } RollbackRequest;
 
 static void rollback_to(int nargs, const ProcedureArgument *args);
 static void read_arguments(RollbackRequest *request, int nargs,
 						   const ProcedureArgument *args);
 static const char *argument(int nargs, const ProcedureArgument *args,
-							int number);
-static void roll_back_under_lock(const RollbackRequest *request);
-static List *roll_back(const RollbackRequest *request);
+							int number, const char *needed);
+static void roll_back_under_lock(RollbackRequest *request);
+static List *roll_back(RollbackRequest *request);
+static void look_at_problem(const RollbackRequest *request,
+							const RestoreTarget *target);
 static void tell_of_subscribers(List *relids);
 static void mark_indexes(const List *indexes, bool is_valid);
 static HTAB *compare_and_lock(const RestoreTarget *target, List **differences);
@@ -92,6 +96,7 @@ rollback_to(int nargs, const ProcedureArgument *args)
 	RollbackRequest request;
 
 	PreventCommandDuringRecovery("CALL migrate.rollback_to()");
+	PreventCommandIfReadOnly("CALL migrate.rollback_to()");
 	read_arguments(&request, nargs, args);
 	while (ActiveSnapshotSet())
 		PopActiveSnapshot();
@@ -105,21 +110,23 @@ rollback_to(int nargs, const ProcedureArgument *args)
 	MemoryContextSwitchTo(PortalContext);
 	pgstat_report_activity(STATE_RUNNING, debug_query_string);
 	ereport(NOTICE,
-			(errmsg("rolled back to restore point \"%s\"", request.label)));
+			(errmsg("rolled back to restore point \"%s\"; the way back from here is restore point \"%s\"",
+					request.label, request.way_back)));
 }
 
 static void
 read_arguments(RollbackRequest *request, int nargs,
 			   const ProcedureArgument *args)
 {
-	const char *mode = argument(nargs, args, 1);
-	const char *on_conflict = argument(nargs, args, 2);
+	const char *mode;
+	const char *on_conflict;
 
-	request->label = argument(nargs, args, 0);
-	if (request->label == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("migrate.rollback_to() needs the label of a restore point, not NULL: see migrate.restore_points")));
+	request->label = argument(nargs, args, 0,
+							  "the label of a restore point, not NULL: see migrate.restore_points");
+	mode = argument(nargs, args, 1,
+					"a mode, not NULL: it is \"keep\" (what clients have written since) or \"as_of\"");
+	on_conflict = argument(nargs, args, 2,
+						   "an on_conflict that is not NULL: it is \"refuse\", \"keep\" (what clients have written) or \"restore\"");
 	if (mode == NULL || strcmp(mode, "keep") == 0)
 		request->mode = ROLLBACK_KEEP;
 	else if (strcmp(mode, "as_of") == 0)
@@ -144,14 +151,22 @@ read_arguments(RollbackRequest *request, int nargs,
 		request->on_conflict = ROW_CONFLICT_RESTORE;
 }
 
+/* NULL if it is not given. */
 static const char *
-argument(int nargs, const ProcedureArgument *args, int number)
+argument(int nargs, const ProcedureArgument *args, int number,
+		 const char *needed)
 {
-	return number < nargs && !args[number].isnull ? args[number].value : NULL;
+	if (number >= nargs)
+		return NULL;
+	if (args[number].isnull)
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("migrate.rollback_to() needs %s", needed)));
+	return args[number].value;
 }
 
 static void
-roll_back_under_lock(const RollbackRequest *request)
+roll_back_under_lock(RollbackRequest *request)
 {
 	MemoryContext context = CurrentMemoryContext;
 
@@ -171,7 +186,7 @@ roll_back_under_lock(const RollbackRequest *request)
 
 /* Returns the indexes that are to be built yet, in the caller's context. */
 static List *
-roll_back(const RollbackRequest *request)
+roll_back(RollbackRequest *request)
 {
 	MemoryContext context;
 	RestoreTarget *target;
@@ -194,10 +209,13 @@ roll_back(const RollbackRequest *request)
 	MemoryContextSwitchTo(context);
 	target = hold_restore_target(request->label, request->mode, false);
 	require_no_tasks(target);
+	look_at_problem(request, target);
 
-	/* a way back from here, made before others have to wait */
-	(void) make_restore_point(unused_label("before rollback"), POINT_ROLLBACK);
-	note_rollback_in_transaction();
+	/* made before others have to wait */
+	request->way_back = MemoryContextStrdup(caller,
+											unused_label("before rollback"));
+	(void) make_restore_point(request->way_back, POINT_ROLLBACK);
+	note_rollback_in_transaction(target->point);
 
 	manifest = read_label_manifest(target);
 	relations = choose_storage(target);
@@ -232,6 +250,22 @@ roll_back(const RollbackRequest *request)
 	CommitTransactionCommand();
 	MemoryContextSwitchTo(caller);
 	return indexes;
+}
+
+/* Something was not kept: that must be meant. */
+static void
+look_at_problem(const RollbackRequest *request, const RestoreTarget *target)
+{
+	if (target->is_complete)
+		return;
+	if (request->on_conflict == ROW_CONFLICT_REFUSE)
+		ereport(ERROR,
+				(errcode(ERRCODE_SM_CANNOT_UNDO),
+				 errmsg("restore point \"%s\" is not complete: %s; say on_conflict := 'keep' or 'restore', or use mode 'as_of', to go back without that",
+						target->label, target->problem)));
+	ereport(WARNING,
+			(errmsg("restore point \"%s\" is not complete: %s",
+					target->label, target->problem)));
 }
 
 /*
@@ -331,6 +365,7 @@ refuse_lost_files(const RestoreTarget *target, HTAB *relations)
 	hash_seq_init(&all, relations);
 	while ((relation = hash_seq_search(&all)) != NULL)
 	{
+		refuse_changed_table(target, relation);
 		if (relation->choice != STORAGE_LOST || relation->is_toast)
 			continue;
 		appendStringInfo(&names, "%s%s", count++ ? ", " : "",

@@ -78,6 +78,7 @@ static const ParkedFile *with_replacements(Chooser *chooser,
 										   const ParkedFile *file);
 static bool was_reset(const ParkedFile *file);
 static void add_label_relations(Chooser *chooser);
+static void add_concerned_relations(Chooser *chooser, List *rows);
 static void add_current_relations(Chooser *chooser);
 static RestoredRelation *enter_relation(HTAB *relations, Oid relid);
 static void find_tables_of_indexes(Chooser *chooser);
@@ -272,6 +273,31 @@ add_label_relations(Chooser *chooser)
 
 		enter_relation(chooser->relations, CLASS_FORM(row)->oid)->was = row;
 	}
+	if (chooser->target->is_whole)
+		return;
+	add_concerned_relations(chooser,
+							load_concerned_relations(chooser->target->point));
+	add_concerned_relations(chooser,
+							load_far_relations(chooser->target->point));
+}
+
+/* Those of a statement that has not changed themselves. */
+static void
+add_concerned_relations(Chooser *chooser, List *rows)
+{
+	ListCell   *cell;
+
+	foreach(cell, rows)
+	{
+		HeapTuple	row = lfirst(cell);
+		RestoredRelation *relation = enter_relation(chooser->relations,
+													CLASS_FORM(row)->oid);
+
+		if (relation->was != NULL)
+			continue;
+		relation->was = row;
+		relation->is_concerned = true;
+	}
 }
 
 static void
@@ -425,6 +451,10 @@ choose_for_table(Chooser *chooser, RestoredRelation *relation)
 		relation->choice = STORAGE_REMOVED;
 	else if (!RELKIND_HAS_STORAGE(CLASS_FORM(row)->relkind))
 		relation->choice = STORAGE_NONE;
+	else if (relation->is_concerned)
+		relation->choice = relation->is != NULL && (same_file(relation) ||
+													has_columns_of_label(chooser, relation->relid)) ?
+			STORAGE_KEPT : STORAGE_LOST;
 	else if (relation->is == NULL)
 		relation->choice = parked_file_of(chooser, relation) != NULL ?
 			STORAGE_PARKED : STORAGE_LOST;
@@ -477,7 +507,7 @@ choose_for_part(Chooser *chooser, RestoredRelation *relation)
 {
 	const RestoredRelation *table = main_relation(chooser->relations, relation);
 
-	if (table == relation)
+	if (table == relation || relation->is_concerned)
 		return;
 	if (!relation->is_toast)
 	{

@@ -64,6 +64,7 @@ typedef struct RestoredRelation
 	bool		is_lenient;		/* an index that does not enforce anything yet */
 	bool		was_unique;		/* what it is to enforce */
 	bool		was_exclusion;
+	bool		is_concerned;	/* only what belongs to it is of the label */
 } RestoredRelation;
 
 /*

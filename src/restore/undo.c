@@ -35,9 +35,15 @@
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
+#include "utils/varlena.h"
 
 static char *last_statement_point(const char *relation);
-static bool point_has_relation(int64 point, const char *relation);
+static bool point_has_relation(int64 point, const char *relation, List *names);
+static bool has_name(Oid namespace_oid, const char *name, const char *relation,
+					 List *names);
+static List *names_of(const char *relation);
+static void refuse_uncommitted(void);
+static void undo_or_tell(const RestoreTarget *target);
 static void undo(const RestoreTarget *target);
 static void refuse_tables_in_use(const List *relids);
 static void tell_of_indexes(const List *indexes);
@@ -58,9 +64,10 @@ migrate_undo_last(PG_FUNCTION_ARGS)
 	require_preloaded();
 	PreventCommandDuringRecovery("migrate.undo_last()");
 	PreventCommandIfReadOnly("migrate.undo_last()");
+	refuse_uncommitted();
 	target = hold_restore_target(last_statement_point(relation),
 								 ROLLBACK_KEEP, true);
-	undo(target);
+	undo_or_tell(target);
 	PG_RETURN_TEXT_P(cstring_to_text(end_statement_point(target)));
 }
 
@@ -72,6 +79,7 @@ last_statement_point(const char *relation)
 {
 	OwnAccess	access;
 	OwnArguments arguments = {0};
+	List	   *names = relation == NULL ? NIL : names_of(relation);
 	char	   *label = NULL;
 	int			count;
 	int64	   *points;
@@ -95,7 +103,7 @@ last_statement_point(const char *relation)
 	end_own_access(&access);
 	for (int i = 0; i < count && label == NULL; i++)
 	{
-		if (relation == NULL || point_has_relation(points[i], relation))
+		if (relation == NULL || point_has_relation(points[i], relation, names))
 			label = labels[i];
 	}
 	if (label == NULL)
@@ -108,27 +116,98 @@ last_statement_point(const char *relation)
 	return label;
 }
 
-/* By its name, qualified or not. */
+/* One that it has removed or changed, or of which it has removed something. */
 static bool
-point_has_relation(int64 point, const char *relation)
+point_has_relation(int64 point, const char *relation, List *names)
 {
+	List	   *rows = list_concat(load_catalog_rows(point, RelationRelationId),
+								   load_concerned_relations(point));
 	ListCell   *cell;
 
-	foreach(cell, load_catalog_rows(point, RelationRelationId))
+	foreach(cell, rows)
 	{
 		Form_pg_class form = (Form_pg_class) GETSTRUCT((HeapTuple) lfirst(cell));
-		char	   *namespace = get_namespace_name(form->relnamespace);
+		Oid			namespace = get_rel_namespace(form->oid);
 
-		if (strcmp(relation, NameStr(form->relname)) == 0 ||
-			(namespace != NULL &&
-			 (strcmp(relation, psprintf("%s.%s", namespace,
-										NameStr(form->relname))) == 0 ||
-			  strcmp(relation,
-					 quote_qualified_identifier(namespace,
-												NameStr(form->relname))) == 0)))
+		/* it may have another name by now */
+		if (has_name(form->relnamespace, NameStr(form->relname), relation,
+					 names) ||
+			(OidIsValid(namespace) &&
+			 has_name(namespace, get_rel_name(form->oid), relation, names)))
 			return true;
 	}
 	return false;
+}
+
+/* As SQL reads it, or letter by letter; qualified or not. */
+static bool
+has_name(Oid namespace_oid, const char *name, const char *relation,
+		 List *names)
+{
+	char	   *namespace = get_namespace_name(namespace_oid);
+
+	if (strcmp(relation, name) == 0 ||
+		(namespace != NULL &&
+		 strcmp(relation, psprintf("%s.%s", namespace, name)) == 0))
+		return true;
+	if (names == NIL || list_length(names) > 2 ||
+		strcmp(strVal(llast(names)), name) != 0)
+		return false;
+	return list_length(names) == 1 ||
+		(namespace != NULL && strcmp(strVal(linitial(names)), namespace) == 0);
+}
+
+/* NIL if it is none. */
+static List *
+names_of(const char *relation)
+{
+	List	   *parts;
+	List	   *names = NIL;
+	ListCell   *cell;
+
+	if (!SplitIdentifierString(pstrdup(relation), '.', &parts))
+		return NIL;
+	foreach(cell, parts)
+		names = lappend(names, makeString(lfirst(cell)));
+	return names;
+}
+
+/* What is not committed has no restore point yet. */
+static void
+refuse_uncommitted(void)
+{
+	if (transaction_destroys())
+		ereport(ERROR,
+				(errcode(ERRCODE_SM_CANNOT_UNDO),
+				 errmsg("migrate.undo_last() cannot take back what this transaction itself has destroyed: that is not committed yet; ROLLBACK instead")));
+}
+
+/* Who has a choice is told of the procedure that can be told which. */
+static void
+undo_or_tell(const RestoreTarget *target)
+{
+	MemoryContext caller = CurrentMemoryContext;
+
+	PG_TRY();
+	{
+		undo(target);
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		if (geterrcode() != ERRCODE_SM_CANNOT_UNDO)
+			PG_RE_THROW();
+		MemoryContextSwitchTo(caller);
+		error = CopyErrorData();
+		FlushErrorState();
+		if (strstr(error->message, "on_conflict") != NULL ||
+			strstr(error->message, "as_of") != NULL)
+			error->hint = psprintf("migrate.undo_last() has no such arguments: CALL migrate.rollback_to(%s, on_conflict := '...'), or with mode := 'as_of', takes back the same statement.",
+								   quote_literal_cstr(target->label));
+		ReThrowError(error);
+	}
+	PG_END_TRY();
 }
 
 static void
@@ -148,7 +227,7 @@ undo(const RestoreTarget *target)
 	relations = choose_storage(target);
 	refuse_lost_files(target, relations);
 	differences = compare_catalogs_with_label(target, relations);
-	note_rollback_in_transaction();
+	note_rollback_in_transaction(target->point);
 	rows = begin_restored_rows(target, relations, ROW_CONFLICT_REFUSE);
 	catch_up_restored_rows(rows, relations);
 	tell_of_indexes(restore_catalogs(differences, relations));

@@ -73,7 +73,9 @@ wanted_rows(const RestoreTarget *target, const Catalog *catalog,
 		hash_seq_init(&all, relations);
 		while ((relation = hash_seq_search(&all)) != NULL)
 		{
-			if (relation->choice == STORAGE_PARKED)
+			/* a statement alone is undone: columns made since stay */
+			if (relation->choice == STORAGE_PARKED &&
+				(target->is_whole || relation->is == NULL))
 				wanted = list_concat(wanted,
 									 dropped_columns_of_holder(target,
 															   relation));

@@ -16,6 +16,7 @@
 #include "plan/alter_plan.h"
 #include "plan/plan.h"
 #include "policy/policy.h"
+#include "preserve/destruction.h"
 #include "record/record.h"
 #include "run/host.h"
 #include "run/made.h"
@@ -106,6 +107,7 @@ make_task(const RewriteSource *source, const Finding *finding, SafePlan *plan)
 	task->relation = relation != NULL ? pstrdup(relation->name) : NULL;
 	task->relid = main_relid(source->effects);
 	task->steps = plan->steps;
+	task->destroys = statement_may_destroy(source->statement);
 	task->size_bytes = size_of_effects(source->effects);
 	return task;
 }
@@ -215,6 +217,8 @@ find_unfinished_rewrite(Node *statement, const char *text)
 	task = task_find_unfinished(statement_text(text, 0, -1));
 	if (task != NULL && is_outdated(task))
 		task = NULL;
+	if (task != NULL)
+		task->destroys = statement_may_destroy(statement);
 	MemoryContextSwitchTo(caller);
 	if (task == NULL)
 		MemoryContextDelete(context);

@@ -15,6 +15,7 @@
 #include "access/xact.h"
 #include "common/errors.h"
 #include "common/fault.h"
+#include "common/migration_flag.h"
 #include "common/script.h"
 #include "lock/lock.h"
 #include "miscadmin.h"
@@ -214,8 +215,19 @@ run_guarded(TaskRun *run, void (*work) (TaskRun *run))
 static void
 run_steps(TaskRun *run)
 {
-	while (run->task->done < list_length(run->task->steps))
-		run_next_step(run);
+	/* what a migration destroys is for its own restore point to bring back */
+	if (run->task->destroys && !migration_is_running())
+		begin_stepped_statement(run->task->id);
+	PG_TRY();
+	{
+		while (run->task->done < list_length(run->task->steps))
+			run_next_step(run);
+	}
+	PG_FINALLY();
+	{
+		end_stepped_statement();
+	}
+	PG_END_TRY();
 }
 
 static void
@@ -229,7 +241,11 @@ run_next_step(TaskRun *run)
 	start_transaction(run);
 	reach_step("before", number);
 	if (clear_way(run, step->text))
+	{
+		if (statement_is_stepped())
+			note_destructive_statement(task->statement);
 		run_statements(run, step->text);
+	}
 	reach_step("behind", number);
 
 	task->done = number;

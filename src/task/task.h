@@ -54,6 +54,8 @@ typedef struct Task
 	const char *continued_by;	/* the call that goes on with it, or NULL: who
 								 * sends its statement again does */
 	uint64		size_bytes;		/* of the relations; not in the table */
+	bool		destroys;		/* that is to have a restore point; not in the
+								 * table */
 
 	/* called before the commit that completes it, or NULL; not in the table */
 	void		(*complete) (void *arg);
