@@ -27,7 +27,7 @@ static void refuse_other_columns(const RestoreTarget *target,
 static bool is_same_type(Form_pg_attribute a, Form_pg_attribute b);
 static void refuse_column(const RestoreTarget *target,
 						  const RestoredRelation *relation,
-						  Form_pg_attribute column, const char *problem);
+						  Form_pg_attribute column);
 
 /*
  * See changed_table.h.
@@ -64,7 +64,11 @@ refuse_other_table(const RestoreTarget *target,
 						target->label, relation_display_name(relation->relid))));
 }
 
-/* The statement itself may have changed some: those become what they were. */
+/*
+ * The statement itself may have changed some: those become what they were.  Of
+ * columns that were added since, old rows have what PostgreSQL has kept aside for
+ * them, or none.
+ */
 static void
 refuse_other_columns(const RestoreTarget *target,
 					 const RestoredRelation *relation)
@@ -81,16 +85,11 @@ refuse_other_columns(const RestoreTarget *target,
 		held = SearchSysCache2(ATTNUM,
 							   ObjectIdGetDatum(relation->parked->holder),
 							   Int16GetDatum(column->attnum));
-		if (HeapTupleIsValid(held))
-		{
-			if (!is_same_type(column, (Form_pg_attribute) GETSTRUCT(held)))
-				refuse_column(target, relation, column,
-							  "has another type since; change it back first");
-			ReleaseSysCache(held);
-		}
-		else if (target->mode == ROLLBACK_KEEP)
-			refuse_column(target, relation, column,
-						  "was added since; drop it first, or use mode 'as_of'");
+		if (!HeapTupleIsValid(held))
+			continue;
+		if (!is_same_type(column, (Form_pg_attribute) GETSTRUCT(held)))
+			refuse_column(target, relation, column);
+		ReleaseSysCache(held);
 	}
 }
 
@@ -103,13 +102,13 @@ is_same_type(Form_pg_attribute a, Form_pg_attribute b)
 
 static void
 refuse_column(const RestoreTarget *target, const RestoredRelation *relation,
-			  Form_pg_attribute column, const char *problem)
+			  Form_pg_attribute column)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_SM_CANNOT_UNDO),
-			 errmsg("cannot bring back what \"%s\" has removed of table %s: column %s %s",
+			 errmsg("cannot bring back what \"%s\" has removed of table %s: column %s has another type since; change it back first",
 					target->label, relation_display_name(relation->relid),
-					quote_identifier(NameStr(column->attname)), problem)));
+					quote_identifier(NameStr(column->attname)))));
 }
 
 /*

@@ -224,7 +224,7 @@ my @cases = (
 		'rows changed, then another type', $setup,
 		q{UPDATE t SET a = 'x', big = 'y'; ALTER TABLE t ALTER b TYPE text;
 		UPDATE t SET a = 'z' WHERE id < 5},
-		't 100 0 0'
+		't 4 0 0, t 100 0 0'
 	],
 	[
 		'rows changed, then dropped', $setup,
