@@ -401,14 +401,14 @@ build_indexes(HTAB *relations)
 			now = lappend_oid(now, relation->relid);
 	}
 
-	now = list_concat(now, later_indexes(relations));
-
 	/* none of them may be read before it is built */
 	foreach(cell, later)
 		mark_index(lfirst_oid(cell), false);
 	CommandCounterIncrement();
 	foreach(cell, now)
 		build_index(find_restored_relation(relations, lfirst_oid(cell)));
+	foreach(cell, later_indexes(relations))
+		compat_reindex_index(lfirst_oid(cell));
 	CommandCounterIncrement();
 	return later;
 }
