@@ -641,7 +641,7 @@ record_replacements(Parking *parking)
 	{
 		if (((Form_pg_class) GETSTRUCT(relation->class_row))->relkind ==
 			RELKIND_RELATION && strcmp(relation->cause, "dropped") != 0)
-			record_replaced_file(relation->relid, parking->by_migration &&
+			record_replaced_file(relation->relid, parking->by_migration,
 								 strcmp(relation->cause, "truncated") == 0);
 	}
 }

@@ -88,6 +88,7 @@ CREATE TABLE migrate.replaced_files (
 	relid oid NOT NULL,
 	xid xid8 NOT NULL DEFAULT pg_catalog.pg_current_xact_id(),
 	subxids xid[] NOT NULL,
+	by_migration boolean NOT NULL,
 	by_rollback boolean NOT NULL,
 	emptied boolean NOT NULL,
 	changed_behind boolean NOT NULL,

@@ -22,16 +22,18 @@
  * See replaced_files.h.
  */
 void
-record_replaced_file(Oid relid, bool emptied)
+record_replaced_file(Oid relid, bool by_migration, bool is_truncate)
 {
 	OwnArguments arguments = {0};
 
 	add_own_argument(&arguments, OIDOID,
 					 ObjectIdGetDatum(relid), false);
 	add_own_subtransactions(&arguments);
+	add_own_argument(&arguments, BOOLOID, BoolGetDatum(by_migration), false);
 	add_own_argument(&arguments, BOOLOID,
 					 BoolGetDatum(transaction_rolls_back()), false);
-	add_own_argument(&arguments, BOOLOID, BoolGetDatum(emptied), false);
+	add_own_argument(&arguments, BOOLOID,
+					 BoolGetDatum(by_migration && is_truncate), false);
 	add_own_argument(&arguments, BOOLOID,
 					 BoolGetDatum(rows_were_changed(relid)),
 					 false);
@@ -43,9 +45,9 @@ record_replaced_file(Oid relid, bool emptied)
 	add_own_argument(&arguments, BOOLOID,
 					 BoolGetDatum(columns_were_computed()), false);
 	run_own_query("INSERT INTO migrate.replaced_files (relid, subxids, "
-				  "by_rollback, emptied, changed_behind, rows_deleted, "
-				  "types_changed, columns_computed) "
-				  "VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+				  "by_migration, by_rollback, emptied, changed_behind, "
+				  "rows_deleted, types_changed, columns_computed) "
+				  "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
 				  &arguments, SPI_OK_INSERT);
 }
 

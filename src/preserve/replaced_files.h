@@ -12,9 +12,10 @@
 
 /*
  * At the end of a transaction that has done so: a row in migrate.replaced_files.
- * emptied tells of a migration's TRUNCATE.  To be called between begin_own_access() and end_own_access().
+ * To be called between begin_own_access() and end_own_access().
  */
-extern void record_replaced_file(Oid relid, bool emptied);
+extern void record_replaced_file(Oid relid, bool by_migration,
+								 bool is_truncate);
 
 /* True if this transaction has rewritten a table and changed its rows then. */
 extern bool file_is_changed_behind(Oid relid);

@@ -39,7 +39,7 @@ void
 refuse_ambiguous_rows(const LaterWrites *later, const RestoreTarget *target,
 					  RowConflict on_conflict)
 {
-	refuse_rows_between(later, target);
+	refuse_rows_between(later, target, on_conflict);
 	if (later->unknown_rows > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_SM_CANNOT_UNDO),

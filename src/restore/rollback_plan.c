@@ -73,6 +73,7 @@ typedef struct LaterCount
 	int64		later_writes;
 	int64		conflicts;
 	int64		unrepresentable;
+	bool		is_unsure;
 } LaterCount;
 
 static void plan_problem(Planner *planner);
@@ -291,6 +292,9 @@ plan_file(Planner *planner, RestoredRelation *relation)
 			row.unrepresentable = later.unrepresentable;
 			if (error != NULL)
 				row.detail = psprintf("%s; %s", row.detail, error->message);
+			else if (later.is_unsure)
+				row.detail = psprintf("%s, by more than one migration: what clients have written between them is not known",
+									  row.detail);
 		}
 	}
 	put_plan_row(planner, &row);
@@ -336,6 +340,7 @@ count_later(void *arg)
 		count_rows_between(later, count->target);
 	if (rows_are_ambiguous(later, count->target))
 		count->conflicts += later->gone_rows;
+	count->is_unsure = file_between_is_lost(later, count->target);
 	count->unrepresentable = count_unrepresentable(later);
 	AtEOXact_GUC(false, level);
 	release_later_writes(later);

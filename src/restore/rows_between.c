@@ -50,10 +50,51 @@ count_rows_between(const LaterWrites *later, const RestoreTarget *target)
 /*
  * See rows_between.h.
  */
+bool
+file_between_is_lost(const LaterWrites *later, const RestoreTarget *target)
+{
+	OwnAccess	access;
+	OwnArguments arguments = {0};
+	bool		result;
+
+	add_own_argument(&arguments, OIDOID, ObjectIdGetDatum(later->relid), false);
+	add_own_argument(&arguments, XID8OID,
+					 FullTransactionIdGetDatum(later->relation->parked->xid),
+					 false);
+	add_own_argument(&arguments, INT8OID, Int64GetDatum(target->point), false);
+	begin_own_access(&access);
+	run_own_query("SELECT EXISTS (SELECT FROM migrate.replaced_files f "
+				  "WHERE f.relid OPERATOR(pg_catalog.=) $1 "
+				  "AND f.by_migration AND NOT f.by_rollback "
+				  "AND f.xid OPERATOR(pg_catalog.>) $2 "
+				  "AND NOT EXISTS (SELECT FROM migrate.rollbacks_since($3) b "
+				  "WHERE f.xid OPERATOR(pg_catalog.<) b.xid AND "
+				  "migrate.is_since(f.xid, b.target_creator, "
+				  "b.target_snapshot)) "
+				  "AND NOT EXISTS (SELECT FROM migrate.parked_storage s "
+				  "WHERE s.relid OPERATOR(pg_catalog.=) f.relid "
+				  "AND s.xid OPERATOR(pg_catalog.=) f.xid))",
+				  &arguments, SPI_OK_SELECT);
+	result = own_bool_column(0, 1);
+	end_own_access(&access);
+	return result;
+}
+
+/*
+ * See rows_between.h.
+ */
 void
-refuse_rows_between(const LaterWrites *later, const RestoreTarget *target)
+refuse_rows_between(const LaterWrites *later, const RestoreTarget *target,
+					RowConflict on_conflict)
 {
 	ListCell   *cell;
+
+	if (on_conflict == ROW_CONFLICT_REFUSE &&
+		file_between_is_lost(later, target))
+		ereport(ERROR,
+				(errcode(ERRCODE_SM_CANNOT_UNDO),
+				 errmsg("cannot roll back to restore point \"%s\" and keep later writes: migrations have rewritten or emptied %s more than once, with no restore point between, and what clients have written in between is not known; say on_conflict := 'keep' to go on without that, or use mode 'as_of'",
+						target->label, relation_display_name(later->relid))));
 
 	foreach(cell, find_files_between(later, target))
 	{

@@ -177,9 +177,17 @@ begin($three);
 query(q{SELECT migrate.register('900', NULL, $$ALTER TABLE t ALTER id TYPE bigint$$);
 	SELECT migrate.register('901', NULL, $$ALTER TABLE t ALTER v TYPE varchar(30) USING v || '!'$$)});
 query('CALL migrate.deploy()');
-query(q{UPDATE t SET id = 30 WHERE id = 3; INSERT INTO t VALUES (4, 'v4!')});
+query(q{DELETE FROM t WHERE id = 3; UPDATE t SET v = 'v2!' WHERE id = 1; INSERT INTO t VALUES (4, 'v2!')});
 is(query(q{SELECT sum(later_writes) FROM migrate.rollback_plan('before 900')}), 3,
 	'rows that the second rewrite has stamped are no later writes');
+fails(q{CALL migrate.rollback_to('before 900')},
+	qr/migrations have rewritten or emptied public\.t more than once, with no restore point between, and what clients have written in between is not known/,
+	'what was written between them is not known');
+is(query(q{SELECT detail FROM migrate.rollback_plan('before 900') WHERE action = 'put data back'}),
+	'was rewritten, by more than one migration: what clients have written between them is not known',
+	'and the plan says so');
+roll_back('before 900', q{on_conflict => 'keep'});
+is(rows(), '(1,v2) (2,v2) (4,v2)', 'but goes on when that is said');
 $version = 901;
 
 # A rewrite that somebody types, with a restore point made by hand
