@@ -79,6 +79,7 @@ UNION ALL
 SELECT format('trigger %s on %s %s %s', regexp_replace(tgname, '\d+$', 'N'), tgrelid::regclass, tgenabled,
 	(SELECT conname FROM pg_constraint o WHERE o.oid = tgconstraint))
 FROM pg_trigger WHERE tgrelid IN (SELECT oid FROM r)
+	AND tgname !~ '^~~~~safe_migrate'	-- of a restore point, which the plain statement has none of
 ORDER BY 1;
 };
 
