@@ -253,7 +253,7 @@ ALTER TABLE t ADD m mood, ADD p pair, ADD r ra, ADD po pos; UPDATE t SET m = 'b'
 	[ 'members of an extension', 'ALTER EXTENSION hstore SET SCHEMA regress_elsewhere; SET LOCAL safe_migrate.observation = off; ALTER EXTENSION hstore ADD TABLE t', $t . 'CREATE EXTENSION hstore SCHEMA :schema;', { cleanup => 'DROP EXTENSION IF EXISTS hstore CASCADE', extension => 'hstore' } ],
 	[ 'index of an extension', 'DROP INDEX tri', $t . 'CREATE EXTENSION btree_gist SCHEMA :schema; CREATE INDEX tri ON t USING gist (a, b);', { cleanup => 'DROP EXTENSION IF EXISTS btree_gist CASCADE', extension => 'btree_gist' } ],
 	[ 'access method', 'CREATE ACCESS METHOD regress_am TYPE INDEX HANDLER bthandler', $t, { cleanup => 'DROP ACCESS METHOD IF EXISTS regress_am' } ],
-	[ 'language', 'COMMENT ON LANGUAGE plpgsql IS $$new$$; REVOKE USAGE ON LANGUAGE plpgsql FROM PUBLIC', $t ],
+	[ 'language', 'COMMENT ON LANGUAGE plpgsql IS $$new$$; REVOKE USAGE ON LANGUAGE plpgsql FROM PUBLIC', $t, { one_way => 1 } ],
 	[ 'drop owned', 'DROP OWNED BY regress_owner CASCADE', $t . q{ALTER TABLE t OWNER TO regress_owner; CREATE TABLE u (i int); INSERT INTO u VALUES (1); GRANT SELECT ON u TO regress_owner; CREATE VIEW v AS SELECT id FROM t;}, { writes => '' } ],
 	[ 'reassign owned', 'REASSIGN OWNED BY regress_owner TO regress_user', $t . 'ALTER TABLE t OWNER TO regress_owner; CREATE SEQUENCE s; ALTER SEQUENCE s OWNER TO regress_owner;' ],
 );
