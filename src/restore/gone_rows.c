@@ -141,8 +141,8 @@ xids_of_column(OwnAccess *access, int column)
 char *
 later_condition(const char *row, const char *snapshot, List *others)
 {
-	char	   *next = strchr(snapshot, ':') + 1;
-	char	   *running = strchr(next, ':') + 1;
+	const char *next = strchr(snapshot, ':') + 1;
+	const char *running = strchr(next, ':') + 1;
 	List	   *xids = NIL;
 
 	while (*running != '\0')

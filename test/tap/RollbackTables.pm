@@ -140,7 +140,7 @@ DELETE FROM t WHERE id = 160;
 my @operations = (
 	[ 'nothing', 'SELECT 1', { writes => $writes } ],
 	[ 'drop', 'DROP TABLE t CASCADE', {} ],
-	[ 'truncate', 'TRUNCATE t CASCADE', { writes => $inserts, replaced => 1 } ],
+	[ 'truncate', 'TRUNCATE t CASCADE', { writes => $inserts, replaced => 1, not => [ 'triggers and rules' ] } ],
 	[ 'truncate, the same key again', 'TRUNCATE t RESTART IDENTITY CASCADE', {
 		writes => q{INSERT INTO t (id, a, b, c, v) VALUES (10, 1, 'later', 1, 'later')},
 		plain => undef, replaced => 1,
