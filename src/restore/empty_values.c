@@ -18,6 +18,7 @@
 #include "access/transam.h"
 #include "access/visibilitymap.h"
 #include "access/xlog.h"
+#include "catalog/pg_am.h"
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_class.h"
 #include "common/compat.h"
@@ -85,7 +86,7 @@ count_empty_values(const RestoreTarget *target, HTAB *relations)
 	return counts;
 }
 
-/* Of EmptyTable, by OID. */
+/* Of EmptyTable, by OID; pages of another access method are not ours to read. */
 static List *
 tables_with_columns(const RestoreTarget *target, HTAB *relations,
 					bool to_count)
@@ -102,7 +103,9 @@ tables_with_columns(const RestoreTarget *target, HTAB *relations,
 		if (relation->choice != STORAGE_KEPT || relation->is == NULL ||
 			relation->was == NULL ||
 			((Form_pg_class) GETSTRUCT(relation->was))->relkind !=
-			RELKIND_RELATION)
+			RELKIND_RELATION ||
+			((Form_pg_class) GETSTRUCT(relation->is))->relam !=
+			HEAP_TABLE_AM_OID)
 			continue;
 		table = table_with_columns(target, relation->relid,
 								   to_count && is_partition(relation));

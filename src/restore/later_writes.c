@@ -18,6 +18,7 @@
 #include "access/xact.h"
 #include "catalog/indexing.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_am.h"
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_index.h"
@@ -201,7 +202,7 @@ write_before_lock(LaterWrites *later, const RestoreTarget *target,
 /*
  * The hidden relation has the columns and indexes of the label, but neither
  * defaults nor expressions, no exclusion constraints, and must have the TOAST
- * table of the label.
+ * table of the label.  To catch up is to read pages of a heap.
  */
 static bool
 can_be_written_before(const LaterWrites *later, const RestoreTarget *target,
@@ -212,6 +213,8 @@ can_be_written_before(const LaterWrites *later, const RestoreTarget *target,
 	ListCell   *cell;
 
 	if (later->key == NIL || later->was_truncated ||
+		((Form_pg_class) GETSTRUCT(later->relation->is))->relam !=
+		HEAP_TABLE_AM_OID ||
 		(OidIsValid(toast) &&
 		 (label_toast == NULL || label_toast->parked == NULL ||
 		  label_toast->parked->holder != toast)))

@@ -163,6 +163,21 @@ query(q{CALL migrate.rollback_to('here')});
 is(query('SELECT count(*) FILTER (WHERE a = 7 AND id > 10), count(*) FILTER (WHERE a = id) FROM t'), '60090|10',
 	'sixty thousand new rows');
 
+# Pages of another access method are nobody's to read but its own
+
+query('CREATE ACCESS METHOD other_heap TYPE TABLE HANDLER heap_tableam_handler');
+begin('CREATE TABLE t (id int PRIMARY KEY, a int NOT NULL DEFAULT 7, b int) USING other_heap; INSERT INTO t SELECT n, n, n FROM generate_series(1, 100) n');
+migrate('ALTER TABLE t DROP COLUMN a; ALTER TABLE t ALTER b SET DEFAULT 1');
+query('INSERT INTO t VALUES (101)');
+query(q{CALL migrate.rollback_to('here')});
+is(query('SELECT count(*) FILTER (WHERE a = id), count(*) FILTER (WHERE a = 7) FROM t'), '100|2',
+	'a table of another access method');
+begin('CREATE TABLE t (id int PRIMARY KEY, b int) USING other_heap; INSERT INTO t SELECT n, n FROM generate_series(1, 100) n');
+migrate('ALTER TABLE t ALTER b TYPE bigint');
+query('INSERT INTO t VALUES (101, 101); DELETE FROM t WHERE id = 5');
+query(q{CALL migrate.rollback_to('here')});
+is(query('SELECT count(*), sum(b) FROM t'), '100|5146', 'and its later writes');
+
 # Sequences, whether somebody looked at their data before the locks or under them
 
 begin('CREATE TABLE t (id int PRIMARY KEY, n int GENERATED ALWAYS AS IDENTITY); INSERT INTO t SELECT generate_series(1, 10);
