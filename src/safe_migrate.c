@@ -16,6 +16,7 @@
 #include "ledger/ledger.h"
 #include "lock/lock.h"
 #include "miscadmin.h"
+#include "online/change.h"
 #include "policy/policy.h"
 #include "preserve/point_drop.h"
 #include "preserve/preserve.h"
@@ -71,6 +72,7 @@ _PG_init(void)
 	register_ledger_procedures();
 	register_target_procedures();
 	register_rollback_procedures();
+	register_change_procedures();
 	install_utility_hook();
 	install_executor_hooks();
 }

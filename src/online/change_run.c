@@ -1,0 +1,91 @@
+/*-------------------------------------------------------------------------
+ *
+ * change_run.c
+ *	  Running the statements of an online change.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_inherits.h"
+#include "catalog/pg_type.h"
+#include "common/own_tables.h"
+#include "common/script.h"
+#include "executor/spi.h"
+#include "online/change.h"
+#include "run/run_task.h"
+#include "run/step.h"
+#include "storage/lmgr.h"
+
+static void run_as_step(const char *statement);
+
+/*
+ * See change.h.
+ */
+void
+run_change_statements(const List *statements)
+{
+	ListCell   *cell;
+
+	foreach(cell, statements)
+	{
+		List	   *parts = parse_script(lfirst(cell), "statement", 1);
+		ListCell   *part;
+
+		foreach(part, parts)
+			run_as_step(((ScriptStatement *) lfirst(part))->text);
+	}
+}
+
+static void
+run_as_step(const char *statement)
+{
+	mark_step(true);
+	PG_TRY();
+	{
+		run_statement_in_function(statement);
+	}
+	PG_FINALLY();
+	{
+		/* a query does not take the mark */
+		mark_step(false);
+	}
+	PG_END_TRY();
+	CommandCounterIncrement();
+}
+
+/*
+ * See change.h.  Whoever reads a view has locked it before the tables in it:
+ * with all of them at once there is no deadlock.
+ */
+List *
+relations_of_change(Oid relid)
+{
+	OwnAccess	access;
+	OwnArguments arguments = {0};
+	List	   *relids;
+
+	begin_own_access(&access);
+	add_own_oid_list(&arguments, find_all_inheritors(relid, NoLock, NULL));
+	run_own_query("WITH changed (oid) AS (SELECT pg_catalog.unnest($1)) "
+				  "SELECT oid FROM changed "
+				  "UNION SELECT k.confrelid FROM pg_catalog.pg_constraint k "
+				  "JOIN changed c ON c.oid OPERATOR(pg_catalog.=) k.conrelid "
+				  "WHERE k.contype OPERATOR(pg_catalog.=) 'f' "
+				  "UNION SELECT k.conrelid FROM pg_catalog.pg_constraint k "
+				  "JOIN changed c ON c.oid OPERATOR(pg_catalog.=) k.confrelid "
+				  "WHERE k.contype OPERATOR(pg_catalog.=) 'f' "
+				  "UNION SELECT r.ev_class FROM pg_catalog.pg_depend d "
+				  "JOIN changed c ON c.oid OPERATOR(pg_catalog.=) d.refobjid "
+				  "JOIN pg_catalog.pg_rewrite r ON r.oid OPERATOR(pg_catalog.=) d.objid "
+				  "WHERE d.refclassid OPERATOR(pg_catalog.=) "
+				  "'pg_catalog.pg_class'::pg_catalog.regclass "
+				  "AND d.classid OPERATOR(pg_catalog.=) "
+				  "'pg_catalog.pg_rewrite'::pg_catalog.regclass "
+				  "ORDER BY 1",
+				  &arguments, SPI_OK_SELECT);
+	relids = own_oid_column(&access, 1);
+	end_own_access(&access);
+	return relids;
+}

@@ -1,0 +1,282 @@
+/*-------------------------------------------------------------------------
+ *
+ * column_sync.c
+ *	  Columns that a trigger keeps in step, and how their values get there.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/pg_attribute.h"
+#include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "common/own_tables.h"
+#include "lib/stringinfo.h"
+#include "online/column_sync.h"
+#include "online/dual_write.h"
+#include "optimizer/optimizer.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
+
+#define TRIGGER_NAME	"\"~~~safe_migrate_change_" INT64_FORMAT "\""
+
+static List *read_expressions(Relation rel, List *texts, List *columns,
+							  bool may_vary);
+static void refuse_variable(Node *expression, const char *text);
+static void make_trigger(Change *change, const char *events,
+						 const char *arguments);
+static char *array_literal(List *texts);
+static char *differs(const ColumnSync *sync);
+static char *row_of(List *texts, bool quote);
+
+/*
+ * See column_sync.h.
+ */
+AttrNumber
+column_of_change(const Change *change, const char *column)
+{
+	AttrNumber	attnum = get_attnum(change->relid, column);
+
+	if (attnum == InvalidAttrNumber)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("column \"%s\" of relation %s does not exist", column,
+						change->relation)));
+	if (attnum < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("\"%s\" is a system column of %s, and cannot be changed",
+						column, change->relation)));
+	if (get_attgenerated(change->relid, attnum) != '\0')
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("column \"%s\" of %s is generated from others, and cannot be changed online",
+						column, change->relation)));
+	return attnum;
+}
+
+/*
+ * See column_sync.h.
+ */
+bool
+column_needs_value(Oid relid, AttrNumber attnum)
+{
+	HeapTuple	tuple = SearchSysCache2(ATTNUM, ObjectIdGetDatum(relid),
+										Int16GetDatum(attnum));
+	Form_pg_attribute form;
+	bool		result;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	form = (Form_pg_attribute) GETSTRUCT(tuple);
+	result = form->attnotnull && !form->atthasdef &&
+		form->attidentity == '\0';
+	ReleaseSysCache(tuple);
+	return result;
+}
+
+/*
+ * See column_sync.h.
+ */
+void
+sync_by_trigger(Change *change, ColumnSync *sync)
+{
+	Relation	rel = table_open(change->relid, NoLock);
+
+	sync->ups = read_expressions(rel, sync->ups, sync->new_columns, false);
+	sync->downs = read_expressions(rel, sync->downs, sync->old_columns, false);
+	table_close(rel, NoLock);
+	make_trigger(change, "INSERT OR UPDATE",
+				 psprintf("'sync', %s, %s, %s, %s, %s",
+						  quote_literal_cstr(sync->policy),
+						  array_literal(sync->old_columns),
+						  array_literal(sync->new_columns),
+						  array_literal(sync->ups),
+						  array_literal(sync->downs)));
+}
+
+/*
+ * See column_sync.h.
+ */
+char *
+fill_by_trigger(Change *change, const char *column, const char *value,
+				const char *events)
+{
+	Relation	rel = table_open(change->relid, NoLock);
+	List	   *columns = list_make1(pstrdup(column));
+	List	   *values = read_expressions(rel, list_make1(pstrdup(value)),
+										  columns, true);
+
+	table_close(rel, NoLock);
+	make_trigger(change, events,
+				 psprintf("'fill', '', %s, '{}', %s, '{}'",
+						  array_literal(columns), array_literal(values)));
+	return linitial(values);
+}
+
+/*
+ * Their texts, to be read anywhere.  Rows have to be equal in all sessions: so
+ * a value that depends on a setting will not do, unless it is not compared.
+ */
+static List *
+read_expressions(Relation rel, List *texts, List *columns, bool may_vary)
+{
+	List	   *result = NIL;
+	ListCell   *text;
+	ListCell   *column;
+
+	if (texts == NIL)
+		return NIL;
+	if (list_length(texts) != list_length(columns))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("there have to be as many expressions (%d) as columns (%d)",
+						list_length(texts), list_length(columns))));
+	forboth(text, texts, column, columns)
+	{
+		AttrNumber	attnum = get_attnum(RelationGetRelid(rel), lfirst(column));
+		Node	   *expression = parse_row_expression(rel, lfirst(text), attnum,
+													  psprintf("the value of column \"%s\"",
+															   (char *) lfirst(column)),
+													  false);
+
+		if (!may_vary)
+			refuse_variable(expression, lfirst(text));
+		result = lappend(result, row_expression_text(rel, expression));
+	}
+	return result;
+}
+
+/* As planned, for an inlined function may be no less constant than its body. */
+static void
+refuse_variable(Node *expression, const char *text)
+{
+	if (contain_mutable_functions((Node *) expression_planner((Expr *) copyObject(expression))))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
+				 errmsg("%s is not immutable: another session might compute another value; for a time zone or a format name it, as in AT TIME ZONE 'UTC'",
+						text)));
+}
+
+/* Whatever session_replication_role is. */
+static void
+make_trigger(Change *change, const char *events, const char *arguments)
+{
+	char	   *name = psprintf(TRIGGER_NAME, change->id);
+	char	   *bare_name = pnstrdup(name + 1, strlen(name) - 2);
+
+	start_with(change,
+			   "CREATE TRIGGER %s BEFORE %s ON %s FOR EACH ROW EXECUTE FUNCTION migrate.dual_write(%s)",
+			   name, events, change->relation, arguments);
+	start_with(change, "ALTER TABLE %s ENABLE ALWAYS TRIGGER %s",
+			   change->relation, name);
+	record_dual_write_dependencies(get_trigger_oid(change->relid, bare_name,
+												   false));
+	first_remove(change, "DROP TRIGGER IF EXISTS %s ON %s", name,
+				 change->relation);
+	then_contract(change, "DROP TRIGGER %s ON %s", name, change->relation);
+}
+
+/* A text[] as an SQL literal. */
+static char *
+array_literal(List *texts)
+{
+	Datum	   *values = palloc(Max(list_length(texts), 1) * sizeof(Datum));
+	ArrayType  *array;
+	ListCell   *cell;
+
+	foreach(cell, texts)
+		values[foreach_current_index(cell)] = CStringGetTextDatum(lfirst(cell));
+	array = construct_array(values, list_length(texts), TEXTOID, -1, false,
+							TYPALIGN_INT);
+	return quote_literal_cstr(OidOutputFunctionCall(F_ARRAY_OUT,
+													PointerGetDatum(array)));
+}
+
+/*
+ * See column_sync.h.
+ */
+void
+add_sync_step(Change *change, const ColumnSync *sync)
+{
+	StringInfoData set;
+	ListCell   *column;
+	ListCell   *up;
+
+	initStringInfo(&set);
+	forboth(column, sync->new_columns, up, sync->ups)
+		appendStringInfo(&set, "%s%s = %s", set.len > 0 ? ", " : "",
+						 quote_identifier(lfirst(column)),
+						 (char *) lfirst(up));
+	add_backfill_step(change, set.data, differs(sync));
+}
+
+/*
+ * See column_sync.h.
+ */
+void
+add_verify_step(Change *change, const ColumnSync *sync)
+{
+	add_change_step(change,
+					psprintf("CALL migrate.verify_rows(%s, %s)",
+							 quote_literal_cstr(change->relation),
+							 quote_literal_cstr(differs(sync))),
+					NULL);
+}
+
+/* Where the new columns are not what the old ones say. */
+static char *
+differs(const ColumnSync *sync)
+{
+	return psprintf("%s OPERATOR(pg_catalog.*<>) %s",
+					row_of(sync->new_columns, true),
+					row_of(sync->ups, false));
+}
+
+static char *
+row_of(List *texts, bool quote)
+{
+	StringInfoData row;
+	ListCell   *cell;
+
+	initStringInfo(&row);
+	foreach(cell, texts)
+		appendStringInfo(&row, "%s%s", row.len > 0 ? ", " : "ROW(",
+						 quote ? quote_identifier(lfirst(cell)) :
+						 (char *) lfirst(cell));
+	appendStringInfoChar(&row, ')');
+	return row.data;
+}
+
+/*
+ * See column_sync.h.
+ */
+void
+add_fill_step(Change *change, const char *column, const char *value)
+{
+	add_backfill_step(change,
+					  psprintf("%s = %s", quote_identifier(column), value),
+					  psprintf("%s IS NULL", quote_identifier(column)));
+}
+
+/*
+ * See column_sync.h.
+ */
+void
+add_backfill_step(Change *change, const char *set, const char *where)
+{
+	add_change_step(change,
+					psprintf("CALL migrate.backfill(%s, %s, %s)",
+							 quote_literal_cstr(change->relation),
+							 quote_literal_cstr(set),
+							 where == NULL ? "NULL" :
+							 quote_literal_cstr(where)),
+					NULL);
+	change->filling = list_length(change->steps);
+}
