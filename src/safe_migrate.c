@@ -73,6 +73,7 @@ _PG_init(void)
 	register_target_procedures();
 	register_rollback_procedures();
 	register_change_procedures();
+	register_change_refusal();
 	install_utility_hook();
 	install_executor_hooks();
 }

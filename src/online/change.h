@@ -38,10 +38,10 @@ typedef struct Change
 	List	   *removal;		/* and that take this back, in one transaction */
 	List	   *steps;			/* of PlanStep: what is done at top level, */
 	int			filling;		/* so many of which are about values */
-	List	   *contract;		/* of char *: in one transaction; NIL if nothing
-								 * is left to do */
-	const char *old_shape;		/* what clients lose by the contract, in words;
-								 * NULL: nothing */
+	List	   *contract;		/* of char *: in one transaction; NIL if
+								 * nothing is left to do */
+	const char *old_shape;		/* what clients lose by the contract, in
+								 * words; NULL: nothing */
 	TimestampTz grace_until;	/* no contract before that; 0: any time */
 	int64		uses;			/* of the table until now, see change_uses.c;
 								 * -1: not counted */
@@ -133,7 +133,8 @@ extern void change_lock(int64 id);
 /* change_uses.c: how often the table was read or written, by the counters. */
 extern int64 count_uses(Oid relid);
 
-/* Register the procedures of this folder.  Called once, from _PG_init. */
+/* Register what this folder does.  Called once each, from _PG_init. */
 extern void register_change_procedures(void);
+extern void register_change_refusal(void);
 
 #endif							/* SAFE_MIGRATE_CHANGE_H */

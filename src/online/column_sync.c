@@ -13,6 +13,7 @@
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "common/own_tables.h"
+#include "executor/spi.h"
 #include "lib/stringinfo.h"
 #include "online/column_sync.h"
 #include "online/dual_write.h"
@@ -31,6 +32,7 @@ static List *read_expressions(Relation rel, List *texts, List *columns,
 static void refuse_variable(Node *expression, const char *text);
 static void make_trigger(Change *change, const char *events,
 						 const char *arguments);
+static void refuse_shared_column(const Change *change, Oid trigger);
 static char *array_literal(List *texts);
 static char *differs(const ColumnSync *sync);
 static char *row_of(List *texts, bool quote);
@@ -170,17 +172,68 @@ make_trigger(Change *change, const char *events, const char *arguments)
 {
 	char	   *name = psprintf(TRIGGER_NAME, change->id);
 	char	   *bare_name = pnstrdup(name + 1, strlen(name) - 2);
+	Oid			trigger;
 
 	start_with(change,
 			   "CREATE TRIGGER %s BEFORE %s ON %s FOR EACH ROW EXECUTE FUNCTION migrate.dual_write(%s)",
 			   name, events, change->relation, arguments);
 	start_with(change, "ALTER TABLE %s ENABLE ALWAYS TRIGGER %s",
 			   change->relation, name);
-	record_dual_write_dependencies(get_trigger_oid(change->relid, bare_name,
-												   false));
+	trigger = get_trigger_oid(change->relid, bare_name, false);
+	record_dual_write_dependencies(trigger);
+	refuse_shared_column(change, trigger);
 	first_remove(change, "DROP TRIGGER IF EXISTS %s ON %s", name,
 				 change->relation);
 	then_contract(change, "DROP TRIGGER %s ON %s", name, change->relation);
+}
+
+/*
+ * Triggers fire one after another: a column that one of them writes would be
+ * out of step with what another one has made of it.
+ */
+static void
+refuse_shared_column(const Change *change, Oid trigger)
+{
+	OwnAccess	access;
+	OwnArguments arguments = {0};
+	char	   *column = NULL;
+	char	   *other = NULL;
+
+	begin_own_access(&access);
+	add_own_argument(&arguments, OIDOID, ObjectIdGetDatum(trigger), false);
+	run_own_query("SELECT a.attname::pg_catalog.text, "
+				  "pg_catalog.substring(o.tgname::pg_catalog.text, '[0-9]+$') "
+				  "FROM pg_catalog.pg_trigger t "
+				  "JOIN pg_catalog.pg_trigger o "
+				  "ON o.tgrelid OPERATOR(pg_catalog.=) t.tgrelid "
+				  "AND o.tgfoid OPERATOR(pg_catalog.=) t.tgfoid "
+				  "AND o.oid OPERATOR(pg_catalog.<>) t.oid "
+				  "JOIN pg_catalog.pg_attribute a "
+				  "ON a.attrelid OPERATOR(pg_catalog.=) t.tgrelid "
+				  "AND a.attnum OPERATOR(pg_catalog.>) 0 "
+				  "WHERE t.oid OPERATOR(pg_catalog.=) $1 AND 2 "
+				  "OPERATOR(pg_catalog.=) (SELECT pg_catalog.count(DISTINCT d.objid) "
+				  "FROM pg_catalog.pg_depend d "
+				  "WHERE d.classid OPERATOR(pg_catalog.=) "
+				  "'pg_catalog.pg_trigger'::pg_catalog.regclass "
+				  "AND d.objid OPERATOR(pg_catalog.=) ANY (ARRAY[t.oid, o.oid]) "
+				  "AND d.refclassid OPERATOR(pg_catalog.=) "
+				  "'pg_catalog.pg_class'::pg_catalog.regclass "
+				  "AND d.refobjid OPERATOR(pg_catalog.=) t.tgrelid "
+				  "AND d.refobjsubid OPERATOR(pg_catalog.=) a.attnum) "
+				  "ORDER BY a.attnum LIMIT 1",
+				  &arguments, SPI_OK_SELECT);
+	if (SPI_processed > 0)
+	{
+		column = own_text_column(&access, 0, 1);
+		other = own_text_column(&access, 0, 2);
+	}
+	end_own_access(&access);
+	if (column != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_IN_USE),
+				 errmsg("column \"%s\" of %s is part of change %s: SELECT migrate.contract(%s) or migrate.cancel(%s) first",
+						column, change->relation, other, other, other)));
 }
 
 /* A text[] as an SQL literal. */

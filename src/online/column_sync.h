@@ -50,7 +50,7 @@ extern void add_verify_step(Change *change, const ColumnSync *sync);
  * the trigger.  The value may be any expression over the row; returns its text.
  */
 extern char *fill_by_trigger(Change *change, const char *column,
-							const char *value, const char *events);
+							 const char *value, const char *events);
 extern void add_fill_step(Change *change, const char *column,
 						  const char *value);
 

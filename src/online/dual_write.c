@@ -597,4 +597,3 @@ columns_in_words(DualWrite *work, const RuleColumns *side)
 									 side->columns[i].attnum, false));
 	return words.data;
 }
-

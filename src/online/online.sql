@@ -70,7 +70,8 @@ SELECT c.id,
 		WHEN t.state OPERATOR(pg_catalog.=) 'done'
 			AND c.contract OPERATOR(pg_catalog.=) '{}' THEN 'contracted'
 		WHEN t.state OPERATOR(pg_catalog.=) 'done' THEN 'verified'
-		WHEN t.steps_done OPERATOR(pg_catalog.>=) c.filling THEN 'backfilled'
+		WHEN c.filling OPERATOR(pg_catalog.>) 1
+			AND t.steps_done OPERATOR(pg_catalog.>=) c.filling THEN 'backfilled'
 		ELSE 'started' END AS phase,
 	CASE
 		WHEN c.contracted_at IS NULL THEN t.state
