@@ -16,6 +16,7 @@
 #include "catalog/index.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_constraint.h"
+#include "catalog/pg_statistic_ext.h"
 #include "catalog/storage.h"
 #include "commands/defrem.h"
 #include "common/compat.h"
@@ -523,4 +524,40 @@ compat_create_hidden_heap(const char *name, Oid namespace, Oid owner,
 									RELKIND_TOASTVALUE, RELPERSISTENCE_PERMANENT,
 									false, false, ONCOMMIT_NOOP, reloptions,
 									false, true, true, InvalidOid, NULL);
+}
+
+/*
+ * See compat.h.  17: NULL stands for none.
+ */
+int
+compat_statistics_target(HeapTuple tuple)
+{
+#if PG_VERSION_NUM < 170000
+	return ((Form_pg_attribute) GETSTRUCT(tuple))->attstattarget;
+#else
+	bool		isnull;
+	Datum		target = SysCacheGetAttr(ATTNUM, tuple,
+										 Anum_pg_attribute_attstattarget,
+										 &isnull);
+
+	return isnull ? -1 : DatumGetInt16(target);
+#endif
+}
+
+/*
+ * See compat.h.
+ */
+int
+compat_statistics_object_target(HeapTuple tuple)
+{
+#if PG_VERSION_NUM < 170000
+	return ((Form_pg_statistic_ext) GETSTRUCT(tuple))->stxstattarget;
+#else
+	bool		isnull;
+	Datum		target = SysCacheGetAttr(STATEXTOID, tuple,
+										 Anum_pg_statistic_ext_stxstattarget,
+										 &isnull);
+
+	return isnull ? -1 : DatumGetInt16(target);
+#endif
 }

@@ -500,6 +500,13 @@ extern Oid	compat_create_hidden_heap(const char *name, Oid namespace,
 									  Oid owner, TupleDesc columns,
 									  Datum reloptions);
 
+/*
+ * The statistics target of a row of pg_attribute, or of pg_statistic_ext; -1
+ * if none was set.
+ */
+extern int	compat_statistics_target(HeapTuple tuple);
+extern int	compat_statistics_object_target(HeapTuple tuple);
+
 extern RangeVar *compat_cluster_relation(Node *statement);
 extern bool compat_cluster_is_concurrent(Node *statement);
 

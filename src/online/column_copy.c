@@ -1,0 +1,239 @@
+/*-------------------------------------------------------------------------
+ *
+ * column_copy.c
+ *	  What belongs to a column, made for the one that takes its place.
+ *
+ * PostgreSQL itself writes the definitions of the copies: in a subtransaction
+ * that is rolled back, the old column gets the name of the new one, and then
+ * pg_get_indexdef() and its like are asked.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/indexing.h"
+#include "catalog/pg_attribute.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_inherits.h"
+#include "commands/comment.h"
+#include "commands/defrem.h"
+#include "common/catalog.h"
+#include "common/hashfn.h"
+#include "common/subtransaction.h"
+#include "online/column_copy_internal.h"
+#include "plan/plan.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+
+static void init_copier(ColumnCopier *copier, Oid relid, AttrNumber column);
+static bool collect_copies(void *arg);
+static void use_portable_settings(void);
+static void set_for_now(const char *name, const char *value);
+static void look_at(ColumnCopier *copier, Oid relid,
+					void (*look) (ColumnCopier *copier));
+static void rename_column(ColumnCopier *copier);
+static void copy_all(ColumnCopier *copier);
+static ColumnCopy *result_of(ColumnCopier *copier);
+
+/*
+ * See column_copy.h.
+ */
+ColumnCopy *
+plan_column_copy(Oid relid, AttrNumber old_column, const char *new_name,
+				 Oid new_type, int32 new_typmod, Oid new_collation,
+				 int64 change_id)
+{
+	ColumnCopier copier = {0};
+	ErrorData  *error;
+
+	init_copier(&copier, relid, old_column);
+	copier.new_name = new_name;
+	copier.same_type = copier.new_type == new_type &&
+		copier.new_typmod == new_typmod &&
+		copier.new_collation == new_collation;
+	copier.new_type = new_type;
+	copier.new_typmod = new_typmod;
+	copier.new_collation = new_collation;
+	copier.change_id = change_id;
+	error = run_in_subtransaction(collect_copies, &copier);
+	if (error != NULL)
+		ReThrowError(error);
+	return result_of(&copier);
+}
+
+/* With the type that the column has now. */
+static void
+init_copier(ColumnCopier *copier, Oid relid, AttrNumber column)
+{
+	copier->root = relid;
+	copier->root_column = column;
+	copier->old_name = get_attname(relid, column, false);
+	get_atttypetypmodcoll(relid, column, &copier->new_type,
+						  &copier->new_typmod, &copier->new_collation);
+}
+
+static bool
+collect_copies(void *arg)
+{
+	ColumnCopier *copier = arg;
+	List	   *tree;
+	ListCell   *cell;
+
+	use_portable_settings();
+	refuse_tables(copier);
+	if (copier->refused != NIL)
+		return false;
+	tree = find_all_inheritors(copier->root, AccessShareLock, NULL);
+	foreach(cell, tree)
+		look_at(copier, lfirst_oid(cell), remember_triggers);
+	foreach(cell, tree)
+		look_at(copier, lfirst_oid(cell), rename_column);
+	CommandCounterIncrement();
+	foreach(cell, tree)
+		look_at(copier, lfirst_oid(cell), copy_all);
+	return false;
+}
+
+/*
+ * What is written must be read in the same way by any session: as pg_dump
+ * does.  The subtransaction puts the settings back.
+ */
+static void
+use_portable_settings(void)
+{
+	set_for_now("search_path", "pg_catalog");
+	set_for_now("DateStyle", "ISO, YMD");
+	set_for_now("IntervalStyle", "postgres");
+	set_for_now("extra_float_digits", "3");
+}
+
+static void
+set_for_now(const char *name, const char *value)
+{
+	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+}
+
+static void
+look_at(ColumnCopier *copier, Oid relid, void (*look) (ColumnCopier *copier))
+{
+	copier->rel = table_open(relid, AccessShareLock);
+	copier->table = relation_display_name(relid);
+	copier->is_partition = relid != copier->root;
+	copier->attnum = copier->root_column;
+	if (copier->is_partition)
+		for (int i = 0; i < RelationGetDescr(copier->rel)->natts; i++)
+		{
+			Form_pg_attribute attribute =
+			TupleDescAttr(RelationGetDescr(copier->rel), i);
+
+			if (!attribute->attisdropped &&
+				(strcmp(NameStr(attribute->attname), copier->old_name) == 0 ||
+				 strcmp(NameStr(attribute->attname), copier->new_name) == 0))
+				copier->attnum = attribute->attnum;
+		}
+	look(copier);
+	table_close(copier->rel, AccessShareLock);
+	copier->rel = NULL;
+}
+
+/* In the catalog alone: nobody is told, and nobody ever sees it. */
+static void
+rename_column(ColumnCopier *copier)
+{
+	Relation	catalog = table_open(AttributeRelationId, RowExclusiveLock);
+	HeapTuple	tuple = SearchSysCacheCopyAttNum(RelationGetRelid(copier->rel),
+												 copier->attnum);
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for attribute %d of relation %u",
+			 copier->attnum, RelationGetRelid(copier->rel));
+	namestrcpy(&((Form_pg_attribute) GETSTRUCT(tuple))->attname,
+			   copier->new_name);
+	CatalogTupleUpdate(catalog, &tuple->t_self, tuple);
+	table_close(catalog, RowExclusiveLock);
+}
+
+static void
+copy_all(ColumnCopier *copier)
+{
+	copy_attributes(copier);
+	copy_constraints(copier);
+	copy_values(copier);
+	copy_indexes(copier);
+	copy_users(copier);
+}
+
+/* The order is that of what needs what. */
+static ColumnCopy *
+result_of(ColumnCopier *copier)
+{
+	ColumnCopy *copy = palloc0(sizeof(ColumnCopy));
+
+	copy->start = copier->start;
+	copy->start_undo = copier->start_undo;
+	copy->builds = list_concat(copier->index_builds.steps,
+							   copier->validations.steps);
+	copy->builds = list_concat(copy->builds, copier->reference_builds.steps);
+	copy->contract_before = list_concat(copier->switches, copier->drops);
+	copy->contract_before = list_concat(copy->contract_before, copier->values);
+	copy->contract_before = list_concat(copy->contract_before, copier->keys);
+	copy->contract_after = copier->after;
+	copy->refused = copier->refused;
+	return copy;
+}
+
+/* Add a statement, which is palloc'd. */
+void
+add_sql(List **list, char *statement)
+{
+	*list = lappend(*list, statement);
+}
+
+/* A sentence that says what cannot be carried, and what to do. */
+void
+refuse_copy(ColumnCopier *copier, char *sentence)
+{
+	if (!name_is_listed(copier->refused, sentence))
+		copier->refused = lappend(copier->refused, sentence);
+}
+
+/*
+ * The name of the copy of an object, not quoted.  A name that has to be cut
+ * gets a hash, so that two long ones remain different.
+ */
+char *
+name_of_copy(ColumnCopier *copier, const char *name)
+{
+	char	   *label = psprintf("sm" INT64_FORMAT, copier->change_id);
+
+	if (strlen(name) + 1 + strlen(label) >= NAMEDATALEN)
+		label = psprintf("%08x_%s",
+						 hash_bytes((const unsigned char *) name, strlen(name)),
+						 label);
+	return makeObjectName(name, NULL, label);
+}
+
+/* A name in a schema, quoted. */
+char *
+qualified_name(Oid namespace_oid, const char *name)
+{
+	return quote_qualified_identifier(get_namespace_name(namespace_oid), name);
+}
+
+/* COMMENT ON of an object like that one, if it has a comment. */
+void
+add_comment(List **list, Oid class_oid, Oid oid, int32 sub_id,
+			const char *object)
+{
+	const char *comment = GetComment(oid, class_oid, sub_id);
+
+	if (comment != NULL)
+		add_sql(list, psprintf("COMMENT ON %s IS %s", object,
+							   quote_literal_cstr(comment)));
+}

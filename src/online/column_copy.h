@@ -1,0 +1,59 @@
+/*-------------------------------------------------------------------------
+ *
+ * column_copy.h
+ *	  What belongs to a column, made for the one that takes its place.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef SAFE_MIGRATE_COLUMN_COPY_H
+#define SAFE_MIGRATE_COLUMN_COPY_H
+
+#include "postgres.h"
+
+#include "access/attnum.h"
+#include "nodes/pg_list.h"
+
+/*
+ * Lists of char * but for builds; each is one statement, without a semicolon,
+ * all names qualified but those of pg_catalog: it is to be run with
+ * search_path = pg_catalog.  Within a list the order matters.
+ */
+typedef struct ColumnCopy
+{
+	List	   *start;			/* behind ADD COLUMN, in its transaction */
+	List	   *start_undo;		/* to give the change up: before the new
+								 * column is dropped, in that transaction;
+								 * what the drop takes along is not in it */
+	List	   *builds;			/* of PlanStep: at top level, after the
+								 * backfill */
+	List	   *contract_before;	/* while both columns are there, and
+									 * nothing keeps them equal any more; the
+									 * table is locked by AccessExclusiveLock */
+	List	   *contract_after; /* behind DROP COLUMN of the old one, in the
+								 * same transaction; the new column may have
+								 * got another name by then */
+	List	   *refused;		/* sentences, each names what cannot be
+								 * carried and a remedy; NIL if all can */
+} ColumnCopy;
+
+/*
+ * What is to be done so that a column named new_name, of that type, which is
+ * not there yet, gets all that old_column of the table has: indexes,
+ * constraints, default, identity, privileges and so on.  Palloc'd in the
+ * current memory context.  When refused is not NIL the other lists are of no
+ * use.
+ *
+ * The copies of named objects have names that are made of theirs and of
+ * change_id, so they are the same when it is called again.
+ *
+ * The caller holds AccessExclusiveLock on the table; takes AccessShareLock on
+ * its partitions and on what depends on the column, all given back.  Throws
+ * what PostgreSQL throws about an expression that makes no sense with the new
+ * type.
+ */
+extern ColumnCopy *plan_column_copy(Oid relid, AttrNumber old_column,
+									const char *new_name, Oid new_type,
+									int32 new_typmod, Oid new_collation,
+									int64 change_id);
+
+#endif							/* SAFE_MIGRATE_COLUMN_COPY_H */

@@ -1,0 +1,277 @@
+/*-------------------------------------------------------------------------
+ *
+ * column_copy_constraints.c
+ *	  CHECK, NOT NULL and foreign keys of a column, and those that refer to it.
+ *
+ * The copies are NOT VALID while the column is filled: they hold for what is
+ * written from the start, and are validated before the contract.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/indexing.h"
+#include "catalog/pg_am.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_constraint.h"
+#include "commands/defrem.h"
+#include "common/catalog.h"
+#include "common/compat.h"
+#include "effects/describe.h"
+#include "miscadmin.h"
+#include "online/column_copy_internal.h"
+#include "parser/parse_coerce.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+
+static bool constraint_has_column(Relation catalog, HeapTuple tuple,
+								  AttrNumber attnum);
+static void copy_constraint(ColumnCopier *copier, Form_pg_constraint form);
+static bool is_own(Form_pg_constraint form);
+static bool refers_to_column(ColumnCopier *copier, const ForeignKey *key);
+static void restore_constraint(ColumnCopier *copier, Oid constraint,
+							   const char *table, const char *name);
+static void copy_not_null(ColumnCopier *copier);
+static void copy_references(ColumnCopier *copier);
+static void copy_reference(ColumnCopier *copier, const ForeignKey *key);
+static bool may_refer(ColumnCopier *copier, const ForeignKey *key);
+static bool is_comparable(ColumnCopier *copier, const ForeignKey *key);
+static char *definition_of(Oid constraint);
+
+/* All but keys, which belong to their indexes. */
+void
+copy_constraints(ColumnCopier *copier)
+{
+	Relation	catalog = table_open(ConstraintRelationId, AccessShareLock);
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	ScanKeyInit(&key, Anum_pg_constraint_conrelid, BTEqualStrategyNumber,
+				F_OIDEQ, ObjectIdGetDatum(RelationGetRelid(copier->rel)));
+	scan = systable_beginscan(catalog, ConstraintRelidTypidNameIndexId, true,
+							  NULL, 1, &key);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		if (constraint_has_column(catalog, tuple, copier->attnum))
+			copy_constraint(copier, (Form_pg_constraint) GETSTRUCT(tuple));
+	}
+	systable_endscan(scan);
+	table_close(catalog, AccessShareLock);
+	copy_not_null(copier);
+	copy_references(copier);
+}
+
+static bool
+constraint_has_column(Relation catalog, HeapTuple tuple, AttrNumber attnum)
+{
+	bool		isnull;
+	Datum		columns = heap_getattr(tuple, Anum_pg_constraint_conkey,
+									   RelationGetDescr(catalog), &isnull);
+
+	return !isnull && array_has_attnum(DatumGetArrayTypeP(columns), attnum);
+}
+
+static void
+copy_constraint(ColumnCopier *copier, Form_pg_constraint form)
+{
+	char	   *name = name_of_copy(copier, NameStr(form->conname));
+	const char *quoted = quote_identifier(name);
+
+	if (form->contype != CONSTRAINT_CHECK &&
+		form->contype != CONSTRAINT_FOREIGN &&
+		form->contype != COMPAT_CONSTRAINT_NOTNULL)
+		return;
+	if (!is_own(form))
+		return;
+	if (form->contype == CONSTRAINT_FOREIGN &&
+		refers_to_column(copier, foreign_key_with_oid(form->oid)))
+		return;
+
+	/* of two keys the one without a default to set might be the first */
+	if (form->contype == CONSTRAINT_FOREIGN &&
+		(form->confdeltype == FKCONSTR_ACTION_SETDEFAULT ||
+		 form->confupdtype == FKCONSTR_ACTION_SETDEFAULT))
+	{
+		refuse_copy(copier,
+					psprintf("foreign key %s of table %s has the action SET DEFAULT, which the new column cannot have yet: drop it first, and add it again after the contract",
+							 quote_identifier(NameStr(form->conname)),
+							 copier->table));
+		return;
+	}
+	add_sql(&copier->start,
+			psprintf("ALTER TABLE %s ADD CONSTRAINT %s %s%s", copier->table,
+					 quoted, definition_of(form->oid),
+					 form->convalidated ? " NOT VALID" : ""));
+	if (form->convalidated)
+		add_step(&copier->validations, NULL,
+				 "ALTER TABLE %s VALIDATE CONSTRAINT %s", copier->table, quoted);
+	restore_constraint(copier, form->oid, copier->table, name);
+}
+
+/* What a partition has from above is made there. */
+static bool
+is_own(Form_pg_constraint form)
+{
+	return !OidIsValid(form->conparentid) && form->conislocal &&
+		form->coninhcount == 0;
+}
+
+static bool
+refers_to_column(ColumnCopier *copier, const ForeignKey *key)
+{
+	return key->referenced == RelationGetRelid(copier->rel) &&
+		array_has_attnum(key->referenced_columns, copier->attnum);
+}
+
+/* Its name and its comment, once the old one is gone. */
+static void
+restore_constraint(ColumnCopier *copier, Oid constraint, const char *table,
+				   const char *name)
+{
+	const char *old_name = quote_identifier(get_constraint_name(constraint));
+
+	add_sql(&copier->after, psprintf("ALTER TABLE %s RENAME CONSTRAINT %s TO %s",
+									 table, quote_identifier(name), old_name));
+	add_comment(&copier->after, ConstraintRelationId, constraint, 0,
+				psprintf("CONSTRAINT %s ON %s", old_name, table));
+}
+
+/* Where it is no constraint, a CHECK stands for it until the contract. */
+static void
+copy_not_null(ColumnCopier *copier)
+{
+	Form_pg_attribute attribute =
+	TupleDescAttr(RelationGetDescr(copier->rel), copier->attnum - 1);
+	const char *column = quote_identifier(copier->new_name);
+	const char *name;
+
+	if (!attribute->attnotnull || COMPAT_NOT_NULL_NOT_VALID ||
+		copier->is_partition)
+		return;
+	name = quote_identifier(name_of_copy(copier,
+										 psprintf("%s_not_null",
+												  copier->old_name)));
+	add_sql(&copier->start,
+			psprintf("ALTER TABLE %s ADD CONSTRAINT %s CHECK (%s IS NOT NULL) NOT VALID",
+					 copier->table, name, column));
+	add_step(&copier->validations, NULL,
+			 "ALTER TABLE %s VALIDATE CONSTRAINT %s", copier->table, name);
+	add_sql(&copier->values, psprintf("ALTER TABLE %s ALTER COLUMN %s SET NOT NULL",
+									  copier->table, column));
+	add_sql(&copier->values, psprintf("ALTER TABLE %s DROP CONSTRAINT %s",
+									  copier->table, name));
+}
+
+static void
+copy_references(ColumnCopier *copier)
+{
+	ListCell   *cell;
+
+	foreach(cell,
+			foreign_keys_around(list_make1_oid(RelationGetRelid(copier->rel))))
+	{
+		const ForeignKey *key = lfirst(cell);
+
+		if (!OidIsValid(key->parent) && refers_to_column(copier, key) &&
+			may_refer(copier, key))
+			copy_reference(copier, key);
+	}
+}
+
+/*
+ * A key that refers to the new column needs its unique index.  It depends on
+ * the index alone, so that this may become that of a constraint.
+ */
+static void
+copy_reference(ColumnCopier *copier, const ForeignKey *key)
+{
+	char	   *table = relation_display_name(key->referencing);
+	char	   *name = name_of_copy(copier, key->name);
+	const char *quoted = quote_identifier(name);
+
+	add_step(&copier->reference_builds,
+			 psprintf("ALTER TABLE %s DROP CONSTRAINT IF EXISTS %s", table,
+					  quoted),
+			 "ALTER TABLE %s ADD CONSTRAINT %s %s%s", table, quoted,
+			 definition_of(key->oid), key->is_valid ? " NOT VALID" : "");
+	if (key->is_valid)
+		add_step(&copier->reference_builds, NULL,
+				 "ALTER TABLE %s VALIDATE CONSTRAINT %s", table, quoted);
+
+	/* before the key of the table that it depends on */
+	copier->drops = lcons(psprintf("ALTER TABLE %s DROP CONSTRAINT %s", table,
+								   quote_identifier(key->name)),
+						  copier->drops);
+	restore_constraint(copier, key->oid, table, name);
+}
+
+static bool
+may_refer(ColumnCopier *copier, const ForeignKey *key)
+{
+	char	   *table = relation_display_name(key->referencing);
+	const char *name = quote_identifier(key->name);
+
+	if (!compat_owns_relation(key->referencing, GetUserId()))
+		refuse_copy(copier,
+					psprintf("foreign key %s of table %s refers to the column: only the owner of that table can move it",
+							 name, table));
+	else if (!COMPAT_PARTITIONED_FK_NOT_VALID &&
+			 get_rel_relkind(key->referencing) == RELKIND_PARTITIONED_TABLE)
+		refuse_copy(copier,
+					psprintf("foreign key %s of partitioned table %s cannot be NOT VALID: drop it first, and add it again after the contract",
+							 name, table));
+	else if (!copier->same_type && !is_comparable(copier, key))
+		refuse_copy(copier,
+					psprintf("foreign key %s of table %s could not compare its column with type %s: drop it first",
+							 name, table,
+							 format_type_with_typemod(copier->new_type,
+													  copier->new_typmod)));
+	else
+		return true;
+	return false;
+}
+
+/* As PostgreSQL looks for the operator of a foreign key. */
+static bool
+is_comparable(ColumnCopier *copier, const ForeignKey *key)
+{
+	int16	   *referenced = (int16 *) ARR_DATA_PTR(key->referenced_columns);
+	int16	   *columns = (int16 *) ARR_DATA_PTR(key->columns);
+	Oid			opclass = GetDefaultOpClass(getBaseType(copier->new_type),
+											BTREE_AM_OID);
+
+	if (!OidIsValid(opclass))
+		return false;
+	for (int i = 0; i < ARR_DIMS(key->referenced_columns)[0]; i++)
+	{
+		Oid			input = get_opclass_input_type(opclass);
+		Oid			type;
+
+		if (referenced[i] != copier->attnum)
+			continue;
+
+		/* a key of the column to itself gets the new type at both ends */
+		type = key->referencing == key->referenced &&
+			columns[i] == copier->attnum ? copier->new_type :
+			get_atttype(key->referencing, columns[i]);
+		type = getBaseType(type);
+		if (!OidIsValid(get_opfamily_member(get_opclass_family(opclass), input,
+											type, BTEqualStrategyNumber)) &&
+			!can_coerce_type(1, &type, &input, COERCION_IMPLICIT))
+			return false;
+	}
+	return true;
+}
+
+static char *
+definition_of(Oid constraint)
+{
+	return TextDatumGetCString(DirectFunctionCall1(pg_get_constraintdef,
+												   ObjectIdGetDatum(constraint)));
+}

@@ -1,0 +1,231 @@
+/*-------------------------------------------------------------------------
+ *
+ * column_copy_indexes.c
+ *	  Indexes of a column, and the keys that are made of them.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/sysattr.h"
+#include "catalog/dependency.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_constraint.h"
+#include "catalog/pg_extension.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_rewrite.h"
+#include "commands/extension.h"
+#include "common/catalog.h"
+#include "common/compat.h"
+#include "effects/describe.h"
+#include "nodes/bitmapset.h"
+#include "online/column_copy_internal.h"
+#include "optimizer/optimizer.h"
+#include "tcop/tcopprot.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/relcache.h"
+#include "utils/ruleutils.h"
+#include "utils/syscache.h"
+
+static bool index_uses_column(Relation index, AttrNumber attnum);
+static void copy_index(ColumnCopier *copier, Relation index);
+static void build_index(ColumnCopier *copier, Relation index,
+						const char *name);
+static void move_key(ColumnCopier *copier, Relation index, Oid constraint,
+					 const char *copy);
+static void refuse_users_of_key(ColumnCopier *copier, Oid constraint);
+static void restore_index(ColumnCopier *copier, Relation index,
+						  const char *copy);
+static void restore_statistics(ColumnCopier *copier, Relation index);
+
+/* All indexes that have the column, in whatever way. */
+void
+copy_indexes(ColumnCopier *copier)
+{
+	ListCell   *cell;
+
+	foreach(cell, RelationGetIndexList(copier->rel))
+	{
+		Relation	index = index_open(lfirst_oid(cell), AccessShareLock);
+
+		if (index_uses_column(index, copier->attnum))
+			copy_index(copier, index);
+		index_close(index, AccessShareLock);
+	}
+}
+
+static bool
+index_uses_column(Relation index, AttrNumber attnum)
+{
+	Bitmapset  *used = NULL;
+
+	for (int i = 0; i < index->rd_index->indnatts; i++)
+		if (index->rd_index->indkey.values[i] == attnum)
+			return true;
+	pull_varattnos((Node *) RelationGetIndexExpressions(index), 1, &used);
+	pull_varattnos((Node *) RelationGetIndexPredicate(index), 1, &used);
+	return bms_is_member(attnum - FirstLowInvalidHeapAttributeNumber, used);
+}
+
+static void
+copy_index(ColumnCopier *copier, Relation index)
+{
+	const char *name = RelationGetRelationName(index);
+	const char *copy = name_of_copy(copier, name);
+	Oid			constraint = get_index_constraint(RelationGetRelid(index));
+
+	if (!index->rd_index->indisvalid)
+	{
+		ereport(NOTICE,
+				(errmsg("index %s is invalid: it is not carried to column \"%s\"",
+						relation_display_name(RelationGetRelid(index)),
+						copier->new_name)));
+		return;
+	}
+	if (OidIsValid(get_relname_relid(copy, RelationGetNamespace(index))))
+	{
+		refuse_copy(copier,
+					psprintf("relation %s has the name that the copy of an index gets: rename or drop it first",
+							 qualified_name(RelationGetNamespace(index), copy)));
+		return;
+	}
+	if (index->rd_index->indisexclusion)
+	{
+		refuse_copy(copier,
+					psprintf("exclusion constraint %s of table %s cannot be built beforehand: drop it first, and add it again after the contract",
+							 quote_identifier(name), copier->table));
+		return;
+	}
+	build_index(copier, index, copy);
+	if (OidIsValid(constraint))
+		move_key(copier, index, constraint, copy);
+	restore_index(copier, index, copy);
+}
+
+static void
+build_index(ColumnCopier *copier, Relation index, const char *name)
+{
+	char	   *definition = pg_get_indexdef_string(RelationGetRelid(index));
+	IndexStmt  *stmt = castNode(IndexStmt,
+								linitial_node(RawStmt,
+											  pg_parse_query(definition))->stmt);
+
+	if (!copier->same_type)
+		try_index(copier, definition);
+	add_step(&copier->index_builds,
+			 psprintf("DROP INDEX CONCURRENTLY IF EXISTS %s",
+					  qualified_name(RelationGetNamespace(index), name)),
+			 "CREATE %sINDEX CONCURRENTLY %s ON %s %s",
+			 stmt->unique ? "UNIQUE " : "", quote_identifier(name),
+			 copier->table,
+			 text_behind_name(definition, stmt->relation->location));
+}
+
+/* The old key gives way to that of the index, which is unique already. */
+static void
+move_key(ColumnCopier *copier, Relation index, Oid oid, const char *copy)
+{
+	HeapTuple	tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(oid));
+	Form_pg_constraint form;
+	const char *name;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for constraint %u", oid);
+	form = (Form_pg_constraint) GETSTRUCT(tuple);
+	name = quote_identifier(NameStr(form->conname));
+	refuse_users_of_key(copier, oid);
+	add_sql(&copier->drops, psprintf("ALTER TABLE %s DROP CONSTRAINT %s",
+									 copier->table, name));
+	add_sql(&copier->keys,
+			psprintf("ALTER TABLE %s ADD CONSTRAINT %s %s USING INDEX %s%s%s",
+					 copier->table, quote_identifier(copy),
+					 form->contype == CONSTRAINT_PRIMARY ? "PRIMARY KEY" :
+					 "UNIQUE", quote_identifier(copy),
+					 form->condeferrable ? " DEFERRABLE" : "",
+					 form->condeferred ? " INITIALLY DEFERRED" : ""));
+	add_sql(&copier->after, psprintf("ALTER TABLE %s RENAME CONSTRAINT %s TO %s",
+									 copier->table, quote_identifier(copy),
+									 name));
+	add_comment(&copier->after, ConstraintRelationId, oid, 0,
+				psprintf("CONSTRAINT %s ON %s", name, copier->table));
+	ReleaseSysCache(tuple);
+}
+
+/*
+ * A query that groups by the columns of a primary key, and shows others,
+ * depends on the key itself.
+ */
+static void
+refuse_users_of_key(ColumnCopier *copier, Oid constraint)
+{
+	ObjectAddress address;
+	ListCell   *cell;
+
+	ObjectAddressSet(address, ConstraintRelationId, constraint);
+	foreach(cell, direct_dependents(&address))
+	{
+		const ObjectAddress *object = lfirst(cell);
+
+		if (object->classId == RewriteRelationId ||
+			object->classId == ProcedureRelationId)
+			refuse_copy(copier,
+						psprintf("%s depends on primary key %s of table %s: drop it first, and make it again after the contract",
+								 getObjectDescription(object, false),
+								 quote_identifier(get_constraint_name(constraint)),
+								 copier->table));
+	}
+}
+
+/* What CREATE INDEX does not say, once the old index is gone. */
+static void
+restore_index(ColumnCopier *copier, Relation index, const char *copy)
+{
+	Oid			oid = RelationGetRelid(index);
+	const char *name = quote_identifier(RelationGetRelationName(index));
+	char	   *qualified = relation_display_name(oid);
+	ListCell   *cell;
+
+	if (!OidIsValid(get_index_constraint(oid)))
+		add_sql(&copier->after,
+				psprintf("ALTER INDEX %s RENAME TO %s",
+						 qualified_name(RelationGetNamespace(index), copy),
+						 name));
+	add_comment(&copier->after, RelationRelationId, oid, 0,
+				psprintf("INDEX %s", qualified));
+	restore_statistics(copier, index);
+	if (index->rd_index->indisclustered)
+		add_sql(&copier->after, psprintf("ALTER TABLE %s CLUSTER ON %s",
+										 copier->table, name));
+	if (index->rd_index->indisreplident)
+		add_sql(&copier->after,
+				psprintf("ALTER TABLE %s REPLICA IDENTITY USING INDEX %s",
+						 copier->table, name));
+	foreach(cell, getAutoExtensionsOfObject(RelationRelationId, oid))
+		add_sql(&copier->after,
+				psprintf("ALTER INDEX %s DEPENDS ON EXTENSION %s", qualified,
+						 quote_identifier(get_extension_name(lfirst_oid(cell)))));
+}
+
+/* ALTER INDEX ... ALTER COLUMN ... SET STATISTICS */
+static void
+restore_statistics(ColumnCopier *copier, Relation index)
+{
+	for (int i = 1; i <= RelationGetNumberOfAttributes(index); i++)
+	{
+		HeapTuple	tuple = SearchSysCacheAttNum(RelationGetRelid(index), i);
+		int			target;
+
+		if (!HeapTupleIsValid(tuple))
+			continue;
+		target = compat_statistics_target(tuple);
+		if (target >= 0)
+			add_sql(&copier->after,
+					psprintf("ALTER INDEX %s ALTER COLUMN %d SET STATISTICS %d",
+							 relation_display_name(RelationGetRelid(index)), i,
+							 target));
+		ReleaseSysCache(tuple);
+	}
+}

@@ -1,0 +1,172 @@
+/*-------------------------------------------------------------------------
+ *
+ * column_copy_triggers.c
+ *	  Triggers that name a column.
+ *
+ * An UPDATE OF looks at the columns that a client names.  As long as clients
+ * name the one or the other, the trigger names both.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/indexing.h"
+#include "catalog/pg_extension.h"
+#include "catalog/pg_trigger.h"
+#include "catalog/dependency.h"
+#include "commands/extension.h"
+#include "commands/trigger.h"
+#include "common/script.h"
+#include "online/column_copy_internal.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+
+static char *definition_of(Oid trigger);
+static void replace_trigger(ColumnCopier *copier, List **list,
+							Form_pg_trigger form, char *definition);
+static bool names_column(Form_pg_trigger form, AttrNumber attnum);
+static char *with_other_column(const char *definition, const char *column);
+static const char *enabled_clause(char enabled);
+static HeapTuple trigger_with_oid(Relation catalog, Oid oid);
+
+/* While the column still has its own name. */
+void
+remember_triggers(ColumnCopier *copier)
+{
+	TriggerDesc *triggers = copier->rel->trigdesc;
+
+	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
+	{
+		const Trigger *trigger = &triggers->triggers[i];
+		OldTrigger *old;
+
+		if (trigger->tgisinternal)
+			continue;
+		old = palloc(sizeof(OldTrigger));
+		old->oid = trigger->tgoid;
+		old->definition = definition_of(trigger->tgoid);
+		copier->triggers = lappend(copier->triggers, old);
+	}
+}
+
+static char *
+definition_of(Oid trigger)
+{
+	return TextDatumGetCString(DirectFunctionCall1(pg_get_triggerdef,
+												   ObjectIdGetDatum(trigger)));
+}
+
+/*
+ * One that depends on the column; those of partitions come with their parent's.
+ */
+void
+copy_trigger(ColumnCopier *copier, Oid trigger)
+{
+	Relation	catalog = table_open(TriggerRelationId, AccessShareLock);
+	HeapTuple	tuple = trigger_with_oid(catalog, trigger);
+	Form_pg_trigger form = (Form_pg_trigger) GETSTRUCT(tuple);
+	ListCell   *cell;
+
+	table_close(catalog, AccessShareLock);
+	if (OidIsValid(form->tgparentid) || form->tgisinternal)
+		return;
+	if (!copier->same_type && heap_attisnull(tuple, Anum_pg_trigger_tgqual,
+											 NULL) == false)
+	{
+		refuse_copy(copier,
+					psprintf("the condition of trigger %s of table %s may depend on the type of column %s: drop it first, and make it again after the contract",
+							 quote_identifier(NameStr(form->tgname)),
+							 copier->table, quote_identifier(copier->old_name)));
+		return;
+	}
+	replace_trigger(copier, &copier->switches, form, definition_of(trigger));
+	if (!names_column(form, copier->attnum))
+		return;
+	foreach(cell, copier->triggers)
+	{
+		const OldTrigger *old = lfirst(cell);
+
+		if (old->oid != trigger)
+			continue;
+		replace_trigger(copier, &copier->start, form,
+						with_other_column(old->definition, copier->new_name));
+		replace_trigger(copier, &copier->start_undo, form, old->definition);
+	}
+}
+
+static void
+replace_trigger(ColumnCopier *copier, List **list, Form_pg_trigger form,
+				char *definition)
+{
+	const char *name = quote_identifier(NameStr(form->tgname));
+	const char *enabled = enabled_clause(form->tgenabled);
+	char	   *object = psprintf("TRIGGER %s ON %s", name, copier->table);
+	ListCell   *cell;
+
+	add_sql(list, psprintf("DROP %s", object));
+	add_sql(list, definition);
+	if (enabled != NULL)
+		add_sql(list, psprintf("ALTER TABLE %s %s TRIGGER %s", copier->table,
+							   enabled, name));
+	add_comment(list, TriggerRelationId, form->oid, 0, object);
+	foreach(cell, getAutoExtensionsOfObject(TriggerRelationId, form->oid))
+		add_sql(list, psprintf("ALTER %s DEPENDS ON EXTENSION %s", object,
+							   quote_identifier(get_extension_name(lfirst_oid(cell)))));
+}
+
+static bool
+names_column(Form_pg_trigger form, AttrNumber attnum)
+{
+	for (int i = 0; i < form->tgattr.dim1; i++)
+		if (form->tgattr.values[i] == attnum)
+			return true;
+	return false;
+}
+
+/* The words UPDATE OF stand there once before any expression. */
+static char *
+with_other_column(const char *definition, const char *column)
+{
+	SqlTokens  *tokens = scan_sql(definition);
+
+	for (int i = 0; i + 1 < tokens->count; i++)
+		if (token_is(tokens, i, "update") && token_is(tokens, i + 1, "of"))
+		{
+			int			end = tokens->tokens[i + 1].location +
+			tokens->tokens[i + 1].length;
+
+			return psprintf("%.*s %s,%s", end, definition,
+							quote_identifier(column), definition + end);
+		}
+	elog(ERROR, "no UPDATE OF in trigger definition: %s", definition);
+}
+
+static const char *
+enabled_clause(char enabled)
+{
+	return enabled == TRIGGER_DISABLED ? "DISABLE" :
+		enabled == TRIGGER_FIRES_ALWAYS ? "ENABLE ALWAYS" :
+		enabled == TRIGGER_FIRES_ON_REPLICA ? "ENABLE REPLICA" : NULL;
+}
+
+/* A copy of its row. */
+static HeapTuple
+trigger_with_oid(Relation catalog, Oid oid)
+{
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	ScanKeyInit(&key, Anum_pg_trigger_oid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(oid));
+	scan = systable_beginscan(catalog, TriggerOidIndexId, true, NULL, 1, &key);
+	tuple = systable_getnext(scan);
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for trigger %u", oid);
+	tuple = heap_copytuple(tuple);
+	systable_endscan(scan);
+	return tuple;
+}
