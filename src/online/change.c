@@ -197,7 +197,7 @@ start_with(Change *change, const char *format,...)
 	va_start(arguments, format);
 	statement = format_statement(format, arguments);
 	va_end(arguments);
-	run_change_statements(list_make1(statement));
+	run_change_statements(list_make1(statement), false);
 	change->start = lappend(change->start, statement);
 }
 
@@ -297,7 +297,8 @@ start_planned(Change *change, const char *statement)
 			add_change_step(change, step->text, step->undo);
 			continue;
 		}
-		start_with(change, "%s", step->text);
+		run_change_statements(list_make1(step->text), true);
+		change->start = lappend(change->start, step->text);
 		if (step->undo != NULL)
 			first_remove(change, "%s", step->undo);
 	}

@@ -71,7 +71,7 @@ typedef struct ChangeKind
  */
 extern Datum start_change(FunctionCallInfo fcinfo, const ChangeKind *kind);
 
-/* For build(): run a statement that belongs to the start; printf. */
+/* For build(): run a statement of ours that belongs to the start; printf. */
 extern void start_with(Change *change, const char *format,...)
 			pg_attribute_printf(2, 3);
 
@@ -100,9 +100,11 @@ extern void start_planned(Change *change, const char *statement);
  * change_run.c
  *
  * Statements of a change, in the current transaction, inside of a function.
- * They are not judged: who asked for the change has asked for them.
+ * They are not judged: who asked for the change has asked for them.  What we
+ * have written runs under a search_path of ours, so that it means what it
+ * says; what the user has written, under his.
  */
-extern void run_change_statements(const List *statements);
+extern void run_change_statements(const List *statements, bool users_path);
 
 /*
  * The relations that statements about a table lock, for which the lock has to

@@ -144,7 +144,7 @@ migrate_remove_change(PG_FUNCTION_ARGS)
 	lock_relations_patiently(CMDTAG_ALTER_TABLE, "migrate.cancel()",
 							 relations_of_change(change->relid),
 							 AccessExclusiveLock);
-	run_change_statements(change->removal);
+	run_change_statements(change->removal, false);
 	PG_RETURN_VOID();
 }
 

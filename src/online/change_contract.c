@@ -177,7 +177,7 @@ run_contract(const Change *change)
 										   change->id));
 	PG_TRY();
 	{
-		run_change_statements(change->contract);
+		run_change_statements(change->contract, false);
 	}
 	PG_CATCH();
 	{

@@ -16,7 +16,7 @@
 #include "online/change.h"
 #include "run/run_task.h"
 #include "run/step.h"
-#include "storage/lmgr.h"
+#include "utils/guc.h"
 
 static void run_as_step(const char *statement);
 
@@ -24,10 +24,15 @@ static void run_as_step(const char *statement);
  * See change.h.
  */
 void
-run_change_statements(const List *statements)
+run_change_statements(const List *statements, bool users_path)
 {
+	int			nest_level = NewGUCNestLevel();
 	ListCell   *cell;
 
+	if (!users_path)
+		(void) set_config_option("search_path", "pg_catalog, pg_temp",
+								 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
+								 true, 0, false);
 	foreach(cell, statements)
 	{
 		List	   *parts = parse_script(lfirst(cell), "statement", 1);
@@ -36,6 +41,7 @@ run_change_statements(const List *statements)
 		foreach(part, parts)
 			run_as_step(((ScriptStatement *) lfirst(part))->text);
 	}
+	AtEOXact_GUC(true, nest_level);
 }
 
 static void

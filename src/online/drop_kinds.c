@@ -143,7 +143,7 @@ require_possible(const char *statement)
 static bool
 try_statement(void *arg)
 {
-	run_change_statements(arg);
+	run_change_statements(arg, false);
 	return false;
 }
 
