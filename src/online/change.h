@@ -106,6 +106,9 @@ extern void start_planned(Change *change, const char *statement);
  */
 extern void run_change_statements(const List *statements, bool users_path);
 
+/* The same, and roll it back: throws what they throw. */
+extern void try_change_statements(List *statements);
+
 /*
  * The relations that statements about a table lock, for which the lock has to
  * be waited for: it, what inherits from it, the other side of its foreign keys,

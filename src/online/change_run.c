@@ -12,6 +12,7 @@
 #include "catalog/pg_type.h"
 #include "common/own_tables.h"
 #include "common/script.h"
+#include "common/subtransaction.h"
 #include "executor/spi.h"
 #include "online/change.h"
 #include "run/run_task.h"
@@ -19,6 +20,7 @@
 #include "utils/guc.h"
 
 static void run_as_step(const char *statement);
+static bool run_and_roll_back(void *arg);
 
 /*
  * See change.h.
@@ -59,6 +61,25 @@ run_as_step(const char *statement)
 	}
 	PG_END_TRY();
 	CommandCounterIncrement();
+}
+
+/*
+ * See change.h.
+ */
+void
+try_change_statements(List *statements)
+{
+	ErrorData  *error = run_in_subtransaction(run_and_roll_back, statements);
+
+	if (error != NULL)
+		ReThrowError(error);
+}
+
+static bool
+run_and_roll_back(void *arg)
+{
+	run_change_statements(arg, false);
+	return false;
 }
 
 /*

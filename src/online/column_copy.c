@@ -177,6 +177,7 @@ result_of(ColumnCopier *copier)
 
 	copy->start = copier->start;
 	copy->start_undo = copier->start_undo;
+	copy->trials = copier->trials;
 	copy->builds = list_concat(copier->index_builds.steps,
 							   copier->validations.steps);
 	copy->builds = list_concat(copy->builds, copier->reference_builds.steps);

@@ -32,6 +32,8 @@
 static bool constraint_has_column(Relation catalog, HeapTuple tuple,
 								  AttrNumber attnum);
 static void copy_constraint(ColumnCopier *copier, Form_pg_constraint form);
+static void add_constraint(ColumnCopier *copier, const char *name,
+						   const char *definition);
 static bool is_own(Form_pg_constraint form);
 static bool refers_to_column(ColumnCopier *copier, const ForeignKey *key);
 static void restore_constraint(ColumnCopier *copier, Oid constraint,
@@ -104,14 +106,31 @@ copy_constraint(ColumnCopier *copier, Form_pg_constraint form)
 							 copier->table));
 		return;
 	}
-	add_sql(&copier->start,
-			psprintf("ALTER TABLE %s ADD CONSTRAINT %s %s%s", copier->table,
-					 quoted, definition_of(form->oid),
-					 form->convalidated ? " NOT VALID" : ""));
+	add_constraint(copier, quoted,
+				   psprintf("%s%s", definition_of(form->oid),
+							form->convalidated ? " NOT VALID" : ""));
 	if (form->convalidated)
 		add_step(&copier->validations, NULL,
 				 "ALTER TABLE %s VALIDATE CONSTRAINT %s", copier->table, quoted);
 	restore_constraint(copier, form->oid, copier->table, name);
+}
+
+/*
+ * Not before all rows have their values: PostgreSQL checks one that is not
+ * valid yet whenever a client changes anything in a row.  That it makes sense
+ * with the new type is tried at the start.
+ */
+static void
+add_constraint(ColumnCopier *copier, const char *name, const char *definition)
+{
+	char	   *statement = psprintf("ALTER TABLE %s ADD CONSTRAINT %s %s",
+									 copier->table, name, definition);
+
+	add_step(&copier->validations,
+			 psprintf("ALTER TABLE %s DROP CONSTRAINT IF EXISTS %s",
+					  copier->table, name),
+			 "%s", statement);
+	add_sql(&copier->trials, statement);
 }
 
 /* What a partition has from above is made there. */
@@ -157,9 +176,8 @@ copy_not_null(ColumnCopier *copier)
 	name = quote_identifier(name_of_copy(copier,
 										 psprintf("%s_not_null",
 												  copier->old_name)));
-	add_sql(&copier->start,
-			psprintf("ALTER TABLE %s ADD CONSTRAINT %s CHECK (%s IS NOT NULL) NOT VALID",
-					 copier->table, name, column));
+	add_constraint(copier, name,
+				   psprintf("CHECK (%s IS NOT NULL) NOT VALID", column));
 	add_step(&copier->validations, NULL,
 			 "ALTER TABLE %s VALIDATE CONSTRAINT %s", copier->table, name);
 	add_sql(&copier->values, psprintf("ALTER TABLE %s ALTER COLUMN %s SET NOT NULL",

@@ -37,6 +37,7 @@ typedef struct ColumnCopier
 	List	   *triggers;		/* of OldTrigger */
 	List	   *start;
 	List	   *start_undo;
+	List	   *trials;
 	SafePlan	index_builds;
 	SafePlan	validations;
 	SafePlan	reference_builds;	/* they need the indexes */

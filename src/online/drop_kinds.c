@@ -9,7 +9,6 @@
 
 #include "access/table.h"
 #include "common/script.h"
-#include "common/subtransaction.h"
 #include "effects/effects.h"
 #include "fmgr.h"
 #include "online/change.h"
@@ -30,8 +29,6 @@ static void build_drop_column(Change *change, FunctionCallInfo fcinfo);
 static void build_drop_table(Change *change, FunctionCallInfo fcinfo);
 static void build_rename_table(Change *change, FunctionCallInfo fcinfo);
 static TimestampTz end_of_grace(FunctionCallInfo fcinfo, int number);
-static void require_possible(const char *statement);
-static bool try_statement(void *arg);
 static SafePlan *plan_rename_with_view(const char *statement);
 
 static const ChangeKind drop_column = {"drop_column", 4, build_drop_column};
@@ -64,7 +61,8 @@ build_drop_column(Change *change, FunctionCallInfo fcinfo)
 				(errcode(ERRCODE_NOT_NULL_VIOLATION),
 				 errmsg("%s is NOT NULL and has no default, so that new clients could not leave it out: give value => an expression for it, or drop its NOT NULL first",
 						change->old_shape)));
-	require_possible(statement);
+	/* what depends on it PostgreSQL tells now, and not when its time has come */
+	try_change_statements(list_make1(statement));
 	if (value != NULL)
 		(void) fill_by_trigger(change, column, value, "INSERT OR UPDATE");
 	then_contract(change, "%s", statement);
@@ -85,7 +83,8 @@ build_drop_table(Change *change, FunctionCallInfo fcinfo)
 	change->old_shape = psprintf("table %s", change->relation);
 	change->grace_until = end_of_grace(fcinfo, 1);
 	change->uses = count_uses(change->relid);
-	require_possible(statement);
+	/* what depends on it PostgreSQL tells now, and not when its time has come */
+	try_change_statements(list_make1(statement));
 	then_contract(change, "%s", statement);
 }
 
@@ -127,24 +126,6 @@ end_of_grace(FunctionCallInfo fcinfo, int number)
 	return DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
 												   TimestampTzGetDatum(GetCurrentTimestamp()),
 												   PG_GETARG_DATUM(number)));
-}
-
-/* What depends on it PostgreSQL tells now, and not when its time has come. */
-static void
-require_possible(const char *statement)
-{
-	ErrorData  *error = run_in_subtransaction(try_statement,
-											  list_make1((void *) statement));
-
-	if (error != NULL)
-		ReThrowError(error);
-}
-
-static bool
-try_statement(void *arg)
-{
-	run_change_statements(arg, false);
-	return false;
 }
 
 static SafePlan *
