@@ -208,6 +208,7 @@ replace_column(Change *change, ColumnSync *sync, const ColumnType *type,
 
 		add_change_step(change, step->text, step->undo);
 	}
+	add_analyze_step(change);
 	add_verify_step(change, sync);
 
 	contract_all(change, copy->contract_before);
@@ -250,6 +251,7 @@ replace_columns(Change *change, ColumnSync *sync, List *types)
 	}
 	sync_by_trigger(change, sync);
 	add_sync_step(change, sync);
+	add_analyze_step(change);
 	add_verify_step(change, sync);
 	foreach(cell, sync->old_columns)
 		then_contract(change, "ALTER TABLE %s DROP COLUMN %s",

@@ -283,6 +283,15 @@ add_verify_step(Change *change, const ColumnSync *sync)
 					NULL);
 }
 
+/*
+ * See column_sync.h.
+ */
+void
+add_analyze_step(Change *change)
+{
+	add_change_step(change, psprintf("ANALYZE %s", change->relation), NULL);
+}
+
 /* Where the new columns are not what the old ones say. */
 static char *
 differs(const ColumnSync *sync)
