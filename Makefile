@@ -98,7 +98,8 @@ SQL_PARTS = \
 	src/preserve/carry.sql \
 	src/preserve/points.sql \
 	src/target/target.sql \
-	src/restore/rollback.sql
+	src/restore/rollback.sql \
+	src/online/backfill.sql
 
 DATA_built = $(EXTENSION)--$(EXTVERSION).sql
 
