@@ -268,8 +268,8 @@ check_rows(Batch *batch, const Datum *tids, int count)
 			 errdetail("One of them is that with %s; the condition is: %s",
 					   row_in_words(leaf->relid,
 									(ItemPointer) DatumGetPointer(SPI_getbinval(SPI_tuptable->vals[0],
-																	  SPI_tuptable->tupdesc,
-																	  1, &isnull))),
+																				SPI_tuptable->tupdesc,
+																				1, &isnull))),
 					   leaf->condition)));
 }
 

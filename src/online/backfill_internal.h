@@ -70,7 +70,8 @@ typedef struct BackfillLeaf
 	bool		is_heap;		/* its pages can be pruned */
 	bool		is_shared;		/* rows may stay in their pages, see above */
 	bool		is_gone;		/* dropped meanwhile, or nothing to be done */
-	bool		is_checked;		/* rows that were set fulfil the condition no more */
+	bool		is_checked;		/* rows that were set fulfil the condition no
+								 * more */
 	BlockNumber pages;			/* to be gone through first */
 	BlockNumber next;			/* of these, the first that is not done */
 	List	   *columns;		/* of BackfillColumn */

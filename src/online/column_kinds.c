@@ -197,7 +197,6 @@ replace_column(Change *change, ColumnSync *sync, const ColumnType *type,
 	change->old_shape = columns_in_words(change, sync->old_columns);
 	add_new_column(change, new_column, type);
 	run_all(change, copy->start);
-	try_change_statements(copy->trials);
 	for (int i = list_length(copy->start_undo) - 1; i >= 0; i--)
 		first_remove(change, "%s", (char *) list_nth(copy->start_undo, i));
 	sync_by_trigger(change, sync);
