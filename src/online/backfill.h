@@ -10,6 +10,8 @@
 
 #include "postgres.h"
 
+#include "catalog/pg_attribute.h"
+
 /* What is asked for. */
 typedef struct BackfillRequest
 {
@@ -32,6 +34,14 @@ typedef struct BackfillRequest
  * request, and the error of a row, which it names; what is set by then stays.
  */
 extern void run_backfill(const BackfillRequest *request);
+
+/*
+ * The condition that a column has not that value, or another one which only
+ * counts as equal: for types without an equality too.  Palloc'd.  The texts are
+ * expressions over the row, the second one of the column's type.
+ */
+extern char *values_differ(Form_pg_attribute attribute, const char *column,
+						   const char *value);
 
 /* Register CALL migrate.backfill().  Called once, from _PG_init. */
 extern void register_backfill(void);

@@ -265,10 +265,20 @@ difference(const BackfillRequest *request, Relation rel, TargetEntry *target,
 				 errmsg("column %s of %s is set in a way that tells no value to compare with: a backfill needs a \"where\" that is false for rows that are done",
 						name, relation_display_name(RelationGetRelid(rel)))));
 	text = deparse_expression(value, context, true, false);
+	return values_differ(attribute, psprintf("%s.%s", alias, name), text);
+}
+
+/*
+ * See backfill.h.  Without the cast it would be a comparison column by column.
+ */
+char *
+values_differ(Form_pg_attribute attribute, const char *column,
+			  const char *value)
+{
 	if (differs_by_equality(attribute))
-		return psprintf("%s.%s IS DISTINCT FROM (%s)", alias, name, text);
-	return psprintf("(ROW(%s.%s) OPERATOR(pg_catalog.*<>) ROW(%s))", alias,
-					name, text);
+		return psprintf("%s IS DISTINCT FROM (%s)", column, value);
+	return psprintf("(ROW(%s)::pg_catalog.record OPERATOR(pg_catalog.*<>) ROW(%s))",
+					column, value);
 }
 
 /* DEFAULT is known by name until the statement is rewritten. */

@@ -238,7 +238,14 @@ replace_columns(Change *change, ColumnSync *sync, List *types)
 						list_length(sync->new_columns), list_length(types),
 						list_length(sync->ups))));
 	foreach(cell, sync->old_columns)
+	{
 		(void) column_of_change(change, lfirst(cell));
+
+		/* what depends on it PostgreSQL tells now, and not at the end */
+		try_change_statements(list_make1(psprintf("ALTER TABLE %s DROP COLUMN %s",
+												  change->relation,
+												  quote_identifier(lfirst(cell)))));
+	}
 	change->old_shape = columns_in_words(change, sync->old_columns);
 	foreach(cell, types)
 	{
