@@ -117,6 +117,12 @@ extern void try_change_statements(List *statements);
 extern List *relations_of_change(Oid relid);
 
 /*
+ * Tell the user which indexes, constraints and so on go with a column that has
+ * no successor.
+ */
+extern void tell_what_goes(const Change *change, const char *column);
+
+/*
  * change_store.c: all SQL that touches migrate.change_log, with the rights of
  * the owner of the extension.
  */

@@ -245,6 +245,7 @@ replace_columns(Change *change, ColumnSync *sync, List *types)
 		try_change_statements(list_make1(psprintf("ALTER TABLE %s DROP COLUMN %s",
 												  change->relation,
 												  quote_identifier(lfirst(cell)))));
+		tell_what_goes(change, lfirst(cell));
 	}
 	change->old_shape = columns_in_words(change, sync->old_columns);
 	foreach(cell, types)

@@ -63,6 +63,7 @@ build_drop_column(Change *change, FunctionCallInfo fcinfo)
 						change->old_shape)));
 	/* what depends on it PostgreSQL tells now, and not when its time has come */
 	try_change_statements(list_make1(statement));
+	tell_what_goes(change, column);
 	if (value != NULL)
 		(void) fill_by_trigger(change, column, value, "INSERT OR UPDATE");
 	then_contract(change, "%s", statement);
