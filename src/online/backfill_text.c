@@ -267,7 +267,8 @@ difference(const BackfillRequest *request, Relation rel, TargetEntry *target,
 	text = deparse_expression(value, context, true, false);
 	if (differs_by_equality(attribute))
 		return psprintf("%s.%s IS DISTINCT FROM (%s)", alias, name, text);
-	return psprintf("(ROW(%s.%s) OPERATOR(pg_catalog.*<>) ROW(%s))", alias,
+	return psprintf("ROW(%s.%s)::pg_catalog.record "
+					"OPERATOR(pg_catalog.*<>) ROW(%s)::pg_catalog.record", alias,
 					name, text);
 }
 
