@@ -29,6 +29,7 @@ static const struct
 	const char *name;
 	const char *value;
 }			fixed_settings[] =
+
 {
 	{"search_path", "pg_catalog, pg_temp"},
 	{"standard_conforming_strings", "on"},
