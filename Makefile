@@ -99,6 +99,7 @@ SQL_PARTS = \
 	src/preserve/points.sql \
 	src/target/target.sql \
 	src/restore/rollback.sql \
+	src/online/backfill.sql \
 	src/online/dual_write.sql \
 	src/online/online.sql
 

@@ -15,6 +15,7 @@
 #include "ledger/deploy_progress.h"
 #include "ledger/ledger.h"
 #include "lock/lock.h"
+#include "online/backfill.h"
 #include "miscadmin.h"
 #include "online/change.h"
 #include "policy/policy.h"
@@ -69,6 +70,7 @@ _PG_init(void)
 	register_expiry();
 	register_run_procedures();
 	register_fill_column();
+	register_backfill();
 	register_ledger_procedures();
 	register_target_procedures();
 	register_rollback_procedures();

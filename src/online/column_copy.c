@@ -18,6 +18,7 @@
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
+#include "catalog/pg_rewrite.h"
 #include "commands/comment.h"
 #include "commands/defrem.h"
 #include "common/catalog.h"
@@ -177,7 +178,6 @@ result_of(ColumnCopier *copier)
 
 	copy->start = copier->start;
 	copy->start_undo = copier->start_undo;
-	copy->trials = copier->trials;
 	copy->builds = list_concat(copier->index_builds.steps,
 							   copier->validations.steps);
 	copy->builds = list_concat(copy->builds, copier->reference_builds.steps);
@@ -202,6 +202,24 @@ refuse_copy(ColumnCopier *copier, char *sentence)
 {
 	if (!name_is_listed(copier->refused, sentence))
 		copier->refused = lappend(copier->refused, sentence);
+}
+
+/* A view instead of its rule. */
+char *
+describe_user(const ObjectAddress *object)
+{
+	ObjectAddress view;
+
+	if (object->classId == RewriteRelationId)
+	{
+		bool		is_select;
+		Oid			relid = relation_of_rule(object->objectId, &is_select);
+
+		ObjectAddressSet(view, RelationRelationId, relid);
+		if (is_select)
+			object = &view;
+	}
+	return getObjectDescription(object, false);
 }
 
 /*

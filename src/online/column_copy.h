@@ -24,8 +24,6 @@ typedef struct ColumnCopy
 	List	   *start_undo;		/* to give the change up: before the new
 								 * column is dropped, in that transaction;
 								 * what the drop takes along is not in it */
-	List	   *trials;			/* behind those of start, to be rolled back:
-								 * of the builds, what can be tried by then */
 	List	   *builds;			/* of PlanStep: at top level, after the
 								 * backfill */
 	List	   *contract_before;	/* while both columns are there, and

@@ -24,6 +24,8 @@
 #include "miscadmin.h"
 #include "online/column_copy_internal.h"
 #include "parser/parse_coerce.h"
+#include "tcop/tcopprot.h"
+#include "catalog/partition.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -34,16 +36,15 @@ static bool constraint_has_column(Relation catalog, HeapTuple tuple,
 static void copy_constraint(ColumnCopier *copier, Form_pg_constraint form);
 static void add_constraint(ColumnCopier *copier, const char *name,
 						   const char *definition);
+static bool try_check(ColumnCopier *copier, Form_pg_constraint form);
 static bool is_own(Form_pg_constraint form);
 static bool refers_to_column(ColumnCopier *copier, const ForeignKey *key);
-static void restore_constraint(ColumnCopier *copier, Oid constraint,
-							   const char *table, const char *name);
 static void copy_not_null(ColumnCopier *copier);
+static bool parent_is_not_null(ColumnCopier *copier);
 static void copy_references(ColumnCopier *copier);
 static void copy_reference(ColumnCopier *copier, const ForeignKey *key);
 static bool may_refer(ColumnCopier *copier, const ForeignKey *key);
 static bool is_comparable(ColumnCopier *copier, const ForeignKey *key);
-static char *definition_of(Oid constraint);
 
 /* All but keys, which belong to their indexes. */
 void
@@ -83,7 +84,6 @@ static void
 copy_constraint(ColumnCopier *copier, Form_pg_constraint form)
 {
 	char	   *name = name_of_copy(copier, NameStr(form->conname));
-	const char *quoted = quote_identifier(name);
 
 	if (form->contype != CONSTRAINT_CHECK &&
 		form->contype != CONSTRAINT_FOREIGN &&
@@ -106,31 +106,55 @@ copy_constraint(ColumnCopier *copier, Form_pg_constraint form)
 							 copier->table));
 		return;
 	}
-	add_constraint(copier, quoted,
-				   psprintf("%s%s", definition_of(form->oid),
+	if (form->contype == CONSTRAINT_FOREIGN && form->convalidated &&
+		copier->rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
+	{
+		copy_foreign_key_tree(copier, form->oid);
+		return;
+	}
+	if (form->contype == CONSTRAINT_CHECK && !copier->same_type &&
+		!try_check(copier, form))
+		return;
+	add_constraint(copier, quote_identifier(name),
+				   psprintf("%s%s", constraint_definition(form->oid),
 							form->convalidated ? " NOT VALID" : ""));
 	if (form->convalidated)
 		add_step(&copier->validations, NULL,
-				 "ALTER TABLE %s VALIDATE CONSTRAINT %s", copier->table, quoted);
+				 "ALTER TABLE %s VALIDATE CONSTRAINT %s", copier->table,
+				 quote_identifier(name));
 	restore_constraint(copier, form->oid, copier->table, name);
 }
 
 /*
  * Not before all rows have their values: PostgreSQL checks one that is not
- * valid yet whenever a client changes anything in a row.  That it makes sense
- * with the new type is tried at the start.
+ * valid yet whenever a client changes anything in a row.
  */
 static void
 add_constraint(ColumnCopier *copier, const char *name, const char *definition)
 {
-	char	   *statement = psprintf("ALTER TABLE %s ADD CONSTRAINT %s %s",
-									 copier->table, name, definition);
-
 	add_step(&copier->validations,
 			 psprintf("ALTER TABLE %s DROP CONSTRAINT IF EXISTS %s",
 					  copier->table, name),
-			 "%s", statement);
-	add_sql(&copier->trials, statement);
+			 "ALTER TABLE %s ADD CONSTRAINT %s %s", copier->table, name,
+			 definition);
+}
+
+/* CHECK (...), and what may stand behind that, is found by the parser. */
+static bool
+try_check(ColumnCopier *copier, Form_pg_constraint form)
+{
+	char	   *text = psprintf("ALTER TABLE t ADD %s",
+								constraint_definition(form->oid));
+	AlterTableStmt *stmt = castNode(AlterTableStmt,
+									linitial_node(RawStmt,
+												  pg_parse_query(text))->stmt);
+	AlterTableCmd *command = linitial_node(AlterTableCmd, stmt->cmds);
+
+	return try_condition(copier, RelationGetRelid(copier->rel),
+						 castNode(Constraint, command->def)->raw_expr, false,
+						 psprintf("constraint %s of table %s",
+								  quote_identifier(NameStr(form->conname)),
+								  copier->table));
 }
 
 /* What a partition has from above is made there. */
@@ -148,15 +172,15 @@ refers_to_column(ColumnCopier *copier, const ForeignKey *key)
 		array_has_attnum(key->referenced_columns, copier->attnum);
 }
 
-/* Its name and its comment, once the old one is gone. */
-static void
+/* Its name and its comment, once the old one is gone; copy is not quoted. */
+void
 restore_constraint(ColumnCopier *copier, Oid constraint, const char *table,
-				   const char *name)
+				   const char *copy)
 {
 	const char *old_name = quote_identifier(get_constraint_name(constraint));
 
 	add_sql(&copier->after, psprintf("ALTER TABLE %s RENAME CONSTRAINT %s TO %s",
-									 table, quote_identifier(name), old_name));
+									 table, quote_identifier(copy), old_name));
 	add_comment(&copier->after, ConstraintRelationId, constraint, 0,
 				psprintf("CONSTRAINT %s ON %s", old_name, table));
 }
@@ -171,7 +195,7 @@ copy_not_null(ColumnCopier *copier)
 	const char *name;
 
 	if (!attribute->attnotnull || COMPAT_NOT_NULL_NOT_VALID ||
-		copier->is_partition)
+		(copier->is_partition && parent_is_not_null(copier)))
 		return;
 	name = quote_identifier(name_of_copy(copier,
 										 psprintf("%s_not_null",
@@ -184,6 +208,16 @@ copy_not_null(ColumnCopier *copier)
 									  copier->table, column));
 	add_sql(&copier->values, psprintf("ALTER TABLE %s DROP CONSTRAINT %s",
 									  copier->table, name));
+}
+
+static bool
+parent_is_not_null(ColumnCopier *copier)
+{
+	Oid			parent = get_partition_parent(RelationGetRelid(copier->rel),
+											  false);
+
+	return column_has_valid_not_null(parent,
+									 get_attnum(parent, copier->new_name));
 }
 
 static void
@@ -217,7 +251,7 @@ copy_reference(ColumnCopier *copier, const ForeignKey *key)
 			 psprintf("ALTER TABLE %s DROP CONSTRAINT IF EXISTS %s", table,
 					  quoted),
 			 "ALTER TABLE %s ADD CONSTRAINT %s %s%s", table, quoted,
-			 definition_of(key->oid), key->is_valid ? " NOT VALID" : "");
+			 constraint_definition(key->oid), key->is_valid ? " NOT VALID" : "");
 	if (key->is_valid)
 		add_step(&copier->reference_builds, NULL,
 				 "ALTER TABLE %s VALIDATE CONSTRAINT %s", table, quoted);
@@ -239,6 +273,10 @@ may_refer(ColumnCopier *copier, const ForeignKey *key)
 		refuse_copy(copier,
 					psprintf("foreign key %s of table %s refers to the column: only the owner of that table can move it",
 							 name, table));
+	else if (copier->rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
+		refuse_copy(copier,
+					psprintf("foreign key %s of table %s refers to partitioned table %s, whose new key comes with the contract alone: drop it first, and add it again after the contract",
+							 name, table, copier->table));
 	else if (!COMPAT_PARTITIONED_FK_NOT_VALID &&
 			 get_rel_relkind(key->referencing) == RELKIND_PARTITIONED_TABLE)
 		refuse_copy(copier,
@@ -287,8 +325,9 @@ is_comparable(ColumnCopier *copier, const ForeignKey *key)
 	return true;
 }
 
-static char *
-definition_of(Oid constraint)
+/* Without its name. */
+char *
+constraint_definition(Oid constraint)
 {
 	return TextDatumGetCString(DirectFunctionCall1(pg_get_constraintdef,
 												   ObjectIdGetDatum(constraint)));

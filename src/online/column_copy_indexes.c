@@ -32,13 +32,7 @@
 
 static bool index_uses_column(Relation index, AttrNumber attnum);
 static void copy_index(ColumnCopier *copier, Relation index);
-static void build_index(ColumnCopier *copier, Relation index,
-						const char *name);
-static void move_key(ColumnCopier *copier, Relation index, Oid constraint,
-					 const char *copy);
 static void refuse_users_of_key(ColumnCopier *copier, Oid constraint);
-static void restore_index(ColumnCopier *copier, Relation index,
-						  const char *copy);
 static void restore_statistics(ColumnCopier *copier, Relation index);
 
 /* All indexes that have the column, in whatever way. */
@@ -70,87 +64,102 @@ index_uses_column(Relation index, AttrNumber attnum)
 	return bms_is_member(attnum - FirstLowInvalidHeapAttributeNumber, used);
 }
 
+/* Those of partitions that belong to one of the parent come with that. */
 static void
 copy_index(ColumnCopier *copier, Relation index)
 {
-	const char *name = RelationGetRelationName(index);
-	const char *copy = name_of_copy(copier, name);
+	char	   *name = relation_display_name(RelationGetRelid(index));
+	const char *copy;
 	Oid			constraint = get_index_constraint(RelationGetRelid(index));
 
-	if (!index->rd_index->indisvalid)
-	{
-		ereport(NOTICE,
-				(errmsg("index %s is invalid: it is not carried to column \"%s\"",
-						relation_display_name(RelationGetRelid(index)),
-						copier->new_name)));
+	if (index->rd_rel->relispartition)
 		return;
-	}
-	if (OidIsValid(get_relname_relid(copy, RelationGetNamespace(index))))
-	{
-		refuse_copy(copier,
-					psprintf("relation %s has the name that the copy of an index gets: rename or drop it first",
-							 qualified_name(RelationGetNamespace(index), copy)));
-		return;
-	}
 	if (index->rd_index->indisexclusion)
-	{
 		refuse_copy(copier,
-					psprintf("exclusion constraint %s of table %s cannot be built beforehand: drop it first, and add it again after the contract",
-							 quote_identifier(name), copier->table));
-		return;
+					psprintf("index %s of table %s excludes rows, and cannot be built beforehand: drop its constraint first, and add it again after the contract",
+							 name, copier->table));
+	else if (index->rd_rel->relkind == RELKIND_PARTITIONED_INDEX)
+		copy_index_tree(copier, index);
+	else if (!index->rd_index->indisvalid)
+		ereport(NOTICE,
+				(errmsg("index %s is invalid: column \"%s\" gets no index like it",
+						name, copier->new_name)));
+	else
+	{
+		copy = build_index(copier, &copier->index_builds, index);
+		if (OidIsValid(constraint))
+		{
+			drop_key(copier, constraint);
+			add_key_on_index(copier, &copier->keys, constraint, copy);
+		}
+		restore_index(copier, index);
 	}
-	build_index(copier, index, copy);
-	if (OidIsValid(constraint))
-		move_key(copier, index, constraint, copy);
-	restore_index(copier, index, copy);
 }
 
-static void
-build_index(ColumnCopier *copier, Relation index, const char *name)
+/*
+ * CREATE INDEX of the copy, without any data if the index is partitioned.
+ * Returns the name of the copy, not quoted.
+ */
+char *
+build_index(ColumnCopier *copier, SafePlan *plan, Relation index)
 {
+	char	   *name = name_of_copy(copier, RelationGetRelationName(index));
 	char	   *definition = pg_get_indexdef_string(RelationGetRelid(index));
 	IndexStmt  *stmt = castNode(IndexStmt,
 								linitial_node(RawStmt,
 											  pg_parse_query(definition))->stmt);
+	bool		is_parent = index->rd_rel->relkind ==
+	RELKIND_PARTITIONED_INDEX;
 
-	if (!copier->same_type)
-		try_index(copier, definition);
-	add_step(&copier->index_builds,
-			 psprintf("DROP INDEX CONCURRENTLY IF EXISTS %s",
+	if (OidIsValid(get_relname_relid(name, RelationGetNamespace(index))))
+		refuse_copy(copier,
+					psprintf("relation %s has the name that the copy of an index gets: rename or drop it first",
+							 qualified_name(RelationGetNamespace(index), name)));
+	if (!copier->same_type &&
+		index->rd_index->indrelid == RelationGetRelid(copier->rel))
+		(void) try_index(copier, definition,
+						 psprintf("index %s",
+								  relation_display_name(RelationGetRelid(index))));
+	add_step(plan,
+			 psprintf("DROP INDEX %sIF EXISTS %s",
+					  is_parent ? "" : "CONCURRENTLY ",
 					  qualified_name(RelationGetNamespace(index), name)),
-			 "CREATE %sINDEX CONCURRENTLY %s ON %s %s",
-			 stmt->unique ? "UNIQUE " : "", quote_identifier(name),
-			 copier->table,
+			 "CREATE %sINDEX %s%s ON %s%s %s", stmt->unique ? "UNIQUE " : "",
+			 is_parent ? "" : "CONCURRENTLY ", quote_identifier(name),
+			 is_parent ? "ONLY " : "",
+			 relation_display_name(index->rd_index->indrelid),
 			 text_behind_name(definition, stmt->relation->location));
+	return name;
 }
 
-/* The old key gives way to that of the index, which is unique already. */
-static void
-move_key(ColumnCopier *copier, Relation index, Oid oid, const char *copy)
+/* The old key gives way at the contract. */
+void
+drop_key(ColumnCopier *copier, Oid constraint)
+{
+	refuse_users_of_key(copier, constraint);
+	add_sql(&copier->drops,
+			psprintf("ALTER TABLE %s DROP CONSTRAINT %s", copier->table,
+					 quote_identifier(get_constraint_name(constraint))));
+}
+
+/* The copy of its index, which is unique already, becomes a key like it. */
+void
+add_key_on_index(ColumnCopier *copier, List **list, Oid oid, const char *copy)
 {
 	HeapTuple	tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(oid));
 	Form_pg_constraint form;
-	const char *name;
 
 	if (!HeapTupleIsValid(tuple))
 		elog(ERROR, "cache lookup failed for constraint %u", oid);
 	form = (Form_pg_constraint) GETSTRUCT(tuple);
-	name = quote_identifier(NameStr(form->conname));
-	refuse_users_of_key(copier, oid);
-	add_sql(&copier->drops, psprintf("ALTER TABLE %s DROP CONSTRAINT %s",
-									 copier->table, name));
-	add_sql(&copier->keys,
+	add_sql(list,
 			psprintf("ALTER TABLE %s ADD CONSTRAINT %s %s USING INDEX %s%s%s",
-					 copier->table, quote_identifier(copy),
+					 relation_display_name(form->conrelid),
+					 quote_identifier(copy),
 					 form->contype == CONSTRAINT_PRIMARY ? "PRIMARY KEY" :
 					 "UNIQUE", quote_identifier(copy),
 					 form->condeferrable ? " DEFERRABLE" : "",
 					 form->condeferred ? " INITIALLY DEFERRED" : ""));
-	add_sql(&copier->after, psprintf("ALTER TABLE %s RENAME CONSTRAINT %s TO %s",
-									 copier->table, quote_identifier(copy),
-									 name));
-	add_comment(&copier->after, ConstraintRelationId, oid, 0,
-				psprintf("CONSTRAINT %s ON %s", name, copier->table));
 	ReleaseSysCache(tuple);
 }
 
@@ -173,22 +182,27 @@ refuse_users_of_key(ColumnCopier *copier, Oid constraint)
 			object->classId == ProcedureRelationId)
 			refuse_copy(copier,
 						psprintf("%s depends on primary key %s of table %s: drop it first, and make it again after the contract",
-								 getObjectDescription(object, false),
+								 describe_user(object),
 								 quote_identifier(get_constraint_name(constraint)),
 								 copier->table));
 	}
 }
 
 /* What CREATE INDEX does not say, once the old index is gone. */
-static void
-restore_index(ColumnCopier *copier, Relation index, const char *copy)
+void
+restore_index(ColumnCopier *copier, Relation index)
 {
 	Oid			oid = RelationGetRelid(index);
+	Oid			constraint = get_index_constraint(oid);
 	const char *name = quote_identifier(RelationGetRelationName(index));
+	char	   *copy = name_of_copy(copier, RelationGetRelationName(index));
 	char	   *qualified = relation_display_name(oid);
+	char	   *table = relation_display_name(index->rd_index->indrelid);
 	ListCell   *cell;
 
-	if (!OidIsValid(get_index_constraint(oid)))
+	if (OidIsValid(constraint))
+		restore_constraint(copier, constraint, table, copy);
+	else
 		add_sql(&copier->after,
 				psprintf("ALTER INDEX %s RENAME TO %s",
 						 qualified_name(RelationGetNamespace(index), copy),
@@ -198,11 +212,11 @@ restore_index(ColumnCopier *copier, Relation index, const char *copy)
 	restore_statistics(copier, index);
 	if (index->rd_index->indisclustered)
 		add_sql(&copier->after, psprintf("ALTER TABLE %s CLUSTER ON %s",
-										 copier->table, name));
+										 table, name));
 	if (index->rd_index->indisreplident)
 		add_sql(&copier->after,
 				psprintf("ALTER TABLE %s REPLICA IDENTITY USING INDEX %s",
-						 copier->table, name));
+						 table, name));
 	foreach(cell, getAutoExtensionsOfObject(RelationRelationId, oid))
 		add_sql(&copier->after,
 				psprintf("ALTER INDEX %s DEPENDS ON EXTENSION %s", qualified,

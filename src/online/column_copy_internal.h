@@ -11,6 +11,8 @@
 #ifndef SAFE_MIGRATE_COLUMN_COPY_INTERNAL_H
 #define SAFE_MIGRATE_COLUMN_COPY_INTERNAL_H
 
+#include "catalog/objectaddress.h"
+#include "nodes/nodes.h"
 #include "online/column_copy.h"
 #include "plan/plan_text.h"
 #include "utils/rel.h"
@@ -37,7 +39,6 @@ typedef struct ColumnCopier
 	List	   *triggers;		/* of OldTrigger */
 	List	   *start;
 	List	   *start_undo;
-	List	   *trials;
 	SafePlan	index_builds;
 	SafePlan	validations;
 	SafePlan	reference_builds;	/* they need the indexes */
@@ -60,6 +61,7 @@ typedef struct OldTrigger
 extern void add_sql(List **list, char *statement);
 extern void refuse_copy(ColumnCopier *copier, char *sentence);
 extern char *name_of_copy(ColumnCopier *copier, const char *name);
+extern char *describe_user(const ObjectAddress *object);
 extern char *qualified_name(Oid namespace_oid, const char *name);
 extern void add_comment(List **list, Oid class_oid, Oid oid, int32 sub_id,
 						const char *object);
@@ -74,9 +76,22 @@ extern void add_privileges(List **list, Datum acl, const char *column,
 
 /* column_copy_indexes.c */
 extern void copy_indexes(ColumnCopier *copier);
+extern char *build_index(ColumnCopier *copier, SafePlan *plan,
+						 Relation index);
+extern void drop_key(ColumnCopier *copier, Oid constraint);
+extern void add_key_on_index(ColumnCopier *copier, List **list, Oid constraint,
+							 const char *copy);
+extern void restore_index(ColumnCopier *copier, Relation index);
+
+/* column_copy_tree.c */
+extern void copy_index_tree(ColumnCopier *copier, Relation index);
+extern void copy_foreign_key_tree(ColumnCopier *copier, Oid constraint);
 
 /* column_copy_constraints.c */
 extern void copy_constraints(ColumnCopier *copier);
+extern void restore_constraint(ColumnCopier *copier, Oid constraint,
+							   const char *table, const char *copy);
+extern char *constraint_definition(Oid constraint);
 
 /* column_copy_values.c */
 extern void copy_values(ColumnCopier *copier);
@@ -91,9 +106,15 @@ extern void copy_trigger(ColumnCopier *copier, Oid trigger);
 
 /* column_copy_views.c */
 extern void copy_view(ColumnCopier *copier, Oid rule);
+extern Oid	relation_of_rule(Oid rule, bool *is_select);
 
 /* column_copy_trial.c */
-extern void try_index(ColumnCopier *copier, const char *definition);
+extern bool try_index(ColumnCopier *copier, const char *definition,
+					  const char *object);
+extern Node *parse_expression(const char *expression);
 extern char *try_default(ColumnCopier *copier, const char *expression);
+extern bool try_condition(ColumnCopier *copier, Oid relid,
+						  Node *condition, bool is_of_trigger,
+						  const char *object);
 
 #endif							/* SAFE_MIGRATE_COLUMN_COPY_INTERNAL_H */

@@ -22,6 +22,7 @@
 #include "utils/lsyscache.h"
 
 static void refuse_kind(ColumnCopier *copier, Relation rel);
+static void refuse_partitions(ColumnCopier *copier);
 static void refuse_column(ColumnCopier *copier, Relation rel);
 static void refuse_row_type(ColumnCopier *copier, Relation rel);
 
@@ -35,6 +36,7 @@ refuse_tables(ColumnCopier *copier)
 
 	copier->table = relation_display_name(copier->root);
 	refuse_kind(copier, rel);
+	refuse_partitions(copier);
 	refuse_column(copier, rel);
 	refuse_row_type(copier, rel);
 	relation_close(rel, AccessShareLock);
@@ -50,10 +52,6 @@ refuse_kind(ColumnCopier *copier, Relation rel)
 	if (relkind != RELKIND_RELATION && relkind != RELKIND_PARTITIONED_TABLE)
 		refuse_copy(copier,
 					psprintf("%s is no table: only a table can be changed online",
-							 copier->table));
-	if (relkind == RELKIND_PARTITIONED_TABLE)
-		refuse_copy(copier,
-					psprintf("table %s is partitioned: its columns cannot be copied",
 							 copier->table));
 	if (rel->rd_rel->relpersistence == RELPERSISTENCE_TEMP)
 		refuse_copy(copier,
@@ -81,23 +79,43 @@ refuse_kind(ColumnCopier *copier, Relation rel)
 							 quote_identifier(get_extension_name(extension))));
 }
 
+/* The table itself is among them. */
+static void
+refuse_partitions(ColumnCopier *copier)
+{
+	ListCell   *cell;
+
+	foreach(cell, find_all_inheritors(copier->root, AccessShareLock, NULL))
+	{
+		Relation	rel = relation_open(lfirst_oid(cell), AccessShareLock);
+		AttrNumber	attnum = get_attnum(lfirst_oid(cell), copier->old_name);
+		Bitmapset  *columns =
+		bms_make_singleton(attnum - FirstLowInvalidHeapAttributeNumber);
+
+		if (has_partition_attrs(rel, columns, NULL))
+			refuse_copy(copier,
+						psprintf("column %s of table %s is part of the partition key: only a new table can have another",
+								 quote_identifier(copier->old_name),
+								 relation_display_name(lfirst_oid(cell))));
+		if (rel->rd_rel->relkind == RELKIND_FOREIGN_TABLE &&
+			lfirst_oid(cell) != copier->root)
+			refuse_copy(copier,
+						psprintf("partition %s is a foreign table, whose rows cannot be filled here: detach it first",
+								 relation_display_name(lfirst_oid(cell))));
+		relation_close(rel, AccessShareLock);
+	}
+}
+
 static void
 refuse_column(ColumnCopier *copier, Relation rel)
 {
 	Form_pg_attribute attribute =
 	TupleDescAttr(RelationGetDescr(rel), copier->root_column - 1);
 	const char *column = quote_identifier(copier->old_name);
-	Bitmapset  *columns =
-	bms_make_singleton(copier->root_column -
-					   FirstLowInvalidHeapAttributeNumber);
 
 	if (attribute->attgenerated != '\0')
 		refuse_copy(copier,
 					psprintf("column %s of table %s is generated: add the new column with the same expression, and drop this one when nobody uses it",
-							 column, copier->table));
-	if (has_partition_attrs(rel, columns, NULL))
-		refuse_copy(copier,
-					psprintf("column %s of table %s is part of the partition key: only a new table can have another",
 							 column, copier->table));
 	if (get_attnum(copier->root, copier->new_name) != InvalidAttrNumber)
 		refuse_copy(copier,

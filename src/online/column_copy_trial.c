@@ -18,10 +18,13 @@
 #include "catalog/pg_type.h"
 #include "commands/defrem.h"
 #include "common/subtransaction.h"
+#include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "online/column_copy_internal.h"
 #include "optimizer/optimizer.h"
+#include "parser/parse_clause.h"
 #include "parser/parse_node.h"
+#include "parser/parse_relation.h"
 #include "parser/parse_utilcmd.h"
 #include "tcop/tcopprot.h"
 #include "utils/builtins.h"
@@ -33,27 +36,58 @@ typedef struct Trial
 {
 	ColumnCopier *copier;
 	const char *text;
+	Oid			relid;			/* whose columns a condition names */
+	Node	   *condition;		/* not analyzed */
+	bool		is_of_trigger;
 } Trial;
 
+static bool is_refused(ColumnCopier *copier, ErrorData *error,
+					   const char *object);
 static bool check_index(void *arg);
 static void give_new_type(ColumnCopier *copier);
 static void check_key(ColumnCopier *copier, IndexStmt *stmt,
 					  IndexElem *element);
-static void check_immutable(ColumnCopier *copier, IndexStmt *stmt,
-							Node *expression);
+static void check_immutable(IndexStmt *stmt, Node *expression);
+static bool check_condition(void *arg);
+static void add_relation(ParseState *pstate, Relation rel, const char *alias,
+						 bool is_of_trigger);
 static bool check_default(void *arg);
 
 /*
- * Throws what CREATE INDEX would throw.
+ * True if CREATE INDEX would take a definition, of which object is the name;
+ * otherwise it is refused.
  */
-void
-try_index(ColumnCopier *copier, const char *definition)
+bool
+try_index(ColumnCopier *copier, const char *definition, const char *object)
 {
 	Trial		trial = {copier, definition};
-	ErrorData  *error = run_in_subtransaction(check_index, &trial);
 
-	if (error != NULL)
+	return !is_refused(copier, run_in_subtransaction(check_index, &trial),
+					   object);
+}
+
+/*
+ * What PostgreSQL says of a definition that makes no sense becomes a refusal,
+ * all else is thrown again.
+ */
+static bool
+is_refused(ColumnCopier *copier, ErrorData *error, const char *object)
+{
+	int			category;
+
+	if (error == NULL)
+		return false;
+	category = ERRCODE_TO_CATEGORY(error->sqlerrcode);
+	if (category != ERRCODE_TO_CATEGORY(ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION) &&
+		category != ERRCODE_TO_CATEGORY(ERRCODE_DATA_EXCEPTION) &&
+		category != ERRCODE_TO_CATEGORY(ERRCODE_FEATURE_NOT_SUPPORTED))
 		ReThrowError(error);
+	refuse_copy(copier,
+				psprintf("%s does not go with type %s (%s): drop it first, and make it again after the contract",
+						 object, format_type_with_typemod(copier->new_type,
+														  copier->new_typmod),
+						 error->message));
+	return true;
 }
 
 static bool
@@ -71,7 +105,7 @@ check_index(void *arg)
 							  trial->text);
 	foreach(cell, stmt->indexParams)
 		check_key(copier, stmt, lfirst_node(IndexElem, cell));
-	check_immutable(copier, stmt, stmt->whereClause);
+	check_immutable(stmt, stmt->whereClause);
 	return false;
 }
 
@@ -117,48 +151,109 @@ check_key(ColumnCopier *copier, IndexStmt *stmt, IndexElem *element)
 	else
 	{
 		type = exprType(element->expr);
-		check_immutable(copier, stmt, element->expr);
+		check_immutable(stmt, element->expr);
 	}
 	if (element->collation != NIL && !type_is_collatable(type))
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
-				 errmsg("index %s has a collation, which type %s does not support: drop the index first",
-						quote_identifier(stmt->idxname), format_type_be(type))));
+				 errmsg("collations are not supported by type %s",
+						format_type_be(type))));
 	(void) ResolveOpClass(element->opclass, type, stmt->accessMethod,
 						  get_index_am_oid(stmt->accessMethod, false));
 }
 
 static void
-check_immutable(ColumnCopier *copier, IndexStmt *stmt, Node *expression)
+check_immutable(IndexStmt *stmt, Node *expression)
 {
 	if (expression != NULL &&
 		contain_mutable_functions((Node *) expression_planner((Expr *) expression)))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
-				 errmsg("index %s is not immutable with type %s: drop the index first",
-						quote_identifier(stmt->idxname),
-						format_type_be(copier->new_type))));
+				 errmsg("functions in an index must be immutable")));
 }
 
 /*
- * The expression as it is, or cast explicitly if it takes that.  Throws if it
- * cannot be cast either.
+ * The same for a condition on the columns of a table, or on OLD and NEW of it.
+ */
+bool
+try_condition(ColumnCopier *copier, Oid relid, Node *condition,
+			  bool is_of_trigger, const char *object)
+{
+	Trial		trial = {copier, NULL, relid, condition, is_of_trigger};
+
+	return !is_refused(copier, run_in_subtransaction(check_condition, &trial),
+					   object);
+}
+
+static bool
+check_condition(void *arg)
+{
+	const Trial *trial = arg;
+	ParseState *pstate = make_parsestate(NULL);
+	Relation	rel;
+
+	give_new_type(trial->copier);
+	rel = table_open(trial->relid, AccessShareLock);
+	if (trial->is_of_trigger)
+	{
+		add_relation(pstate, rel, "old", true);
+		add_relation(pstate, rel, "new", true);
+	}
+	else
+		add_relation(pstate, rel, NULL, false);
+
+	/* of all kinds of expressions this one allows the most */
+	(void) transformWhereClause(pstate, copyObject(trial->condition),
+								EXPR_KIND_POLICY, "condition");
+	free_parsestate(pstate);
+	table_close(rel, AccessShareLock);
+	return false;
+}
+
+static void
+add_relation(ParseState *pstate, Relation rel, const char *alias,
+			 bool is_of_trigger)
+{
+	ParseNamespaceItem *item =
+	addRangeTableEntryForRelation(pstate, rel, AccessShareLock,
+								  alias == NULL ? NULL :
+								  makeAlias(alias, NIL), false, false);
+
+	addNSItemToQuery(pstate, item, false, true, !is_of_trigger);
+}
+
+/* An expression that stands alone, not analyzed. */
+Node *
+parse_expression(const char *expression)
+{
+	List	   *parsed = pg_parse_query(psprintf("SELECT %s", expression));
+	SelectStmt *stmt = castNode(SelectStmt,
+								linitial_node(RawStmt, parsed)->stmt);
+
+	return linitial_node(ResTarget, stmt->targetList)->val;
+}
+
+/*
+ * The expression as it is, or cast explicitly if it takes that.  Refuses it,
+ * and returns NULL, if it cannot be cast either.
  */
 char *
 try_default(ColumnCopier *copier, const char *expression)
 {
 	Trial		trial = {copier, expression};
-	char	   *type = format_type_with_typemod(copier->new_type,
-												copier->new_typmod);
 	ErrorData  *error = run_in_subtransaction(check_default, &trial);
 
 	if (error != NULL && error->sqlerrcode == ERRCODE_DATATYPE_MISMATCH)
 	{
-		trial.text = psprintf("CAST(%s AS %s)", expression, type);
+		trial.text = psprintf("CAST(%s AS %s)", expression,
+							  format_type_with_typemod(copier->new_type,
+													   copier->new_typmod));
 		error = run_in_subtransaction(check_default, &trial);
 	}
-	if (error != NULL)
-		ReThrowError(error);
+	if (is_refused(copier, error, psprintf("the default of column %s of table %s",
+										   quote_identifier(copier->old_name),
+										   copier->table)))
+		return NULL;
 	return pstrdup(trial.text);
 }
 
@@ -167,11 +262,8 @@ check_default(void *arg)
 {
 	const Trial *trial = arg;
 	ParseState *pstate = make_parsestate(NULL);
-	List	   *parsed = pg_parse_query(psprintf("SELECT %s", trial->text));
-	SelectStmt *stmt = castNode(SelectStmt,
-								linitial_node(RawStmt, parsed)->stmt);
 
-	(void) cookDefault(pstate, linitial_node(ResTarget, stmt->targetList)->val,
+	(void) cookDefault(pstate, parse_expression(trial->text),
 					   trial->copier->new_type, trial->copier->new_typmod,
 					   trial->copier->new_name, '\0');
 	free_parsestate(pstate);

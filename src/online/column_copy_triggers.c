@@ -21,10 +21,12 @@
 #include "commands/trigger.h"
 #include "common/script.h"
 #include "online/column_copy_internal.h"
+#include "tcop/tcopprot.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 
 static char *definition_of(Oid trigger);
+static bool try_trigger(ColumnCopier *copier, Form_pg_trigger form);
 static void replace_trigger(ColumnCopier *copier, List **list,
 							Form_pg_trigger form, char *definition);
 static bool names_column(Form_pg_trigger form, AttrNumber attnum);
@@ -73,15 +75,8 @@ copy_trigger(ColumnCopier *copier, Oid trigger)
 	table_close(catalog, AccessShareLock);
 	if (OidIsValid(form->tgparentid) || form->tgisinternal)
 		return;
-	if (!copier->same_type && heap_attisnull(tuple, Anum_pg_trigger_tgqual,
-											 NULL) == false)
-	{
-		refuse_copy(copier,
-					psprintf("the condition of trigger %s of table %s may depend on the type of column %s: drop it first, and make it again after the contract",
-							 quote_identifier(NameStr(form->tgname)),
-							 copier->table, quote_identifier(copier->old_name)));
+	if (!copier->same_type && !try_trigger(copier, form))
 		return;
-	}
 	replace_trigger(copier, &copier->switches, form, definition_of(trigger));
 	if (!names_column(form, copier->attnum))
 		return;
@@ -95,6 +90,20 @@ copy_trigger(ColumnCopier *copier, Oid trigger)
 						with_other_column(old->definition, copier->new_name));
 		replace_trigger(copier, &copier->start_undo, form, old->definition);
 	}
+}
+
+static bool
+try_trigger(ColumnCopier *copier, Form_pg_trigger form)
+{
+	List	   *parsed = pg_parse_query(definition_of(form->oid));
+	CreateTrigStmt *stmt = castNode(CreateTrigStmt,
+									linitial_node(RawStmt, parsed)->stmt);
+
+	return stmt->whenClause == NULL ||
+		try_condition(copier, RelationGetRelid(copier->rel), stmt->whenClause,
+					  true, psprintf("trigger %s of table %s",
+									 quote_identifier(NameStr(form->tgname)),
+									 copier->table));
 }
 
 static void

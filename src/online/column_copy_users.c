@@ -39,9 +39,11 @@ static bool constraint_is_copied(ColumnCopier *copier, Oid oid);
 static bool default_is_own(ColumnCopier *copier, Oid oid);
 static void refuse_user(ColumnCopier *copier, const ObjectAddress *object);
 static void copy_policy(ColumnCopier *copier, Oid oid);
-static void append_expression(StringInfo statement, const char *clause,
-							  Relation catalog, HeapTuple tuple,
-							  AttrNumber attnum, Oid relid);
+static void append_policy(ColumnCopier *copier, StringInfo statement,
+						  const char *clause, const char *expression,
+						  Form_pg_policy form, const char *table);
+static char *expression_of(Relation catalog, HeapTuple tuple,
+						   AttrNumber attnum, Oid relid);
 static void copy_publication(ColumnCopier *copier, Oid oid);
 static char *published_columns(Oid relid, Datum columns);
 static void copy_statistics(ColumnCopier *copier, Oid oid);
@@ -138,7 +140,7 @@ refuse_user(ColumnCopier *copier, const ObjectAddress *object)
 {
 	refuse_copy(copier,
 				psprintf("%s depends on column %s of table %s: drop it first, and make it again after the contract",
-						 getObjectDescription(object, false),
+						 describe_user(object),
 						 quote_identifier(copier->old_name), copier->table));
 }
 
@@ -158,36 +160,47 @@ copy_policy(ColumnCopier *copier, Oid oid)
 		refuse_copy(copier,
 					psprintf("policy %s of table %s depends on the column: only the owner of that table can change it",
 							 name, table));
-	else if (!copier->same_type)
-		refuse_copy(copier,
-					psprintf("policy %s of table %s depends on the type of column %s: drop it first, and make it again after the contract",
-							 name, table, quote_identifier(copier->old_name)));
 	else
 	{
 		initStringInfo(&statement);
 		appendStringInfo(&statement, "ALTER POLICY %s ON %s", name, table);
-		append_expression(&statement, "USING", catalog, tuple,
-						  Anum_pg_policy_polqual, form->polrelid);
-		append_expression(&statement, "WITH CHECK", catalog, tuple,
-						  Anum_pg_policy_polwithcheck, form->polrelid);
+		append_policy(copier, &statement, "USING",
+					  expression_of(catalog, tuple, Anum_pg_policy_polqual,
+									form->polrelid), form, table);
+		append_policy(copier, &statement, "WITH CHECK",
+					  expression_of(catalog, tuple, Anum_pg_policy_polwithcheck,
+									form->polrelid), form, table);
 		add_sql(&copier->switches, statement.data);
 	}
 	table_close(catalog, AccessShareLock);
 }
 
 static void
-append_expression(StringInfo statement, const char *clause, Relation catalog,
-				  HeapTuple tuple, AttrNumber attnum, Oid relid)
+append_policy(ColumnCopier *copier, StringInfo statement, const char *clause,
+			  const char *expression, Form_pg_policy form, const char *table)
+{
+	if (expression == NULL)
+		return;
+	if (!copier->same_type)
+		(void) try_condition(copier, form->polrelid,
+							 parse_expression(expression), false,
+							 psprintf("policy %s of table %s",
+									  quote_identifier(NameStr(form->polname)),
+									  table));
+	appendStringInfo(statement, " %s (%s)", clause, expression);
+}
+
+/* NULL if there is none. */
+static char *
+expression_of(Relation catalog, HeapTuple tuple, AttrNumber attnum, Oid relid)
 {
 	bool		isnull;
 	Datum		expression = heap_getattr(tuple, attnum,
 										  RelationGetDescr(catalog), &isnull);
 
-	if (!isnull)
-		appendStringInfo(statement, " %s (%s)", clause,
-						 TextDatumGetCString(DirectFunctionCall2(pg_get_expr,
-																 expression,
-																 ObjectIdGetDatum(relid))));
+	return isnull ? NULL :
+		TextDatumGetCString(DirectFunctionCall2(pg_get_expr, expression,
+												ObjectIdGetDatum(relid)));
 }
 
 /* SET TABLE would need all tables of the publication, this needs the one. */
@@ -205,6 +218,7 @@ copy_publication(ColumnCopier *copier, Oid oid)
 	StringInfoData statement;
 	bool		isnull;
 	Datum		columns;
+	char	   *condition;
 
 	if (!HeapTupleIsValid(publication))
 		elog(ERROR, "cache lookup failed for publication %u", form->prpubid);
@@ -223,8 +237,13 @@ copy_publication(ColumnCopier *copier, Oid oid)
 	if (!isnull)
 		appendStringInfo(&statement, " (%s)",
 						 published_columns(form->prrelid, columns));
-	append_expression(&statement, "WHERE", catalog, tuple,
-					  Anum_pg_publication_rel_prqual, form->prrelid);
+	condition = expression_of(catalog, tuple, Anum_pg_publication_rel_prqual,
+							  form->prrelid);
+	if (condition != NULL)
+		appendStringInfo(&statement, " WHERE (%s)", condition);
+	if (condition != NULL && !copier->same_type)
+		(void) try_condition(copier, form->prrelid, parse_expression(condition),
+							 false, psprintf("publication %s", name));
 	add_sql(&copier->switches, psprintf("ALTER PUBLICATION %s DROP TABLE ONLY %s",
 										name, copier->table));
 	add_sql(&copier->switches, statement.data);

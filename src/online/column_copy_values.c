@@ -58,10 +58,11 @@ copy_values(ColumnCopier *copier)
 	expression = default_of_column(copier);
 	if (!copier->same_type)
 		expression = try_default(copier, expression);
-	add_sql(&copier->values,
-			psprintf("ALTER TABLE ONLY %s ALTER COLUMN %s SET DEFAULT %s",
-					 copier->table, quote_identifier(copier->new_name),
-					 expression));
+	if (expression != NULL)
+		add_sql(&copier->values,
+				psprintf("ALTER TABLE ONLY %s ALTER COLUMN %s SET DEFAULT %s",
+						 copier->table, quote_identifier(copier->new_name),
+						 expression));
 }
 
 static char *
@@ -187,7 +188,7 @@ refuse_users_of_sequence(ColumnCopier *copier, Oid sequence)
 	foreach(cell, direct_dependents(&address))
 		refuse_copy(copier,
 					psprintf("%s depends on sequence %s of the identity column: drop it first, and make it again after the contract",
-							 getObjectDescription(lfirst(cell), false),
+							 describe_user(lfirst(cell)),
 							 relation_display_name(sequence)));
 }
 

@@ -31,7 +31,6 @@
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
-static Oid	relation_of_rule(Oid rule, bool *is_select);
 static void replace_view(ColumnCopier *copier, Oid view);
 static char *view_options(Oid view);
 static char *query_of_view(Oid view);
@@ -70,7 +69,8 @@ copy_view(ColumnCopier *copier, Oid rule)
 							 quote_identifier(copier->old_name), copier->table));
 }
 
-static Oid
+/* The relation of a rule, and whether that makes a view of it. */
+Oid
 relation_of_rule(Oid rule, bool *is_select)
 {
 	Relation	catalog = table_open(RewriteRelationId, AccessShareLock);

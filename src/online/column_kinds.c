@@ -197,7 +197,6 @@ replace_column(Change *change, ColumnSync *sync, const ColumnType *type,
 	change->old_shape = columns_in_words(change, sync->old_columns);
 	add_new_column(change, new_column, type);
 	run_all(change, copy->start);
-	try_change_statements(copy->trials);
 	for (int i = list_length(copy->start_undo) - 1; i >= 0; i--)
 		first_remove(change, "%s", (char *) list_nth(copy->start_undo, i));
 	sync_by_trigger(change, sync);
@@ -208,6 +207,7 @@ replace_column(Change *change, ColumnSync *sync, const ColumnType *type,
 
 		add_change_step(change, step->text, step->undo);
 	}
+	add_analyze_step(change);
 	add_verify_step(change, sync);
 
 	contract_all(change, copy->contract_before);
@@ -238,7 +238,14 @@ replace_columns(Change *change, ColumnSync *sync, List *types)
 						list_length(sync->new_columns), list_length(types),
 						list_length(sync->ups))));
 	foreach(cell, sync->old_columns)
+	{
 		(void) column_of_change(change, lfirst(cell));
+
+		/* what depends on it PostgreSQL tells now, and not at the end */
+		try_change_statements(list_make1(psprintf("ALTER TABLE %s DROP COLUMN %s",
+												  change->relation,
+												  quote_identifier(lfirst(cell)))));
+	}
 	change->old_shape = columns_in_words(change, sync->old_columns);
 	foreach(cell, types)
 	{
@@ -250,6 +257,7 @@ replace_columns(Change *change, ColumnSync *sync, List *types)
 	}
 	sync_by_trigger(change, sync);
 	add_sync_step(change, sync);
+	add_analyze_step(change);
 	add_verify_step(change, sync);
 	foreach(cell, sync->old_columns)
 		then_contract(change, "ALTER TABLE %s DROP COLUMN %s",

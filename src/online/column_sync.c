@@ -15,6 +15,7 @@
 #include "common/own_tables.h"
 #include "executor/spi.h"
 #include "lib/stringinfo.h"
+#include "online/backfill.h"
 #include "online/column_sync.h"
 #include "online/dual_write.h"
 #include "optimizer/optimizer.h"
@@ -34,8 +35,9 @@ static void make_trigger(Change *change, const char *events,
 						 const char *arguments);
 static void refuse_shared_column(const Change *change, Oid trigger);
 static char *array_literal(List *texts);
-static char *differs(const ColumnSync *sync);
-static char *row_of(List *texts, bool quote);
+static char *differs(const Change *change, const ColumnSync *sync);
+static bool is_volatile(const Change *change, const char *column,
+						const char *value);
 
 /*
  * See column_sync.h.
@@ -267,7 +269,7 @@ add_sync_step(Change *change, const ColumnSync *sync)
 		appendStringInfo(&set, "%s%s = %s", set.len > 0 ? ", " : "",
 						 quote_identifier(lfirst(column)),
 						 (char *) lfirst(up));
-	add_backfill_step(change, set.data, differs(sync));
+	add_backfill_step(change, set.data, differs(change, sync));
 }
 
 /*
@@ -279,32 +281,41 @@ add_verify_step(Change *change, const ColumnSync *sync)
 	add_change_step(change,
 					psprintf("CALL migrate.verify_rows(%s, %s)",
 							 quote_literal_cstr(change->relation),
-							 quote_literal_cstr(differs(sync))),
+							 quote_literal_cstr(differs(change, sync))),
 					NULL);
+}
+
+/*
+ * See column_sync.h.
+ */
+void
+add_analyze_step(Change *change)
+{
+	add_change_step(change, psprintf("ANALYZE %s", change->relation), NULL);
 }
 
 /* Where the new columns are not what the old ones say. */
 static char *
-differs(const ColumnSync *sync)
+differs(const Change *change, const ColumnSync *sync)
 {
-	return psprintf("%s OPERATOR(pg_catalog.*<>) %s",
-					row_of(sync->new_columns, true),
-					row_of(sync->ups, false));
-}
+	Relation	rel = table_open(change->relid, NoLock);
+	StringInfoData condition;
+	ListCell   *column;
+	ListCell   *up;
 
-static char *
-row_of(List *texts, bool quote)
-{
-	StringInfoData row;
-	ListCell   *cell;
+	initStringInfo(&condition);
+	forboth(column, sync->new_columns, up, sync->ups)
+	{
+		AttrNumber	attnum = get_attnum(change->relid, lfirst(column));
 
-	initStringInfo(&row);
-	foreach(cell, texts)
-		appendStringInfo(&row, "%s%s", row.len > 0 ? ", " : "ROW(",
-						 quote ? quote_identifier(lfirst(cell)) :
-						 (char *) lfirst(cell));
-	appendStringInfoChar(&row, ')');
-	return row.data;
+		appendStringInfo(&condition, "%s%s", condition.len > 0 ? " OR " : "",
+						 values_differ(TupleDescAttr(RelationGetDescr(rel),
+													 attnum - 1),
+									   quote_identifier(lfirst(column)),
+									   lfirst(up)));
+	}
+	table_close(rel, NoLock);
+	return condition.data;
 }
 
 /*
@@ -313,9 +324,28 @@ row_of(List *texts, bool quote)
 void
 add_fill_step(Change *change, const char *column, const char *value)
 {
-	add_backfill_step(change,
-					  psprintf("%s = %s", quote_identifier(column), value),
-					  psprintf("%s IS NULL", quote_identifier(column)));
+	const char *quoted = quote_identifier(column);
+	char	   *where = psprintf("%s IS NULL", quoted);
+
+	/* where there is no value nothing is left to do */
+	if (!is_volatile(change, column, value))
+		where = psprintf("%s AND (%s) IS NOT NULL", where, value);
+	add_backfill_step(change, psprintf("%s = %s", quoted, value), where);
+}
+
+static bool
+is_volatile(const Change *change, const char *column, const char *value)
+{
+	Relation	rel = table_open(change->relid, NoLock);
+	Node	   *expression = parse_row_expression(rel, value,
+												  get_attnum(change->relid,
+															 column),
+												  psprintf("the value of column \"%s\"",
+														   column),
+												  true);
+
+	table_close(rel, NoLock);
+	return contain_volatile_functions((Node *) expression_planner((Expr *) expression));
 }
 
 /*

@@ -42,6 +42,9 @@ extern bool column_needs_value(Oid relid, AttrNumber attnum);
 extern void sync_by_trigger(Change *change, ColumnSync *sync);
 extern void add_sync_step(Change *change, const ColumnSync *sync);
 
+/* The planner knows nothing of the new columns and of indexes on them. */
+extern void add_analyze_step(Change *change);
+
 /* The last step: that the columns are in step everywhere. */
 extern void add_verify_step(Change *change, const ColumnSync *sync);
 

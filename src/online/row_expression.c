@@ -7,6 +7,8 @@
  */
 #include "postgres.h"
 
+#include "access/transam.h"
+#include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
 #include "online/row_expression.h"
 #include "parser/parse_coerce.h"
@@ -14,6 +16,7 @@
 #include "parser/parse_expr.h"
 #include "parser/parse_node.h"
 #include "parser/parse_relation.h"
+#include "parser/parse_type.h"
 #include "parser/parser.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -60,8 +63,12 @@ static int	begin_fixed_settings(void);
 static void add_source(void *arg);
 static Node *raw_expression(ParseState *pstate);
 static bool is_bare_expression(SelectStmt *select);
+static bool has_foreign_literal(Node *node, void *context);
+static bool is_builtin_type(TypeName *type);
+static Node *analysed_as_owner(ParseState *pstate, Relation rel,
+							   Node *expression, AttrNumber target);
 static Node *analysed_expression(ParseState *pstate, Relation rel,
-								 AttrNumber target);
+								 Node *expression, AttrNumber target);
 static Node *coerced_to_column(ParseState *pstate, Node *expression,
 							   Form_pg_attribute attribute);
 static bool refuse_columns(Node *node, UsedColumns *used);
@@ -86,7 +93,11 @@ parse_row_expression(Relation rel, const char *text, AttrNumber target,
 	error_context_stack = &context;
 
 	pstate->p_sourcetext = text;
-	expression = analysed_expression(pstate, rel, target);
+	expression = raw_expression(pstate);
+	if (fixed_search_path && !has_foreign_literal(expression, NULL))
+		expression = analysed_as_owner(pstate, rel, expression, target);
+	else
+		expression = analysed_expression(pstate, rel, expression, target);
 	free_parsestate(pstate);
 
 	error_context_stack = context.previous;
@@ -162,11 +173,61 @@ is_bare_expression(SelectStmt *select)
 		!IsA(llast(((ColumnRef *) target->val)->fields), A_Star);
 }
 
+/*
+ * Raw parse tree walker: could analysing a literal run code of users?  The input
+ * functions of types that came with PostgreSQL do not.
+ */
+static bool
+has_foreign_literal(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, A_Const))
+		return IsA(&((A_Const *) node)->val, String);
+	if (IsA(node, TypeCast) && IsA(((TypeCast *) node)->arg, A_Const))
+		return !is_builtin_type(((TypeCast *) node)->typeName);
+	return raw_expression_tree_walker(node, has_foreign_literal, context);
+}
+
+static bool
+is_builtin_type(TypeName *type)
+{
+	Oid			type_oid;
+
+	if (type->pct_type || list_length(type->names) > 2 ||
+		(list_length(type->names) == 2 &&
+		 strcmp(strVal(linitial(type->names)), "pg_catalog") != 0))
+		return false;
+	type_oid = LookupTypeNameOid(NULL, type, true);
+	return OidIsValid(type_oid) && type_oid < FirstNormalObjectId;
+}
+
+/*
+ * As the expression of a CHECK constraint, one that is read again must not ask
+ * who writes into the table for the right to use the schema of its functions.
+ * That takes the rights of the owner; nothing is executed with them.
+ */
 static Node *
-analysed_expression(ParseState *pstate, Relation rel, AttrNumber target)
+analysed_as_owner(ParseState *pstate, Relation rel, Node *expression,
+				  AttrNumber target)
+{
+	Oid			user;
+	int			security_context;
+
+	GetUserIdAndSecContext(&user, &security_context);
+	SetUserIdAndSecContext(rel->rd_rel->relowner,
+						   security_context | SECURITY_LOCAL_USERID_CHANGE |
+						   SECURITY_RESTRICTED_OPERATION);
+	expression = analysed_expression(pstate, rel, expression, target);
+	SetUserIdAndSecContext(user, security_context);
+	return expression;
+}
+
+static Node *
+analysed_expression(ParseState *pstate, Relation rel, Node *expression,
+					AttrNumber target)
 {
 	UsedColumns used = {pstate, rel};
-	Node	   *expression = raw_expression(pstate);
 	ParseNamespaceItem *item;
 
 	item = addRangeTableEntryForRelation(pstate, rel, AccessShareLock, NULL,
