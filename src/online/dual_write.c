@@ -540,8 +540,8 @@ set_columns(DualWrite *work, int count)
 	{
 		MemoryContext caller = MemoryContextSwitchTo(work->context);
 
-		work->changed_row = MakeTupleTableSlot(CreateTupleDescCopy(tupdesc),
-											   &TTSOpsHeapTuple);
+		work->changed_row = MakeSingleTupleTableSlot(CreateTupleDescCopy(tupdesc),
+													 &TTSOpsHeapTuple);
 		MemoryContextSwitchTo(caller);
 	}
 	work->tuple = heap_modify_tuple_by_cols(work->tuple, tupdesc, count,
