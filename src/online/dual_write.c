@@ -86,9 +86,9 @@ static bool is_same_image(const RuleColumn *column, Datum a, bool a_is_null,
 						  Datum b, bool b_is_null);
 static void set_computed(DualWrite *work, const RuleColumns *side);
 static void set_columns(DualWrite *work, int count);
-static void report_conflict(DualWrite *work) pg_attribute_noreturn();
-static void report_no_way_back(DualWrite *work) pg_attribute_noreturn();
-static void report_loss(DualWrite *work) pg_attribute_noreturn();
+static void report_conflict(DualWrite *work);
+static void report_no_way_back(DualWrite *work);
+static void report_loss(DualWrite *work);
 static char *table_name(DualWrite *work);
 static char *columns_in_words(DualWrite *work, const RuleColumns *side);
 
@@ -341,6 +341,7 @@ resolve_conflict(DualWrite *work)
 					report_loss(work);
 			}
 			report_conflict(work);
+			break;
 		case CONFLICT_OLD_WINS:
 			compute_ups(work);
 			set_computed(work, &work->new_side);
@@ -539,8 +540,8 @@ set_columns(DualWrite *work, int count)
 	{
 		MemoryContext caller = MemoryContextSwitchTo(work->context);
 
-		work->changed_row = MakeTupleTableSlot(CreateTupleDescCopy(tupdesc),
-											   &TTSOpsHeapTuple);
+		work->changed_row = MakeSingleTupleTableSlot(CreateTupleDescCopy(tupdesc),
+													 &TTSOpsHeapTuple);
 		MemoryContextSwitchTo(caller);
 	}
 	work->tuple = heap_modify_tuple_by_cols(work->tuple, tupdesc, count,
