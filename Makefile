@@ -98,7 +98,10 @@ SQL_PARTS = \
 	src/preserve/carry.sql \
 	src/preserve/points.sql \
 	src/target/target.sql \
-	src/restore/rollback.sql
+	src/restore/rollback.sql \
+	src/online/backfill.sql \
+	src/online/dual_write.sql \
+	src/online/online.sql
 
 DATA_built = $(EXTENSION)--$(EXTVERSION).sql
 

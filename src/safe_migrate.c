@@ -15,7 +15,9 @@
 #include "ledger/deploy_progress.h"
 #include "ledger/ledger.h"
 #include "lock/lock.h"
+#include "online/backfill.h"
 #include "miscadmin.h"
+#include "online/change.h"
 #include "policy/policy.h"
 #include "preserve/point_drop.h"
 #include "preserve/preserve.h"
@@ -68,9 +70,12 @@ _PG_init(void)
 	register_expiry();
 	register_run_procedures();
 	register_fill_column();
+	register_backfill();
 	register_ledger_procedures();
 	register_target_procedures();
 	register_rollback_procedures();
+	register_change_procedures();
+	register_change_refusal();
 	install_utility_hook();
 	install_executor_hooks();
 }

@@ -203,6 +203,36 @@
 	PortalRun(portal, FETCH_ALL, true, dest, dest, completion)
 #endif
 
+/* 16: an update of a column that only BRIN indexes have leaves the others alone */
+#if PG_VERSION_NUM < 160000
+#define compat_columns_of_indexes(rel) \
+	RelationGetIndexAttrBitmap(rel, INDEX_ATTR_BITMAP_ALL)
+#else
+#define compat_columns_of_indexes(rel) \
+	RelationGetIndexAttrBitmap(rel, INDEX_ATTR_BITMAP_HOT_BLOCKING)
+#endif
+
+/* 19: the visibility map's page is kept between calls; no look without update */
+#if PG_VERSION_NUM < 190000
+#define compat_prune_page(rel, buffer, map) heap_page_prune_opt(rel, buffer)
+#define compat_xid_is_removable(state, xid) \
+	GlobalVisTestIsRemovableXid(state, xid)
+#else
+#define compat_prune_page(rel, buffer, map) \
+	heap_page_prune_opt(rel, buffer, map, false)
+#define compat_xid_is_removable(state, xid) \
+	GlobalVisTestIsRemovableXid(state, xid, true)
+#endif
+
+/* 17: the checkpointer has statistics of its own */
+#if PG_VERSION_NUM < 170000
+#define compat_requested_checkpoints() \
+	((int64) pgstat_fetch_stat_checkpointer()->requested_checkpoints)
+#else
+#define compat_requested_checkpoints() \
+	((int64) pgstat_fetch_stat_checkpointer()->num_requested)
+#endif
+
 /* 18: the location of a statement is that of its first token */
 #define COMPAT_LOCATION_HAS_COMMENTS (PG_VERSION_NUM < 180000)
 

@@ -36,6 +36,12 @@ bool		setting_renew_statistics = true;
 bool		setting_rename_with_view = false;
 bool		setting_observation = false;
 int			setting_row_limit = 0;
+int			setting_backfill_max_wait = 10;
+int			setting_backfill_max_lag = 10000;
+int			setting_backfill_max_archive_queue = 42;
+int			setting_backfill_max_checkpoints = 2;
+int			setting_backfill_max_horizon_wait = 60000;
+char	   *setting_backfill_throttle_query = NULL;
 int			setting_max_columns = 50;
 int			setting_max_indexes = 10;
 int			setting_max_index_columns = 3;
@@ -81,6 +87,7 @@ static void define_row_limit(GucIntAssignHook assign_row_limit);
 static void define_design_settings(void);
 static void define_name_patterns(void);
 static void define_restore_settings(void);
+static void define_backfill_settings(void);
 static void assign_override(const char *newval, void *extra);
 
 /*
@@ -99,6 +106,7 @@ define_settings(GucStringCheckHook check_rules,
 	define_design_settings();
 	define_name_patterns();
 	define_restore_settings();
+	define_backfill_settings();
 	MarkGUCPrefixReserved("safe_migrate");
 }
 
@@ -300,6 +308,41 @@ pattern_error(const char *pattern)
 	}
 	pg_regerror(result, &compiled, message, sizeof(message));
 	return pstrdup(message);
+}
+
+static void
+define_backfill_settings(void)
+{
+	DefineCustomIntVariable("safe_migrate.backfill_max_wait",
+							"Longest time for which a batch of a backfill should hold the locks of its rows.",
+							"Batches become smaller when they take longer.",
+							&setting_backfill_max_wait, 10, 1, 60000,
+							PGC_SUSET, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomIntVariable("safe_migrate.backfill_max_lag",
+							"Replay lag of a standby above which a backfill pauses.",
+							"0 does not look at standbys.",
+							&setting_backfill_max_lag, 10000, 0, INT_MAX,
+							PGC_SUSET, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomIntVariable("safe_migrate.backfill_max_archive_queue",
+							"WAL segments that may wait for the archive before a backfill pauses.",
+							"0 does not look at the archive.",
+							&setting_backfill_max_archive_queue, 42, 0, INT_MAX,
+							PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("safe_migrate.backfill_max_checkpoints",
+							"Checkpoints within checkpoint_warning, caused by WAL, at which a backfill pauses.",
+							"It pauses for checkpoint_warning; 0 does not look at checkpoints.",
+							&setting_backfill_max_checkpoints, 2, 0, 1000,
+							PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("safe_migrate.backfill_max_horizon_wait",
+							"How long a backfill pauses for a transaction that keeps it from reusing space.",
+							"It goes on then, and the table grows; 0 never pauses for one.",
+							&setting_backfill_max_horizon_wait, 60000, 0, INT_MAX,
+							PGC_SUSET, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomStringVariable("safe_migrate.backfill_throttle_query",
+							   "Query whose one value pauses backfills while it is true or above 0.",
+							   "It is run by the role that runs the backfill, some times a second.",
+							   &setting_backfill_throttle_query, "",
+							   PGC_SUSET, 0, NULL, NULL, NULL);
 }
 
 static void

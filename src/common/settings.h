@@ -60,6 +60,12 @@ extern bool setting_renew_statistics;
 extern bool setting_rename_with_view;
 extern bool setting_observation;
 extern int	setting_row_limit;	/* 0: none */
+extern int	setting_backfill_max_wait;	/* ms */
+extern int	setting_backfill_max_lag;	/* ms, 0: none */
+extern int	setting_backfill_max_archive_queue; /* segments, 0: none */
+extern int	setting_backfill_max_checkpoints;	/* 0: none */
+extern int	setting_backfill_max_horizon_wait;	/* ms, 0: none */
+extern char *setting_backfill_throttle_query;
 extern int	setting_max_columns;
 extern int	setting_max_indexes;
 extern int	setting_max_index_columns;

@@ -34,6 +34,8 @@
 static bool constraint_has_column(Relation catalog, HeapTuple tuple,
 								  AttrNumber attnum);
 static void copy_constraint(ColumnCopier *copier, Form_pg_constraint form);
+static void add_constraint(ColumnCopier *copier, const char *name,
+						   const char *definition);
 static bool try_check(ColumnCopier *copier, Form_pg_constraint form);
 static bool is_own(Form_pg_constraint form);
 static bool refers_to_column(ColumnCopier *copier, const ForeignKey *key);
@@ -114,15 +116,28 @@ copy_constraint(ColumnCopier *copier, Form_pg_constraint form)
 	if (form->contype == CONSTRAINT_CHECK && !copier->same_type &&
 		!try_check(copier, form))
 		return;
-	add_sql(&copier->start,
-			psprintf("ALTER TABLE %s ADD CONSTRAINT %s %s%s", copier->table,
-					 quote_identifier(name), constraint_definition(form->oid),
-					 form->convalidated ? " NOT VALID" : ""));
+	add_constraint(copier, quote_identifier(name),
+				   psprintf("%s%s", constraint_definition(form->oid),
+							form->convalidated ? " NOT VALID" : ""));
 	if (form->convalidated)
 		add_step(&copier->validations, NULL,
 				 "ALTER TABLE %s VALIDATE CONSTRAINT %s", copier->table,
 				 quote_identifier(name));
 	restore_constraint(copier, form->oid, copier->table, name);
+}
+
+/*
+ * Not before all rows have their values: PostgreSQL checks one that is not
+ * valid yet whenever a client changes anything in a row.
+ */
+static void
+add_constraint(ColumnCopier *copier, const char *name, const char *definition)
+{
+	add_step(&copier->validations,
+			 psprintf("ALTER TABLE %s DROP CONSTRAINT IF EXISTS %s",
+					  copier->table, name),
+			 "ALTER TABLE %s ADD CONSTRAINT %s %s", copier->table, name,
+			 definition);
 }
 
 /* CHECK (...), and what may stand behind that, is found by the parser. */
@@ -186,9 +201,8 @@ copy_not_null(ColumnCopier *copier)
 	name = quote_identifier(name_of_copy(copier,
 										 psprintf("%s_not_null",
 												  copier->old_name)));
-	add_sql(&copier->start,
-			psprintf("ALTER TABLE %s ADD CONSTRAINT %s CHECK (%s IS NOT NULL) NOT VALID",
-					 copier->table, name, column));
+	add_constraint(copier, name,
+				   psprintf("CHECK (%s IS NOT NULL) NOT VALID", column));
 	add_step(&copier->validations, NULL,
 			 "ALTER TABLE %s VALIDATE CONSTRAINT %s", copier->table, name);
 	add_sql(&copier->values, psprintf("ALTER TABLE %s ALTER COLUMN %s SET NOT NULL",

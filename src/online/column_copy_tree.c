@@ -169,9 +169,11 @@ add_foreign_key(ColumnCopier *copier, Oid constraint, List *below)
 				 constraint_definition(constraint));
 	else
 	{
-		add_sql(&copier->start,
-				psprintf("ALTER TABLE %s ADD CONSTRAINT %s %s NOT VALID", table,
-						 quoted, constraint_definition(constraint)));
+		add_step(&copier->validations,
+				 psprintf("ALTER TABLE %s DROP CONSTRAINT IF EXISTS %s", table,
+						  quoted),
+				 "ALTER TABLE %s ADD CONSTRAINT %s %s NOT VALID", table,
+				 quoted, constraint_definition(constraint));
 		add_step(&copier->validations, NULL,
 				 "ALTER TABLE %s VALIDATE CONSTRAINT %s", table, quoted);
 	}

@@ -41,6 +41,15 @@ typedef void (*TopLevelProcedure) (int nargs, const ProcedureArgument *args);
 extern void register_top_level_procedure(const char *name,
 										 TopLevelProcedure procedure);
 
+/*
+ * Have each RENAME and SET SCHEMA but the steps of ours looked at before it is
+ * judged, by something that may throw; in a transaction, where our extension is
+ * created.
+ */
+typedef void (*StatementCheck) (Node *statement);
+
+extern void register_statement_check(StatementCheck check);
+
 /* The handler of migrate.wait(). */
 extern void wait_for_task(int nargs, const ProcedureArgument *args);
 

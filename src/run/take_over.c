@@ -27,7 +27,7 @@
 #include "utils/memutils.h"
 #include "utils/portal.h"
 
-#define MAX_PROCEDURES 8
+#define MAX_PROCEDURES 16
 
 static struct
 {

@@ -69,8 +69,10 @@ typedef struct Task
 
 /*
  * Insert a task for the current roles, with the settings that its text depends
- * on; sets its ID, roles and settings.
+ * on; sets its ID, if it has none yet, roles and settings.  A number can be had
+ * before, for steps that are to name it.
  */
+extern int64 task_reserve_id(void);
 extern void task_insert(Task *task);
 
 /*
@@ -109,6 +111,13 @@ extern void task_hand_over(int64 id, bool cancel);
 
 /* Have a task that somebody runs be taken back when he has stopped. */
 extern void task_mark_cancelled(int64 id);
+
+/*
+ * task_control.c.  Have a task taken back, as migrate.cancel() does, and return
+ * its new state; even_if_done: also one that is done.  Throws if the current
+ * user may not, or if it is finished.
+ */
+extern const char *cancel_task(int64 id, bool even_if_done);
 
 /* A row of migrate.tasks, as far as it matters to those who look at it. */
 typedef struct TaskStatus

@@ -253,28 +253,6 @@ AS 'MODULE_PATHNAME', 'migrate_retry';
 COMMENT ON FUNCTION migrate.retry(bigint) IS
 	'has a task that failed or was interrupted go on in the background, after the commit, and returns its new state; for members of the role that it runs as, and, where only the role of the session can be connected as, of that as well';
 
-CREATE FUNCTION migrate.cancel(task bigint) RETURNS text
-LANGUAGE c VOLATILE STRICT
-AS 'MODULE_PATHNAME', 'migrate_cancel';
-COMMENT ON FUNCTION migrate.cancel(bigint) IS
-	'stops a task, has what it did taken back in the background, and returns its new state: cancelled if there was nothing to take back, or undoing; for the same roles as migrate.retry()';
-
-CREATE FUNCTION migrate.forget_tasks(before timestamptz) RETURNS bigint
-LANGUAGE SQL VOLATILE STRICT
-BEGIN ATOMIC
-	WITH forgotten AS (
-		DELETE FROM migrate.task_log t
-		WHERE (t.state OPERATOR(pg_catalog.=) ANY (ARRAY['done', 'cancelled'])
-				AND t.finished_at OPERATOR(pg_catalog.<) forget_tasks.before)
-			OR (t.origin OPERATOR(pg_catalog.<>) migrate.origin()
-				AND t.created_at OPERATOR(pg_catalog.<) forget_tasks.before)
-		RETURNING t.id)
-	SELECT pg_catalog.count(*) FROM forgotten;
-END;
-REVOKE ALL ON FUNCTION migrate.forget_tasks(timestamptz) FROM PUBLIC;
-COMMENT ON FUNCTION migrate.forget_tasks(timestamptz) IS
-	'deletes the tasks that were done or cancelled before a point in time, or were asked for elsewhere before it, and returns their number; needs DELETE on migrate.task_log';
-
 CREATE PROCEDURE migrate.wait(task bigint, timeout interval DEFAULT NULL)
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'migrate_top_level_only';

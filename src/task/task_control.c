@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * task_control.c
- *	  migrate.retry() and migrate.cancel().
+ *	  Having a task go on, and having it taken back.
  *
  *-------------------------------------------------------------------------
  */
@@ -23,7 +23,6 @@
 #define LOCK_TRIES		100
 
 PG_FUNCTION_INFO_V1(migrate_retry);
-PG_FUNCTION_INFO_V1(migrate_cancel);
 
 static void require_control(int64 id, const char *function);
 static bool lock_stopped_task(int64 id);
@@ -65,12 +64,11 @@ migrate_retry(PG_FUNCTION_ARGS)
 }
 
 /*
- * See the comment on the SQL function.
+ * See task.h.
  */
-Datum
-migrate_cancel(PG_FUNCTION_ARGS)
+const char *
+cancel_task(int64 id, bool even_if_done)
 {
-	int64		id = PG_GETARG_INT64(0);
 	const char *volatile state = NULL;
 
 	require_control(id, "migrate.cancel()");
@@ -81,7 +79,8 @@ migrate_cancel(PG_FUNCTION_ARGS)
 			/* as it is now that nobody runs it */
 			Task	   *task = task_read(id);
 
-			refuse_finished(task);
+			if (task->state != TASK_DONE || !even_if_done)
+				refuse_finished(task);
 			state = cancel_stopped(task);
 		}
 		PG_FINALLY();
@@ -93,7 +92,7 @@ migrate_cancel(PG_FUNCTION_ARGS)
 	else
 		state = cancel_running(id);
 	task_after_commit();
-	PG_RETURN_TEXT_P(cstring_to_text(state));
+	return state;
 }
 
 /* Throw unless there is such a task and the current user may do that with it. */

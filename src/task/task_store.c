@@ -51,6 +51,9 @@ static const char *const kept_settings[] = {
 	"sqlstate, pid, cancelled, relid, made, witness, continued_by " \
 	"FROM migrate.task_log "
 
+#define NEXT_ID \
+	"pg_catalog.nextval('migrate.task_log_id_seq'::pg_catalog.regclass)"
+
 static void set_origin(Task *task);
 static void add_steps(OwnArguments *arguments, const Task *task);
 static void add_text_list(OwnArguments *arguments, List *texts);
@@ -59,6 +62,23 @@ static Task *task_of_row(OwnAccess *access, uint64 row);
 static TaskState state_of_name(const char *name);
 static List *own_text_list(OwnAccess *access, uint64 row, int column);
 static List *steps_of_row(OwnAccess *access, uint64 row);
+
+/*
+ * See task.h.
+ */
+int64
+task_reserve_id(void)
+{
+	OwnAccess	access;
+	OwnArguments none = {0};
+	int64		id;
+
+	begin_own_access(&access);
+	run_own_query("SELECT " NEXT_ID, &none, SPI_OK_SELECT);
+	id = own_bigint_column(0, 1);
+	end_own_access(&access);
+	return id;
+}
 
 /*
  * See task.h.
@@ -90,12 +110,14 @@ task_insert(Task *task)
 	add_own_argument(&arguments, OIDOID,
 					 ObjectIdGetDatum(GetSessionUserId()), false);
 	add_own_text(&arguments, task->continued_by);
-	run_own_query("INSERT INTO migrate.task_log (statement, command, rule, "
+	add_own_argument(&arguments, INT8OID, Int64GetDatum(task->id),
+					 task->id == 0);
+	run_own_query("INSERT INTO migrate.task_log (id, statement, command, rule, "
 				  "relation, steps, undos, state, deferred, settings, role, "
 				  "session_role, done, relid, made, witness, role_oid, "
 				  "session_role_oid, continued_by, origin, client, "
 				  "application, pid, attempts, created_at, started_at) "
-				  "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, "
+				  "OVERRIDING SYSTEM VALUE VALUES (COALESCE($19, " NEXT_ID "), $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, "
 				  "$13, $14, $15, $16, $17, $18, migrate.origin(), "
 				  "pg_catalog.inet_client_addr(), "
 				  "pg_catalog.current_setting('application_name'), "

@@ -1,0 +1,222 @@
+/*-------------------------------------------------------------------------
+ *
+ * backfill_internal.h
+ *	  What the files of a backfill share.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef SAFE_MIGRATE_BACKFILL_INTERNAL_H
+#define SAFE_MIGRATE_BACKFILL_INTERNAL_H
+
+#include "access/attnum.h"
+#include "datatype/timestamp.h"
+#include "executor/spi.h"
+#include "nodes/parsenodes.h"
+#include "online/backfill.h"
+#include "storage/block.h"
+#include "storage/itemptr.h"
+#include "utils/rel.h"
+
+/*
+ * Rows of a table that is full move to other pages, and into all of its
+ * indexes, when they are set.  So a page is gone through in so many turns, each
+ * of them for a share of its rows: the first share leaves, and with the space
+ * that the one before has freed the others stay where they are, with no work
+ * for the indexes.  A power of 2.
+ */
+#define BACKFILL_SHARES 8
+
+/* In place of the number of a share: all rows. */
+#define ALL_SHARES (-1)
+
+/* A column that the expressions name. */
+typedef struct BackfillColumn
+{
+	char	   *name;
+	AttrNumber	attnum;
+	bool		is_set;			/* not only read */
+} BackfillColumn;
+
+/* Rows of a table from one ctid to another, which is not one of them. */
+typedef struct TidRange
+{
+	ItemPointerData first;
+	ItemPointerData end;
+} TidRange;
+
+/* Pages behind a backfill, with the transaction that has left dead rows there. */
+typedef struct PrunedRange
+{
+	BlockNumber first;
+	BlockNumber end;
+	TransactionId xid;
+	TimestampTz since;			/* it waits */
+} PrunedRange;
+
+/* So many of them wait; the oldest gives way. */
+#define MAX_PRUNED_RANGES 64
+
+typedef struct PruneQueue
+{
+	int			start;			/* of the ring */
+	int			count;
+	PrunedRange ranges[MAX_PRUNED_RANGES];
+} PruneQueue;
+
+/* A table with rows: the one that was named, a partition or a child. */
+typedef struct BackfillLeaf
+{
+	Oid			relid;
+	bool		is_root;		/* the one that the caller has named */
+	bool		is_heap;		/* its pages can be pruned */
+	bool		is_shared;		/* rows may stay in their pages, see above */
+	bool		is_gone;		/* dropped meanwhile, or nothing to be done */
+	bool		is_checked;		/* rows that were set fulfil the condition no
+								 * more */
+	BlockNumber pages;			/* to be gone through first */
+	BlockNumber next;			/* of these, the first that is not done */
+	List	   *columns;		/* of BackfillColumn */
+	List	   *skipped;		/* of TidRange *: others had locked rows there */
+	char	   *name;			/* for which the plans were made, or NULL */
+	char	   *condition;
+	SPIPlanPtr	update;			/* of a range of ctids: $1 and $2 */
+	SPIPlanPtr	update_share;	/* and a share of it, $3; or NULL */
+	SPIPlanPtr	search;			/* for a row that is still to be set */
+	TransactionId xid;			/* the last that has set rows of it */
+	PruneQueue	prune;
+} BackfillLeaf;
+
+/* How many pages a transaction takes, of each kind of turn. */
+typedef struct BackfillPace
+{
+	double		pages;
+} BackfillPace;
+
+typedef struct BackfillThrottle
+{
+	TimestampTz next_look;
+	int64		checkpoints;	/* that were requested, at the last look; -1:
+								 * there was none */
+	TimestampTz checkpoint_time;	/* when the last of them was seen */
+	int			recent_checkpoints;
+	TimestampTz checkpoint_pause_end;
+	bool		horizon_given_up;	/* others hold it for too long */
+	TimestampTz horizon_since;	/* it is waited for, or 0 */
+} BackfillThrottle;
+
+typedef struct Backfill
+{
+	const BackfillRequest *request;
+	MemoryContext context;		/* outlives the transactions */
+	MemoryContext batch_context;	/* reset with each transaction */
+	int64		id;
+	Oid			relid;			/* of the table that was named */
+	char	   *alias;			/* its name, quoted */
+	List	   *leaves;
+	int			pass;			/* from 1 */
+	uint64		rows;			/* set in this call */
+	bool		is_paused;		/* which the log says */
+	TimestampTz started_at;
+	TimestampTz next_notice;
+	BackfillPace pace;			/* where rows move */
+	BackfillPace share_pace;	/* where they stay in their pages */
+	BackfillThrottle throttle;
+} Backfill;
+
+/* backfill.c: the transactions, in b->batch_context. */
+extern void begin_backfill_transaction(Backfill *b);
+extern void commit_backfill_transaction(Backfill *b);
+
+/*
+ * backfill_text.c.  All need a transaction.
+ *
+ * Throw unless these are what stands behind SET, a condition alone.
+ */
+extern void check_set_text(const char *set);
+extern void check_condition_text(const char *condition);
+
+/*
+ * The condition of those rows which the SET would change, for a table that is
+ * called by the alias, palloc'd.  Throws if that can not be told.
+ */
+extern char *default_condition(const BackfillRequest *request, Oid relid,
+							   const char *alias);
+
+/* The columns of that table that the texts name, of BackfillColumn. */
+extern List *columns_of_texts(const BackfillRequest *request, Oid relid,
+							  const char *alias);
+
+/* Statements about a range, palloc'd. */
+extern char *update_text(const Backfill *b, const BackfillLeaf *leaf,
+						 bool one_share);
+extern char *checked_update_text(const Backfill *b, const BackfillLeaf *leaf);
+extern char *check_text(const Backfill *b, const BackfillLeaf *leaf);
+extern char *search_text(const Backfill *b, const BackfillLeaf *leaf);
+
+/*
+ * backfill_leaf.c.  Look for the tables, add those that are new to b->leaves,
+ * which is true then, and throw if one of them is none that the current user
+ * may do this with.
+ */
+extern bool find_backfill_leaves(Backfill *b);
+extern void check_backfill_table(const Backfill *b, Oid relid);
+
+/*
+ * Lock a table until the transaction ends, with plans for it as it is now;
+ * NULL if it is gone.  Throws if the one that was named is, or a column.
+ */
+extern Relation lock_backfill_leaf(Backfill *b, BackfillLeaf *leaf);
+extern void forget_backfill_plans(BackfillLeaf *leaf);
+
+/*
+ * backfill_batch.c.  Set the rows of a range, in one transaction or more:
+ * where others have locked a row, the range is divided, and what is left of it
+ * is added to leaf->skipped, down to a page or, if by_row, to a row.  A row that
+ * cannot be set ends it with an error that names it.  When it is done, all pages
+ * before next are.  Returns how many rows were set.
+ */
+extern uint64 fill_range(Backfill *b, BackfillLeaf *leaf, TidRange range,
+						 int share, BlockNumber next, bool by_row);
+extern TidRange pages_as_range(BlockNumber first, BlockNumber end);
+
+/* backfill_row.c.  A row in words, palloc'd: its key, or where it is. */
+extern char *row_in_words(Oid relid, ItemPointer tid);
+
+/* The key columns as an expression that gives such words, or NULL. */
+extern char *key_expression(Oid relid, const char *alias);
+
+/* backfill_prune.c */
+extern void prune_later(BackfillLeaf *leaf, BlockNumber first,
+						BlockNumber end, TransactionId xid);
+extern void prune_behind(BackfillLeaf *leaf, Relation rel);
+extern bool prune_is_behind(const BackfillLeaf *leaf);
+
+/* backfill_pace.c */
+extern void begin_pace(BackfillPace *pace, int pages);
+extern BlockNumber pages_of_pace(const BackfillPace *pace);
+
+/* A transaction took that many pages and milliseconds; others waited for it. */
+extern void adjust_pace(BackfillPace *pace, BlockNumber pages, double duration,
+						bool others_waited);
+
+/*
+ * backfill_throttle.c.  Wait while something speaks against going on; outside
+ * of a transaction.
+ */
+extern void throttle_backfill(Backfill *b, BackfillLeaf *leaf);
+
+/* Sleep outside of a transaction, for a reason that others can see, or NULL. */
+extern void pause_backfill(Backfill *b, const char *reason, int milliseconds);
+
+/* backfill_store.c.  The rows of the log; all need a transaction. */
+extern void store_backfill_begin(Backfill *b, bool *is_resumed);
+extern void store_backfill_leaf(Backfill *b, BackfillLeaf *leaf);
+extern void store_backfill_batch(const Backfill *b, const BackfillLeaf *leaf,
+								 BlockNumber next, uint64 rows);
+extern void store_backfill_pass(const Backfill *b);
+extern void store_backfill_wait(const Backfill *b, const char *reason);
+extern void store_backfill_end(const Backfill *b, const char *state,
+							   const ErrorData *error);
+extern void unlock_backfill(const Backfill *b);
+
+#endif							/* SAFE_MIGRATE_BACKFILL_INTERNAL_H */

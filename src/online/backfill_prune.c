@@ -1,0 +1,120 @@
+/*-------------------------------------------------------------------------
+ *
+ * backfill_prune.c
+ *	  The space of the old versions of rows, for the rows to come.
+ *
+ * A VACUUM that comes when all is done finds a table of twice its size.  Here
+ * the pages of a batch are pruned as soon as nobody can see the old versions,
+ * and the batches behind it find the space in the free space map.  Index
+ * entries and line pointers are left for VACUUM.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/heapam.h"
+#include "common/compat.h"
+#include "online/backfill_internal.h"
+#include "storage/bufmgr.h"
+#include "storage/freespace.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+/* What the transactions of clients usually take is less. */
+#define LONG_WAIT_MS 500
+
+static PrunedRange *oldest_range(const BackfillLeaf *leaf);
+static void prune_range(Relation rel, const PrunedRange *range);
+static void drop_oldest_range(BackfillLeaf *leaf);
+
+/*
+ * Pages to be pruned when xid is removable; the range that waits for the
+ * longest time gives way if there is no room.
+ */
+void
+prune_later(BackfillLeaf *leaf, BlockNumber first, BlockNumber end,
+			TransactionId xid)
+{
+	PruneQueue *queue = &leaf->prune;
+	PrunedRange *range;
+
+	if (!leaf->is_heap || !TransactionIdIsValid(xid))
+		return;
+	if (queue->count == MAX_PRUNED_RANGES)
+		drop_oldest_range(leaf);
+	range = &queue->ranges[(queue->start + queue->count) % MAX_PRUNED_RANGES];
+	range->first = first;
+	range->end = end;
+	range->xid = xid;
+	range->since = GetCurrentTimestamp();
+	queue->count++;
+}
+
+/*
+ * Prune what can be, of a table that is locked; needs a transaction that holds
+ * no lock on rows yet.
+ */
+void
+prune_behind(BackfillLeaf *leaf, Relation rel)
+{
+	GlobalVisState *state;
+
+	if (leaf->prune.count == 0)
+		return;
+
+	/* taking one is what makes the horizon move */
+	PushActiveSnapshot(GetTransactionSnapshot());
+	state = GlobalVisTestFor(rel);
+	while (leaf->prune.count > 0 &&
+		   compat_xid_is_removable(state, oldest_range(leaf)->xid))
+	{
+		prune_range(rel, oldest_range(leaf));
+		drop_oldest_range(leaf);
+	}
+	PopActiveSnapshot();
+}
+
+/* True if somebody who has looked at the table for long keeps it from that. */
+bool
+prune_is_behind(const BackfillLeaf *leaf)
+{
+	return leaf->prune.count > 0 &&
+		TimestampDifferenceExceeds(oldest_range(leaf)->since,
+								   GetCurrentTimestamp(), LONG_WAIT_MS);
+}
+
+static PrunedRange *
+oldest_range(const BackfillLeaf *leaf)
+{
+	return (PrunedRange *) &leaf->prune.ranges[leaf->prune.start];
+}
+
+static void
+prune_range(Relation rel, const PrunedRange *range)
+{
+	BlockNumber end = Min(range->end, RelationGetNumberOfBlocks(rel));
+	Buffer		map PG_USED_FOR_ASSERTS_ONLY = InvalidBuffer;
+
+	for (BlockNumber block = range->first; block < end; block++)
+	{
+		Buffer		buffer = ReadBuffer(rel, block);
+		Size		space;
+
+		compat_prune_page(rel, buffer, &map);
+		LockBuffer(buffer, BUFFER_LOCK_SHARE);
+		space = PageGetHeapFreeSpace(BufferGetPage(buffer));
+		UnlockReleaseBuffer(buffer);
+		RecordPageWithFreeSpace(rel, block, space);
+	}
+	if (BufferIsValid(map))
+		ReleaseBuffer(map);
+	if (range->first < end)
+		FreeSpaceMapVacuumRange(rel, range->first, end);
+}
+
+static void
+drop_oldest_range(BackfillLeaf *leaf)
+{
+	leaf->prune.start = (leaf->prune.start + 1) % MAX_PRUNED_RANGES;
+	leaf->prune.count--;
+}

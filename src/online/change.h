@@ -1,0 +1,151 @@
+/*-------------------------------------------------------------------------
+ *
+ * change.h
+ *	  Changes of tables that clients go on using: expand and contract.
+ *
+ * A change is a task (see task/task.h) whose first step, the start, runs in
+ * the transaction that asks for it; the others fill, build and verify in the
+ * background.  When they are done both shapes of the table are there, and the
+ * contract takes the old one away.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef SAFE_MIGRATE_CHANGE_H
+#define SAFE_MIGRATE_CHANGE_H
+
+#include "postgres.h"
+
+#include "datatype/timestamp.h"
+#include "fmgr.h"
+#include "nodes/pg_list.h"
+
+/* Who does what follows the start. */
+typedef enum ChangeAdvance
+{
+	ADVANCE_BACKGROUND,			/* a worker; a deploy waits for it */
+	ADVANCE_DETACHED,			/* a worker; a deploy goes on meanwhile */
+	ADVANCE_MANUAL				/* whoever calls migrate.advance() */
+} ChangeAdvance;
+
+typedef struct Change
+{
+	int64		id;				/* of its task, too */
+	const char *kind;			/* name of the function that starts it */
+	const char *statement;		/* the call of it, as text */
+	Oid			relid;
+	const char *relation;		/* qualified name */
+	List	   *start;			/* of char *: statements that have begun it, */
+	List	   *removal;		/* and that take this back, in one transaction */
+	List	   *steps;			/* of PlanStep: what is done at top level, */
+	int			filling;		/* so many of which are about values */
+	List	   *contract;		/* of char *: in one transaction; NIL if
+								 * nothing is left to do */
+	const char *old_shape;		/* what clients lose by the contract, in
+								 * words; NULL: nothing */
+	TimestampTz grace_until;	/* no contract before that; 0: any time */
+	int64		uses;			/* of the table until now, see change_uses.c;
+								 * -1: not counted */
+	ChangeAdvance advance;
+	List	   *made;			/* by the start, as in Task.made */
+} Change;
+
+/*
+ * A kind of change: the function migrate.<name>() starts it.  build() reads the
+ * other arguments, begins the change and says what follows.
+ */
+typedef struct ChangeKind
+{
+	const char *name;
+	int			advance;		/* number of the argument "advance"; the first
+								 * is always the table */
+	void		(*build) (Change *change, FunctionCallInfo fcinfo);
+} ChangeKind;
+
+/*
+ * change.c
+ *
+ * The whole function: starts a change and returns its number, a bigint.  The
+ * table is looked up by the search_path, has to belong to the current user, and
+ * is locked in AccessExclusiveLock, with what relations_of_change() lists,
+ * without making anybody queue: see lock/lock.h for what that throws.
+ */
+extern Datum start_change(FunctionCallInfo fcinfo, const ChangeKind *kind);
+
+/* For build(): run a statement of ours that belongs to the start; printf. */
+extern void start_with(Change *change, const char *format,...)
+			pg_attribute_printf(2, 3);
+
+/* Put one in front of or behind those of a list; printf. */
+extern void first_remove(Change *change, const char *format,...)
+			pg_attribute_printf(2, 3);
+extern void then_contract(Change *change, const char *format,...)
+			pg_attribute_printf(2, 3);
+
+/* Add a step, with what takes it back, or NULL. */
+extern void add_change_step(Change *change, char *text, char *undo);
+
+/*
+ * Add the steps of the safe plan for a statement, or the statement itself where
+ * there is none.
+ */
+extern void add_planned_steps(Change *change, const char *statement);
+
+/*
+ * The same, but what is quick of it belongs to the start: new rows are checked
+ * from then on.
+ */
+extern void start_planned(Change *change, const char *statement);
+
+/*
+ * change_run.c
+ *
+ * Statements of a change, in the current transaction, inside of a function.
+ * They are not judged: who asked for the change has asked for them.  What we
+ * have written runs under a search_path of ours, so that it means what it
+ * says; what the user has written, under his.
+ */
+extern void run_change_statements(const List *statements, bool users_path);
+
+/* The same, and roll it back: throws what they throw. */
+extern void try_change_statements(List *statements);
+
+/*
+ * The relations that statements about a table lock, for which the lock has to
+ * be waited for: it, what inherits from it, the other side of its foreign keys,
+ * and the views that use it.  OIDs in ascending order.
+ */
+extern List *relations_of_change(Oid relid);
+
+/*
+ * Tell the user which indexes, constraints and so on go with a column that has
+ * no successor.
+ */
+extern void tell_what_goes(const Change *change, const char *column);
+
+/*
+ * change_store.c: all SQL that touches migrate.change_log, with the rights of
+ * the owner of the extension.
+ */
+extern void change_insert(const Change *change);
+
+/* NULL if there is no change with that number. */
+extern Change *change_read(int64 id);
+
+/* Write that it is contracted.  label is that of the restore point, or NULL. */
+extern void change_write_contracted(int64 id, const char *label, bool forced);
+extern bool change_is_contracted(int64 id);
+
+/*
+ * Let nobody else contract or cancel it before the end of the transaction;
+ * waits for who does.
+ */
+extern void change_lock(int64 id);
+
+/* change_uses.c: how often the table was read or written, by the counters. */
+extern int64 count_uses(Oid relid);
+
+/* Register what this folder does.  Called once each, from _PG_init. */
+extern void register_change_procedures(void);
+extern void register_change_refusal(void);
+
+#endif							/* SAFE_MIGRATE_CHANGE_H */

@@ -1,0 +1,168 @@
+/*-------------------------------------------------------------------------
+ *
+ * change_advance.c
+ *	  CALL migrate.advance(change), and taking a change back.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "common/catalog.h"
+#include "common/compat.h"
+#include "common/errors.h"
+#include "fmgr.h"
+#include "lock/lock.h"
+#include "miscadmin.h"
+#include "online/change.h"
+#include "run/run.h"
+#include "run/run_task.h"
+#include "task/task.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/portal.h"
+#include "utils/snapmgr.h"
+
+PG_FUNCTION_INFO_V1(migrate_remove_change);
+PG_FUNCTION_INFO_V1(migrate_cancel);
+
+static void advance_change(int nargs, const ProcedureArgument *args);
+static TaskStatus *status_of_change(int64 id);
+static void require_asker(const TaskStatus *status);
+
+/*
+ * See change.h.
+ */
+void
+register_change_procedures(void)
+{
+	register_top_level_procedure("advance", advance_change);
+}
+
+/*
+ * What is left of the task runs here; if a worker has it already, that is
+ * waited for.
+ */
+static void
+advance_change(int nargs, const ProcedureArgument *args)
+{
+	MemoryContext context;
+	TaskStatus *status;
+	Task	   *task;
+	int64		id;
+
+	Assert(nargs == 1);
+	if (args[0].isnull)
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("the change for migrate.advance() must not be null")));
+	PreventCommandIfReadOnly("migrate.advance()");
+	context = AllocSetContextCreate(PortalContext, "safe_migrate advance",
+									ALLOCSET_DEFAULT_SIZES);
+	MemoryContextSwitchTo(context);
+	id = pg_strtoint64(args[0].value);
+	status = status_of_change(id);
+	while (ActiveSnapshotSet())
+		PopActiveSnapshot();
+	if (!task_lock(id))
+	{
+		CommitTransactionCommand();
+		MemoryContextSwitchTo(context);
+		wait_until_task_is_done(id, NULL);
+		SetCurrentStatementStartTimestamp();
+		StartTransactionCommand();
+		MemoryContextSwitchTo(CurTransactionContext);
+		return;
+	}
+	require_asker(status);
+	task = task_read(id);
+
+	/* a change that has failed stays, until it is cancelled */
+	task->deferred = true;
+	if (task->cancelled || task->state == TASK_UNDOING)
+		undo_task(task);
+	else
+		run_task(task);
+	MemoryContextSwitchTo(CurTransactionContext);
+}
+
+/* Throws unless there is such a change, of which the user may decide. */
+static TaskStatus *
+status_of_change(int64 id)
+{
+	TaskStatus *status = task_status(id);
+
+	if (status == NULL || change_read(id) == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("change " INT64_FORMAT " does not exist; migrate.changes lists those there are",
+						id)));
+	if (!may_wait_for_task(status))
+		ereport(ERROR,
+				(errcode(ERRCODE_SM_NOT_PERMITTED),
+				 errmsg("change " INT64_FORMAT " belongs to role \"%s\"", id,
+						status->role)));
+	require_task_from_here(status);
+	return status;
+}
+
+/*
+ * The steps run with the rights of the caller, and expressions in them under
+ * his search_path: they are written to depend on neither, but for the rights.
+ */
+static void
+require_asker(const TaskStatus *status)
+{
+	Oid			relid = change_read(status->id)->relid;
+
+	if (get_rel_name(relid) != NULL &&
+		!compat_owns_relation(relid, GetUserId()))
+		ereport(ERROR,
+				(errcode(ERRCODE_SM_NOT_PERMITTED),
+				 errmsg("change " INT64_FORMAT " of %s is advanced by the owner of the table",
+						status->id, status->relation)));
+}
+
+/*
+ * migrate.remove_change(bigint): the undo of the first step.
+ */
+Datum
+migrate_remove_change(PG_FUNCTION_ARGS)
+{
+	Change	   *change;
+
+	require_preloaded();
+	if (PG_ARGISNULL(0) || !task_is_running())
+		ereport(ERROR,
+				(errcode(ERRCODE_SM_NOT_PERMITTED),
+				 errmsg("migrate.remove_change() is a step of migrate.cancel(): call that")));
+	change = change_read(PG_GETARG_INT64(0));
+	if (change == NULL || get_rel_name(change->relid) == NULL)
+		PG_RETURN_VOID();
+	lock_relations_patiently(CMDTAG_ALTER_TABLE, "migrate.cancel()",
+							 relations_of_change(change->relid),
+							 AccessExclusiveLock);
+	run_change_statements(change->removal, false);
+	PG_RETURN_VOID();
+}
+
+/*
+ * migrate.cancel(bigint): of tasks and changes.
+ */
+Datum
+migrate_cancel(PG_FUNCTION_ARGS)
+{
+	int64		id = PG_GETARG_INT64(0);
+	bool		is_change;
+
+	require_preloaded();
+	is_change = change_read(id) != NULL;
+	if (is_change && change_is_contracted(id))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("change " INT64_FORMAT " is contracted, and can be taken back only by migrate.rollback_to() the restore point in migrate.changes",
+						id)));
+	PG_RETURN_TEXT_P(cstring_to_text(cancel_task(id, is_change)));
+}

@@ -1,0 +1,154 @@
+/*-------------------------------------------------------------------------
+ *
+ * change_run.c
+ *	  Running the statements of an online change.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_inherits.h"
+#include "catalog/pg_type.h"
+#include "common/own_tables.h"
+#include "common/script.h"
+#include "common/subtransaction.h"
+#include "executor/spi.h"
+#include "online/change.h"
+#include "run/run_task.h"
+#include "run/step.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+
+static void run_as_step(const char *statement);
+static bool run_and_roll_back(void *arg);
+
+/*
+ * See change.h.
+ */
+void
+run_change_statements(const List *statements, bool users_path)
+{
+	int			nest_level = NewGUCNestLevel();
+	ListCell   *cell;
+
+	if (!users_path)
+		(void) set_config_option("search_path", "pg_catalog, pg_temp",
+								 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
+								 true, 0, false);
+	foreach(cell, statements)
+	{
+		List	   *parts = parse_script(lfirst(cell), "statement", 1);
+		ListCell   *part;
+
+		foreach(part, parts)
+			run_as_step(((ScriptStatement *) lfirst(part))->text);
+	}
+	AtEOXact_GUC(true, nest_level);
+}
+
+static void
+run_as_step(const char *statement)
+{
+	mark_step(true);
+	PG_TRY();
+	{
+		run_statement_in_function(statement);
+	}
+	PG_FINALLY();
+	{
+		/* a query does not take the mark */
+		mark_step(false);
+	}
+	PG_END_TRY();
+	CommandCounterIncrement();
+}
+
+/*
+ * See change.h.
+ */
+void
+try_change_statements(List *statements)
+{
+	ErrorData  *error = run_in_subtransaction(run_and_roll_back, statements);
+
+	if (error != NULL)
+		ReThrowError(error);
+}
+
+static bool
+run_and_roll_back(void *arg)
+{
+	run_change_statements(arg, false);
+	return false;
+}
+
+/*
+ * See change.h.  Whoever reads a view has locked it before the tables in it:
+ * with all of them at once there is no deadlock.
+ */
+List *
+relations_of_change(Oid relid)
+{
+	OwnAccess	access;
+	OwnArguments arguments = {0};
+	List	   *relids;
+
+	begin_own_access(&access);
+	add_own_oid_list(&arguments, find_all_inheritors(relid, NoLock, NULL));
+	run_own_query("WITH changed (oid) AS (SELECT pg_catalog.unnest($1)) "
+				  "SELECT oid FROM changed "
+				  "UNION SELECT k.confrelid FROM pg_catalog.pg_constraint k "
+				  "JOIN changed c ON c.oid OPERATOR(pg_catalog.=) k.conrelid "
+				  "WHERE k.contype OPERATOR(pg_catalog.=) 'f' "
+				  "UNION SELECT k.conrelid FROM pg_catalog.pg_constraint k "
+				  "JOIN changed c ON c.oid OPERATOR(pg_catalog.=) k.confrelid "
+				  "WHERE k.contype OPERATOR(pg_catalog.=) 'f' "
+				  "UNION SELECT r.ev_class FROM pg_catalog.pg_depend d "
+				  "JOIN changed c ON c.oid OPERATOR(pg_catalog.=) d.refobjid "
+				  "JOIN pg_catalog.pg_rewrite r ON r.oid OPERATOR(pg_catalog.=) d.objid "
+				  "WHERE d.refclassid OPERATOR(pg_catalog.=) "
+				  "'pg_catalog.pg_class'::pg_catalog.regclass "
+				  "AND d.classid OPERATOR(pg_catalog.=) "
+				  "'pg_catalog.pg_rewrite'::pg_catalog.regclass "
+				  "ORDER BY 1",
+				  &arguments, SPI_OK_SELECT);
+	relids = own_oid_column(&access, 1);
+	end_own_access(&access);
+	return relids;
+}
+
+/*
+ * See change.h.
+ */
+void
+tell_what_goes(const Change *change, const char *column)
+{
+	OwnAccess	access;
+	OwnArguments arguments = {0};
+	char	   *objects;
+
+	begin_own_access(&access);
+	add_own_argument(&arguments, OIDOID, ObjectIdGetDatum(change->relid),
+					 false);
+	add_own_argument(&arguments, INT4OID,
+					 Int32GetDatum(get_attnum(change->relid, column)), false);
+	run_own_query("SELECT pg_catalog.string_agg(DISTINCT "
+				  "pg_catalog.pg_describe_object(d.classid, d.objid, d.objsubid), "
+				  "', ') FROM pg_catalog.pg_depend d "
+				  "WHERE d.refclassid OPERATOR(pg_catalog.=) "
+				  "'pg_catalog.pg_class'::pg_catalog.regclass "
+				  "AND d.refobjid OPERATOR(pg_catalog.=) $1 "
+				  "AND d.refobjsubid OPERATOR(pg_catalog.=) $2 "
+				  "AND d.deptype OPERATOR(pg_catalog.=) ANY (ARRAY['a'::\"char\", 'i'::\"char\"]) "
+				  "AND d.classid OPERATOR(pg_catalog.<>) "
+				  "'pg_catalog.pg_attrdef'::pg_catalog.regclass",
+				  &arguments, SPI_OK_SELECT);
+	objects = own_text_column(&access, 0, 1);
+	end_own_access(&access);
+	if (objects != NULL)
+		ereport(NOTICE,
+				(errmsg("the contract of change " INT64_FORMAT " drops with column %s: %s",
+						change->id, quote_identifier(column), objects)));
+}

@@ -1,0 +1,100 @@
+/*-------------------------------------------------------------------------
+ *
+ * verify_rows.c
+ *	  CALL migrate.verify_rows(): no row fulfils a condition.
+ *
+ * The last step of a change: it reads a table and its partitions by one
+ * snapshot, as the caller may read them.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "common/catalog.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "lib/stringinfo.h"
+#include "nodes/makefuncs.h"
+#include "online/backfill_internal.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
+#include "utils/varlena.h"
+
+/* So many rows are named. */
+#define NAMED_ROWS 5
+
+PG_FUNCTION_INFO_V1(migrate_verify_rows);
+
+static uint64 count_rows(const char *from);
+static char *name_rows(Oid relid, const char *alias, const char *from);
+
+Datum
+migrate_verify_rows(PG_FUNCTION_ARGS)
+{
+	const char *condition;
+	const char *alias;
+	Oid			relid;
+	char	   *from;
+	uint64		count;
+
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("the table and the \"where\" for migrate.verify_rows() must not be null")));
+	condition = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	check_condition_text(condition);
+	relid = RangeVarGetRelid(makeRangeVarFromNameList(textToQualifiedNameList(PG_GETARG_TEXT_PP(0))),
+							 AccessShareLock, false);
+	alias = quote_identifier(get_rel_name(relid));
+	from = psprintf("FROM %s AS %s WHERE (%s\n) IS TRUE",
+					relation_display_name(relid), alias, condition);
+
+	PushActiveSnapshot(GetTransactionSnapshot());
+	SPI_connect();
+	count = count_rows(from);
+	if (count > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_CHECK_VIOLATION),
+				 errmsg_plural(UINT64_FORMAT " row of %s is not as it should be: %s",
+							   UINT64_FORMAT " rows of %s are not as they should be: %s",
+							   count, count, relation_display_name(relid),
+							   condition),
+				 errdetail("The first of them: %s", name_rows(relid, alias, from))));
+	SPI_finish();
+	PopActiveSnapshot();
+	PG_RETURN_VOID();
+}
+
+static uint64
+count_rows(const char *from)
+{
+	bool		isnull;
+
+	if (SPI_execute(psprintf("SELECT pg_catalog.count(*) %s", from), true, 0) !=
+		SPI_OK_SELECT)
+		elog(ERROR, "could not count: %s", from);
+	return DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0],
+									   SPI_tuptable->tupdesc, 1, &isnull));
+}
+
+static char *
+name_rows(Oid relid, const char *alias, const char *from)
+{
+	char	   *key = key_expression(relid, alias);
+	StringInfoData names;
+
+	initStringInfo(&names);
+	if (key == NULL)
+		key = psprintf("pg_catalog.format('ctid=%%s', %s.ctid)", alias);
+	if (SPI_execute(psprintf("SELECT %s %s", key, from), true, NAMED_ROWS) !=
+		SPI_OK_SELECT)
+		elog(ERROR, "could not read: %s", from);
+	for (uint64 i = 0; i < SPI_processed; i++)
+		appendStringInfo(&names, "%s%s", i > 0 ? ", " : "",
+						 SPI_getvalue(SPI_tuptable->vals[i],
+									  SPI_tuptable->tupdesc, 1));
+	return names.data;
+}
