@@ -58,6 +58,7 @@ typedef struct ChangeKind
 	const char *name;
 	int			advance;		/* number of the argument "advance"; the first
 								 * is always the table */
+	bool		reshapes;		/* the table gets or loses a column */
 	void		(*build) (Change *change, FunctionCallInfo fcinfo);
 } ChangeKind;
 
