@@ -6,9 +6,9 @@
 #     old, new        the shapes: what clients of each know.  values are its columns
 #                     and what is written to them (V is a random number, ID that of
 #                     the row); defaults, if there are, what they get from an INSERT
-#                     that leaves them out; scripts are further transactions; read
-#                     wraps what is compared; table and key are named if they are
-#                     others than "t" and "id"
+#                     that leaves them out, unless gives_all says that none does;
+#                     scripts are further transactions; read wraps what is compared;
+#                     table and key are named if they are others than "t" and "id"
 #     up              for the rows that are there: the new columns
 #     unlinked        true if a write to one shape says nothing about the other
 #     renamed         columns that get a name of the old shape by the contract
@@ -122,7 +122,6 @@ INSERT INTO child (t_id) SELECT id FROM t;};
 			verified => q{SELECT id FROM t WHERE id IS DISTINCT FROM id_new UNION ALL SELECT t_id FROM child WHERE t_id NOT IN (SELECT id FROM t)},
 			contracted => q{SELECT t_id FROM child WHERE t_id NOT IN (SELECT id FROM t) UNION ALL }
 			  . type_of('id', 'bigint')
-			  =~ s/SELECT/SELECT 1, /r =~ s/, format_type.*?(?= FROM)//r
 			  . q{ UNION ALL SELECT 2 WHERE NOT EXISTS (SELECT FROM pg_constraint WHERE conrelid = 'child'::regclass AND confrelid = 't'::regclass AND convalidated)},
 		},
 	},
@@ -161,7 +160,7 @@ UPDATE twin SET n = n + 1 WHERE id = ID;}
 		setup => sub { filled('', '') },
 		start => q{migrate.add_column('t', 'c', 'bigint', 'id::bigint * 2 + 1', not_null => true)},
 		old => { values => {} },
-		new => { values => { c => 'V' }, defaults => { c => 'ID * 2 + 1' } },
+		new => { values => { c => 'V' }, defaults => { c => 'ID * 2 + 1' }, gives_all => 1 },
 		up => { c => 'id * 2 + 1' },
 		unlinked => 1,
 		also => { verified => q{SELECT 1 FROM pg_attribute WHERE attrelid = 't'::regclass AND attname = 'c' AND NOT attnotnull} },
@@ -177,6 +176,8 @@ UPDATE twin SET n = n + 1 WHERE id = ID;}
 		},
 		new => {
 			values => { a => 'coalesce(nullif(V % 5, 0), -1)' },
+			defaults => { a => '-1' },
+			gives_all => 1,
 			read => { a => q{coalesce(%s, '-1')} }
 		},
 		up => { a => 'coalesce(a, -1)' },
@@ -273,7 +274,7 @@ UPDATE twin SET old_first = 'p' || V, new_name = 'p' || V || ' ' || old_last, n 
 		name => 'drop_column, with a value',
 		setup => sub { filled(', a int NOT NULL', ', g') . 'CREATE INDEX ON t (a)' },
 		start => q{migrate.drop_column('t', 'a', '7')},
-		old => { values => { a => 'V' }, defaults => { a => '7' } },
+		old => { values => { a => 'V' }, defaults => { a => '7' }, gives_all => 1 },
 		new => { values => {} },
 		unlinked => 1,
 		also => $renamed->{also},
@@ -285,7 +286,7 @@ sub type_of
 {
 	my ($column, $type) = @_;
 
-	return qq{SELECT format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = 't'::regclass AND attname = '$column' AND atttypid <> '$type'::regtype};
+	return qq{SELECT attnum FROM pg_attribute WHERE attrelid = 't'::regclass AND attname = '$column' AND atttypid <> '$type'::regtype};
 }
 
 # Rows whose number comes from the sequence, and those that refer to others.

@@ -19,13 +19,16 @@ package ChangeOracle;
 use strict;
 use warnings;
 
+use ChangeCases;
 use IPC::Run;
 use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(usleep);
 
-# With SAFE_MIGRATE_ORACLE=all more rows, and more of everything in each phase.
-our $long = ($ENV{SAFE_MIGRATE_ORACLE} // '') eq 'all';
+# With SAFE_MIGRATE_ORACLE=all more rows, and more of everything in each phase;
+# with the name of a case only that one.
+my $which = $ENV{SAFE_MIGRATE_ORACLE} // '';
+our $long = $which eq 'all';
 our $rows = $long ? 200_000 : 4000;
 
 my $transactions = $long ? 3000 : 40;
@@ -130,7 +133,7 @@ sub let_run
 
 		while ($self->traffic($group) < $wanted{$group})
 		{
-			last if !$self->{clients}{$group}{handle}->pumpable;
+			last if slurp_file($self->{clients}{$group}{output}) =~ /aborted/;
 			die "clients of group $group do nothing" if $tries++ > $patience * 10;
 			usleep(100_000);
 		}
@@ -170,7 +173,7 @@ sub end_clients
 	my ($self, $group) = @_;
 	my $clients = delete $self->{clients}{$group};
 
-	$clients->{handle}->signal('ALRM') if $clients->{handle}->pumpable;
+	$clients->{handle}->signal('ALRM');
 	$clients->{handle}->finish;
 	return slurp_file($clients->{output});
 }
@@ -250,7 +253,7 @@ $twin_upsert
 $check
 COMMIT;} ]
 	  unless $case->{no_merge};
-	if (defined $shape->{defaults})
+	if (defined $shape->{defaults} && !$shape->{gives_all})
 	{
 		my ($names, $defaults) = $self->twin_insert($shape_name, 'defaults');
 
@@ -465,6 +468,26 @@ sub cancel
 	is($self->phase($id), 'cancelled', "$self->{case}{name}: is cancelled");
 	is( $self->query(q{SELECT count(*) FROM pg_trigger WHERE tgname ~ 'safe_migrate' AND tgrelid = 't'::regclass}),
 		'0', "$self->{case}{name}: its trigger is gone");
+	return;
+}
+
+# Each case whose name matches, with one of the protocols, in the long run with
+# both.
+sub run_cases
+{
+	my ($node, $pattern, $run) = @_;
+	my @protocols = ('prepared', 'simple');
+	my $number = 0;
+
+	foreach my $case (ChangeCases::change_cases())
+	{
+		next unless $case->{name} =~ $pattern;
+		next unless $which eq '' || $long || $which eq $case->{name};
+		foreach my $protocol ($long ? @protocols : $protocols[ $number++ % 2 ])
+		{
+			$run->(ChangeOracle->new($node, $protocol), $case);
+		}
+	}
 	return;
 }
 
