@@ -18,6 +18,7 @@
 #include "common/subtransaction.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
+#include "plan/online_call.h"
 #include "plan/plan.h"
 #include "policy/design.h"
 #include "policy/opt_in.h"
@@ -42,10 +43,13 @@ typedef struct PlanRequest
 	Node	   *node;
 	List	   *effects;
 	const char *text;
-	SafePlan   *plan;			/* the answer */
+	SafePlan   *plan;			/* the answers */
+	char	   *call;			/* of an online change */
 } PlanRequest;
 
-static SafePlan *plan_in_script(Node *node, List *effects, const char *text);
+static char *settle_findings(const ScriptState *state, Node *node,
+							 List *effects, List *findings, const char *text);
+static void plan_in_script(PlanRequest *request);
 static bool make_plan(void *arg);
 static List *design_findings(EffectContext *context, Node *node,
 							 const ScriptStatement *statement);
@@ -88,13 +92,8 @@ check_rows(ScriptState *state, const ScriptStatement *statement)
 		effects = describe_effects(node, &context);
 	findings = judge_effects(effects);
 	if (findings != NIL)
-	{
-		SafePlan   *plan = plan_in_script(node, effects, statement->text);
-
-		safe_sql = plan_as_script(plan);
-		settle_actions(findings, plan != NULL && !is_confined(state),
-					   plan != NULL && plan->quick_steps >= 0);
-	}
+		safe_sql = settle_findings(state, node, effects, findings,
+								   statement->text);
 	if (node != NULL && design_rules_count())
 		findings = list_concat(findings,
 							   design_findings(&context, node, statement));
@@ -125,21 +124,44 @@ check_rows(ScriptState *state, const ScriptStatement *statement)
 }
 
 /*
+ * The findings get the actions that can be done.  Returns the safe way: the
+ * online change, if it is to be started or there is no plan, else the plan.
+ */
+static char *
+settle_findings(const ScriptState *state, Node *node, List *effects,
+				List *findings, const char *text)
+{
+	PlanRequest request = {node, effects, text, NULL, NULL};
+	SafePlan   *plan;
+	const Finding *heaviest;
+
+	plan_in_script(&request);
+	plan = request.plan;
+	settle_online(findings, request.call != NULL);
+	settle_actions(findings, plan != NULL && !is_confined(state),
+				   plan != NULL && plan->quick_steps >= 0);
+	heaviest = heaviest_finding(findings);
+	if (request.call != NULL &&
+		(heaviest->action == ACTION_ONLINE ||
+		 (plan == NULL && heaviest->action == ACTION_REJECT &&
+		  rule_may_go_online(heaviest->rule))))
+		return psprintf("SELECT %s;", request.call);
+	return plan_as_script(plan);
+}
+
+/*
  * A plan is made from the catalog, which does not know what the script makes:
  * where it asks for that there is none.
  */
-static SafePlan *
-plan_in_script(Node *node, List *effects, const char *text)
+static void
+plan_in_script(PlanRequest *request)
 {
-	PlanRequest request = {node, effects, text, NULL};
-	ErrorData  *error = run_in_subtransaction(make_plan, &request);
+	ErrorData  *error = run_in_subtransaction(make_plan, request);
 
-	if (error == NULL)
-		return request.plan;
-	if (ERRCODE_TO_CATEGORY(error->sqlerrcode) !=
+	if (error != NULL &&
+		ERRCODE_TO_CATEGORY(error->sqlerrcode) !=
 		ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION)
 		ReThrowError(error);
-	return NULL;
 }
 
 static bool
@@ -149,6 +171,7 @@ make_plan(void *arg)
 
 	request->plan = plan_statement(request->node, request->effects,
 								   request->text);
+	request->call = online_call(request->node, request->text);
 	return true;
 }
 
@@ -157,12 +180,15 @@ design_findings(EffectContext *context, Node *node,
 				const ScriptStatement *statement)
 {
 	TraitSource source = {0};
+	List	   *findings;
 
 	source.effects = context;
 	source.text = statement->text;
 	source.offset = statement->offset;
 	source.by_migration = true;
-	return judge_design(node, &source);
+	findings = judge_design(node, &source);
+	settle_online(findings, false);
+	return findings;
 }
 
 /* Later statements of the transaction work under the locks of this one. */
@@ -307,7 +333,8 @@ make_row(const RelationRows *group, List *effects, List *findings)
 		row->rule = finding->rule->name;
 		row->action = action_name(finding->action);
 		row->message = message_of(findings);
-		is_rewritten = finding->action == ACTION_REWRITE;
+		is_rewritten = finding->action == ACTION_REWRITE ||
+			finding->action == ACTION_ONLINE;
 	}
 	else if (heaviest->cause == CAUSE_OPAQUE)
 	{

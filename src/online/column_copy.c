@@ -170,17 +170,24 @@ copy_all(ColumnCopier *copier)
 	copy_users(copier);
 }
 
-/* The order is that of what needs what. */
+/*
+ * The order is that of what needs what.  The planner knows nothing of the new
+ * column, nor of the expressions of its indexes, before an ANALYZE.
+ */
 static ColumnCopy *
 result_of(ColumnCopier *copier)
 {
 	ColumnCopy *copy = palloc0(sizeof(ColumnCopy));
+	SafePlan	statistics = {0};
 
 	copy->start = copier->start;
 	copy->start_undo = copier->start_undo;
 	copy->builds = list_concat(copier->index_builds.steps,
 							   copier->validations.steps);
 	copy->builds = list_concat(copy->builds, copier->reference_builds.steps);
+	add_step(&statistics, NULL, "ANALYZE %s",
+			 relation_display_name(copier->root));
+	copy->builds = list_concat(copy->builds, statistics.steps);
 	copy->contract_before = list_concat(copier->switches, copier->drops);
 	copy->contract_before = list_concat(copy->contract_before, copier->values);
 	copy->contract_before = list_concat(copy->contract_before, copier->keys);

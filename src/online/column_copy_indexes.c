@@ -30,7 +30,6 @@
 #include "utils/ruleutils.h"
 #include "utils/syscache.h"
 
-static bool index_uses_column(Relation index, AttrNumber attnum);
 static void copy_index(ColumnCopier *copier, Relation index);
 static void refuse_users_of_key(ColumnCopier *copier, Oid constraint);
 static void restore_statistics(ColumnCopier *copier, Relation index);
@@ -51,7 +50,8 @@ copy_indexes(ColumnCopier *copier)
 	}
 }
 
-static bool
+/* In its keys, what it includes, its expressions or its condition. */
+bool
 index_uses_column(Relation index, AttrNumber attnum)
 {
 	Bitmapset  *used = NULL;

@@ -71,11 +71,12 @@ extern void refuse_tables(ColumnCopier *copier);
 
 /* column_copy_attributes.c */
 extern void copy_attributes(ColumnCopier *copier);
-extern void add_privileges(List **list, Datum acl, const char *column,
-						   const char *object);
+extern void add_privileges(List **list, Datum acl, Oid owner,
+						   const char *column, const char *object);
 
 /* column_copy_indexes.c */
 extern void copy_indexes(ColumnCopier *copier);
+extern bool index_uses_column(Relation index, AttrNumber attnum);
 extern char *build_index(ColumnCopier *copier, SafePlan *plan,
 						 Relation index);
 extern void drop_key(ColumnCopier *copier, Oid constraint);

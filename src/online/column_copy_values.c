@@ -206,7 +206,8 @@ restore_sequence(ColumnCopier *copier, Oid sequence)
 		elog(ERROR, "cache lookup failed for relation %u", sequence);
 	acl = SysCacheGetAttr(RELOID, tuple, Anum_pg_class_relacl, &isnull);
 	if (!isnull)
-		add_privileges(&copier->values, acl, NULL, object);
+		add_privileges(&copier->values, acl, copier->rel->rd_rel->relowner, NULL,
+					   object);
 	ReleaseSysCache(tuple);
 	add_comment(&copier->values, RelationRelationId, sequence, 0, object);
 }

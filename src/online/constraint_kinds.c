@@ -30,10 +30,10 @@ static void build_add_unique(Change *change, FunctionCallInfo fcinfo);
 static char *constraint_clause(const char *name);
 static char *quoted_columns(List *columns, const char *name);
 
-static const ChangeKind set_not_null = {"set_not_null", 3, build_set_not_null};
-static const ChangeKind add_check = {"add_check", 4, build_add_check};
-static const ChangeKind add_foreign_key = {"add_foreign_key", 6, build_add_foreign_key};
-static const ChangeKind add_unique = {"add_unique", 3, build_add_unique};
+static const ChangeKind set_not_null = {"set_not_null", 3, false, build_set_not_null};
+static const ChangeKind add_check = {"add_check", 4, false, build_add_check};
+static const ChangeKind add_foreign_key = {"add_foreign_key", 6, false, build_add_foreign_key};
+static const ChangeKind add_unique = {"add_unique", 3, false, build_add_unique};
 
 /* migrate.set_not_null("table", "column", value, advance) */
 Datum

@@ -43,10 +43,10 @@ typedef struct DualWrite
 	MemoryContext context;		/* of all this */
 	ExprContext *econtext;
 
-	/* made when they are first needed, else NULL */
-	ExprState **ups;
-	ExprState **downs;
-	ExprState **defaults;		/* NULL for one that is volatile, or not there */
+	/* made when they are first needed */
+	List	   *ups;			/* of ExprState * */
+	List	   *downs;
+	List	  **defaults;		/* of ExprState *, those that it may have */
 	bool	   *default_is_volatile;
 	TupleTableSlot *changed_row;
 
@@ -71,13 +71,15 @@ static bool side_changed(const RuleColumns *side, TupleTableSlot *before,
 static void sync_insert(DualWrite *work);
 static bool side_is_null(const RuleColumns *side, TupleTableSlot *row);
 static bool old_side_is_default(DualWrite *work);
+static bool is_default(DualWrite *work, int column);
 static void resolve_conflict(DualWrite *work);
 static void write_old_side(DualWrite *work);
 static void complete_new_side(DualWrite *work, TupleTableSlot *before);
 static void compute_ups(DualWrite *work);
 static void compute_downs(DualWrite *work);
-static void compute(DualWrite *work, ExprState **states, int count);
-static ExprState **compile(DualWrite *work, List *expressions);
+static void compute(DualWrite *work, List *states);
+static DualWriteRule *find_rule(DualWrite *work);
+static List *compiled(DualWrite *work, List *expressions);
 static void compile_defaults(DualWrite *work);
 static bool computed_equals(DualWrite *work, const RuleColumns *side);
 static bool is_same_image(const RuleColumn *column, Datum a, bool a_is_null,
@@ -192,14 +194,12 @@ fill(DualWrite *work)
 
 		if (!slot_attisnull(work->row, attnum))
 			continue;
-		if (work->ups == NULL)
-			work->ups = compile(work,
-								find_dual_write_rule(work->trigger->tg_relation,
-													 work->trigger->tg_trigger)->ups);
+		if (work->ups == NIL)
+			work->ups = compiled(work, find_rule(work)->ups);
 		work->econtext->ecxt_scantuple = work->row;
 		work->attnums[count] = attnum;
-		work->values[count] = ExecEvalExpr(work->ups[i], work->econtext,
-										   &work->nulls[count]);
+		work->values[count] = ExecEvalExpr((ExprState *) list_nth(work->ups, i),
+										   work->econtext, &work->nulls[count]);
 		count++;
 	}
 	if (count > 0)
@@ -286,31 +286,41 @@ side_is_null(const RuleColumns *side, TupleTableSlot *row)
 	return true;
 }
 
-/* An explicit value cannot be told from a default that gives another each time. */
 static bool
 old_side_is_default(DualWrite *work)
 {
 	if (work->defaults == NULL)
 		compile_defaults(work);
 	for (int i = 0; i < work->old_side.count; i++)
-	{
-		const RuleColumn *column = &work->old_side.columns[i];
-		bool		isnull;
-		bool		default_is_null;
-		Datum		value = slot_getattr(work->row, column->attnum, &isnull);
-		Datum		default_value;
-
-		if (isnull || work->default_is_volatile[i])
-			continue;
-		if (work->defaults[i] == NULL)
+		if (!is_default(work, i))
 			return false;
-		default_value = ExecEvalExpr(work->defaults[i], work->econtext,
-									 &default_is_null);
-		if (!is_same_image(column, value, isnull, default_value,
-						   default_is_null))
-			return false;
-	}
 	return true;
+}
+
+/* An explicit value cannot be told from a default that gives another each time. */
+static bool
+is_default(DualWrite *work, int column)
+{
+	bool		isnull;
+	Datum		value = slot_getattr(work->row,
+									 work->old_side.columns[column].attnum,
+									 &isnull);
+	ListCell   *cell;
+
+	if (isnull || work->default_is_volatile[column])
+		return true;
+	foreach(cell, work->defaults[column])
+	{
+		bool		default_is_null;
+		Datum		default_value = ExecEvalExpr((ExprState *) lfirst(cell),
+												 work->econtext,
+												 &default_is_null);
+
+		if (is_same_image(&work->old_side.columns[column], value, isnull,
+						  default_value, default_is_null))
+			return true;
+	}
+	return false;
 }
 
 /*
@@ -390,50 +400,57 @@ complete_new_side(DualWrite *work, TupleTableSlot *before)
 static void
 compute_ups(DualWrite *work)
 {
-	if (work->ups == NULL)
-		work->ups = compile(work,
-							find_dual_write_rule(work->trigger->tg_relation,
-												 work->trigger->tg_trigger)->ups);
-	compute(work, work->ups, work->new_side.count);
+	if (work->ups == NIL)
+		work->ups = compiled(work, find_rule(work)->ups);
+	compute(work, work->ups);
 }
 
 static void
 compute_downs(DualWrite *work)
 {
-	if (work->downs == NULL)
-		work->downs = compile(work,
-							  find_dual_write_rule(work->trigger->tg_relation,
-												   work->trigger->tg_trigger)->downs);
-	compute(work, work->downs, work->old_side.count);
+	if (work->downs == NIL)
+		work->downs = compiled(work, find_rule(work)->downs);
+	compute(work, work->downs);
 }
 
 /* From the row, into values and nulls. */
 static void
-compute(DualWrite *work, ExprState **states, int count)
+compute(DualWrite *work, List *states)
 {
+	ListCell   *cell;
+
 	work->econtext->ecxt_scantuple = work->row;
-	for (int i = 0; i < count; i++)
-		work->values[i] = ExecEvalExpr(states[i], work->econtext,
-									   &work->nulls[i]);
+	foreach(cell, states)
+	{
+		int			i = foreach_current_index(cell);
+
+		work->values[i] = ExecEvalExpr((ExprState *) lfirst(cell),
+									   work->econtext, &work->nulls[i]);
+	}
+}
+
+static DualWriteRule *
+find_rule(DualWrite *work)
+{
+	return find_dual_write_rule(work->trigger->tg_relation,
+								work->trigger->tg_trigger);
 }
 
 /*
  * For the rest of the statement, with the rights that the current user has, as
  * a CHECK constraint is.
  */
-static ExprState **
-compile(DualWrite *work, List *expressions)
+static List *
+compiled(DualWrite *work, List *expressions)
 {
 	MemoryContext caller = MemoryContextSwitchTo(work->context);
-	ExprState **states = palloc(list_length(expressions) * sizeof(ExprState *));
+	List	   *states = NIL;
 	ListCell   *cell;
 
 	foreach(cell, expressions)
-	{
-		Expr	   *expression = expression_planner(copyObject(lfirst(cell)));
-
-		states[foreach_current_index(cell)] = ExecInitExpr(expression, NULL);
-	}
+		states = lappend(states,
+						 ExecInitExpr(expression_planner(copyObject(lfirst(cell))),
+									  NULL));
 	MemoryContextSwitchTo(caller);
 	return states;
 }
@@ -441,22 +458,21 @@ compile(DualWrite *work, List *expressions)
 static void
 compile_defaults(DualWrite *work)
 {
-	List	   *defaults = find_dual_write_rule(work->trigger->tg_relation,
-												work->trigger->tg_trigger)->defaults;
+	List	   *defaults = find_rule(work)->defaults;
 	MemoryContext caller = MemoryContextSwitchTo(work->context);
 	ListCell   *cell;
 
-	work->default_is_volatile = palloc0(work->old_side.count * sizeof(bool));
-	work->defaults = palloc0(work->old_side.count * sizeof(ExprState *));
+	work->default_is_volatile = palloc(work->old_side.count * sizeof(bool));
+	work->defaults = palloc0(work->old_side.count * sizeof(List *));
 	foreach(cell, defaults)
 	{
-		int			i = foreach_current_index(cell);
+		int			column = foreach_current_index(cell);
+		List	   *expressions = lfirst(cell);
 
-		if (contain_volatile_functions(lfirst(cell)))
-			work->default_is_volatile[i] = true;
-		else if (lfirst(cell) != NULL)
-			work->defaults[i] = ExecInitExpr(expression_planner(copyObject(lfirst(cell))),
-											 NULL);
+		work->default_is_volatile[column] =
+			contain_volatile_functions((Node *) expressions);
+		if (!work->default_is_volatile[column])
+			work->defaults[column] = compiled(work, expressions);
 	}
 	MemoryContextSwitchTo(caller);
 }

@@ -43,6 +43,7 @@ static const char *const action_names[] = {
 	[ACTION_WARN] = "warn",
 	[ACTION_REWRITE] = "rewrite",
 	[ACTION_DEFER] = "defer",
+	[ACTION_ONLINE] = "online",
 	[ACTION_REJECT] = "reject",
 };
 
@@ -561,7 +562,7 @@ parse_rule_setting(char *item, unsigned char *actions)
 	if (!parse_action(value, &action))
 	{
 		GUC_check_errdetail("\"%s\" is not an action.", value);
-		GUC_check_errhint("Actions are allow, note, warn, rewrite, defer and reject.");
+		GUC_check_errhint("Actions are allow, note, warn, rewrite, defer, online and reject.");
 		return false;
 	}
 	actions[rule] = (unsigned char) action + 1;
@@ -621,6 +622,49 @@ settle_actions(List *findings, bool may_rewrite, bool may_defer)
 		else
 			finding->action = ACTION_REJECT;
 	}
+}
+
+/*
+ * See policy.h.
+ */
+void
+settle_online(List *findings, bool may_online)
+{
+	ListCell   *cell;
+
+	foreach(cell, findings)
+	{
+		Finding    *finding = lfirst(cell);
+		const Rule *rule = finding->rule;
+
+		if (finding->action != ACTION_ONLINE ||
+			(may_online && rule_may_go_online(rule)))
+			continue;
+		finding->action = rule->default_action == ACTION_ALLOW ?
+			ACTION_REJECT : rule->default_action;
+	}
+}
+
+/*
+ * See policy.h.
+ */
+bool
+rule_may_go_online(const Rule *rule)
+{
+	switch (rule->rule_class)
+	{
+		case RULE_WORK:
+		case RULE_LOCK:
+		case RULE_DATA:
+		case RULE_CLIENTS:
+			return true;
+		case RULE_DML:
+		case RULE_DESIGN:
+		case RULE_STATISTICS:
+		case RULE_UNDO:
+			break;
+	}
+	return false;
 }
 
 /*

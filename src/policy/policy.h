@@ -20,6 +20,7 @@ typedef enum RuleAction
 	ACTION_WARN,
 	ACTION_REWRITE,
 	ACTION_DEFER,
+	ACTION_ONLINE,
 	ACTION_REJECT
 } RuleAction;
 
@@ -89,6 +90,16 @@ extern Finding *heaviest_finding(List *findings);
  * says so.
  */
 extern void settle_actions(List *findings, bool may_rewrite, bool may_defer);
+
+/*
+ * Before that: turn "online" into what the rule does by default, which is
+ * "reject" for one that is off, where no online change can be started instead,
+ * or where it would not be about what the rule is about.
+ */
+extern void settle_online(List *findings, bool may_online);
+
+/* True if an online change avoids what such a rule is against. */
+extern bool rule_may_go_online(const Rule *rule);
 
 extern const char *action_name(RuleAction action);
 

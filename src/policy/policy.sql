@@ -30,7 +30,7 @@ CREATE TABLE migrate.policy (
 	table_name text,
 	role_name text,
 	action text NOT NULL
-		CHECK (action IN ('allow', 'note', 'warn', 'rewrite', 'defer', 'reject')),
+		CHECK (action IN ('allow', 'note', 'warn', 'rewrite', 'defer', 'online', 'reject')),
 	note text,
 	UNIQUE NULLS NOT DISTINCT (rule, schema_name, table_name, role_name)
 );
@@ -41,7 +41,7 @@ COMMENT ON COLUMN migrate.policy.rule IS 'name of a rule in migrate.rules, or nu
 COMMENT ON COLUMN migrate.policy.schema_name IS 'schema of the table, or null for all';
 COMMENT ON COLUMN migrate.policy.table_name IS 'name of the table without schema, or null for all';
 COMMENT ON COLUMN migrate.policy.role_name IS 'role that runs the statement, itself or as a member; null for all';
-COMMENT ON COLUMN migrate.policy.action IS 'allow, note, warn, rewrite, defer or reject';
+COMMENT ON COLUMN migrate.policy.action IS 'allow, note, warn, rewrite, defer, online or reject';
 COMMENT ON COLUMN migrate.policy.note IS 'why; for the reader';
 
 REVOKE ALL ON migrate.policy FROM PUBLIC;

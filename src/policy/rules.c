@@ -224,7 +224,7 @@ const Rule	rule_registry[] =
 		"rename_column", RULE_CLIENTS, ACTION_REJECT,
 		CAUSE_RENAME_COLUMN, breaks_clients,
 		"RENAME COLUMN",
-		"add a column, keep both in step until no client uses the old one, then drop it", NULL,
+		"keep both names in step until no client uses the old one", NULL,
 		"Running clients still use the old name of the column."
 	},
 	{

@@ -20,6 +20,9 @@
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
+/* The statement at top level that is watched, or NULL. */
+static Destruction *watched = NULL;
+
 static bool drops_column(AlterTableStmt *stmt);
 static bool is_plain_cast(AlterTableCmd *command);
 static bool object_is_lasting(Oid classid, Oid objid);
@@ -102,6 +105,7 @@ begin_destruction(Destruction *destruction, Node *statement)
 	destruction->watch.watcher = note_drop;
 	destruction->watch.arg = destruction;
 	begin_object_watch(&destruction->watch);
+	watched = destruction;
 	return true;
 }
 
@@ -125,6 +129,17 @@ void
 end_destruction(Destruction *destruction)
 {
 	end_object_watch(&destruction->watch);
+	watched = NULL;
+}
+
+/*
+ * See destruction.h.
+ */
+void
+disregard_destruction(void)
+{
+	if (watched != NULL)
+		watched->found = false;
 }
 
 /* The object is still in the catalog. */

@@ -35,6 +35,12 @@ extern bool begin_destruction(Destruction *destruction, Node *statement);
 extern void end_destruction(Destruction *destruction);
 
 /*
+ * What has been dropped in the statement that is watched, if one is, was rolled
+ * back again.
+ */
+extern void disregard_destruction(void);
+
+/*
  * True for ALTER COLUMN TYPE; *is_computed: with a USING that is more than the
  * cast which there is without.
  */

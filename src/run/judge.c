@@ -23,6 +23,7 @@
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "parser/scansup.h"
+#include "plan/online_call.h"
 #include "plan/plan.h"
 #include "policy/design.h"
 #include "policy/opt_in.h"
@@ -64,18 +65,23 @@ typedef struct Judgement
 	const char *override;		/* reason to let it pass, or NULL */
 	const char *refused_override;	/* why a reason given does not count */
 	char	   *refused_deferral;	/* why it is not left for the commit */
-	Task	   *task;			/* to be run instead, or NULL */
+	Replacement instead;		/* what is to be run */
 } Judgement;
 
 static void judge(Judgement *judgement);
 static void find_findings(Judgement *judgement);
 static void take_locks(Judgement *judgement);
 static void find_unfinished(Judgement *judgement);
+static bool is_replaced(const Judgement *judgement);
+static void choose_start(Judgement *judgement);
 static void choose_task(Judgement *judgement,
 						Task *(*choose) (const RewriteSource *source,
 										 char **refusal));
+static bool may_be_replaced(const Judgement *judgement);
+static RewriteSource rewrite_source(Judgement *judgement);
 static bool is_enforced(void);
 static void carry_out(Judgement *judgement);
+static void find_replacement(Judgement *judgement);
 static void find_effects(Judgement *judgement);
 static void check_step(Judgement *judgement);
 static List *find_design(Judgement *judgement);
@@ -90,6 +96,8 @@ static void record_finding(const Judgement *judgement, const Finding *finding,
 static void reject(const Judgement *judgement, const Finding *finding);
 static const char *remedy_in_words(const Judgement *judgement,
 								   const SafePlan *plan);
+static const char *online_remedy_in_words(const Judgement *judgement,
+										  const Finding *finding);
 static const char *override_hint(void);
 static char *effects_in_words(const EffectContext *context);
 static int	report_position(const Judgement *judgement,
@@ -99,7 +107,7 @@ static int	error_position(const Judgement *judgement, const Finding *finding);
 /*
  * See judge.h.
  */
-Task *
+Replacement
 judge_statement(PlannedStmt *pstmt, const char *query_string,
 				StatementOrigin origin, const ScriptHost *host,
 				HeavyWork *work)
@@ -114,7 +122,7 @@ judge_statement(PlannedStmt *pstmt, const char *query_string,
 	judgement.in_transaction = (host == NULL || host->divide == NULL) &&
 		IsInTransactionBlock(origin == ORIGIN_TOP_LEVEL);
 	judge(&judgement);
-	return judgement.task;
+	return judgement.instead;
 }
 
 /*
@@ -165,11 +173,11 @@ judge(Judgement *judgement)
 	if (judgement->describe == NULL || judgement->findings != NIL)
 		use_override();
 	carry_out(judgement);
-	if (judgement->describe == NULL && judgement->task == NULL)
+	if (judgement->describe == NULL && !is_replaced(judgement))
 		take_locks(judgement);
-	if (judgement->work != NULL && judgement->task == NULL)
+	if (judgement->work != NULL && !is_replaced(judgement))
 		find_heavy_work(judgement->context.effects, judgement->work);
-	if (judgement->describe == NULL && judgement->task == NULL)
+	if (judgement->describe == NULL && !is_replaced(judgement))
 		renew_lost_statistics(judgement->context.effects);
 
 	MemoryContextSwitchTo(caller);
@@ -220,10 +228,28 @@ find_unfinished(Judgement *judgement)
 		judgement->is_step || judgement->pstmt->utilityStmt == NULL ||
 		!is_enforced())
 		return;
-	judgement->task =
+	judgement->instead.task =
 		find_unfinished_rewrite(judgement->pstmt->utilityStmt,
 								statement_source(judgement->pstmt,
 												 judgement->query_string));
+}
+
+static bool
+is_replaced(const Judgement *judgement)
+{
+	return judgement->instead.task != NULL || judgement->instead.online != NULL;
+}
+
+/* The start of an online change that is run instead, if there is one. */
+static void
+choose_start(Judgement *judgement)
+{
+	RewriteSource source;
+
+	if (!may_be_replaced(judgement))
+		return;
+	source = rewrite_source(judgement);
+	judgement->instead.online = choose_online(&source);
 }
 
 /*
@@ -233,18 +259,33 @@ static void
 choose_task(Judgement *judgement,
 			Task *(*choose) (const RewriteSource *source, char **refusal))
 {
+	RewriteSource source;
+
+	if (!may_be_replaced(judgement))
+		return;
+	source = rewrite_source(judgement);
+	judgement->instead.task = choose(&source, &judgement->refused_deferral);
+}
+
+static bool
+may_be_replaced(const Judgement *judgement)
+{
+	return judgement->describe == NULL && !judgement->is_step &&
+		judgement->pstmt->utilityStmt != NULL && is_enforced() &&
+		extension_is_created();
+}
+
+static RewriteSource
+rewrite_source(Judgement *judgement)
+{
 	RewriteSource source = {0};
 
-	if (judgement->describe != NULL || judgement->is_step ||
-		judgement->pstmt->utilityStmt == NULL || !is_enforced() ||
-		!extension_is_created())
-		return;
 	source.statement = judgement->pstmt->utilityStmt;
 	source.effects = judgement->context.effects;
 	source.findings = judgement->findings;
 	source.in_transaction = judgement->in_transaction;
 	source.text = statement_source(judgement->pstmt, judgement->query_string);
-	judgement->task = choose(&source, &judgement->refused_deferral);
+	return source;
 }
 
 static bool
@@ -266,13 +307,12 @@ carry_out(Judgement *judgement)
 		find_override(judgement);
 		if (judgement->action != ACTION_REJECT &&
 			judgement->override == NULL)
+			find_replacement(judgement);
+		if (!is_replaced(judgement))
 		{
-			find_unfinished(judgement);
-			if (judgement->task == NULL)
-				choose_task(judgement, choose_rewrite);
-		}
-		if (judgement->task == NULL)
+			settle_online(judgement->findings, false);
 			settle_actions(judgement->findings, false, false);
+		}
 		if (judgement->action != ACTION_REJECT)
 			heaviest = heaviest_finding(judgement->findings);
 	}
@@ -285,12 +325,23 @@ carry_out(Judgement *judgement)
 	}
 
 	/* it was not refused: it runs as it is, unless that locks many tables */
-	if (judgement->task == NULL && !judgement->in_transaction)
+	if (!is_replaced(judgement) && !judgement->in_transaction)
 	{
 		find_unfinished(judgement);
-		if (judgement->task == NULL)
+		if (!is_replaced(judgement))
 			choose_task(judgement, choose_careful_drop);
 	}
+}
+
+/* What an earlier run has left, what the policy asks for, or what can be done. */
+static void
+find_replacement(Judgement *judgement)
+{
+	find_unfinished(judgement);
+	if (!is_replaced(judgement))
+		choose_start(judgement);
+	if (!is_replaced(judgement))
+		choose_task(judgement, choose_rewrite);
 }
 
 /*
@@ -446,8 +497,9 @@ act_on(Judgement *judgement, const Finding *finding)
 
 		case ACTION_REWRITE:
 		case ACTION_DEFER:
-			/* told and recorded when the task is run */
-			Assert(judgement->task != NULL);
+		case ACTION_ONLINE:
+			/* told and recorded when that is run */
+			Assert(is_replaced(judgement));
 			break;
 		case ACTION_REJECT:
 			if (judgement->override != NULL)
@@ -516,7 +568,9 @@ reject(const Judgement *judgement, const Finding *finding)
 	record_finding(judgement, finding, DECISION_REJECTED);
 	ereport(ERROR,
 			(errcode(ERRCODE_SM_REJECTED_BY_RULE),
-			 errmsg("%s%s", finding->message, remedy_in_words(judgement, plan)),
+			 errmsg("%s%s", finding->message,
+					plan != NULL ? remedy_in_words(judgement, plan) :
+					online_remedy_in_words(judgement, finding)),
 			 judgement->refused_override || judgement->refused_deferral ?
 			 errdetail("%s\n%s", effects,
 					   judgement->refused_override ?
@@ -530,12 +584,10 @@ reject(const Judgement *judgement, const Finding *finding)
 			 report_position(judgement, finding)));
 }
 
-/* For the message: how to have the plan, if there is one, carried out. */
+/* For the message: how to have the plan carried out. */
 static const char *
 remedy_in_words(const Judgement *judgement, const SafePlan *plan)
 {
-	if (plan == NULL)
-		return "";
 	if (judgement->host == NULL)
 		return "; CALL migrate.run('...') does it so";
 	if (judgement->host->remedy == NULL)
@@ -544,6 +596,22 @@ remedy_in_words(const Judgement *judgement, const SafePlan *plan)
 					plan->quick_steps >= 0 &&
 					setting_in_transaction == IN_TRANSACTION_REJECT ?
 					"; safe_migrate.in_transaction = defer would leave the slow part for after the commit" : "");
+}
+
+/* For the message where there is no plan: the online change, if there is one. */
+static const char *
+online_remedy_in_words(const Judgement *judgement, const Finding *finding)
+{
+	Node	   *statement = judgement->pstmt->utilityStmt;
+	char	   *call = NULL;
+
+	if (statement != NULL && rule_may_go_online(finding->rule) &&
+		extension_is_created())
+		call = online_call(statement,
+						   statement_source(judgement->pstmt,
+											judgement->query_string));
+	return call == NULL ? "" :
+		psprintf("; %s", online_remedy(statement, call));
 }
 
 /* How to let it pass, for those who may. */

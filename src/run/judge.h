@@ -13,6 +13,7 @@
 #include "nodes/plannodes.h"
 #include "rates/rates.h"
 #include "run/host.h"
+#include "run/start_online.h"
 #include "task/task.h"
 
 /* Where a statement comes from. */
@@ -23,18 +24,26 @@ typedef enum StatementOrigin
 	ORIGIN_STEP					/* stands for one that was judged already */
 } StatementOrigin;
 
+/* What is to be run instead of a statement: one of these, or neither. */
+typedef struct Replacement
+{
+	Task	   *task;			/* see rewrite.h */
+	OnlineStart *online;		/* see start_online.h */
+} Replacement;
+
 /*
- * Judge a utility statement.  Returns NULL if it may run, or the task that is
- * to be run instead, see rewrite.h; otherwise throws SM001.
+ * Judge a utility statement.  Returns what is to be run instead, which is
+ * nothing if it may run; otherwise throws SM001.
  * Queues a decision for each finding that is not allowed silently, and sends
  * the WARNINGs and NOTICEs that the policy asks for.  *work becomes what can
  * be learned from running it.  Of a step, only that is found out.
  * host is the script that the statement is of, which may be able to divide its
  * transaction for it, or NULL.
  */
-extern Task *judge_statement(PlannedStmt *pstmt, const char *query_string,
-							 StatementOrigin origin, const ScriptHost *host,
-							 HeavyWork *work);
+extern Replacement judge_statement(PlannedStmt *pstmt,
+								   const char *query_string,
+								   StatementOrigin origin,
+								   const ScriptHost *host, HeavyWork *work);
 
 /*
  * The same for a query, whose effects the function describes; arg is passed

@@ -16,6 +16,7 @@
 #include "policy/design.h"
 #include "policy/opt_in.h"
 #include "nodes/nodeFuncs.h"
+#include "plan/online_call.h"
 #include "plan/plan.h"
 #include "policy/policy.h"
 #include "run/rewrite.h"
@@ -125,6 +126,9 @@ plan_safely(Node *statement, const char *text)
 	source.findings = judge_effects(source.effects);
 	heaviest = heaviest_finding(source.findings);
 	if (heaviest == NULL || heaviest->action == ACTION_ALLOW)
+		return NULL;
+	/* the hook starts that */
+	if (heaviest->action == ACTION_ONLINE && online_call(statement, text) != NULL)
 		return NULL;
 	return make_rewrite(&source, heaviest);
 }

@@ -76,7 +76,7 @@ static void run_judged(PlannedStmt *pstmt, const char *query_string,
 					   ParamListInfo params, QueryEnvironment *query_env,
 					   DestReceiver *dest, QueryCompletion *qc,
 					   StatementOrigin origin);
-static void run_instead(Task *task, const ScriptHost *host,
+static void run_instead(const Replacement *instead, const ScriptHost *host,
 						PlannedStmt *pstmt, ParamListInfo params,
 						QueryEnvironment *query_env, QueryCompletion *qc);
 static void run_observed(PlannedStmt *pstmt, const char *query_string,
@@ -219,7 +219,6 @@ run_judged(PlannedStmt *pstmt, const char *query_string, bool read_only_tree,
 	NewTable   *new_table = NULL;
 	bool		observed = false;
 	HeavyWork	work = {0};
-	Task	   *task;
 	const ScriptHost *host = take_script_host();
 
 	if (!IsA(statement, TransactionStmt) &&
@@ -236,6 +235,8 @@ run_judged(PlannedStmt *pstmt, const char *query_string, bool read_only_tree,
 				  (design_rules_may_count && statement_has_traits(statement))) &&
 				 hook_is_active())
 		{
+			Replacement instead;
+
 			if (IsInTransactionBlock(top_level) &&
 				setting_mode != MODE_OBSERVE &&
 				concurrently_is_needless(statement))
@@ -243,10 +244,10 @@ run_judged(PlannedStmt *pstmt, const char *query_string, bool read_only_tree,
 				pstmt = without_concurrently(pstmt, query_string);
 				read_only_tree = false;
 			}
-			task = judge_statement(pstmt, query_string, origin, host, &work);
-			if (task != NULL)
+			instead = judge_statement(pstmt, query_string, origin, host, &work);
+			if (instead.task != NULL || instead.online != NULL)
 			{
-				run_instead(task, host, pstmt, params, query_env, qc);
+				run_instead(&instead, host, pstmt, params, query_env, qc);
 				return;
 			}
 			new_table = expect_new_table(pstmt, query_string);
@@ -267,13 +268,16 @@ run_judged(PlannedStmt *pstmt, const char *query_string, bool read_only_tree,
 
 /* The client gets the tag that it expects. */
 static void
-run_instead(Task *task, const ScriptHost *host, PlannedStmt *pstmt,
-			ParamListInfo params, QueryEnvironment *query_env,
+run_instead(const Replacement *instead, const ScriptHost *host,
+			PlannedStmt *pstmt, ParamListInfo params, QueryEnvironment *query_env,
 			QueryCompletion *qc)
 {
 	CommandTag	tag = CreateCommandTag((Node *) pstmt);
+	Task	   *task = instead->task;
 
-	if (task->deferred && task->id == 0)
+	if (instead->online != NULL)
+		start_online(instead->online, tag, qc);
+	else if (task->deferred && task->id == 0)
 		defer_rewrite(task, tag, params, query_env, qc);
 	else
 	{
