@@ -16,6 +16,7 @@ my $node = PostgreSQL::Test::Cluster->new('change_rows');
 $node->init;
 $node->append_conf('postgresql.conf', <<'END');
 shared_preload_libraries = 'safe_migrate'
+safe_migrate.small_table = 0
 END
 $node->start;
 $node->safe_psql('postgres', 'CREATE EXTENSION safe_migrate');
