@@ -11,6 +11,7 @@
  */
 #include "postgres.h"
 
+#include "common/compat.h"
 #include "fmgr.h"
 #include "lib/stringinfo.h"
 #include "online/change.h"
@@ -64,6 +65,9 @@ build_set_not_null(Change *change, FunctionCallInfo fcinfo)
 	}
 	change->old_shape = psprintf("rows of %s without a value for column %s",
 								 change->relation, quote_identifier(column));
+	if (!compat_column_is_marked_not_null(change->relid, column))
+		first_remove(change, "ALTER TABLE %s ALTER COLUMN %s DROP NOT NULL",
+					 change->relation, quote_identifier(column));
 	value = fill_by_trigger(change, column, value, "INSERT OR UPDATE");
 	add_fill_step(change, column, value);
 	add_planned_steps(change, statement);
