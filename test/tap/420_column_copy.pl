@@ -266,7 +266,7 @@ foreach my $case (@cases)
 	my $id = $node->safe_psql('online', $rename);
 	$node->safe_psql('online', "CALL migrate.advance($id)");
 	$node->safe_psql('online', "SELECT migrate.cancel($id)");
-	$node->poll_query_until('online', "SELECT phase = 'cancelled' FROM migrate.changes WHERE id = $id")
+	$node->poll_query_until('online', "SELECT state = 'cancelled' FROM migrate.changes WHERE id = $id")
 	  or die $node->safe_psql('online', "SELECT * FROM migrate.task_log");
 	is(schema('online'), $before, "$name: as before when it is given up");
 	$id = $node->safe_psql('online', $rename);
