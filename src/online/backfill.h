@@ -16,11 +16,12 @@ typedef struct BackfillRequest
 	const char *procedure;		/* the name of ours that was called */
 	const char *table;			/* as the caller has written it */
 	const char *set;			/* what stands behind SET */
-	const char *condition;		/* the rows that are still to be set; NULL: those
-								 * that setting would change */
+	const char *condition;		/* the rows that are still to be set; NULL:
+								 * those that setting would change */
 	const char *throttle;		/* a query that pauses it, or NULL */
-	const char *counted;		/* a column: rows in which it is null afterwards
-								 * do not count as set; NULL: all do */
+	const char *counted;		/* a column: rows in which it is null
+								 * afterwards do not count as set; NULL: all
+								 * do */
 	bool		quiet;			/* tell nothing of how far it is */
 } BackfillRequest;
 

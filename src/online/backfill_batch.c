@@ -63,7 +63,7 @@ static bool divide_range(TidRange range, bool by_row, TidRange *first,
 static void skip_range(const Backfill *b, BackfillLeaf *leaf, TidRange range);
 static BlockNumber pages_of_range(TidRange range);
 static void throw_row_error(Backfill *b, const BackfillLeaf *leaf,
-							TidRange range, ErrorData *error) pg_attribute_noreturn();
+							TidRange range, ErrorData *error);
 
 /*
  * See backfill_internal.h.
@@ -268,8 +268,8 @@ check_rows(Batch *batch, const Datum *tids, int count)
 			 errdetail("One of them is that with %s; the condition is: %s",
 					   row_in_words(leaf->relid,
 									(ItemPointer) DatumGetPointer(SPI_getbinval(SPI_tuptable->vals[0],
-																	  SPI_tuptable->tupdesc,
-																	  1, &isnull))),
+																				SPI_tuptable->tupdesc,
+																				1, &isnull))),
 					   leaf->condition)));
 }
 
