@@ -263,7 +263,7 @@ static BlockNumber
 end_of_window(const Backfill *b, const BackfillLeaf *leaf, int shares)
 {
 	BlockNumber pages = shares == 1 ? pages_of_pace(&b->pace) :
-		pages_of_pace(&b->staying_pace) * WINDOW_BATCHES;
+	pages_of_pace(&b->staying_pace) * WINDOW_BATCHES;
 
 	return leaf->next + Min(pages, leaf->pages - leaf->next);
 }
@@ -414,8 +414,8 @@ search_pages(BackfillLeaf *leaf, BlockNumber first, BlockNumber end)
 		elog(ERROR, "could not search %s", leaf->name);
 	if (SPI_processed > 0)
 		block = ItemPointerGetBlockNumberNoCheck((ItemPointer) DatumGetPointer(SPI_getbinval(SPI_tuptable->vals[0],
-																				   SPI_tuptable->tupdesc,
-																				   1, &isnull)));
+																							 SPI_tuptable->tupdesc,
+																							 1, &isnull)));
 	SPI_finish();
 	return block;
 }
@@ -451,7 +451,7 @@ record_error(void *arg)
 {
 	BackfillEnd *end = arg;
 	bool		was_stopped = ERRCODE_TO_CATEGORY(end->error->sqlerrcode) ==
-		ERRCODE_OPERATOR_INTERVENTION;
+	ERRCODE_OPERATOR_INTERVENTION;
 
 	StartTransactionCommand();
 	store_backfill_end(end->backfill, was_stopped ? "interrupted" : "failed",

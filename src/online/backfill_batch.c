@@ -63,7 +63,7 @@ static bool divide_range(TidRange range, bool by_row, TidRange *first,
 static void skip_range(const Backfill *b, BackfillLeaf *leaf, TidRange range);
 static BlockNumber pages_of_range(TidRange range);
 static void throw_row_error(Backfill *b, const BackfillLeaf *leaf,
-							TidRange range, ErrorData *error) pg_attribute_noreturn();
+							TidRange range, ErrorData *error);
 
 /*
  * See backfill_internal.h.

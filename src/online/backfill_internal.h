@@ -70,8 +70,8 @@ typedef struct BackfillLeaf
 	Oid			relid;
 	bool		is_root;		/* the one that the caller has named */
 	bool		is_heap;		/* its pages can be pruned */
-	int			shares;			/* of the rows of a page, see above; 1: rows must
-								 * move, since indexes change */
+	int			shares;			/* of the rows of a page, see above; 1: rows
+								 * must move, since indexes change */
 	bool		is_gone;		/* dropped meanwhile, or nothing to be done */
 	bool		is_checked;		/* rows that were set fulfil the condition no
 								 * more */
