@@ -297,6 +297,16 @@ SELECT tableoid::regclass, k, a, b, c FROM dw_part ORDER BY k, a;
 UPDATE dw_part3 SET a = 'x' RETURNING *;
 UPDATE dw_part SET k = k % 3 + 1, a = 'A', b = 'B';
 
+-- defaults: that of the table that is named counts, wherever the row goes
+ALTER TABLE dw_part ALTER a SET DEFAULT 'all';
+ALTER TABLE dw_part3 ALTER a SET DEFAULT 'three';
+INSERT INTO dw_part (k, b) SELECT k, 'ROOT' FROM generate_series(2, 3) k;
+INSERT INTO dw_part3 (k, b) VALUES (3, 'LEAF');
+INSERT INTO dw_part (k, a, b) VALUES (2, 'three', 'LEAF');
+ALTER TABLE ONLY dw_part ALTER a SET DEFAULT 'only';
+INSERT INTO dw_part (k, b) SELECT k, 'AFTER' FROM generate_series(2, 3) k;
+SELECT tableoid::regclass, k, a, b FROM dw_part WHERE c IS NULL ORDER BY k, a;
+
 -- Ways of writing ------------------------------------------------------------------------------
 CREATE TABLE dw_w (id int PRIMARY KEY, a text, b text UNIQUE);
 SELECT dual('dw_w', 'error', '{a}', '{b}', '{upper(a)}', '{lower(b)}');
@@ -417,6 +427,7 @@ PREPARE upd2 AS UPDATE dw_alter SET a = $1;
 EXECUTE upd2('and eight');
 EXECUTE upd2('eight');
 DEALLOCATE upd;
+ALTER TABLE dw_alter ALTER COLUMN b TYPE text;
 PREPARE upd AS UPDATE dw_alter SET a = $1 RETURNING a;
 ALTER TABLE dw_alter RENAME COLUMN b TO bb;
 EXECUTE upd('nine');

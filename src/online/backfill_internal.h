@@ -50,6 +50,7 @@ typedef struct PrunedRange
 	BlockNumber first;
 	BlockNumber end;
 	TransactionId xid;
+	TimestampTz since;			/* it waits */
 } PrunedRange;
 
 /* So many of them wait; the oldest gives way. */

@@ -86,9 +86,15 @@ check_backfill_table(const Backfill *b, Oid relid)
 		extension_owns_relation(relid) || RELATION_IS_OTHER_TEMP(rel))
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("%s is not a table of yours: migrate.%s() does not set its rows",
+				 errmsg("%s belongs to the system, to safe_migrate or to another session: migrate.%s() does not set its rows",
 						relation_display_name(relid), b->request->procedure)));
 	relation_close(rel, NoLock);
+	if (b->request->counted != NULL &&
+		get_attnum(relid, b->request->counted) <= 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("column \"%s\" of relation \"%s\" does not exist",
+						b->request->counted, get_rel_name(relid))));
 	if (check_enable_rls(relid, InvalidOid, true) == RLS_ENABLED)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),

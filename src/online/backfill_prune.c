@@ -18,6 +18,10 @@
 #include "storage/bufmgr.h"
 #include "storage/freespace.h"
 #include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+/* What the transactions of clients usually take is less. */
+#define LONG_WAIT_MS 500
 
 static PrunedRange *oldest_range(const BackfillLeaf *leaf);
 static void prune_range(Relation rel, const PrunedRange *range);
@@ -42,6 +46,7 @@ prune_later(BackfillLeaf *leaf, BlockNumber first, BlockNumber end,
 	range->first = first;
 	range->end = end;
 	range->xid = xid;
+	range->since = GetCurrentTimestamp();
 	queue->count++;
 }
 
@@ -69,11 +74,13 @@ prune_behind(BackfillLeaf *leaf, Relation rel)
 	PopActiveSnapshot();
 }
 
-/* True if half of the queue waits for the horizon. */
+/* True if somebody who has looked at the table for long keeps it from that. */
 bool
 prune_is_behind(const BackfillLeaf *leaf)
 {
-	return leaf->prune.count > MAX_PRUNED_RANGES / 2;
+	return leaf->prune.count > 0 &&
+		TimestampDifferenceExceeds(oldest_range(leaf)->since,
+								   GetCurrentTimestamp(), LONG_WAIT_MS);
 }
 
 static PrunedRange *

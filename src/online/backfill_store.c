@@ -16,6 +16,7 @@
 #include "common/catalog.h"
 #include "common/compat.h"
 #include "common/own_tables.h"
+#include "common/session_lock.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "online/backfill_internal.h"
@@ -177,6 +178,7 @@ lock_backfill(const Backfill *b)
 	OwnArguments arguments = {0};
 	int			pid;
 
+	release_session_locks_at_exit();
 	if (LockAcquire(&tag, ExclusiveLock, true, true) != LOCKACQUIRE_NOT_AVAIL)
 		return;
 	begin_own_access(&access);

@@ -203,6 +203,11 @@ horizon_reason(Backfill *b, BackfillLeaf *leaf)
 	Relation	rel;
 	int			pid;
 
+	if (!prune_is_behind(leaf))
+	{
+		throttle->horizon_given_up = false;
+		throttle->horizon_since = 0;
+	}
 	if (throttle->horizon_given_up || !prune_is_behind(leaf))
 		return NULL;
 	rel = lock_backfill_leaf(b, leaf);
@@ -211,10 +216,7 @@ horizon_reason(Backfill *b, BackfillLeaf *leaf)
 	prune_behind(leaf, rel);
 	relation_close(rel, NoLock);
 	if (!prune_is_behind(leaf))
-	{
-		throttle->horizon_since = 0;
 		return NULL;
-	}
 	pid = holder_of_horizon();
 	if (throttle->horizon_since == 0)
 		throttle->horizon_since = now;

@@ -23,6 +23,7 @@
 #include "nodes/makefuncs.h"
 #include "online/change.h"
 #include "online/change_arguments.h"
+#include "online/star_queries.h"
 #include "plan/plan.h"
 #include "run/host.h"
 #include "run/made.h"
@@ -92,6 +93,8 @@ begin_change(FunctionCallInfo fcinfo, const ChangeKind *kind)
 							 relations_of_change(change->relid),
 							 AccessExclusiveLock);
 	change->relation = relation_display_name(change->relid);
+	if (kind->reshapes)
+		warn_of_star_queries(change->relid);
 	change->id = task_reserve_id();
 	return change;
 }

@@ -58,6 +58,7 @@ typedef struct ChangeKind
 	const char *name;
 	int			advance;		/* number of the argument "advance"; the first
 								 * is always the table */
+	bool		reshapes;		/* the table gets or loses a column */
 	void		(*build) (Change *change, FunctionCallInfo fcinfo);
 } ChangeKind;
 
@@ -115,6 +116,12 @@ extern void try_change_statements(List *statements);
  * and the views that use it.  OIDs in ascending order.
  */
 extern List *relations_of_change(Oid relid);
+
+/*
+ * Tell the user which indexes, constraints and so on go with a column that has
+ * no successor.
+ */
+extern void tell_what_goes(const Change *change, const char *column);
 
 /*
  * change_store.c: all SQL that touches migrate.change_log, with the rights of

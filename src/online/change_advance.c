@@ -31,6 +31,7 @@ PG_FUNCTION_INFO_V1(migrate_cancel);
 static void advance_change(int nargs, const ProcedureArgument *args);
 static TaskStatus *status_of_change(int64 id);
 static void require_asker(const TaskStatus *status);
+static void refuse_contracted(const Change *change);
 
 /*
  * See change.h.
@@ -155,14 +156,30 @@ Datum
 migrate_cancel(PG_FUNCTION_ARGS)
 {
 	int64		id = PG_GETARG_INT64(0);
-	bool		is_change;
+	Change	   *change;
 
 	require_preloaded();
-	is_change = change_read(id) != NULL;
-	if (is_change && change_is_contracted(id))
+	change = change_read(id);
+	if (change != NULL)
+		refuse_contracted(change);
+	PG_RETURN_TEXT_P(cstring_to_text(cancel_task(id, change != NULL)));
+}
+
+/* Where there was nothing to contract, the last step was the contract. */
+static void
+refuse_contracted(const Change *change)
+{
+	TaskStatus *status = task_status(change->id);
+
+	if (change_is_contracted(change->id))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("change " INT64_FORMAT " is contracted, and can be taken back only by migrate.rollback_to() the restore point in migrate.changes",
-						id)));
-	PG_RETURN_TEXT_P(cstring_to_text(cancel_task(id, is_change)));
+						change->id)));
+	if (change->contract == NIL && status != NULL &&
+		strcmp(status->state, "done") == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("change " INT64_FORMAT " is contracted: take it back by ALTER TABLE %s",
+						change->id, change->relation)));
 }

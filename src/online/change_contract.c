@@ -146,7 +146,7 @@ refuse_while_used(const Change *change)
 	}
 	ereport(ERROR,
 			(errcode(ERRCODE_SM_BREAKS_CLIENT),
-			 errmsg("contract: clients may still use %s: when all run the new code, SELECT migrate.contract(" INT64_FORMAT ", force := true)",
+			 errmsg("contract: clients may still rely on %s: when all run the new code, SELECT migrate.contract(" INT64_FORMAT ", force := true)",
 					change->old_shape, change->id),
 			 errdetail("What clients use is not recorded, so it takes your word that none does.")));
 }

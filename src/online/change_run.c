@@ -17,7 +17,9 @@
 #include "online/change.h"
 #include "run/run_task.h"
 #include "run/step.h"
+#include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/lsyscache.h"
 
 static void run_as_step(const char *statement);
 static bool run_and_roll_back(void *arg);
@@ -115,4 +117,38 @@ relations_of_change(Oid relid)
 	relids = own_oid_column(&access, 1);
 	end_own_access(&access);
 	return relids;
+}
+
+/*
+ * See change.h.
+ */
+void
+tell_what_goes(const Change *change, const char *column)
+{
+	OwnAccess	access;
+	OwnArguments arguments = {0};
+	char	   *objects;
+
+	begin_own_access(&access);
+	add_own_argument(&arguments, OIDOID, ObjectIdGetDatum(change->relid),
+					 false);
+	add_own_argument(&arguments, INT4OID,
+					 Int32GetDatum(get_attnum(change->relid, column)), false);
+	run_own_query("SELECT pg_catalog.string_agg(DISTINCT "
+				  "pg_catalog.pg_describe_object(d.classid, d.objid, d.objsubid), "
+				  "', ') FROM pg_catalog.pg_depend d "
+				  "WHERE d.refclassid OPERATOR(pg_catalog.=) "
+				  "'pg_catalog.pg_class'::pg_catalog.regclass "
+				  "AND d.refobjid OPERATOR(pg_catalog.=) $1 "
+				  "AND d.refobjsubid OPERATOR(pg_catalog.=) $2 "
+				  "AND d.deptype OPERATOR(pg_catalog.=) ANY (ARRAY['a'::\"char\", 'i'::\"char\"]) "
+				  "AND d.classid OPERATOR(pg_catalog.<>) "
+				  "'pg_catalog.pg_attrdef'::pg_catalog.regclass",
+				  &arguments, SPI_OK_SELECT);
+	objects = own_text_column(&access, 0, 1);
+	end_own_access(&access);
+	if (objects != NULL)
+		ereport(NOTICE,
+				(errmsg("the contract of change " INT64_FORMAT " drops with column %s: %s",
+						change->id, quote_identifier(column), objects)));
 }

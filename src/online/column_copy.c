@@ -22,8 +22,10 @@
 #include "commands/comment.h"
 #include "commands/defrem.h"
 #include "common/catalog.h"
+#include "common/compat.h"
 #include "common/hashfn.h"
 #include "common/subtransaction.h"
+#include "miscadmin.h"
 #include "online/column_copy_internal.h"
 #include "plan/plan.h"
 #include "utils/builtins.h"
@@ -170,17 +172,24 @@ copy_all(ColumnCopier *copier)
 	copy_users(copier);
 }
 
-/* The order is that of what needs what. */
+/*
+ * The order is that of what needs what.  The planner knows nothing of the new
+ * column, nor of the expressions of its indexes, before an ANALYZE.
+ */
 static ColumnCopy *
 result_of(ColumnCopier *copier)
 {
 	ColumnCopy *copy = palloc0(sizeof(ColumnCopy));
+	SafePlan	statistics = {0};
 
 	copy->start = copier->start;
 	copy->start_undo = copier->start_undo;
 	copy->builds = list_concat(copier->index_builds.steps,
 							   copier->validations.steps);
 	copy->builds = list_concat(copy->builds, copier->reference_builds.steps);
+	add_step(&statistics, NULL, "ANALYZE %s",
+			 relation_display_name(copier->root));
+	copy->builds = list_concat(copy->builds, statistics.steps);
 	copy->contract_before = list_concat(copier->switches, copier->drops);
 	copy->contract_before = list_concat(copy->contract_before, copier->values);
 	copy->contract_before = list_concat(copy->contract_before, copier->keys);
@@ -202,6 +211,17 @@ refuse_copy(ColumnCopier *copier, char *sentence)
 {
 	if (!name_is_listed(copier->refused, sentence))
 		copier->refused = lappend(copier->refused, sentence);
+}
+
+/* Who makes or renames an object needs the right to do so in its schema. */
+void
+require_creation(ColumnCopier *copier, Oid namespace_oid)
+{
+	if (!compat_may_create_in_namespace(namespace_oid, GetUserId()))
+		refuse_copy(copier,
+					psprintf("role %s may not create objects in schema %s, where the copies would be: grant it CREATE there",
+							 quote_identifier(GetUserNameFromId(GetUserId(), false)),
+							 quote_identifier(get_namespace_name(namespace_oid))));
 }
 
 /* A view instead of its rule. */

@@ -51,7 +51,8 @@ copy_attributes(ColumnCopier *copier)
 	attribute = (Form_pg_attribute) GETSTRUCT(tuple);
 	datum = SysCacheGetAttr(ATTNUM, tuple, Anum_pg_attribute_attacl, &isnull);
 	if (!isnull)
-		add_privileges(&copier->start, datum, copier->new_name, copier->table);
+		add_privileges(&copier->start, datum, copier->rel->rd_rel->relowner,
+					   copier->new_name, copier->table);
 	add_comment(&copier->start, RelationRelationId, relid, copier->attnum,
 				psprintf("COLUMN %s.%s", copier->table,
 						 quote_identifier(copier->new_name)));
@@ -160,15 +161,21 @@ copy_labels(ColumnCopier *copier)
  * SQL has no way to name another grantor than the owner.
  */
 void
-add_privileges(List **list, Datum acl_datum, const char *column,
+add_privileges(List **list, Datum acl_datum, Oid owner, const char *column,
 			   const char *object)
 {
 	Acl		   *acl = DatumGetAclP(acl_datum);
 
 	for (int i = 0; i < ACL_NUM(acl); i++)
 	{
-		add_grant(list, &ACL_DAT(acl)[i], false, column, object);
-		add_grant(list, &ACL_DAT(acl)[i], true, column, object);
+		const AclItem *item = &ACL_DAT(acl)[i];
+
+		if (item->ai_grantor != owner)
+			ereport(NOTICE,
+					(errmsg("a privilege on %s that role \"%s\" granted becomes one that the owner grants: revoke it from its holder, should that role lose it",
+							object, GetUserNameFromId(item->ai_grantor, false))));
+		add_grant(list, item, false, column, object);
+		add_grant(list, item, true, column, object);
 	}
 }
 

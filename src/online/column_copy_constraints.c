@@ -42,6 +42,7 @@ static bool refers_to_column(ColumnCopier *copier, const ForeignKey *key);
 static void copy_not_null(ColumnCopier *copier);
 static bool parent_is_not_null(ColumnCopier *copier);
 static void copy_references(ColumnCopier *copier);
+static void refuse_included(ColumnCopier *copier, const ForeignKey *key);
 static void copy_reference(ColumnCopier *copier, const ForeignKey *key);
 static bool may_refer(ColumnCopier *copier, const ForeignKey *key);
 static bool is_comparable(ColumnCopier *copier, const ForeignKey *key);
@@ -230,10 +231,32 @@ copy_references(ColumnCopier *copier)
 	{
 		const ForeignKey *key = lfirst(cell);
 
-		if (!OidIsValid(key->parent) && refers_to_column(copier, key) &&
-			may_refer(copier, key))
+		if (OidIsValid(key->parent) ||
+			key->referenced != RelationGetRelid(copier->rel))
+			continue;
+		if (!refers_to_column(copier, key))
+			refuse_included(copier, key);
+		else if (may_refer(copier, key))
 			copy_reference(copier, key);
 	}
+}
+
+/*
+ * A key of other columns, by an index that includes this one: PostgreSQL would
+ * choose the old index again as long as that is there.
+ */
+static void
+refuse_included(ColumnCopier *copier, const ForeignKey *key)
+{
+	Relation	index = index_open(key->index, AccessShareLock);
+
+	if (index_uses_column(index, copier->attnum))
+		refuse_copy(copier,
+					psprintf("foreign key %s of table %s needs index %s, which includes the column: drop it first, and add it again after the contract",
+							 quote_identifier(key->name),
+							 relation_display_name(key->referencing),
+							 relation_display_name(key->index)));
+	index_close(index, AccessShareLock);
 }
 
 /*
@@ -273,9 +296,11 @@ may_refer(ColumnCopier *copier, const ForeignKey *key)
 		refuse_copy(copier,
 					psprintf("foreign key %s of table %s refers to the column: only the owner of that table can move it",
 							 name, table));
-	else if (copier->rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
+	else if (copier->rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE &&
+			 (!COMPAT_PARTITIONED_FK_NOT_VALID ||
+			  OidIsValid(get_index_constraint(key->index))))
 		refuse_copy(copier,
-					psprintf("foreign key %s of table %s refers to partitioned table %s, whose new key comes with the contract alone: drop it first, and add it again after the contract",
+					psprintf("foreign key %s of table %s refers to partitioned table %s, and cannot be made before the contract: drop it first, and add it again after that",
 							 name, table, copier->table));
 	else if (!COMPAT_PARTITIONED_FK_NOT_VALID &&
 			 get_rel_relkind(key->referencing) == RELKIND_PARTITIONED_TABLE)

@@ -30,7 +30,6 @@
 #include "utils/ruleutils.h"
 #include "utils/syscache.h"
 
-static bool index_uses_column(Relation index, AttrNumber attnum);
 static void copy_index(ColumnCopier *copier, Relation index);
 static void refuse_users_of_key(ColumnCopier *copier, Oid constraint);
 static void restore_statistics(ColumnCopier *copier, Relation index);
@@ -51,7 +50,8 @@ copy_indexes(ColumnCopier *copier)
 	}
 }
 
-static bool
+/* In its keys, what it includes, its expressions or its condition. */
+bool
 index_uses_column(Relation index, AttrNumber attnum)
 {
 	Bitmapset  *used = NULL;
@@ -111,6 +111,7 @@ build_index(ColumnCopier *copier, SafePlan *plan, Relation index)
 	bool		is_parent = index->rd_rel->relkind ==
 	RELKIND_PARTITIONED_INDEX;
 
+	require_creation(copier, RelationGetNamespace(index));
 	if (OidIsValid(get_relname_relid(name, RelationGetNamespace(index))))
 		refuse_copy(copier,
 					psprintf("relation %s has the name that the copy of an index gets: rename or drop it first",

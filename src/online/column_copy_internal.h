@@ -61,6 +61,7 @@ typedef struct OldTrigger
 extern void add_sql(List **list, char *statement);
 extern void refuse_copy(ColumnCopier *copier, char *sentence);
 extern char *name_of_copy(ColumnCopier *copier, const char *name);
+extern void require_creation(ColumnCopier *copier, Oid namespace_oid);
 extern char *describe_user(const ObjectAddress *object);
 extern char *qualified_name(Oid namespace_oid, const char *name);
 extern void add_comment(List **list, Oid class_oid, Oid oid, int32 sub_id,
@@ -71,11 +72,12 @@ extern void refuse_tables(ColumnCopier *copier);
 
 /* column_copy_attributes.c */
 extern void copy_attributes(ColumnCopier *copier);
-extern void add_privileges(List **list, Datum acl, const char *column,
-						   const char *object);
+extern void add_privileges(List **list, Datum acl, Oid owner,
+						   const char *column, const char *object);
 
 /* column_copy_indexes.c */
 extern void copy_indexes(ColumnCopier *copier);
+extern bool index_uses_column(Relation index, AttrNumber attnum);
 extern char *build_index(ColumnCopier *copier, SafePlan *plan,
 						 Relation index);
 extern void drop_key(ColumnCopier *copier, Oid constraint);

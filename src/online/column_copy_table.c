@@ -15,6 +15,7 @@
 #include "catalog/pg_inherits.h"
 #include "commands/extension.h"
 #include "common/catalog.h"
+#include "common/compat.h"
 #include "effects/describe.h"
 #include "nodes/bitmapset.h"
 #include "online/column_copy_internal.h"
@@ -117,6 +118,10 @@ refuse_column(ColumnCopier *copier, Relation rel)
 		refuse_copy(copier,
 					psprintf("column %s of table %s is generated: add the new column with the same expression, and drop this one when nobody uses it",
 							 column, copier->table));
+	if (compat_domain_has_constraints(copier->new_type))
+		refuse_copy(copier,
+					psprintf("domain %s has constraints, which a new column is checked for under a strong lock: use its base type and CHECK constraints",
+							 format_type_be(copier->new_type)));
 	if (get_attnum(copier->root, copier->new_name) != InvalidAttrNumber)
 		refuse_copy(copier,
 					psprintf("table %s has a column %s already: choose another name",
@@ -135,8 +140,13 @@ refuse_row_type(ColumnCopier *copier, Relation rel)
 	if (!OidIsValid(rel->rd_rel->reltype))
 		return;
 	foreach(cell, relations_with_type(rel->rd_rel->reltype))
+	{
+		ObjectAddress address;
+
+		ObjectAddressSet(address, RelationRelationId, lfirst_oid(cell));
 		refuse_copy(copier,
-					psprintf("table %s has a column of the row type of table %s: give that another type first",
-							 relation_display_name(lfirst_oid(cell)),
+					psprintf("%s has a column of the row type of table %s: give that another type first",
+							 getObjectDescription(&address, false),
 							 copier->table));
+	}
 }

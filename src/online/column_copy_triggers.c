@@ -14,11 +14,12 @@
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "catalog/indexing.h"
-#include "catalog/pg_extension.h"
+#include "catalog/pg_inherits.h"
 #include "catalog/pg_trigger.h"
 #include "catalog/dependency.h"
 #include "commands/extension.h"
 #include "commands/trigger.h"
+#include "common/catalog.h"
 #include "common/script.h"
 #include "online/column_copy_internal.h"
 #include "tcop/tcopprot.h"
@@ -29,6 +30,8 @@ static char *definition_of(Oid trigger);
 static bool try_trigger(ColumnCopier *copier, Form_pg_trigger form);
 static void replace_trigger(ColumnCopier *copier, List **list,
 							Form_pg_trigger form, char *definition);
+static void set_clones(List **list, Form_pg_trigger parent);
+static HeapTuple clone_of_trigger(Relation partition, Oid parent);
 static bool names_column(Form_pg_trigger form, AttrNumber attnum);
 static char *with_other_column(const char *definition, const char *column);
 static const char *enabled_clause(char enabled);
@@ -111,19 +114,65 @@ replace_trigger(ColumnCopier *copier, List **list, Form_pg_trigger form,
 				char *definition)
 {
 	const char *name = quote_identifier(NameStr(form->tgname));
-	const char *enabled = enabled_clause(form->tgenabled);
 	char	   *object = psprintf("TRIGGER %s ON %s", name, copier->table);
 	ListCell   *cell;
 
 	add_sql(list, psprintf("DROP %s", object));
 	add_sql(list, definition);
-	if (enabled != NULL)
+	if (form->tgenabled != TRIGGER_FIRES_ON_ORIGIN)
 		add_sql(list, psprintf("ALTER TABLE %s %s TRIGGER %s", copier->table,
-							   enabled, name));
+							   enabled_clause(form->tgenabled), name));
+	set_clones(list, form);
 	add_comment(list, TriggerRelationId, form->oid, 0, object);
 	foreach(cell, getAutoExtensionsOfObject(TriggerRelationId, form->oid))
 		add_sql(list, psprintf("ALTER %s DEPENDS ON EXTENSION %s", object,
 							   quote_identifier(get_extension_name(lfirst_oid(cell)))));
+}
+
+/* Those of partitions that are enabled in another way than their parent. */
+static void
+set_clones(List **list, Form_pg_trigger parent)
+{
+	ListCell   *cell;
+
+	foreach(cell, find_inheritance_children(parent->tgrelid, AccessShareLock))
+	{
+		Relation	rel = table_open(lfirst_oid(cell), AccessShareLock);
+		HeapTuple	tuple = clone_of_trigger(rel, parent->oid);
+		Form_pg_trigger form;
+
+		if (HeapTupleIsValid(tuple))
+		{
+			form = (Form_pg_trigger) GETSTRUCT(tuple);
+			if (form->tgenabled != parent->tgenabled)
+				add_sql(list, psprintf("ALTER TABLE %s %s TRIGGER %s",
+									   relation_display_name(form->tgrelid),
+									   enabled_clause(form->tgenabled),
+									   quote_identifier(NameStr(form->tgname))));
+			set_clones(list, form);
+		}
+		table_close(rel, AccessShareLock);
+	}
+}
+
+/* The copy of its row for a partition; NULL if there is none. */
+static HeapTuple
+clone_of_trigger(Relation partition, Oid parent)
+{
+	Relation	catalog = table_open(TriggerRelationId, AccessShareLock);
+	TriggerDesc *triggers = partition->trigdesc;
+	HeapTuple	result = NULL;
+
+	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
+	{
+		HeapTuple	tuple = trigger_with_oid(catalog,
+											 triggers->triggers[i].tgoid);
+
+		if (((Form_pg_trigger) GETSTRUCT(tuple))->tgparentid == parent)
+			result = tuple;
+	}
+	table_close(catalog, AccessShareLock);
+	return result;
 }
 
 static bool
@@ -158,7 +207,7 @@ enabled_clause(char enabled)
 {
 	return enabled == TRIGGER_DISABLED ? "DISABLE" :
 		enabled == TRIGGER_FIRES_ALWAYS ? "ENABLE ALWAYS" :
-		enabled == TRIGGER_FIRES_ON_REPLICA ? "ENABLE REPLICA" : NULL;
+		enabled == TRIGGER_FIRES_ON_REPLICA ? "ENABLE REPLICA" : "ENABLE";
 }
 
 /* A copy of its row. */

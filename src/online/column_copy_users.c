@@ -33,10 +33,10 @@
 #include "utils/ruleutils.h"
 #include "utils/syscache.h"
 
-static void copy_user(ColumnCopier *copier, const ObjectAddress *object);
+static void copy_user(ColumnCopier *copier, ObjectAddress *object);
 static bool copy_relation(ColumnCopier *copier, const ObjectAddress *object);
 static bool constraint_is_copied(ColumnCopier *copier, Oid oid);
-static bool default_is_own(ColumnCopier *copier, Oid oid);
+static bool default_is_own(ColumnCopier *copier, ObjectAddress *object);
 static void refuse_user(ColumnCopier *copier, const ObjectAddress *object);
 static void copy_policy(ColumnCopier *copier, Oid oid);
 static void append_policy(ColumnCopier *copier, StringInfo statement,
@@ -66,7 +66,7 @@ copy_users(ColumnCopier *copier)
 }
 
 static void
-copy_user(ColumnCopier *copier, const ObjectAddress *object)
+copy_user(ColumnCopier *copier, ObjectAddress *object)
 {
 	bool		known = true;
 
@@ -75,7 +75,7 @@ copy_user(ColumnCopier *copier, const ObjectAddress *object)
 	else if (object->classId == ConstraintRelationId)
 		known = constraint_is_copied(copier, object->objectId);
 	else if (object->classId == AttrDefaultRelationId)
-		known = default_is_own(copier, object->objectId);
+		known = default_is_own(copier, object);
 	else if (object->classId == TriggerRelationId)
 		copy_trigger(copier, object->objectId);
 	else if (object->classId == RewriteRelationId)
@@ -123,16 +123,17 @@ constraint_is_copied(ColumnCopier *copier, Oid oid)
 
 /* By copy_values(); that of a generated column is one of another column. */
 static bool
-default_is_own(ColumnCopier *copier, Oid oid)
+default_is_own(ColumnCopier *copier, ObjectAddress *object)
 {
 	Relation	catalog = table_open(AttrDefaultRelationId, AccessShareLock);
 	HeapTuple	tuple = tuple_with_oid(catalog, AttrDefaultOidIndexId,
-									   Anum_pg_attrdef_oid, oid);
-	bool		result = ((Form_pg_attrdef) GETSTRUCT(tuple))->adnum ==
-	copier->attnum;
+									   Anum_pg_attrdef_oid, object->objectId);
+	Form_pg_attrdef form = (Form_pg_attrdef) GETSTRUCT(tuple);
 
 	table_close(catalog, AccessShareLock);
-	return result;
+	ObjectAddressSubSet(*object, RelationRelationId, form->adrelid,
+						form->adnum);
+	return form->adnum == copier->attnum;
 }
 
 static void
@@ -281,6 +282,11 @@ copy_statistics(ColumnCopier *copier, Oid oid)
 	name = qualified_name(form->stxnamespace, NameStr(form->stxname));
 	copy = qualified_name(form->stxnamespace,
 						  name_of_copy(copier, NameStr(form->stxname)));
+	require_creation(copier, form->stxnamespace);
+	if (!has_privs_of_role(GetUserId(), form->stxowner))
+		refuse_copy(copier,
+					psprintf("statistics %s depend on the column: only their owner can make them again",
+							 name));
 	target = compat_statistics_object_target(tuple);
 	add_step(&copier->index_builds, NULL, "CREATE STATISTICS %s%s", copy,
 			 pg_get_statisticsobjdef_string(oid) +

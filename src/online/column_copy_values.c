@@ -132,6 +132,7 @@ move_identity(ColumnCopier *copier, Oid sequence, char kind)
 		return;
 	}
 	refuse_users_of_sequence(copier, sequence);
+	require_creation(copier, namespace_oid);
 	add_sql(&copier->values, psprintf("ALTER SEQUENCE %s RENAME TO %s", name,
 									  quote_identifier(parked)));
 	add_sql(&copier->values,
@@ -206,7 +207,8 @@ restore_sequence(ColumnCopier *copier, Oid sequence)
 		elog(ERROR, "cache lookup failed for relation %u", sequence);
 	acl = SysCacheGetAttr(RELOID, tuple, Anum_pg_class_relacl, &isnull);
 	if (!isnull)
-		add_privileges(&copier->values, acl, NULL, object);
+		add_privileges(&copier->values, acl, copier->rel->rd_rel->relowner, NULL,
+					   object);
 	ReleaseSysCache(tuple);
 	add_comment(&copier->values, RelationRelationId, sequence, 0, object);
 }

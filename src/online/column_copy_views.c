@@ -31,10 +31,22 @@
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
+/* The names of a table in a query that are followed by names of its columns. */
+typedef struct AliasSearch
+{
+	Oid			relid;
+	List	   *found;			/* of RangeVar */
+} AliasSearch;
+
 static void replace_view(ColumnCopier *copier, Oid view);
+static char *with_moved_alias(ColumnCopier *copier, char *query);
+static int	later_first(const ListCell *a, const ListCell *b);
+static char *move_alias(ColumnCopier *copier, const char *query,
+						const RangeVar *relation);
+static int	live_position(ColumnCopier *copier);
 static char *view_options(Oid view);
 static char *query_of_view(Oid view);
-static bool names_columns(Node *node, void *relid);
+static bool find_aliases(Node *node, void *context);
 
 /*
  * The rule of a view, or another one, which is refused.
@@ -48,6 +60,7 @@ copy_view(ColumnCopier *copier, Oid rule)
 	ObjectAddress address;
 
 	if (relkind == RELKIND_VIEW && is_select && copier->same_type &&
+		get_rel_persistence(relid) != RELPERSISTENCE_TEMP &&
 		compat_owns_relation(relid, GetUserId()))
 	{
 		replace_view(copier, relid);
@@ -57,7 +70,8 @@ copy_view(ColumnCopier *copier, Oid rule)
 		ObjectAddressSet(address, RelationRelationId, relid);
 	else
 		ObjectAddressSet(address, RewriteRelationId, rule);
-	if (is_select && relkind == RELKIND_VIEW && copier->same_type)
+	if (is_select && relkind == RELKIND_VIEW && copier->same_type &&
+		get_rel_persistence(relid) != RELPERSISTENCE_TEMP)
 		refuse_copy(copier,
 					psprintf("%s uses column %s of table %s: only the owner of the view can change it",
 							 getObjectDescription(&address, false),
@@ -96,20 +110,78 @@ relation_of_rule(Oid rule, bool *is_select)
 static void
 replace_view(ColumnCopier *copier, Oid view)
 {
-	char	   *name = relation_display_name(view);
-	char	   *query = query_of_view(view);
-	Node	   *tree = linitial_node(RawStmt, pg_parse_query(query))->stmt;
-	Oid			relid = RelationGetRelid(copier->rel);
+	require_creation(copier, get_rel_namespace(view));
+	add_sql(&copier->switches,
+			psprintf("CREATE OR REPLACE VIEW %s%s AS %s",
+					 relation_display_name(view), view_options(view),
+					 with_moved_alias(copier, query_of_view(view))));
+}
 
-	/* they would be those of the columns by their numbers */
-	if (names_columns(tree, &relid))
-		refuse_copy(copier,
-					psprintf("view %s gives the columns of table %s other names, or joins USING column %s: drop it first, and make it again after the contract",
-							 name, copier->table,
-							 quote_identifier(copier->old_name)));
-	else
-		add_sql(&copier->switches, psprintf("CREATE OR REPLACE VIEW %s%s AS %s",
-											name, view_options(view), query));
+/*
+ * Other names of the columns of a table, which PostgreSQL writes where the
+ * view has some or joins USING the column, go by position: that of the column
+ * is then the last one.
+ */
+static char *
+with_moved_alias(ColumnCopier *copier, char *query)
+{
+	AliasSearch search = {RelationGetRelid(copier->rel), NIL};
+	ListCell   *cell;
+
+	(void) find_aliases(linitial_node(RawStmt, pg_parse_query(query))->stmt,
+						&search);
+	list_sort(search.found, later_first);
+	foreach(cell, search.found)
+		query = move_alias(copier, query, lfirst(cell));
+	return query;
+}
+
+static int
+later_first(const ListCell *a, const ListCell *b)
+{
+	return ((RangeVar *) lfirst(b))->location -
+		((RangeVar *) lfirst(a))->location;
+}
+
+static char *
+move_alias(ColumnCopier *copier, const char *query, const RangeVar *relation)
+{
+	SqlTokens  *tokens = scan_sql(query);
+	int			open = token_at(tokens, relation->location);
+	int			close;
+	StringInfoData result;
+	int			position = 0;
+	int			moved = live_position(copier);
+	ListCell   *cell;
+
+	while (tokens->tokens[open].code != '(')
+		open++;
+	for (close = open; tokens->tokens[close].code != ')';)
+		close++;
+	initStringInfo(&result);
+	appendBinaryStringInfo(&result, query, tokens->tokens[open].location + 1);
+	foreach(cell, relation->alias->colnames)
+		appendStringInfo(&result, "%s, ",
+						 quote_identifier(position++ == moved ?
+										  name_of_copy(copier, copier->old_name) :
+										  strVal(lfirst(cell))));
+	appendStringInfo(&result, "%s%s",
+					 quote_identifier(strVal(list_nth(relation->alias->colnames,
+													  moved))),
+					 query + tokens->tokens[close].location);
+	return result.data;
+}
+
+/* The number of columns before the old one. */
+static int
+live_position(ColumnCopier *copier)
+{
+	int			position = 0;
+
+	for (int i = 0; i < copier->attnum - 1; i++)
+		if (!TupleDescAttr(RelationGetDescr(copier->rel), i)->attisdropped)
+			position++;
+	return position;
 }
 
 static char *
@@ -153,21 +225,25 @@ query_of_view(Oid view)
 	return query;
 }
 
-/* True if the table has an alias with names of its columns. */
+/* Where the table has an alias with names of its columns. */
 static bool
-names_columns(Node *node, void *relid)
+find_aliases(Node *node, void *context)
 {
+	AliasSearch *search = context;
+
 	if (node == NULL)
 		return false;
 	if (IsA(node, RangeVar))
 	{
 		RangeVar   *relation = (RangeVar *) node;
 
-		return relation->alias != NULL && relation->alias->colnames != NIL &&
+		if (relation->alias != NULL && relation->alias->colnames != NIL &&
 			relation->schemaname != NULL &&
 			get_relname_relid(relation->relname,
 							  get_namespace_oid(relation->schemaname, true)) ==
-			*(Oid *) relid;
+			search->relid)
+			search->found = lappend(search->found, relation);
+		return false;
 	}
-	return raw_expression_tree_walker(node, names_columns, relid);
+	return raw_expression_tree_walker(node, find_aliases, context);
 }

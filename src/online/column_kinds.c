@@ -53,10 +53,10 @@ static char *columns_in_words(const Change *change, List *columns);
 static void run_all(Change *change, List *statements);
 static void contract_all(Change *change, List *statements);
 
-static const ChangeKind rename_column = {"rename_column", 4, build_rename_column};
-static const ChangeKind change_type = {"change_type", 7, build_change_type};
-static const ChangeKind split_column = {"split_column", 7, build_split_column};
-static const ChangeKind merge_columns = {"merge_columns", 7, build_merge_columns};
+static const ChangeKind rename_column = {"rename_column", 4, true, build_rename_column};
+static const ChangeKind change_type = {"change_type", 7, true, build_change_type};
+static const ChangeKind split_column = {"split_column", 7, true, build_split_column};
+static const ChangeKind merge_columns = {"merge_columns", 7, true, build_merge_columns};
 
 /* migrate.rename_column("table", "column", new_name, on_conflict, advance) */
 Datum
@@ -245,6 +245,7 @@ replace_columns(Change *change, ColumnSync *sync, List *types)
 		try_change_statements(list_make1(psprintf("ALTER TABLE %s DROP COLUMN %s",
 												  change->relation,
 												  quote_identifier(lfirst(cell)))));
+		tell_what_goes(change, lfirst(cell));
 	}
 	change->old_shape = columns_in_words(change, sync->old_columns);
 	foreach(cell, types)

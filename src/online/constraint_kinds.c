@@ -11,6 +11,7 @@
  */
 #include "postgres.h"
 
+#include "common/compat.h"
 #include "fmgr.h"
 #include "lib/stringinfo.h"
 #include "online/change.h"
@@ -30,10 +31,10 @@ static void build_add_unique(Change *change, FunctionCallInfo fcinfo);
 static char *constraint_clause(const char *name);
 static char *quoted_columns(List *columns, const char *name);
 
-static const ChangeKind set_not_null = {"set_not_null", 3, build_set_not_null};
-static const ChangeKind add_check = {"add_check", 4, build_add_check};
-static const ChangeKind add_foreign_key = {"add_foreign_key", 6, build_add_foreign_key};
-static const ChangeKind add_unique = {"add_unique", 3, build_add_unique};
+static const ChangeKind set_not_null = {"set_not_null", 3, false, build_set_not_null};
+static const ChangeKind add_check = {"add_check", 4, false, build_add_check};
+static const ChangeKind add_foreign_key = {"add_foreign_key", 6, false, build_add_foreign_key};
+static const ChangeKind add_unique = {"add_unique", 3, false, build_add_unique};
 
 /* migrate.set_not_null("table", "column", value, advance) */
 Datum
@@ -64,6 +65,9 @@ build_set_not_null(Change *change, FunctionCallInfo fcinfo)
 	}
 	change->old_shape = psprintf("rows of %s without a value for column %s",
 								 change->relation, quote_identifier(column));
+	if (!compat_column_is_marked_not_null(change->relid, column))
+		first_remove(change, "ALTER TABLE %s ALTER COLUMN %s DROP NOT NULL",
+					 change->relation, quote_identifier(column));
 	value = fill_by_trigger(change, column, value, "INSERT OR UPDATE");
 	add_fill_step(change, column, value);
 	add_planned_steps(change, statement);

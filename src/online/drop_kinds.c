@@ -31,9 +31,9 @@ static void build_rename_table(Change *change, FunctionCallInfo fcinfo);
 static TimestampTz end_of_grace(FunctionCallInfo fcinfo, int number);
 static SafePlan *plan_rename_with_view(const char *statement);
 
-static const ChangeKind drop_column = {"drop_column", 4, build_drop_column};
-static const ChangeKind drop_table = {"drop_table", 2, build_drop_table};
-static const ChangeKind rename_table = {"rename_table", 2, build_rename_table};
+static const ChangeKind drop_column = {"drop_column", 4, true, build_drop_column};
+static const ChangeKind drop_table = {"drop_table", 2, false, build_drop_table};
+static const ChangeKind rename_table = {"rename_table", 2, false, build_rename_table};
 
 /* migrate.drop_column("table", "column", value, grace, advance) */
 Datum
@@ -63,6 +63,7 @@ build_drop_column(Change *change, FunctionCallInfo fcinfo)
 						change->old_shape)));
 	/* what depends on it PostgreSQL tells now, and not when its time has come */
 	try_change_statements(list_make1(statement));
+	tell_what_goes(change, column);
 	if (value != NULL)
 		(void) fill_by_trigger(change, column, value, "INSERT OR UPDATE");
 	then_contract(change, "%s", statement);

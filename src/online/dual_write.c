@@ -43,10 +43,10 @@ typedef struct DualWrite
 	MemoryContext context;		/* of all this */
 	ExprContext *econtext;
 
-	/* made when they are first needed, else NULL */
-	ExprState **ups;
-	ExprState **downs;
-	ExprState **defaults;		/* NULL for one that is volatile, or not there */
+	/* made when they are first needed */
+	List	   *ups;			/* of ExprState * */
+	List	   *downs;
+	List	  **defaults;		/* of ExprState *, those that it may have */
 	bool	   *default_is_volatile;
 	TupleTableSlot *changed_row;
 
@@ -61,6 +61,7 @@ typedef struct DualWrite
 	HeapTuple	tuple;			/* the same */
 } DualWrite;
 
+static void add_context(void *arg);
 static void check_call(FunctionCallInfo fcinfo);
 static DualWrite *begin_statement(FmgrInfo *flinfo, TriggerData *trigger);
 static void begin_row(DualWrite *work, TriggerData *trigger);
@@ -71,22 +72,25 @@ static bool side_changed(const RuleColumns *side, TupleTableSlot *before,
 static void sync_insert(DualWrite *work);
 static bool side_is_null(const RuleColumns *side, TupleTableSlot *row);
 static bool old_side_is_default(DualWrite *work);
+static bool is_default(DualWrite *work, int column);
 static void resolve_conflict(DualWrite *work);
 static void write_old_side(DualWrite *work);
 static void complete_new_side(DualWrite *work, TupleTableSlot *before);
 static void compute_ups(DualWrite *work);
 static void compute_downs(DualWrite *work);
-static void compute(DualWrite *work, ExprState **states, int count);
-static ExprState **compile(DualWrite *work, List *expressions);
+static void compute(DualWrite *work, List *states);
+static DualWriteRule *find_rule(DualWrite *work);
+static List *compiled(DualWrite *work, List *expressions);
 static void compile_defaults(DualWrite *work);
 static bool computed_equals(DualWrite *work, const RuleColumns *side);
 static bool is_same_image(const RuleColumn *column, Datum a, bool a_is_null,
 						  Datum b, bool b_is_null);
 static void set_computed(DualWrite *work, const RuleColumns *side);
 static void set_columns(DualWrite *work, int count);
-static void report_conflict(DualWrite *work) pg_attribute_noreturn();
-static void report_no_way_back(DualWrite *work) pg_attribute_noreturn();
-static void report_loss(DualWrite *work) pg_attribute_noreturn();
+static void reread_row(DualWrite *work);
+static void report_conflict(DualWrite *work);
+static void report_no_way_back(DualWrite *work);
+static void report_loss(DualWrite *work);
 static char *table_name(DualWrite *work);
 static char *columns_in_words(DualWrite *work, const RuleColumns *side);
 
@@ -99,9 +103,14 @@ Datum
 migrate_dual_write(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
+	ErrorContextCallback context;
 	DualWrite  *work;
 
 	check_call(fcinfo);
+	context.callback = add_context;
+	context.arg = trigger;
+	context.previous = error_context_stack;
+	error_context_stack = &context;
 	work = fcinfo->flinfo->fn_extra;
 	if (work == NULL)
 		work = begin_statement(fcinfo->flinfo, trigger);
@@ -112,7 +121,22 @@ migrate_dual_write(PG_FUNCTION_ARGS)
 		sync_update(work, trigger->tg_trigslot);
 	else
 		sync_insert(work);
+	error_context_stack = context.previous;
 	return PointerGetDatum(work->tuple);
+}
+
+/*
+ * Error context callback: who writes one column would not know why a message
+ * is about another.  No catalog access here.
+ */
+static void
+add_context(void *arg)
+{
+	TriggerData *trigger = arg;
+
+	errcontext("trigger \"%s\" on table \"%s\", which is being changed online",
+			   trigger->tg_trigger->tgname,
+			   RelationGetRelationName(trigger->tg_relation));
 }
 
 static void
@@ -192,14 +216,12 @@ fill(DualWrite *work)
 
 		if (!slot_attisnull(work->row, attnum))
 			continue;
-		if (work->ups == NULL)
-			work->ups = compile(work,
-								find_dual_write_rule(work->trigger->tg_relation,
-													 work->trigger->tg_trigger)->ups);
+		if (work->ups == NIL)
+			work->ups = compiled(work, find_rule(work)->ups);
 		work->econtext->ecxt_scantuple = work->row;
 		work->attnums[count] = attnum;
-		work->values[count] = ExecEvalExpr(work->ups[i], work->econtext,
-										   &work->nulls[count]);
+		work->values[count] = ExecEvalExpr((ExprState *) list_nth(work->ups, i),
+										   work->econtext, &work->nulls[count]);
 		count++;
 	}
 	if (count > 0)
@@ -286,31 +308,41 @@ side_is_null(const RuleColumns *side, TupleTableSlot *row)
 	return true;
 }
 
-/* An explicit value cannot be told from a default that gives another each time. */
 static bool
 old_side_is_default(DualWrite *work)
 {
 	if (work->defaults == NULL)
 		compile_defaults(work);
 	for (int i = 0; i < work->old_side.count; i++)
-	{
-		const RuleColumn *column = &work->old_side.columns[i];
-		bool		isnull;
-		bool		default_is_null;
-		Datum		value = slot_getattr(work->row, column->attnum, &isnull);
-		Datum		default_value;
-
-		if (isnull || work->default_is_volatile[i])
-			continue;
-		if (work->defaults[i] == NULL)
+		if (!is_default(work, i))
 			return false;
-		default_value = ExecEvalExpr(work->defaults[i], work->econtext,
-									 &default_is_null);
-		if (!is_same_image(column, value, isnull, default_value,
-						   default_is_null))
-			return false;
-	}
 	return true;
+}
+
+/* An explicit value cannot be told from a default that gives another each time. */
+static bool
+is_default(DualWrite *work, int column)
+{
+	bool		isnull;
+	Datum		value = slot_getattr(work->row,
+									 work->old_side.columns[column].attnum,
+									 &isnull);
+	ListCell   *cell;
+
+	if (isnull || work->default_is_volatile[column])
+		return true;
+	foreach(cell, work->defaults[column])
+	{
+		bool		default_is_null;
+		Datum		default_value = ExecEvalExpr((ExprState *) lfirst(cell),
+												 work->econtext,
+												 &default_is_null);
+
+		if (is_same_image(&work->old_side.columns[column], value, isnull,
+						  default_value, default_is_null))
+			return true;
+	}
+	return false;
 }
 
 /*
@@ -331,6 +363,7 @@ resolve_conflict(DualWrite *work)
 					report_loss(work);
 			}
 			report_conflict(work);
+			break;
 		case CONFLICT_OLD_WINS:
 			compute_ups(work);
 			set_computed(work, &work->new_side);
@@ -349,6 +382,7 @@ write_old_side(DualWrite *work)
 	{
 		compute_downs(work);
 		set_computed(work, &work->old_side);
+		reread_row(work);
 	}
 	else if (work->policy != CONFLICT_OLD_WINS)
 		report_no_way_back(work);
@@ -384,56 +418,66 @@ complete_new_side(DualWrite *work, TupleTableSlot *before)
 		count++;
 	}
 	if (count > 0)
+	{
 		set_columns(work, count);
+		reread_row(work);
+	}
 }
 
 static void
 compute_ups(DualWrite *work)
 {
-	if (work->ups == NULL)
-		work->ups = compile(work,
-							find_dual_write_rule(work->trigger->tg_relation,
-												 work->trigger->tg_trigger)->ups);
-	compute(work, work->ups, work->new_side.count);
+	if (work->ups == NIL)
+		work->ups = compiled(work, find_rule(work)->ups);
+	compute(work, work->ups);
 }
 
 static void
 compute_downs(DualWrite *work)
 {
-	if (work->downs == NULL)
-		work->downs = compile(work,
-							  find_dual_write_rule(work->trigger->tg_relation,
-												   work->trigger->tg_trigger)->downs);
-	compute(work, work->downs, work->old_side.count);
+	if (work->downs == NIL)
+		work->downs = compiled(work, find_rule(work)->downs);
+	compute(work, work->downs);
 }
 
 /* From the row, into values and nulls. */
 static void
-compute(DualWrite *work, ExprState **states, int count)
+compute(DualWrite *work, List *states)
 {
+	ListCell   *cell;
+
 	work->econtext->ecxt_scantuple = work->row;
-	for (int i = 0; i < count; i++)
-		work->values[i] = ExecEvalExpr(states[i], work->econtext,
-									   &work->nulls[i]);
+	foreach(cell, states)
+	{
+		int			i = foreach_current_index(cell);
+
+		work->values[i] = ExecEvalExpr((ExprState *) lfirst(cell),
+									   work->econtext, &work->nulls[i]);
+	}
+}
+
+static DualWriteRule *
+find_rule(DualWrite *work)
+{
+	return find_dual_write_rule(work->trigger->tg_relation,
+								work->trigger->tg_trigger);
 }
 
 /*
  * For the rest of the statement, with the rights that the current user has, as
  * a CHECK constraint is.
  */
-static ExprState **
-compile(DualWrite *work, List *expressions)
+static List *
+compiled(DualWrite *work, List *expressions)
 {
 	MemoryContext caller = MemoryContextSwitchTo(work->context);
-	ExprState **states = palloc(list_length(expressions) * sizeof(ExprState *));
+	List	   *states = NIL;
 	ListCell   *cell;
 
 	foreach(cell, expressions)
-	{
-		Expr	   *expression = expression_planner(copyObject(lfirst(cell)));
-
-		states[foreach_current_index(cell)] = ExecInitExpr(expression, NULL);
-	}
+		states = lappend(states,
+						 ExecInitExpr(expression_planner(copyObject(lfirst(cell))),
+									  NULL));
 	MemoryContextSwitchTo(caller);
 	return states;
 }
@@ -441,22 +485,21 @@ compile(DualWrite *work, List *expressions)
 static void
 compile_defaults(DualWrite *work)
 {
-	List	   *defaults = find_dual_write_rule(work->trigger->tg_relation,
-												work->trigger->tg_trigger)->defaults;
+	List	   *defaults = find_rule(work)->defaults;
 	MemoryContext caller = MemoryContextSwitchTo(work->context);
 	ListCell   *cell;
 
-	work->default_is_volatile = palloc0(work->old_side.count * sizeof(bool));
-	work->defaults = palloc0(work->old_side.count * sizeof(ExprState *));
+	work->default_is_volatile = palloc(work->old_side.count * sizeof(bool));
+	work->defaults = palloc0(work->old_side.count * sizeof(List *));
 	foreach(cell, defaults)
 	{
-		int			i = foreach_current_index(cell);
+		int			column = foreach_current_index(cell);
+		List	   *expressions = lfirst(cell);
 
-		if (contain_volatile_functions(lfirst(cell)))
-			work->default_is_volatile[i] = true;
-		else if (lfirst(cell) != NULL)
-			work->defaults[i] = ExecInitExpr(expression_planner(copyObject(lfirst(cell))),
-											 NULL);
+		work->default_is_volatile[column] =
+			contain_volatile_functions((Node *) expressions);
+		if (!work->default_is_volatile[column])
+			work->defaults[column] = compiled(work, expressions);
 	}
 	MemoryContextSwitchTo(caller);
 }
@@ -511,25 +554,49 @@ set_computed(DualWrite *work, const RuleColumns *side)
 }
 
 /*
- * The row becomes one that we have made.  The descriptor of its slot is a copy,
- * which need not be released when the statement ends.
+ * The tuple gets what was computed, the row not yet.  The slot of the row has
+ * most columns at hand, which heap_modify_tuple() would take apart again.
  */
 static void
 set_columns(DualWrite *work, int count)
 {
 	TupleDesc	tupdesc = RelationGetDescr(work->trigger->tg_relation);
+	Datum	   *values = palloc(tupdesc->natts * sizeof(Datum));
+	bool	   *nulls = palloc(tupdesc->natts * sizeof(bool));
+	HeapTuple	tuple;
 
+	slot_getallattrs(work->row);
+	memcpy(values, work->row->tts_values, tupdesc->natts * sizeof(Datum));
+	memcpy(nulls, work->row->tts_isnull, tupdesc->natts * sizeof(bool));
+	for (int i = 0; i < count; i++)
+	{
+		values[work->attnums[i] - 1] = work->values[i];
+		nulls[work->attnums[i] - 1] = work->nulls[i];
+	}
+	tuple = heap_form_tuple(tupdesc, values, nulls);
+	tuple->t_data->t_ctid = work->tuple->t_data->t_ctid;
+	tuple->t_self = work->tuple->t_self;
+	tuple->t_tableOid = work->tuple->t_tableOid;
+	work->tuple = tuple;
+}
+
+/*
+ * The row becomes the tuple, for more to be computed from it.  The descriptor
+ * of its slot is a copy, which need not be released when the statement ends.
+ */
+static void
+reread_row(DualWrite *work)
+{
 	if (work->changed_row == NULL)
 	{
 		MemoryContext caller = MemoryContextSwitchTo(work->context);
+		TupleDesc	tupdesc = RelationGetDescr(work->trigger->tg_relation);
 
-		work->changed_row = MakeTupleTableSlot(CreateTupleDescCopy(tupdesc),
-											   &TTSOpsHeapTuple);
+		work->changed_row =
+			MakeSingleTupleTableSlot(CreateTupleDescCopy(tupdesc),
+									 &TTSOpsHeapTuple);
 		MemoryContextSwitchTo(caller);
 	}
-	work->tuple = heap_modify_tuple_by_cols(work->tuple, tupdesc, count,
-											work->attnums, work->values,
-											work->nulls);
 	ExecStoreHeapTuple(work->tuple, work->changed_row, false);
 	work->row = work->changed_row;
 }

@@ -11,13 +11,14 @@
 #include "postgres.h"
 
 #include "access/sysattr.h"
+#include "catalog/partition.h"
 #include "catalog/pg_type.h"
 #include "common/catalog.h"
 #include "nodes/bitmapset.h"
+#include "online/column_default.h"
 #include "online/dual_write_rule.h"
 #include "online/row_expression.h"
 #include "optimizer/optimizer.h"
-#include "rewrite/rewriteHandler.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -68,8 +69,7 @@ static DualWriteRule *read_rule(Relation rel, Trigger *trigger);
 static void read_kind(DualWriteRule *rule, Relation rel, Trigger *trigger);
 static List *list_argument(Relation rel, Trigger *trigger,
 						   RuleArgument argument);
-static void report_arguments(Relation rel, Trigger *trigger)
-			pg_attribute_noreturn();
+static void report_arguments(Relation rel, Trigger *trigger);
 static void read_columns(RuleColumns *columns, List *names, Relation rel,
 						 Trigger *trigger);
 static void set_column(RuleColumn *column, Form_pg_attribute attribute);
@@ -157,7 +157,8 @@ forget_relation(Datum arg, Oid relid)
 		return;
 	hash_seq_init(&status, rules);
 	while ((cached = hash_seq_search(&status)) != NULL)
-		if (relid == InvalidOid || relid == cached->relid)
+		if (relid == InvalidOid || relid == cached->relid ||
+			list_member_oid(cached->rule->ancestors, relid))
 			cached->is_valid = false;
 }
 
@@ -195,6 +196,7 @@ copy_rule(const DualWriteRule *rule)
 	copy->ups = copyObject(rule->ups);
 	copy->downs = copyObject(rule->downs);
 	copy->defaults = copyObject(rule->defaults);
+	copy->ancestors = list_copy(rule->ancestors);
 	return copy;
 }
 
@@ -245,10 +247,13 @@ read_rule(Relation rel, Trigger *trigger)
 	rule->ups = read_expressions(&rule->new_side, ups, "up", rel);
 	rule->downs = read_expressions(&rule->old_side, downs, "down", rel);
 	find_inputs(rule, rel);
+	if (rel->rd_rel->relispartition)
+		rule->ancestors = get_partition_ancestors(RelationGetRelid(rel));
 	for (int i = 0; i < rule->old_side.count; i++)
 		rule->defaults = lappend(rule->defaults,
-								 build_column_default(rel,
-													  rule->old_side.columns[i].attnum));
+								 possible_defaults(rel,
+												   rule->old_side.columns[i].attnum,
+												   rule->ancestors));
 	return rule;
 }
 

@@ -46,7 +46,10 @@ typedef struct DualWriteRule
 	RuleColumns inputs;			/* old side, and what else ups are made of */
 	List	   *ups;			/* analysed, one per column of the new side */
 	List	   *downs;			/* one per column of the old side, or NIL */
-	List	   *defaults;		/* of the old side; NULL where there is none */
+	List	   *defaults;		/* of the old side: a list of each, of those
+								 * that it may have */
+	List	   *ancestors;		/* OIDs, of a partition: they have defaults
+								 * too */
 } DualWriteRule;
 
 /*

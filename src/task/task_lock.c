@@ -11,12 +11,11 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "catalog/namespace.h"
 #include "common/catalog.h"
 #include "common/compat.h"
+#include "common/session_lock.h"
 #include "miscadmin.h"
-#include "storage/ipc.h"
 #include "storage/lock.h"
 #include "task/task.h"
 #include "utils/lsyscache.h"
@@ -24,25 +23,18 @@
 static LOCKTAG held_tag;
 static bool lock_was_taken = false;
 
-static void give_back_at_exit(int code, Datum arg);
-
 /*
  * See task.h.  No SQL function can take a lock with this tag.
  */
 bool
 task_lock(int64 id)
 {
-	static bool exit_registered = false;
 	Oid			relid = get_relname_relid("task_log",
 										  get_namespace_oid(MIGRATE_SCHEMA,
 															false));
 	LOCKTAG		tag;
 
-	if (!exit_registered)
-	{
-		before_shmem_exit(give_back_at_exit, (Datum) 0);
-		exit_registered = true;
-	}
+	release_session_locks_at_exit();
 	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, relid, (Oid) id, 0);
 	if (lock_was_taken && memcmp(&tag, &held_tag, sizeof(LOCKTAG)) == 0 &&
 		compat_lock_held_by_me(&tag, ExclusiveLock))
@@ -63,12 +55,4 @@ task_unlock(void)
 	if (lock_was_taken && compat_lock_held_by_me(&held_tag, ExclusiveLock))
 		(void) LockRelease(&held_tag, ExclusiveLock, true);
 	lock_was_taken = false;
-}
-
-/* What PostgreSQL does after this as well, but for the second line. */
-static void
-give_back_at_exit(int code, Datum arg)
-{
-	AbortOutOfAnyTransaction();
-	LockReleaseAll(DEFAULT_LOCKMETHOD, true);
 }

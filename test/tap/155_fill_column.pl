@@ -75,8 +75,8 @@ $node->safe_psql('postgres', "CALL migrate.fill_column('k', 'n')");
 is($node->safe_psql('postgres', 'SELECT count(*) = count(n), count(*) = count(DISTINCT n) FROM k'), 't|t', 'the next call fills the rest');
 is($node->safe_psql('postgres', 'SELECT count(*) FROM before JOIN k USING (id) WHERE before.n <> k.n'), '0', 'and changes nothing that was filled');
 
-# changed in the middle: each row waits for a lock, so that the change stands in
-# the queue behind the first transaction
+# changed in the middle: each row waits until a lock can be had, so that the
+# change stands in the queue behind the first transaction
 sub change_while_filling
 {
 	my ($table, $change) = @_;
@@ -87,7 +87,7 @@ sub change_while_filling
 	$gate->query('SELECT pg_advisory_lock(1)');
 	$filler->send(WireSession::message('Q', "CALL migrate.fill_column('$table', 'n')\0"));
 	$node->poll_query_until('postgres',
-		q{SELECT count(*) = 1 FROM pg_locks WHERE NOT granted AND locktype = 'advisory'})
+		q{SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'})
 	  or die 'the first row is not reached';
 	$changer->query('SET safe_migrate.mode = off');
 	$changer->send(WireSession::message('Q', "$change\0"));
@@ -100,8 +100,13 @@ sub change_while_filling
 }
 
 $node->safe_psql('postgres', q{
-CREATE FUNCTION gated() RETURNS bigint LANGUAGE sql VOLATILE
-AS 'SELECT pg_advisory_xact_lock_shared(1); SELECT 5::bigint';
+CREATE FUNCTION gated() RETURNS bigint LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+	WHILE NOT pg_try_advisory_xact_lock_shared(1) LOOP
+		PERFORM pg_sleep(0.01);
+	END LOOP;
+	RETURN 5;
+END $$;
 CREATE TABLE renamed (id int, c text);
 INSERT INTO renamed SELECT g, repeat('x', 1000) FROM generate_series(1, 2000) g;
 ALTER TABLE renamed ADD n bigint, ALTER n SET DEFAULT gated();
