@@ -60,24 +60,38 @@ sql()
 	printf '%s(SQLSTATE %s)%s\n' "$dim" "$sqlstate" "$plain"
 }
 
-# pgbench beside it all: reads and writes on the table.
+# pgbench beside it all: reads and writes on the table, of clients that know the
+# column by that name, with this protocol.
 start_traffic()
 {
-	cat >"$SM_WORK/traffic.sql" <<'SQL'
-\set id random(1, 1000000)
-UPDATE orders SET status = 'paid' WHERE id = :id;
-SELECT amount FROM orders WHERE id = :id;
+	cat >"$SM_WORK/traffic_$1.sql" <<SQL
+\\set id random(1, 1000000)
+UPDATE orders SET $1 = 'paid' WHERE id = :id;
+SELECT amount, $1 FROM orders WHERE id = :id;
 SQL
-	"$SM_BIN/pgbench" -n -c 2 -T 300 -P 1 -f "$SM_WORK/traffic.sql" demo \
-		>"$SM_WORK/traffic.log" 2>&1 </dev/null &
+	"$SM_BIN/pgbench" -n -c 2 -M "$2" -T 300 -P 1 \
+		-f "$SM_WORK/traffic_$1.sql" demo \
+		>"$SM_WORK/traffic_$1.log" 2>&1 </dev/null &
 	traffic=$!
+}
+
+stop_traffic()
+{
+	sleep 1
+	kill "$1" 2>/dev/null ||
+		sm_die "pgbench gave up: $(tail -n 3 "$SM_WORK"/traffic_*.log)"
+	wait "$1" 2>/dev/null || true
+	if grep -qi 'error' "$SM_WORK"/traffic_*.log
+	then
+		sm_die "a client met an error: $(grep -ih error "$SM_WORK"/traffic_*.log | head -n 3)"
+	fi
 }
 
 # How it did, from the lines "progress: 3.0 s, 1234.5 tps, lat 1.2 ms ...".
 traffic_so_far()
 {
 	sed -n 's/^progress: .* s, \([0-9.]*\) tps, lat \([0-9.]*\) ms.*/\1 \2/p' \
-		"$SM_WORK/traffic.log" | awk '
+		"$SM_WORK"/traffic_*.log | awk '
 		{ n++; sum += $1; if ($2 > worst) worst = $2 }
 		END { printf "%d seconds of traffic, %.0f transactions a second; in the worst second one of them took %.1f ms on average", n, n ? sum / n : 0, worst }'
 }
@@ -105,7 +119,7 @@ INSERT INTO orders
 SELECT g, 1 + g % 10000, g % 500, 'new' FROM generate_series(1, 1000000) g;
 VACUUM ANALYZE customers, orders;
 SQL
-	start_traffic
+	start_traffic status simple
 	sql ok "SELECT pg_size_pretty(pg_table_size('orders')) AS orders"
 	tell "pgbench reads and writes it from now on."
 	sleep 2
@@ -210,25 +224,37 @@ SQL
 	rm "$SM_WORK/migrations/11_tidy_up.sql"
 	sm_psql -d demo -q -c "SELECT migrate.unregister('11')" >/dev/null
 
-	chapter "8. A file that was edited after it ran"
+	chapter "8. A column is renamed while old and new clients run"
+	tell "All those clients write the column \"status\". Their next version calls it \"state\"."
+	sql SM001 "ALTER TABLE orders RENAME COLUMN status TO state"
+	sql ok "SELECT migrate.rename_column('orders', 'status', 'state')"
+	change=$(sm_psql -d demo -Atq -c "SELECT max(id) FROM migrate.changes")
+	sql ok "CALL migrate.wait($change)"
+	sql ok "SELECT kind, phase, next_step FROM migrate.changes WHERE id = $change"
+	tell "A million rows were filled and an index was built, in small steps. From now on clients of both versions run:"
+	old_traffic=$traffic
+	start_traffic state prepared
+	sleep 3
+	sql ok "SELECT count(*) AS orders, count(*) FILTER (WHERE state IS DISTINCT FROM status) AS differ FROM orders"
+	sql SM005 "SELECT migrate.contract($change)"
+	tell "The last client of the old version is stopped."
+	stop_traffic "$old_traffic"
+	sql ok "SELECT migrate.contract($change, force := true)"
+	sql ok "SELECT attname, format_type(atttypid, atttypmod) AS type FROM pg_attribute WHERE attrelid = 'orders'::regclass AND attnum > 0 AND NOT attisdropped"
+	tell "$(traffic_so_far)."
+
+	chapter "9. A file that was edited after it ran"
 	echo "CREATE TABLE invoices (id bigint PRIMARY KEY);" \
 		>"$SM_WORK/migrations/1_invoices.sql"
 	sql ok "SELECT * FROM migrate.load('$SM_WORK/migrations') WHERE state <> 'unchanged'"
 	sql SM003 "CALL migrate.deploy()"
 
-	chapter "9. The ledger, and what was decided"
+	chapter "10. The ledger, and what was decided"
 	sql ok "SELECT version, state, role, started_at::time(0) AS started, duration_ms, statements FROM migrate.history"
 	sql ok "SELECT decided_at::time(0) AS at, outcome, rule, relation FROM migrate.decisions ORDER BY decided_at"
 
 	chapter "And the clients?"
-	sleep 1
-	kill "$traffic" 2>/dev/null ||
-		sm_die "pgbench gave up: $(tail -n 3 "$SM_WORK/traffic.log")"
-	wait "$traffic" 2>/dev/null || true
-	if grep -qi 'error' "$SM_WORK/traffic.log"
-	then
-		sm_die "a client met an error: $(grep -i error "$SM_WORK/traffic.log" | head -n 3)"
-	fi
+	stop_traffic "$traffic"
 	tell "$(traffic_so_far). No transaction failed."
 }
 

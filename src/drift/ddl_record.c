@@ -33,6 +33,7 @@ struct DdlRecord
 	const char *command;
 	char	   *source;
 	char	   *role;
+	bool		disregarded;	/* nothing is to be written */
 	Node	   *statement;		/* of those of which the hook tells nothing */
 	CommandId	command_id;		/* before it */
 	TimestampTz transaction_start;
@@ -107,7 +108,8 @@ end_ddl_record(DdlRecord *record, const char *reason)
 	MemoryContextSetParent(record->context, CurTransactionContext);
 	old = MemoryContextSwitchTo(record->context);
 	/* the statement may have dropped us */
-	if (has_changed_something(record) && extension_is_created())
+	if (!record->disregarded && has_changed_something(record) &&
+		extension_is_created())
 	{
 		if (record->statement != NULL)
 			note_ddl_targets(&record->objects, record->statement);
@@ -116,6 +118,16 @@ end_ddl_record(DdlRecord *record, const char *reason)
 	}
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(record->context);
+}
+
+/*
+ * See ddl_record.h.
+ */
+void
+disregard_ddl_record(void)
+{
+	if (innermost != NULL)
+		innermost->disregarded = true;
 }
 
 /*

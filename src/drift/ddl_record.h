@@ -30,6 +30,12 @@ extern DdlRecord *begin_ddl_record(Node *statement, const char *source);
  */
 extern void end_ddl_record(DdlRecord *record, const char *reason);
 
+/*
+ * The statement was not run, but something else that has a record of its own:
+ * to be called before end_ddl_record(), which then writes nothing.
+ */
+extern void disregard_ddl_record(void);
+
 /* It has failed.  Throws nothing. */
 extern void abandon_ddl_record(DdlRecord *record);
 

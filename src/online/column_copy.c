@@ -22,8 +22,10 @@
 #include "commands/comment.h"
 #include "commands/defrem.h"
 #include "common/catalog.h"
+#include "common/compat.h"
 #include "common/hashfn.h"
 #include "common/subtransaction.h"
+#include "miscadmin.h"
 #include "online/column_copy_internal.h"
 #include "plan/plan.h"
 #include "utils/builtins.h"
@@ -209,6 +211,17 @@ refuse_copy(ColumnCopier *copier, char *sentence)
 {
 	if (!name_is_listed(copier->refused, sentence))
 		copier->refused = lappend(copier->refused, sentence);
+}
+
+/* Who makes or renames an object needs the right to do so in its schema. */
+void
+require_creation(ColumnCopier *copier, Oid namespace_oid)
+{
+	if (!compat_may_create_in_namespace(namespace_oid, GetUserId()))
+		refuse_copy(copier,
+					psprintf("role %s may not create objects in schema %s, where the copies would be: grant it CREATE there",
+							 quote_identifier(GetUserNameFromId(GetUserId(), false)),
+							 quote_identifier(get_namespace_name(namespace_oid))));
 }
 
 /* A view instead of its rule. */

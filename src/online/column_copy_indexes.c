@@ -111,6 +111,7 @@ build_index(ColumnCopier *copier, SafePlan *plan, Relation index)
 	bool		is_parent = index->rd_rel->relkind ==
 	RELKIND_PARTITIONED_INDEX;
 
+	require_creation(copier, RelationGetNamespace(index));
 	if (OidIsValid(get_relname_relid(name, RelationGetNamespace(index))))
 		refuse_copy(copier,
 					psprintf("relation %s has the name that the copy of an index gets: rename or drop it first",

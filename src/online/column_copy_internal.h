@@ -61,6 +61,7 @@ typedef struct OldTrigger
 extern void add_sql(List **list, char *statement);
 extern void refuse_copy(ColumnCopier *copier, char *sentence);
 extern char *name_of_copy(ColumnCopier *copier, const char *name);
+extern void require_creation(ColumnCopier *copier, Oid namespace_oid);
 extern char *describe_user(const ObjectAddress *object);
 extern char *qualified_name(Oid namespace_oid, const char *name);
 extern void add_comment(List **list, Oid class_oid, Oid oid, int32 sub_id,

@@ -282,6 +282,11 @@ copy_statistics(ColumnCopier *copier, Oid oid)
 	name = qualified_name(form->stxnamespace, NameStr(form->stxname));
 	copy = qualified_name(form->stxnamespace,
 						  name_of_copy(copier, NameStr(form->stxname)));
+	require_creation(copier, form->stxnamespace);
+	if (!has_privs_of_role(GetUserId(), form->stxowner))
+		refuse_copy(copier,
+					psprintf("statistics %s depend on the column: only their owner can make them again",
+							 name));
 	target = compat_statistics_object_target(tuple);
 	add_step(&copier->index_builds, NULL, "CREATE STATISTICS %s%s", copy,
 			 pg_get_statisticsobjdef_string(oid) +

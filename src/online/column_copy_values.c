@@ -132,6 +132,7 @@ move_identity(ColumnCopier *copier, Oid sequence, char kind)
 		return;
 	}
 	refuse_users_of_sequence(copier, sequence);
+	require_creation(copier, namespace_oid);
 	add_sql(&copier->values, psprintf("ALTER SEQUENCE %s RENAME TO %s", name,
 									  quote_identifier(parked)));
 	add_sql(&copier->values,

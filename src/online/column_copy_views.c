@@ -110,6 +110,7 @@ relation_of_rule(Oid rule, bool *is_select)
 static void
 replace_view(ColumnCopier *copier, Oid view)
 {
+	require_creation(copier, get_rel_namespace(view));
 	add_sql(&copier->switches,
 			psprintf("CREATE OR REPLACE VIEW %s%s AS %s",
 					 relation_display_name(view), view_options(view),

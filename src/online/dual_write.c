@@ -61,6 +61,7 @@ typedef struct DualWrite
 	HeapTuple	tuple;			/* the same */
 } DualWrite;
 
+static void add_context(void *arg);
 static void check_call(FunctionCallInfo fcinfo);
 static DualWrite *begin_statement(FmgrInfo *flinfo, TriggerData *trigger);
 static void begin_row(DualWrite *work, TriggerData *trigger);
@@ -86,9 +87,10 @@ static bool is_same_image(const RuleColumn *column, Datum a, bool a_is_null,
 						  Datum b, bool b_is_null);
 static void set_computed(DualWrite *work, const RuleColumns *side);
 static void set_columns(DualWrite *work, int count);
-static void report_conflict(DualWrite *work) pg_attribute_noreturn();
-static void report_no_way_back(DualWrite *work) pg_attribute_noreturn();
-static void report_loss(DualWrite *work) pg_attribute_noreturn();
+static void reread_row(DualWrite *work);
+static void report_conflict(DualWrite *work);
+static void report_no_way_back(DualWrite *work);
+static void report_loss(DualWrite *work);
 static char *table_name(DualWrite *work);
 static char *columns_in_words(DualWrite *work, const RuleColumns *side);
 
@@ -101,9 +103,14 @@ Datum
 migrate_dual_write(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
+	ErrorContextCallback context;
 	DualWrite  *work;
 
 	check_call(fcinfo);
+	context.callback = add_context;
+	context.arg = trigger;
+	context.previous = error_context_stack;
+	error_context_stack = &context;
 	work = fcinfo->flinfo->fn_extra;
 	if (work == NULL)
 		work = begin_statement(fcinfo->flinfo, trigger);
@@ -114,7 +121,22 @@ migrate_dual_write(PG_FUNCTION_ARGS)
 		sync_update(work, trigger->tg_trigslot);
 	else
 		sync_insert(work);
+	error_context_stack = context.previous;
 	return PointerGetDatum(work->tuple);
+}
+
+/*
+ * Error context callback: who writes one column would not know why a message
+ * is about another.  No catalog access here.
+ */
+static void
+add_context(void *arg)
+{
+	TriggerData *trigger = arg;
+
+	errcontext("trigger \"%s\" on table \"%s\", which is being changed online",
+			   trigger->tg_trigger->tgname,
+			   RelationGetRelationName(trigger->tg_relation));
 }
 
 static void
@@ -341,6 +363,7 @@ resolve_conflict(DualWrite *work)
 					report_loss(work);
 			}
 			report_conflict(work);
+			break;
 		case CONFLICT_OLD_WINS:
 			compute_ups(work);
 			set_computed(work, &work->new_side);
@@ -359,6 +382,7 @@ write_old_side(DualWrite *work)
 	{
 		compute_downs(work);
 		set_computed(work, &work->old_side);
+		reread_row(work);
 	}
 	else if (work->policy != CONFLICT_OLD_WINS)
 		report_no_way_back(work);
@@ -394,7 +418,10 @@ complete_new_side(DualWrite *work, TupleTableSlot *before)
 		count++;
 	}
 	if (count > 0)
+	{
 		set_columns(work, count);
+		reread_row(work);
+	}
 }
 
 static void
@@ -527,25 +554,49 @@ set_computed(DualWrite *work, const RuleColumns *side)
 }
 
 /*
- * The row becomes one that we have made.  The descriptor of its slot is a copy,
- * which need not be released when the statement ends.
+ * The tuple gets what was computed, the row not yet.  The slot of the row has
+ * most columns at hand, which heap_modify_tuple() would take apart again.
  */
 static void
 set_columns(DualWrite *work, int count)
 {
 	TupleDesc	tupdesc = RelationGetDescr(work->trigger->tg_relation);
+	Datum	   *values = palloc(tupdesc->natts * sizeof(Datum));
+	bool	   *nulls = palloc(tupdesc->natts * sizeof(bool));
+	HeapTuple	tuple;
 
+	slot_getallattrs(work->row);
+	memcpy(values, work->row->tts_values, tupdesc->natts * sizeof(Datum));
+	memcpy(nulls, work->row->tts_isnull, tupdesc->natts * sizeof(bool));
+	for (int i = 0; i < count; i++)
+	{
+		values[work->attnums[i] - 1] = work->values[i];
+		nulls[work->attnums[i] - 1] = work->nulls[i];
+	}
+	tuple = heap_form_tuple(tupdesc, values, nulls);
+	tuple->t_data->t_ctid = work->tuple->t_data->t_ctid;
+	tuple->t_self = work->tuple->t_self;
+	tuple->t_tableOid = work->tuple->t_tableOid;
+	work->tuple = tuple;
+}
+
+/*
+ * The row becomes the tuple, for more to be computed from it.  The descriptor
+ * of its slot is a copy, which need not be released when the statement ends.
+ */
+static void
+reread_row(DualWrite *work)
+{
 	if (work->changed_row == NULL)
 	{
 		MemoryContext caller = MemoryContextSwitchTo(work->context);
+		TupleDesc	tupdesc = RelationGetDescr(work->trigger->tg_relation);
 
-		work->changed_row = MakeTupleTableSlot(CreateTupleDescCopy(tupdesc),
-											   &TTSOpsHeapTuple);
+		work->changed_row =
+			MakeSingleTupleTableSlot(CreateTupleDescCopy(tupdesc),
+									 &TTSOpsHeapTuple);
 		MemoryContextSwitchTo(caller);
 	}
-	work->tuple = heap_modify_tuple_by_cols(work->tuple, tupdesc, count,
-											work->attnums, work->values,
-											work->nulls);
 	ExecStoreHeapTuple(work->tuple, work->changed_row, false);
 	work->row = work->changed_row;
 }

@@ -69,8 +69,7 @@ static DualWriteRule *read_rule(Relation rel, Trigger *trigger);
 static void read_kind(DualWriteRule *rule, Relation rel, Trigger *trigger);
 static List *list_argument(Relation rel, Trigger *trigger,
 						   RuleArgument argument);
-static void report_arguments(Relation rel, Trigger *trigger)
-			pg_attribute_noreturn();
+static void report_arguments(Relation rel, Trigger *trigger);
 static void read_columns(RuleColumns *columns, List *names, Relation rel,
 						 Trigger *trigger);
 static void set_column(RuleColumn *column, Form_pg_attribute attribute);

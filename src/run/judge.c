@@ -81,6 +81,7 @@ static bool may_be_replaced(const Judgement *judgement);
 static RewriteSource rewrite_source(Judgement *judgement);
 static bool is_enforced(void);
 static void carry_out(Judgement *judgement);
+static bool still_counts(const Judgement *judgement, const Finding *finding);
 static void find_replacement(Judgement *judgement);
 static void find_effects(Judgement *judgement);
 static void check_step(Judgement *judgement);
@@ -320,7 +321,7 @@ carry_out(Judgement *judgement)
 		act_on(judgement, heaviest);
 	foreach(cell, judgement->findings)
 	{
-		if (lfirst(cell) != heaviest)
+		if (lfirst(cell) != heaviest && still_counts(judgement, lfirst(cell)))
 			act_on(judgement, lfirst(cell));
 	}
 
@@ -331,6 +332,14 @@ carry_out(Judgement *judgement)
 		if (!is_replaced(judgement))
 			choose_task(judgement, choose_careful_drop);
 	}
+}
+
+/* What the statement would do an online change does not. */
+static bool
+still_counts(const Judgement *judgement, const Finding *finding)
+{
+	return judgement->instead.online == NULL ||
+		finding->rule->rule_class == RULE_DESIGN;
 }
 
 /* What an earlier run has left, what the policy asks for, or what can be done. */

@@ -12,6 +12,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "drift/ddl_record.h"
 #include "plan/online_call.h"
 #include "plan/plan_text.h"
 #include "preserve/destruction.h"
@@ -88,7 +89,8 @@ start_online(OnlineStart *start, CommandTag tag, QueryCompletion *qc)
 			(errmsg("%s: %s is run instead", start->decision.rule,
 					start->call)));
 	run_statement_in_function(start->call);
-	/* what it has only tried to drop is there */
+	/* it has a record of its own, and what it has tried to drop is there */
+	disregard_ddl_record();
 	disregard_destruction();
 	(void) GetTopFullTransactionId();
 	record_decision(&start->decision);

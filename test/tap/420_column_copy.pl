@@ -250,6 +250,8 @@ sub database
 	}
 }
 
+my $rename = q{SELECT migrate.rename_column('t', 'a', 'b', advance => 'manual')};
+
 my $leftovers = q{SELECT string_agg(name, ' ') FROM (
 	SELECT relname AS name FROM pg_class WHERE relname ~ '_sm[0-9]+$'
 	UNION ALL SELECT conname FROM pg_constraint WHERE conname ~ '_sm[0-9]+$'
@@ -261,11 +263,13 @@ foreach my $case (@cases)
 
 	database($schema);
 	my $before = schema('online');
-	my $id = $node->safe_psql('online', "SELECT migrate.rename_column('t', 'a', 'b')");
+	my $id = $node->safe_psql('online', $rename);
 	$node->safe_psql('online', "CALL migrate.advance($id)");
 	$node->safe_psql('online', "SELECT migrate.cancel($id)");
+	$node->poll_query_until('online', "SELECT phase = 'cancelled' FROM migrate.changes WHERE id = $id")
+	  or die $node->safe_psql('online', "SELECT * FROM migrate.task_log");
 	is(schema('online'), $before, "$name: as before when it is given up");
-	$id = $node->safe_psql('online', "SELECT migrate.rename_column('t', 'a', 'b')");
+	$id = $node->safe_psql('online', $rename);
 	$node->safe_psql('online', "CALL migrate.advance($id)");
 	$node->safe_psql('online', "SELECT migrate.contract($id, force := true)");
 	$node->safe_psql('plain', 'SET safe_migrate.mode = off; ALTER TABLE t RENAME a TO b');
@@ -278,7 +282,7 @@ foreach my $case (@refusals)
 	my ($schema, $wanted) = @$case;
 
 	database($schema);
-	my ($status, $output, $error) = $node->psql('online', "SELECT migrate.rename_column('t', 'a', 'b')");
+	my ($status, $output, $error) = $node->psql('online', $rename);
 	isnt($status, 0, "refused: $schema");
 	like($error, qr/$wanted/, 'and says why');
 }
