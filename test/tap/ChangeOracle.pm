@@ -44,6 +44,7 @@ sub new
 		clients => {},
 		directory => PostgreSQL::Test::Utils::tempdir(),
 		connection => $option{connection},
+		count => $option{count} // 2,
 		number => 0,
 	}, $class;
 }
@@ -107,10 +108,11 @@ sub start_clients
 		push @scripts, '-f', "$file\@$script->[0]";
 	}
 	local $ENV{PGOPTIONS} = $option{settings} // '';
+	local $ENV{PGAPPNAME} = "$group clients";
 	my $handle = IPC::Run::start(
 		[
 			$self->{node}->installed_command('pgbench'), '-n',
-			'-c', $option{count} // 2, '-T', 3600,
+			'-c', $option{count} // $self->{count}, '-T', 3600,
 			'-M', $option{protocol} // $self->{protocol},
 			'--max-tries=1', '--verbose-errors', @scripts,
 			$self->{connection} // $self->{node}->connstr('postgres')
