@@ -19,6 +19,7 @@ my ($program) = grep { -x } map { "$_/pgbouncer" } split(/:/, $ENV{PATH}), '/usr
 
 plan skip_all => 'there is no pgbouncer' unless $program;
 
+my $pooler;
 my ($major, $minor) = `$program --version` =~ /PgBouncer (\d+)\.(\d+)/
   or plan skip_all => "$program does not tell its version";
 my $knows_statements = $major > 1 || $minor >= 21;
@@ -49,9 +50,12 @@ unix_socket_dir = $directory
 auth_type = any
 pool_mode = transaction
 default_pool_size = 3
+log_connections = 0
+log_disconnections = 0
 END
 append_to_file("$directory/pgbouncer.ini", "max_prepared_statements = 100\n") if $knows_statements;
-my $pooler = IPC::Run::start([ $program, "$directory/pgbouncer.ini" ], '<', \undef, '>', "$directory/log", '2>&1');
+$pooler = IPC::Run::start([ $program, "$directory/pgbouncer.ini" ], '<', \undef, '>', "$directory/log", '2>&1');
+
 my $connection = "host=$directory port=$port dbname=postgres";
 
 for (1 .. 100)
@@ -67,11 +71,21 @@ foreach my $protocol ('simple', 'extended', $knows_statements ? 'prepared' : ())
 	$oracle->run_to_contract(change_case('rename_column'));
 	$oracle->run_to_cancel(change_case('rename_column')) if $protocol ne 'simple';
 }
-is($node->safe_psql('postgres', 'SELECT count(*) FROM pg_stat_activity WHERE application_name ~ 'clients''),
+is($node->safe_psql('postgres', q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()}),
 	'3', 'the clients shared three connections');
 note(slurp_file("$directory/log"));
-
-$pooler->signal('TERM');
-$pooler->finish;
 $node->stop;
 done_testing();
+
+# Nobody else stops it, whatever has happened.
+END
+{
+	if ($pooler)
+	{
+		my $status = $?;
+
+		$pooler->signal('KILL');
+		$pooler->finish;
+		$? = $status;
+	}
+}
