@@ -76,7 +76,7 @@ SELECT rule, action, safe_sql FROM migrate.check($$
 ALTER TABLE t ALTER f TYPE bigint, DROP "B c";
 ALTER TABLE t RENAME a TO b;
 ALTER TABLE t ALTER e TYPE bigint;
-ALTER TABLE t ALTER e SET NOT NULL;
+CREATE INDEX t_e ON t (e);
 ALTER TABLE t DROP d;
 DROP TABLE t;
 CREATE TABLE made (a int);
