@@ -226,7 +226,7 @@ look_into_logs()	# PATTERN FILE...
 }
 
 
-sm_packages libipc-run-perl --optional pg-bsd-indent cppcheck shellcheck
+sm_packages libipc-run-perl --optional pg-bsd-indent cppcheck shellcheck pgbouncer
 sm_workdir
 # shellcheck disable=SC2034  # sm_build reads it
 SM_MAKE_FLAG=FAULT_POINTS=1

@@ -118,8 +118,10 @@ sm_apt_get()
 		apt-get -q -y -o DPkg::Lock::Timeout=300 "$@"
 }
 
-# A new server package makes a cluster and starts it, unless told not to.
+# A new server package makes a cluster and starts it, unless told not to, and a
+# pooler is started as a service.
 SM_NO_CLUSTER=/etc/postgresql-common/createcluster.d/safe_migrate_tests.conf
+SM_NO_SERVICE=/usr/sbin/policy-rc.d
 
 sm_install()
 {
@@ -134,8 +136,14 @@ sm_install()
 	fi
 
 	(
-		trap 'sm_root rm -f "$SM_NO_CLUSTER"' EXIT
+		sm_own_policy=
+		trap 'sm_root rm -f "$SM_NO_CLUSTER" $sm_own_policy' EXIT
 		trap 'exit 130' HUP INT TERM
+		if [ ! -e "$SM_NO_SERVICE" ]
+		then
+			sm_own_policy=$SM_NO_SERVICE
+			sm_root sh -c "printf '#!/bin/sh\nexit 101\n' >$SM_NO_SERVICE && chmod 755 $SM_NO_SERVICE"
+		fi
 		sm_root mkdir -p "$(dirname "$SM_NO_CLUSTER")"
 		sm_root sh -c "echo 'create_main_cluster = false' >$SM_NO_CLUSTER"
 		sm_apt_get install --no-install-recommends "$@"

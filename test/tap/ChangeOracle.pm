@@ -32,7 +32,7 @@ our $long = $which eq 'all';
 our $rows = $long ? 200_000 : 4000;
 
 my $transactions = $long ? 3000 : 40;
-my $patience = 180;
+my $patience = 60;
 
 sub new
 {
@@ -44,6 +44,7 @@ sub new
 		clients => {},
 		directory => PostgreSQL::Test::Utils::tempdir(),
 		connection => $option{connection},
+		count => $option{count} // 2,
 		number => 0,
 	}, $class;
 }
@@ -74,7 +75,7 @@ CREATE SEQUENCE traffic_new;
 CREATE SEQUENCE traffic_replica;
 $case->{setup}});
 	$self->query(sprintf(
-		'CREATE TABLE twin AS SELECT id::bigint AS id, n%s FROM (SELECT *, id AS key_of_row FROM t) t; '
+		'SET safe_migrate.mode = off; CREATE TABLE twin AS SELECT id::bigint AS id, n%s FROM (SELECT *, id AS key_of_row FROM t) t; '
 		  . 'ALTER TABLE twin ADD PRIMARY KEY (id)',
 		join('', map { ", $_" } twin_values($case))));
 	return;
@@ -107,10 +108,11 @@ sub start_clients
 		push @scripts, '-f', "$file\@$script->[0]";
 	}
 	local $ENV{PGOPTIONS} = $option{settings} // '';
+	local $ENV{PGAPPNAME} = "$group clients";
 	my $handle = IPC::Run::start(
 		[
 			$self->{node}->installed_command('pgbench'), '-n',
-			'-c', $option{count} // 2, '-T', 3600,
+			'-c', $option{count} // $self->{count}, '-T', 3600,
 			'-M', $option{protocol} // $self->{protocol},
 			'--max-tries=1', '--verbose-errors', @scripts,
 			$self->{connection} // $self->{node}->connstr('postgres')
@@ -176,6 +178,22 @@ sub end_clients
 	$clients->{handle}->signal('ALRM');
 	$clients->{handle}->finish;
 	return slurp_file($clients->{output});
+}
+
+# The server was killed: they may have said so, and nothing else.
+sub forget_clients
+{
+	my ($self, $when) = @_;
+
+	foreach my $group (sort keys %{ $self->{clients} })
+	{
+		my $lost = qr/terminat|server closed|connection|recovery mode|starting up|shutting down|not yet accepting|aborted|aborting/;
+		my $output = $self->end_clients($group);
+		my @errors = grep { /error:|ERROR|FATAL/ && !/$lost/ } split /\n/, $output;
+
+		is("@errors", '', "$when: $group clients have lost their server, and nothing else");
+	}
+	return;
 }
 
 # ---- what they do
