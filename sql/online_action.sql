@@ -122,8 +122,13 @@ SELECT * FROM started;
 SELECT count(*) FROM t WHERE a IS DISTINCT FROM b;
 SELECT outcome, rule, command, relation, statement, executed FROM migrate.decisions
 WHERE relation ~ '^online_action' AND outcome = 'rewritten' AND rule <> 'online_change' ORDER BY id;
--- again, while it is not contracted
+-- again, while it is not contracted; and another column of the table
 ALTER TABLE t RENAME a TO b;
+/* safe_migrate: override meant */ ALTER TABLE t RENAME a TO z;
+BEGIN;
+ALTER TABLE t RENAME f TO g;
+ALTER TABLE t RENAME id TO key;
+ROLLBACK;
 SELECT migrate.contract(:change, force => true) IS NOT NULL AS contracted;
 SELECT statement, array_length(objects, 1) FROM migrate.ddl_log WHERE statement ~ 'rename_column' OR statement ~ 'RENAME a' ORDER BY id;
 
