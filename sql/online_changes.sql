@@ -3,6 +3,7 @@
 CREATE SCHEMA change;
 SET search_path = change;
 ALTER SEQUENCE migrate.task_log_id_seq RESTART 4000;
+ALTER SEQUENCE migrate.backfill_log_id_seq RESTART 4000;
 CREATE TABLE parent (id int PRIMARY KEY);
 INSERT INTO parent SELECT generate_series(1, 100);
 CREATE TABLE account (

@@ -198,9 +198,6 @@ SELECT dual('dw_wide', 'error', ARRAY['The "old", {name}'], ARRAY['new\''s'],
 	ARRAY[$$"The ""old"", {name}" || E'\\' || 'x'$$], ARRAY[$$left("new\'s", -2)$$]);
 UPDATE dw_wide SET "The ""old"", {name}" = 'o' RETURNING c2, c300, "The ""old"", {name}", z, "new\'s", later;
 UPDATE dw_wide SET "new\'s" = E'n\\x' RETURNING c2, c300, "The ""old"", {name}", z, "new\'s", later;
-SET standard_conforming_strings = off;
-UPDATE dw_wide SET z = 1, "The ""old"", {name}" = 'p' RETURNING c2, c300, "The ""old"", {name}", z, "new\'s", later;
-RESET standard_conforming_strings;
 
 -- Generated columns of the table follow; they cannot be used, nor written
 CREATE TABLE dw_gen (a int, g int GENERATED ALWAYS AS (a * 2) STORED, b int, h int GENERATED ALWAYS AS (b * 3) STORED);

@@ -278,4 +278,5 @@ SELECT verdict('DELETE FROM t');
 -- on record
 SELECT outcome, rule, command, relation, reason, count(*) FROM migrate.decisions
 WHERE rule IN ('update_without_where', 'delete_without_where', 'row_limit')
+AND relation LIKE 'dml.%'
 GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5;

@@ -44,6 +44,9 @@
 #define FIRST_BATCH 25
 #define SEARCH_PAGES 256
 
+/* Transactions for each share of a window. */
+#define WINDOW_BATCHES 8
+
 #define NOTICE_INTERVAL_MS 5000
 #define LOCKED_ROWS_PAUSE_MS 100
 
@@ -162,7 +165,8 @@ begin_backfill(Backfill *b)
 	b->started_at = GetCurrentTimestamp();
 	b->next_notice = TimestampTzPlusMilliseconds(b->started_at, NOTICE_INTERVAL_MS);
 	begin_pace(&b->pace, FIRST_BATCH);
-	begin_pace(&b->share_pace, FIRST_BATCH * BACKFILL_SHARES);
+	begin_pace(&b->moving_pace, FIRST_BATCH * 2);
+	begin_pace(&b->staying_pace, FIRST_BATCH * 4);
 	b->throttle.checkpoints = -1;
 
 	/* the caller's transaction has done nothing but evaluate the arguments */
@@ -231,7 +235,7 @@ fill_leaf(Backfill *b, BackfillLeaf *leaf)
 		{
 			/* where there is little to do, reading often does not pay */
 			rows = fill_window(b, leaf, end, 0, false);
-			if (rows < (end - leaf->next))
+			if (rows < (end - leaf->next) / 2)
 				shares = 1;
 			for (int share = 1; share < shares; share++)
 				rows += fill_window(b, leaf, end, share, share == shares - 1);
@@ -244,15 +248,11 @@ fill_leaf(Backfill *b, BackfillLeaf *leaf)
 	fill_skipped(b, leaf);
 }
 
-/*
- * While the old versions of rows cannot be pruned, there is no space to win; and
- * it takes some rows in a page.
- */
+/* While the old versions of rows cannot be pruned, there is no space to win. */
 static int
 shares_of(const Backfill *b, const BackfillLeaf *leaf)
 {
-	return leaf->is_shared && leaf->is_checked && !prune_is_behind(leaf) ?
-		BACKFILL_SHARES : 1;
+	return leaf->is_checked && !prune_is_behind(leaf, 0) ? leaf->shares : 1;
 }
 
 /*
@@ -263,7 +263,7 @@ static BlockNumber
 end_of_window(const Backfill *b, const BackfillLeaf *leaf, int shares)
 {
 	BlockNumber pages = shares == 1 ? pages_of_pace(&b->pace) :
-	Max(pages_of_pace(&b->share_pace), 1) * BACKFILL_SHARES;
+	pages_of_pace(&b->staying_pace) * WINDOW_BATCHES;
 
 	return leaf->next + Min(pages, leaf->pages - leaf->next);
 }
@@ -278,7 +278,7 @@ fill_window(Backfill *b, BackfillLeaf *leaf, BlockNumber end, int share,
 
 	while (first < end && !leaf->is_gone)
 	{
-		BlockNumber pages = pages_of_pace(share > 0 ? &b->share_pace : &b->pace);
+		BlockNumber pages = pages_of_pace(pace_of_share(b, share));
 		BlockNumber stop = first + Min(pages, end - first);
 
 		throttle_backfill(b, leaf);

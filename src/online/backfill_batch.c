@@ -63,7 +63,7 @@ static bool divide_range(TidRange range, bool by_row, TidRange *first,
 static void skip_range(const Backfill *b, BackfillLeaf *leaf, TidRange range);
 static BlockNumber pages_of_range(TidRange range);
 static void throw_row_error(Backfill *b, const BackfillLeaf *leaf,
-							TidRange range, ErrorData *error) pg_attribute_noreturn();
+							TidRange range, ErrorData *error);
 
 /*
  * See backfill_internal.h.
@@ -159,7 +159,7 @@ run_batch(Batch *batch, BlockNumber next, ErrorData **error)
 	b->rows += batch->rows;
 	leaf->is_checked |= batch->rows > 0;
 	leaf->xid = TransactionIdIsValid(batch->xid) ? batch->xid : leaf->xid;
-	adjust_pace(batch->share > 0 ? &b->share_pace : &b->pace,
+	adjust_pace(pace_of_share(b, batch->share),
 				pages_of_range(batch->range),
 				INSTR_TIME_GET_MILLISEC(duration), others_waited);
 	return outcome;

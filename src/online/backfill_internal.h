@@ -19,12 +19,12 @@
 
 /*
  * Rows of a table that is full move to other pages, and into all of its
- * indexes, when they are set.  So a page is gone through in so many turns, each
+ * indexes, when they are set.  So a page is gone through in several turns, each
  * of them for a share of its rows: the first share leaves, and with the space
  * that the one before has freed the others stay where they are, with no work
  * for the indexes.  A power of 2.
  */
-#define BACKFILL_SHARES 8
+#define MAX_SHARES 16
 
 /* In place of the number of a share: all rows. */
 #define ALL_SHARES (-1)
@@ -53,13 +53,14 @@ typedef struct PrunedRange
 	TimestampTz since;			/* it waits */
 } PrunedRange;
 
-/* So many of them wait; the oldest gives way. */
+/* So many of them wait. */
 #define MAX_PRUNED_RANGES 64
 
 typedef struct PruneQueue
 {
 	int			start;			/* of the ring */
 	int			count;
+	BlockNumber pages;			/* in all of them */
 	PrunedRange ranges[MAX_PRUNED_RANGES];
 } PruneQueue;
 
@@ -69,7 +70,8 @@ typedef struct BackfillLeaf
 	Oid			relid;
 	bool		is_root;		/* the one that the caller has named */
 	bool		is_heap;		/* its pages can be pruned */
-	bool		is_shared;		/* rows may stay in their pages, see above */
+	int			shares;			/* of the rows of a page, see above; 1: rows
+								 * must move, since indexes change */
 	bool		is_gone;		/* dropped meanwhile, or nothing to be done */
 	bool		is_checked;		/* rows that were set fulfil the condition no
 								 * more */
@@ -80,7 +82,7 @@ typedef struct BackfillLeaf
 	char	   *name;			/* for which the plans were made, or NULL */
 	char	   *condition;
 	SPIPlanPtr	update;			/* of a range of ctids: $1 and $2 */
-	SPIPlanPtr	update_share;	/* and a share of it, $3; or NULL */
+	SPIPlanPtr	update_share;	/* and a share of it, $3; NULL: there is one */
 	SPIPlanPtr	search;			/* for a row that is still to be set */
 	TransactionId xid;			/* the last that has set rows of it */
 	PruneQueue	prune;
@@ -118,8 +120,9 @@ typedef struct Backfill
 	bool		is_paused;		/* which the log says */
 	TimestampTz started_at;
 	TimestampTz next_notice;
-	BackfillPace pace;			/* where rows move */
-	BackfillPace share_pace;	/* where they stay in their pages */
+	BackfillPace pace;			/* of all rows of a page */
+	BackfillPace moving_pace;	/* of the first share, of which rows move */
+	BackfillPace staying_pace;	/* of the others, which stay in their pages */
 	BackfillThrottle throttle;
 } Backfill;
 
@@ -189,11 +192,12 @@ extern char *key_expression(Oid relid, const char *alias);
 extern void prune_later(BackfillLeaf *leaf, BlockNumber first,
 						BlockNumber end, TransactionId xid);
 extern void prune_behind(BackfillLeaf *leaf, Relation rel);
-extern bool prune_is_behind(const BackfillLeaf *leaf);
+extern bool prune_is_behind(const BackfillLeaf *leaf, BlockNumber pages);
 
 /* backfill_pace.c */
 extern void begin_pace(BackfillPace *pace, int pages);
 extern BlockNumber pages_of_pace(const BackfillPace *pace);
+extern BackfillPace *pace_of_share(Backfill *b, int share);
 
 /* A transaction took that many pages and milliseconds; others waited for it. */
 extern void adjust_pace(BackfillPace *pace, BlockNumber pages, double duration,

@@ -20,6 +20,7 @@
 #include "common/compat.h"
 #include "miscadmin.h"
 #include "online/backfill_internal.h"
+#include "optimizer/plancat.h"
 #include "rewrite/rewriteHandler.h"
 #include "storage/bufmgr.h"
 #include "utils/builtins.h"
@@ -33,6 +34,7 @@
 static BackfillLeaf *find_leaf(const Backfill *b, Oid relid);
 static BackfillLeaf *add_leaf(Backfill *b, Oid relid);
 static bool rows_may_stay(const BackfillLeaf *leaf, Relation rel);
+static int	shares_of_rows(Relation rel);
 static void check_columns(const Backfill *b, const BackfillLeaf *leaf);
 static void make_plans(Backfill *b, BackfillLeaf *leaf, Relation rel);
 static SPIPlanPtr make_plan(const char *text, int parameters);
@@ -206,13 +208,14 @@ make_plans(Backfill *b, BackfillLeaf *leaf, Relation rel)
 	leaf->condition = MemoryContextStrdup(b->context,
 										  b->request->condition != NULL ? b->request->condition :
 										  default_condition(b->request, leaf->relid, b->alias));
-	leaf->is_shared = b->request->counted == NULL && rows_may_stay(leaf, rel);
+	leaf->shares = b->request->counted == NULL && rows_may_stay(leaf, rel) ?
+		shares_of_rows(rel) : 1;
 	SPI_connect();
 	old = MemoryContextSwitchTo(b->batch_context);
 	(void) set_config_option("enable_seqscan", "off", PGC_USERSET,
 							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 	leaf->update = make_plan(update_text(b, leaf, false), 2);
-	if (leaf->is_shared)
+	if (leaf->shares > 1)
 		leaf->update_share = make_plan(update_text(b, leaf, true), 3);
 	leaf->search = make_plan(search_text(b, leaf), 2);
 	MemoryContextSwitchTo(old);
@@ -258,6 +261,21 @@ rows_may_stay(const BackfillLeaf *leaf, Relation rel)
 	}
 	return leaf->is_heap &&
 		!bms_overlap(columns, compat_columns_of_indexes(rel));
+}
+
+/* Two rows of a page at a time. */
+static int
+shares_of_rows(Relation rel)
+{
+	BlockNumber pages;
+	double		rows;
+	double		all_visible;
+	int			shares = 1;
+
+	estimate_rel_size(rel, NULL, &pages, &rows, &all_visible);
+	while (shares < MAX_SHARES && rows / Max(pages, 1) >= shares * 4)
+		shares *= 2;
+	return shares;
 }
 
 /*

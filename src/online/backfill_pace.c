@@ -29,6 +29,14 @@ pages_of_pace(const BackfillPace *pace)
 	return (BlockNumber) pace->pages;
 }
 
+BackfillPace *
+pace_of_share(Backfill *b, int share)
+{
+	if (share == ALL_SHARES)
+		return &b->pace;
+	return share == 0 ? &b->moving_pace : &b->staying_pace;
+}
+
 /*
  * Down at once, up slowly.  What took longer than it should says by how much
  * less would have been enough; that somebody has waited says only that here is

@@ -28,8 +28,8 @@ static void prune_range(Relation rel, const PrunedRange *range);
 static void drop_oldest_range(BackfillLeaf *leaf);
 
 /*
- * Pages to be pruned when xid is removable; the range that waits for the
- * longest time gives way if there is no room.
+ * Pages to be pruned when xid is removable.  If there is no room, they are so
+ * together with those before them.
  */
 void
 prune_later(BackfillLeaf *leaf, BlockNumber first, BlockNumber end,
@@ -40,14 +40,18 @@ prune_later(BackfillLeaf *leaf, BlockNumber first, BlockNumber end,
 
 	if (!leaf->is_heap || !TransactionIdIsValid(xid))
 		return;
+	queue->pages += end - first;
 	if (queue->count == MAX_PRUNED_RANGES)
-		drop_oldest_range(leaf);
-	range = &queue->ranges[(queue->start + queue->count) % MAX_PRUNED_RANGES];
-	range->first = first;
+		range = &queue->ranges[(queue->start + queue->count - 1) % MAX_PRUNED_RANGES];
+	else
+	{
+		range = &queue->ranges[(queue->start + queue->count) % MAX_PRUNED_RANGES];
+		range->first = first;
+		range->since = GetCurrentTimestamp();
+		queue->count++;
+	}
 	range->end = end;
 	range->xid = xid;
-	range->since = GetCurrentTimestamp();
-	queue->count++;
 }
 
 /*
@@ -74,11 +78,14 @@ prune_behind(BackfillLeaf *leaf, Relation rel)
 	PopActiveSnapshot();
 }
 
-/* True if somebody who has looked at the table for long keeps it from that. */
+/*
+ * True if somebody has kept it from that for long, and so many pages wait that
+ * the space matters.
+ */
 bool
-prune_is_behind(const BackfillLeaf *leaf)
+prune_is_behind(const BackfillLeaf *leaf, BlockNumber pages)
 {
-	return leaf->prune.count > 0 &&
+	return leaf->prune.count > 0 && leaf->prune.pages >= pages &&
 		TimestampDifferenceExceeds(oldest_range(leaf)->since,
 								   GetCurrentTimestamp(), LONG_WAIT_MS);
 }
@@ -115,6 +122,7 @@ prune_range(Relation rel, const PrunedRange *range)
 static void
 drop_oldest_range(BackfillLeaf *leaf)
 {
+	leaf->prune.pages -= oldest_range(leaf)->end - oldest_range(leaf)->first;
 	leaf->prune.start = (leaf->prune.start + 1) % MAX_PRUNED_RANGES;
 	leaf->prune.count--;
 }

@@ -145,7 +145,7 @@ update_text(const Backfill *b, const BackfillLeaf *leaf, bool one_share)
 						 "(CASE WHEN pg_catalog.hashtid(%s.ctid) "
 						 "OPERATOR(pg_catalog.&) %d OPERATOR(pg_catalog.=) $3 "
 						 "THEN (%s\n) END) IS TRUE",
-						 b->alias, BACKFILL_SHARES - 1, leaf->condition);
+						 b->alias, leaf->shares - 1, leaf->condition);
 	else
 		appendStringInfo(&text, "(%s\n) IS TRUE", leaf->condition);
 	if (b->request->counted != NULL)

@@ -35,17 +35,22 @@
 
 #define LOOK_INTERVAL_MS 200
 
+/* So many pages with old versions are worth a pause: 16 MB. */
+#define HELD_PAGES 2048
+
 /* An interval is told by the server in microseconds; the longest lag counts. */
 #define LAG_QUERY \
 	"SELECT (EXTRACT(epoch FROM pg_catalog.max(r.replay_lag)) " \
 	"OPERATOR(pg_catalog.*) 1000)::bigint FROM pg_catalog.pg_stat_replication r"
 
-/* Whose snapshot keeps the old versions of rows. */
+/* Whose transaction keeps the old versions of rows. */
 #define HORIZON_QUERY \
 	"SELECT a.pid FROM pg_catalog.pg_stat_activity a " \
-	"WHERE a.backend_xmin IS NOT NULL " \
+	"WHERE a.datname OPERATOR(pg_catalog.=) pg_catalog.current_database() " \
+	"AND COALESCE(a.backend_xmin, a.backend_xid) IS NOT NULL " \
 	"AND a.pid OPERATOR(pg_catalog.<>) pg_catalog.pg_backend_pid() " \
-	"ORDER BY pg_catalog.age(a.backend_xmin) DESC LIMIT 1"
+	"ORDER BY GREATEST(pg_catalog.age(a.backend_xmin), " \
+	"pg_catalog.age(a.backend_xid)) DESC LIMIT 1"
 
 static char *reason_to_pause(Backfill *b, BackfillLeaf *leaf);
 static char *lag_reason(void);
@@ -203,19 +208,19 @@ horizon_reason(Backfill *b, BackfillLeaf *leaf)
 	Relation	rel;
 	int			pid;
 
-	if (!prune_is_behind(leaf))
+	if (!prune_is_behind(leaf, HELD_PAGES))
 	{
 		throttle->horizon_given_up = false;
 		throttle->horizon_since = 0;
 	}
-	if (throttle->horizon_given_up || !prune_is_behind(leaf))
+	if (throttle->horizon_given_up || !prune_is_behind(leaf, HELD_PAGES))
 		return NULL;
 	rel = lock_backfill_leaf(b, leaf);
 	if (rel == NULL)
 		return NULL;
 	prune_behind(leaf, rel);
 	relation_close(rel, NoLock);
-	if (!prune_is_behind(leaf))
+	if (!prune_is_behind(leaf, HELD_PAGES))
 		return NULL;
 	pid = holder_of_horizon();
 	if (throttle->horizon_since == 0)
@@ -223,7 +228,7 @@ horizon_reason(Backfill *b, BackfillLeaf *leaf)
 	if (!TimestampDifferenceExceeds(throttle->horizon_since, now,
 									setting_backfill_max_horizon_wait))
 		return pid == 0 ? pstrdup("the horizon, which something holds back") :
-			psprintf("process %d, whose snapshot keeps old versions of rows", pid);
+			psprintf("process %d, whose transaction keeps old versions of rows", pid);
 	throttle->horizon_given_up = true;
 	if (!b->request->quiet)
 		ereport(NOTICE,

@@ -111,6 +111,14 @@ extern void run_change_statements(const List *statements, bool users_path);
 extern void try_change_statements(List *statements);
 
 /*
+ * column_kinds.c: plan the contract anew, if the change puts a column in the
+ * place of another, so that what others have changed of the old one since the
+ * start is carried as it is now.  The table is locked in AccessExclusiveLock.
+ * Throws what plan_column_contract() refuses.
+ */
+extern void renew_column_contract(Change *change);
+
+/*
  * The relations that statements about a table lock, for which the lock has to
  * be waited for: it, what inherits from it, the other side of its foreign keys,
  * and the views that use it.  OIDs in ascending order.

@@ -63,6 +63,7 @@ migrate_contract(PG_FUNCTION_ARGS)
 	lock_relations_patiently(CMDTAG_ALTER_TABLE, "migrate.contract()",
 							 relations_of_change(change->relid),
 							 AccessExclusiveLock);
+	renew_column_contract(change);
 	label = make_point_before_contract(change);
 	run_contract(change);
 	change_write_contracted(id, label, force);

@@ -17,6 +17,7 @@
 #include "catalog/indexing.h"
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_collation.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_rewrite.h"
 #include "commands/comment.h"
@@ -29,19 +30,26 @@
 #include "online/column_copy_internal.h"
 #include "plan/plan.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
 static void init_copier(ColumnCopier *copier, Oid relid, AttrNumber column);
+static ColumnCopy *run_plan(ColumnCopier *copier);
 static bool collect_copies(void *arg);
 static void use_portable_settings(void);
 static void set_for_now(const char *name, const char *value);
 static void look_at(ColumnCopier *copier, Oid relid,
 					void (*look) (ColumnCopier *copier));
+static void find_columns(ColumnCopier *copier);
+static void hide_new_column(ColumnCopier *copier);
 static void rename_column(ColumnCopier *copier);
+static void set_column_name(ColumnCopier *copier, AttrNumber attnum,
+							const char *name);
 static void copy_all(ColumnCopier *copier);
 static ColumnCopy *result_of(ColumnCopier *copier);
+static void show_new_column(ColumnCopier *copier, List *statements);
 
 /*
  * See column_copy.h.
@@ -52,7 +60,6 @@ plan_column_copy(Oid relid, AttrNumber old_column, const char *new_name,
 				 int64 change_id)
 {
 	ColumnCopier copier = {0};
-	ErrorData  *error;
 
 	init_copier(&copier, relid, old_column);
 	copier.new_name = new_name;
@@ -63,10 +70,46 @@ plan_column_copy(Oid relid, AttrNumber old_column, const char *new_name,
 	copier.new_typmod = new_typmod;
 	copier.new_collation = new_collation;
 	copier.change_id = change_id;
-	error = run_in_subtransaction(collect_copies, &copier);
+	return run_plan(&copier);
+}
+
+/*
+ * See column_copy.h.
+ */
+ColumnCopy *
+plan_column_contract(Oid relid, AttrNumber old_column, AttrNumber new_column,
+					 int64 change_id)
+{
+	ColumnCopier copier = {0};
+	Oid			old_type;
+	int32		old_typmod;
+	Oid			old_collation;
+
+	init_copier(&copier, relid, old_column);
+	old_type = copier.new_type;
+	old_typmod = copier.new_typmod;
+	old_collation = copier.new_collation;
+	get_atttypetypmodcoll(relid, new_column, &copier.new_type,
+						  &copier.new_typmod, &copier.new_collation);
+	copier.same_type = copier.new_type == old_type &&
+		copier.new_typmod == old_typmod &&
+		copier.new_collation == old_collation;
+	copier.new_name = get_attname(relid, new_column, false);
+	copier.change_id = change_id;
+	copier.at_contract = true;
+	copier.root_new_column = new_column;
+	copier.hidden_name = psprintf("safe_migrate_hidden_" INT64_FORMAT, change_id);
+	return run_plan(&copier);
+}
+
+static ColumnCopy *
+run_plan(ColumnCopier *copier)
+{
+	ErrorData  *error = run_in_subtransaction(collect_copies, copier);
+
 	if (error != NULL)
 		ReThrowError(error);
-	return result_of(&copier);
+	return result_of(copier);
 }
 
 /* With the type that the column has now. */
@@ -94,9 +137,16 @@ collect_copies(void *arg)
 	tree = find_all_inheritors(copier->root, AccessShareLock, NULL);
 	foreach(cell, tree)
 		look_at(copier, lfirst_oid(cell), remember_triggers);
+	if (copier->at_contract)
+	{
+		foreach(cell, tree)
+			look_at(copier, lfirst_oid(cell), hide_new_column);
+		CommandCounterIncrement();
+	}
 	foreach(cell, tree)
 		look_at(copier, lfirst_oid(cell), rename_column);
 	CommandCounterIncrement();
+	copier->is_renamed = true;
 	foreach(cell, tree)
 		look_at(copier, lfirst_oid(cell), copy_all);
 	return false;
@@ -129,35 +179,57 @@ look_at(ColumnCopier *copier, Oid relid, void (*look) (ColumnCopier *copier))
 	copier->table = relation_display_name(relid);
 	copier->is_partition = relid != copier->root;
 	copier->attnum = copier->root_column;
+	copier->new_attnum = copier->root_new_column;
 	if (copier->is_partition)
-		for (int i = 0; i < RelationGetDescr(copier->rel)->natts; i++)
-		{
-			Form_pg_attribute attribute =
-			TupleDescAttr(RelationGetDescr(copier->rel), i);
-
-			if (!attribute->attisdropped &&
-				(strcmp(NameStr(attribute->attname), copier->old_name) == 0 ||
-				 strcmp(NameStr(attribute->attname), copier->new_name) == 0))
-				copier->attnum = attribute->attnum;
-		}
+		find_columns(copier);
 	look(copier);
 	table_close(copier->rel, AccessShareLock);
 	copier->rel = NULL;
 }
 
-/* In the catalog alone: nobody is told, and nobody ever sees it. */
+/*
+ * The columns of a partition have the names of those of the root, but other
+ * numbers.
+ */
+static void
+find_columns(ColumnCopier *copier)
+{
+	Oid			relid = RelationGetRelid(copier->rel);
+
+	copier->attnum = get_attnum(relid, copier->is_renamed ?
+								copier->new_name : copier->old_name);
+	if (copier->at_contract)
+	{
+		copier->new_attnum = get_attnum(relid, copier->hidden_name);
+		if (copier->new_attnum == InvalidAttrNumber)
+			copier->new_attnum = get_attnum(relid, copier->new_name);
+	}
+}
+
+static void
+hide_new_column(ColumnCopier *copier)
+{
+	set_column_name(copier, copier->new_attnum, copier->hidden_name);
+}
+
 static void
 rename_column(ColumnCopier *copier)
 {
+	set_column_name(copier, copier->attnum, copier->new_name);
+}
+
+/* In the catalog alone: nobody is told, and nobody ever sees it. */
+static void
+set_column_name(ColumnCopier *copier, AttrNumber attnum, const char *name)
+{
 	Relation	catalog = table_open(AttributeRelationId, RowExclusiveLock);
 	HeapTuple	tuple = SearchSysCacheCopyAttNum(RelationGetRelid(copier->rel),
-												 copier->attnum);
+												 attnum);
 
 	if (!HeapTupleIsValid(tuple))
 		elog(ERROR, "cache lookup failed for attribute %d of relation %u",
-			 copier->attnum, RelationGetRelid(copier->rel));
-	namestrcpy(&((Form_pg_attribute) GETSTRUCT(tuple))->attname,
-			   copier->new_name);
+			 attnum, RelationGetRelid(copier->rel));
+	namestrcpy(&((Form_pg_attribute) GETSTRUCT(tuple))->attname, name);
 	CatalogTupleUpdate(catalog, &tuple->t_self, tuple);
 	table_close(catalog, RowExclusiveLock);
 }
@@ -172,30 +244,72 @@ copy_all(ColumnCopier *copier)
 	copy_users(copier);
 }
 
-/*
- * The order is that of what needs what.  The planner knows nothing of the new
- * column, nor of the expressions of its indexes, before an ANALYZE.
- */
+/* The order is that of what needs what. */
 static ColumnCopy *
 result_of(ColumnCopier *copier)
 {
 	ColumnCopy *copy = palloc0(sizeof(ColumnCopy));
-	SafePlan	statistics = {0};
 
 	copy->start = copier->start;
 	copy->start_undo = copier->start_undo;
 	copy->builds = list_concat(copier->index_builds.steps,
 							   copier->validations.steps);
 	copy->builds = list_concat(copy->builds, copier->reference_builds.steps);
-	add_step(&statistics, NULL, "ANALYZE %s",
-			 relation_display_name(copier->root));
-	copy->builds = list_concat(copy->builds, statistics.steps);
 	copy->contract_before = list_concat(copier->switches, copier->drops);
 	copy->contract_before = list_concat(copy->contract_before, copier->values);
 	copy->contract_before = list_concat(copy->contract_before, copier->keys);
 	copy->contract_after = copier->after;
 	copy->refused = copier->refused;
+	if (copier->at_contract)
+	{
+		show_new_column(copier, copy->contract_before);
+		show_new_column(copier, copy->contract_after);
+	}
 	return copy;
+}
+
+/*
+ * Where something speaks of both columns, it speaks of the new one alone then.
+ */
+static void
+show_new_column(ColumnCopier *copier, List *statements)
+{
+	ListCell   *cell;
+
+	foreach(cell, statements)
+	{
+		Datum		replaced =
+		DirectFunctionCall3Coll(replace_text, C_COLLATION_OID,
+								CStringGetTextDatum(lfirst(cell)),
+								CStringGetTextDatum(copier->hidden_name),
+								CStringGetTextDatum(quote_identifier(copier->new_name)));
+
+		lfirst(cell) = TextDatumGetCString(replaced);
+	}
+}
+
+/* The same for a list of columns, in which each stands once. */
+char *
+without_hidden(ColumnCopier *copier, char *list)
+{
+	for (int i = 0; copier->at_contract && i < 2; i++)
+		list = TextDatumGetCString(DirectFunctionCall3Coll(replace_text,
+														   C_COLLATION_OID,
+														   CStringGetTextDatum(list),
+														   CStringGetTextDatum(i == 0 ?
+																			   psprintf(", %s", copier->hidden_name) :
+																			   psprintf("%s, ", copier->hidden_name)),
+														   CStringGetTextDatum("")));
+	return list;
+}
+
+/* What others have made since the start would go with the old column. */
+void
+refuse_newcomer(ColumnCopier *copier, const char *object, const char *copy)
+{
+	refuse_copy(copier,
+				psprintf("%s has come since the change began: make the same for column %s with the name %s, or drop it",
+						 object, quote_identifier(copier->new_name), copy));
 }
 
 /* Add a statement, which is palloc'd. */

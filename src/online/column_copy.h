@@ -56,4 +56,15 @@ extern ColumnCopy *plan_column_copy(Oid relid, AttrNumber old_column,
 									int32 new_typmod, Oid new_collation,
 									int64 change_id);
 
+/*
+ * The same for the contract, when the new column has been there for a while:
+ * what others have changed of the old one since the start is carried as it is
+ * now.  start makes what the new column itself has equal to that again, before
+ * contract_before; start_undo and builds are of no use.  What has come since
+ * and has no copy is refused.
+ */
+extern ColumnCopy *plan_column_contract(Oid relid, AttrNumber old_column,
+										AttrNumber new_column,
+										int64 change_id);
+
 #endif							/* SAFE_MIGRATE_COLUMN_COPY_H */

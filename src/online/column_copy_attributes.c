@@ -26,6 +26,7 @@
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
+static void clear_attributes(ColumnCopier *copier);
 static void alter_column(ColumnCopier *copier, const char *change);
 static void copy_options(ColumnCopier *copier, Datum options);
 static void copy_storage(ColumnCopier *copier, Form_pg_attribute attribute);
@@ -49,6 +50,8 @@ copy_attributes(ColumnCopier *copier)
 		elog(ERROR, "cache lookup failed for attribute %d of relation %u",
 			 copier->attnum, relid);
 	attribute = (Form_pg_attribute) GETSTRUCT(tuple);
+	if (copier->at_contract)
+		clear_attributes(copier);
 	datum = SysCacheGetAttr(ATTNUM, tuple, Anum_pg_attribute_attacl, &isnull);
 	if (!isnull)
 		add_privileges(&copier->start, datum, copier->rel->rd_rel->relowner,
@@ -65,6 +68,34 @@ copy_attributes(ColumnCopier *copier)
 		copy_options(copier, datum);
 	copy_storage(copier, attribute);
 	copy_labels(copier);
+	ReleaseSysCache(tuple);
+}
+
+/* What the old column may have lost since the start. */
+static void
+clear_attributes(ColumnCopier *copier)
+{
+	HeapTuple	tuple = SearchSysCacheAttNum(RelationGetRelid(copier->rel),
+											 copier->new_attnum);
+	const char *column = quote_identifier(copier->new_name);
+	Datum		datum;
+	bool		isnull;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for attribute %d of relation %u",
+			 copier->new_attnum, RelationGetRelid(copier->rel));
+	datum = SysCacheGetAttr(ATTNUM, tuple, Anum_pg_attribute_attacl, &isnull);
+	for (int i = 0; !isnull && i < ACL_NUM(DatumGetAclP(datum)); i++)
+	{
+		Oid			grantee = ACL_DAT(DatumGetAclP(datum))[i].ai_grantee;
+
+		add_sql(&copier->start,
+				psprintf("REVOKE ALL (%s) ON %s FROM %s CASCADE", column,
+						 copier->table, grantee == ACL_ID_PUBLIC ? "PUBLIC" :
+						 quote_identifier(GetUserNameFromId(grantee, false))));
+	}
+	add_sql(&copier->start, psprintf("COMMENT ON COLUMN %s.%s IS NULL",
+									 copier->table, column));
 	ReleaseSysCache(tuple);
 }
 

@@ -116,6 +116,8 @@ copy_constraint(ColumnCopier *copier, Form_pg_constraint form)
 	if (form->contype == CONSTRAINT_CHECK && !copier->same_type &&
 		!try_check(copier, form))
 		return;
+	require_constraint(copier, RelationGetRelid(copier->rel),
+					   NameStr(form->conname), name);
 	add_constraint(copier, quote_identifier(name),
 				   psprintf("%s%s", constraint_definition(form->oid),
 							form->convalidated ? " NOT VALID" : ""));
@@ -158,6 +160,19 @@ try_check(ColumnCopier *copier, Form_pg_constraint form)
 								  copier->table));
 }
 
+/* At the contract its copy has to be there. */
+void
+require_constraint(ColumnCopier *copier, Oid relid, const char *name,
+				   const char *copy)
+{
+	if (copier->at_contract &&
+		!OidIsValid(get_relation_constraint_oid(relid, copy, true)))
+		refuse_newcomer(copier, psprintf("constraint %s of table %s",
+										 quote_identifier(name),
+										 relation_display_name(relid)),
+						copy);
+}
+
 /* What a partition has from above is made there. */
 static bool
 is_own(Form_pg_constraint form)
@@ -198,9 +213,9 @@ copy_not_null(ColumnCopier *copier)
 	if (!attribute->attnotnull || COMPAT_NOT_NULL_NOT_VALID ||
 		(copier->is_partition && parent_is_not_null(copier)))
 		return;
-	name = quote_identifier(name_of_copy(copier,
-										 psprintf("%s_not_null",
-												  copier->old_name)));
+	name = name_of_copy(copier, psprintf("%s_not_null", copier->old_name));
+	require_constraint(copier, RelationGetRelid(copier->rel), "NOT NULL", name);
+	name = quote_identifier(name);
 	add_constraint(copier, name,
 				   psprintf("CHECK (%s IS NOT NULL) NOT VALID", column));
 	add_step(&copier->validations, NULL,
@@ -270,6 +285,7 @@ copy_reference(ColumnCopier *copier, const ForeignKey *key)
 	char	   *name = name_of_copy(copier, key->name);
 	const char *quoted = quote_identifier(name);
 
+	require_constraint(copier, key->referencing, key->name, name);
 	add_step(&copier->reference_builds,
 			 psprintf("ALTER TABLE %s DROP CONSTRAINT IF EXISTS %s", table,
 					  quoted),

@@ -31,6 +31,7 @@
 #include "utils/syscache.h"
 
 static void copy_index(ColumnCopier *copier, Relation index);
+static void refuse_deferrable(ColumnCopier *copier, Oid constraint);
 static void refuse_users_of_key(ColumnCopier *copier, Oid constraint);
 static void restore_statistics(ColumnCopier *copier, Relation index);
 
@@ -112,7 +113,17 @@ build_index(ColumnCopier *copier, SafePlan *plan, Relation index)
 	RELKIND_PARTITIONED_INDEX;
 
 	require_creation(copier, RelationGetNamespace(index));
-	if (OidIsValid(get_relname_relid(name, RelationGetNamespace(index))))
+	if (copier->at_contract)
+	{
+		Oid			copy = get_relname_relid(name, RelationGetNamespace(index));
+
+		if (!OidIsValid(copy) || !get_index_isvalid(copy))
+			refuse_newcomer(copier,
+							psprintf("index %s",
+									 relation_display_name(RelationGetRelid(index))),
+							name);
+	}
+	else if (OidIsValid(get_relname_relid(name, RelationGetNamespace(index))))
 		refuse_copy(copier,
 					psprintf("relation %s has the name that the copy of an index gets: rename or drop it first",
 							 qualified_name(RelationGetNamespace(index), name)));
@@ -138,6 +149,7 @@ void
 drop_key(ColumnCopier *copier, Oid constraint)
 {
 	refuse_users_of_key(copier, constraint);
+	refuse_deferrable(copier, constraint);
 	add_sql(&copier->drops,
 			psprintf("ALTER TABLE %s DROP CONSTRAINT %s", copier->table,
 					 quote_identifier(get_constraint_name(constraint))));
@@ -154,14 +166,27 @@ add_key_on_index(ColumnCopier *copier, List **list, Oid oid, const char *copy)
 		elog(ERROR, "cache lookup failed for constraint %u", oid);
 	form = (Form_pg_constraint) GETSTRUCT(tuple);
 	add_sql(list,
-			psprintf("ALTER TABLE %s ADD CONSTRAINT %s %s USING INDEX %s%s%s",
+			psprintf("ALTER TABLE %s ADD CONSTRAINT %s %s USING INDEX %s",
 					 relation_display_name(form->conrelid),
 					 quote_identifier(copy),
 					 form->contype == CONSTRAINT_PRIMARY ? "PRIMARY KEY" :
-					 "UNIQUE", quote_identifier(copy),
-					 form->condeferrable ? " DEFERRABLE" : "",
-					 form->condeferred ? " INITIALLY DEFERRED" : ""));
+					 "UNIQUE", quote_identifier(copy)));
 	ReleaseSysCache(tuple);
+}
+
+/* The index of the copy could not wait for the end of a statement. */
+static void
+refuse_deferrable(ColumnCopier *copier, Oid constraint)
+{
+	Relation	index = index_open(get_constraint_index(constraint),
+								   AccessShareLock);
+
+	if (!index->rd_index->indimmediate)
+		refuse_copy(copier,
+					psprintf("constraint %s of table %s is deferrable, which an index of the new column is not before the contract: drop it first, and add it again after that",
+							 quote_identifier(get_constraint_name(constraint)),
+							 copier->table));
+	index_close(index, AccessShareLock);
 }
 
 /*

@@ -30,9 +30,16 @@ typedef struct ColumnCopier
 	bool		same_type;		/* typmod and collation included */
 	int64		change_id;
 
+	/* at the contract the new column is there, under another name for now */
+	bool		at_contract;
+	AttrNumber	root_new_column;
+	const char *hidden_name;
+	bool		is_renamed;		/* the old one has the name of the new one */
+
 	/* the table that is looked at: root, or a partition of it */
 	Relation	rel;
 	AttrNumber	attnum;			/* of the old column in it */
+	AttrNumber	new_attnum;		/* of the new one, at the contract */
 	const char *table;			/* qualified and quoted */
 	bool		is_partition;
 
@@ -61,6 +68,9 @@ typedef struct OldTrigger
 extern void add_sql(List **list, char *statement);
 extern void refuse_copy(ColumnCopier *copier, char *sentence);
 extern char *name_of_copy(ColumnCopier *copier, const char *name);
+extern char *without_hidden(ColumnCopier *copier, char *list);
+extern void refuse_newcomer(ColumnCopier *copier, const char *object,
+							const char *copy);
 extern void require_creation(ColumnCopier *copier, Oid namespace_oid);
 extern char *describe_user(const ObjectAddress *object);
 extern char *qualified_name(Oid namespace_oid, const char *name);
@@ -91,6 +101,8 @@ extern void copy_foreign_key_tree(ColumnCopier *copier, Oid constraint);
 
 /* column_copy_constraints.c */
 extern void copy_constraints(ColumnCopier *copier);
+extern void require_constraint(ColumnCopier *copier, Oid relid,
+							   const char *name, const char *copy);
 extern void restore_constraint(ColumnCopier *copier, Oid constraint,
 							   const char *table, const char *copy);
 extern char *constraint_definition(Oid constraint);

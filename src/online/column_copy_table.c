@@ -122,7 +122,8 @@ refuse_column(ColumnCopier *copier, Relation rel)
 		refuse_copy(copier,
 					psprintf("domain %s has constraints, which a new column is checked for under a strong lock: use its base type and CHECK constraints",
 							 format_type_be(copier->new_type)));
-	if (get_attnum(copier->root, copier->new_name) != InvalidAttrNumber)
+	if (!copier->at_contract &&
+		get_attnum(copier->root, copier->new_name) != InvalidAttrNumber)
 		refuse_copy(copier,
 					psprintf("table %s has a column %s already: choose another name",
 							 copier->table, quote_identifier(copier->new_name)));

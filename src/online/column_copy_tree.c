@@ -161,6 +161,7 @@ add_foreign_key(ColumnCopier *copier, Oid constraint, List *below)
 			part->referencing != key->referencing)
 			add_foreign_key(copier, part->oid, below);
 	}
+	require_constraint(copier, key->referencing, key->name, copy);
 	if (get_rel_relkind(key->referencing) == RELKIND_PARTITIONED_TABLE)
 		add_step(&copier->validations,
 				 psprintf("ALTER TABLE %s DROP CONSTRAINT IF EXISTS %s", table,

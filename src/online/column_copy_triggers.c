@@ -27,6 +27,7 @@
 #include "utils/fmgroids.h"
 
 static char *definition_of(Oid trigger);
+static void refuse_other_change(ColumnCopier *copier, Form_pg_trigger form);
 static bool try_trigger(ColumnCopier *copier, Form_pg_trigger form);
 static void replace_trigger(ColumnCopier *copier, List **list,
 							Form_pg_trigger form, char *definition);
@@ -78,10 +79,16 @@ copy_trigger(ColumnCopier *copier, Oid trigger)
 	table_close(catalog, AccessShareLock);
 	if (OidIsValid(form->tgparentid) || form->tgisinternal)
 		return;
+	if (extension_owns_function(form->tgfoid))
+	{
+		refuse_other_change(copier, form);
+		return;
+	}
 	if (!copier->same_type && !try_trigger(copier, form))
 		return;
-	replace_trigger(copier, &copier->switches, form, definition_of(trigger));
-	if (!names_column(form, copier->attnum))
+	replace_trigger(copier, &copier->switches, form,
+					without_hidden(copier, definition_of(trigger)));
+	if (!names_column(form, copier->attnum) || copier->at_contract)
 		return;
 	foreach(cell, copier->triggers)
 	{
@@ -93,6 +100,20 @@ copy_trigger(ColumnCopier *copier, Oid trigger)
 						with_other_column(old->definition, copier->new_name));
 		replace_trigger(copier, &copier->start_undo, form, old->definition);
 	}
+}
+
+/* At the contract that of the change itself is still there. */
+static void
+refuse_other_change(ColumnCopier *copier, Form_pg_trigger form)
+{
+	if (!copier->at_contract ||
+		strcmp(NameStr(form->tgname),
+			   psprintf("~~~safe_migrate_change_" INT64_FORMAT,
+						copier->change_id)) != 0)
+		refuse_copy(copier,
+					psprintf("trigger %s of table %s keeps the column equal to another: end that change by its contract first, or cancel it",
+							 quote_identifier(NameStr(form->tgname)),
+							 copier->table));
 }
 
 static bool

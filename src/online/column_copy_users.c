@@ -12,6 +12,7 @@
 #include "access/table.h"
 #include "catalog/dependency.h"
 #include "catalog/indexing.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_attrdef.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_constraint.h"
@@ -237,7 +238,8 @@ copy_publication(ColumnCopier *copier, Oid oid)
 						   RelationGetDescr(catalog), &isnull);
 	if (!isnull)
 		appendStringInfo(&statement, " (%s)",
-						 published_columns(form->prrelid, columns));
+						 without_hidden(copier,
+										published_columns(form->prrelid, columns)));
 	condition = expression_of(catalog, tuple, Anum_pg_publication_rel_prqual,
 							  form->prrelid);
 	if (condition != NULL)
@@ -287,6 +289,12 @@ copy_statistics(ColumnCopier *copier, Oid oid)
 		refuse_copy(copier,
 					psprintf("statistics %s depend on the column: only their owner can make them again",
 							 name));
+	if (copier->at_contract &&
+		!OidIsValid(get_statistics_object_oid(list_make2(makeString(get_namespace_name(form->stxnamespace)),
+														 makeString(name_of_copy(copier, NameStr(form->stxname)))),
+											  true)))
+		refuse_newcomer(copier, psprintf("statistics %s", name),
+						name_of_copy(copier, NameStr(form->stxname)));
 	target = compat_statistics_object_target(tuple);
 	add_step(&copier->index_builds, NULL, "CREATE STATISTICS %s%s", copy,
 			 pg_get_statisticsobjdef_string(oid) +

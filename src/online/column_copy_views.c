@@ -39,11 +39,11 @@ typedef struct AliasSearch
 } AliasSearch;
 
 static void replace_view(ColumnCopier *copier, Oid view);
-static char *with_moved_alias(ColumnCopier *copier, char *query);
+static char *with_moved_alias(ColumnCopier *copier, Oid view);
 static int	later_first(const ListCell *a, const ListCell *b);
 static char *move_alias(ColumnCopier *copier, const char *query,
 						const RangeVar *relation);
-static int	live_position(ColumnCopier *copier);
+static int	live_position(ColumnCopier *copier, AttrNumber attnum);
 static char *view_options(Oid view);
 static char *query_of_view(Oid view);
 static bool find_aliases(Node *node, void *context);
@@ -114,7 +114,7 @@ replace_view(ColumnCopier *copier, Oid view)
 	add_sql(&copier->switches,
 			psprintf("CREATE OR REPLACE VIEW %s%s AS %s",
 					 relation_display_name(view), view_options(view),
-					 with_moved_alias(copier, query_of_view(view))));
+					 with_moved_alias(copier, view)));
 }
 
 /*
@@ -123,8 +123,9 @@ replace_view(ColumnCopier *copier, Oid view)
  * is then the last one.
  */
 static char *
-with_moved_alias(ColumnCopier *copier, char *query)
+with_moved_alias(ColumnCopier *copier, Oid view)
 {
+	char	   *query = query_of_view(view);
 	AliasSearch search = {RelationGetRelid(copier->rel), NIL};
 	ListCell   *cell;
 
@@ -133,6 +134,15 @@ with_moved_alias(ColumnCopier *copier, char *query)
 	list_sort(search.found, later_first);
 	foreach(cell, search.found)
 		query = move_alias(copier, query, lfirst(cell));
+
+	/* the new column has lost its name to the old one there */
+	if (copier->at_contract && search.found != NIL &&
+		strstr(query, copier->hidden_name) != NULL)
+		refuse_copy(copier,
+					psprintf("view %s uses both columns %s and %s under other names or in a join USING them: drop it first, and make it again after the contract",
+							 relation_display_name(view),
+							 quote_identifier(copier->old_name),
+							 quote_identifier(copier->new_name)));
 	return query;
 }
 
@@ -150,8 +160,7 @@ move_alias(ColumnCopier *copier, const char *query, const RangeVar *relation)
 	int			open = token_at(tokens, relation->location);
 	int			close;
 	StringInfoData result;
-	int			position = 0;
-	int			moved = live_position(copier);
+	const char *alias;
 	ListCell   *cell;
 
 	while (tokens->tokens[open].code != '(')
@@ -160,25 +169,34 @@ move_alias(ColumnCopier *copier, const char *query, const RangeVar *relation)
 		close++;
 	initStringInfo(&result);
 	appendBinaryStringInfo(&result, query, tokens->tokens[open].location + 1);
+	alias = strVal(list_nth(relation->alias->colnames,
+							live_position(copier, copier->attnum)));
 	foreach(cell, relation->alias->colnames)
-		appendStringInfo(&result, "%s, ",
-						 quote_identifier(position++ == moved ?
-										  name_of_copy(copier, copier->old_name) :
-										  strVal(lfirst(cell))));
-	appendStringInfo(&result, "%s%s",
-					 quote_identifier(strVal(list_nth(relation->alias->colnames,
-													  moved))),
-					 query + tokens->tokens[close].location);
+	{
+		int			position = foreach_current_index(cell);
+		const char *name = strVal(lfirst(cell));
+
+		if (position == live_position(copier, copier->attnum))
+			name = name_of_copy(copier, copier->old_name);
+		else if (copier->at_contract &&
+				 position == live_position(copier, copier->new_attnum))
+			name = alias;
+		appendStringInfo(&result, "%s%s", position > 0 ? ", " : "",
+						 quote_identifier(name));
+	}
+	if (!copier->at_contract)
+		appendStringInfo(&result, ", %s", quote_identifier(alias));
+	appendStringInfoString(&result, query + tokens->tokens[close].location);
 	return result.data;
 }
 
-/* The number of columns before the old one. */
+/* The number of columns before one. */
 static int
-live_position(ColumnCopier *copier)
+live_position(ColumnCopier *copier, AttrNumber attnum)
 {
 	int			position = 0;
 
-	for (int i = 0; i < copier->attnum - 1; i++)
+	for (int i = 0; i < attnum - 1; i++)
 		if (!TupleDescAttr(RelationGetDescr(copier->rel), i)->attisdropped)
 			position++;
 	return position;

@@ -10,6 +10,7 @@
 #include "fmgr.h"
 #include "lib/stringinfo.h"
 #include "commands/defrem.h"
+#include "common/script.h"
 #include "online/change.h"
 #include "online/change_arguments.h"
 #include "online/column_copy.h"
@@ -41,6 +42,7 @@ static void build_merge_columns(Change *change, FunctionCallInfo fcinfo);
 static char *policy_argument(FunctionCallInfo fcinfo, int number);
 static void replace_column(Change *change, ColumnSync *sync,
 						   const ColumnType *type, bool keeps_name);
+static char *dropped_column(List *statements);
 static void replace_columns(Change *change, ColumnSync *sync, List *types);
 static void refuse_what_is_lost(const Change *change, const char *column,
 								List *refused);
@@ -218,6 +220,62 @@ replace_column(Change *change, ColumnSync *sync, const ColumnType *type,
 					  change->relation, quote_identifier(new_column),
 					  quote_identifier(column));
 	contract_all(change, copy->contract_after);
+}
+
+/*
+ * See change.h.
+ */
+void
+renew_column_contract(Change *change)
+{
+	char	   *column;
+	char	   *new_column;
+	ColumnCopy *copy;
+	List	   *stored = change->contract;
+
+	if (strcmp(change->kind, rename_column.name) != 0 &&
+		strcmp(change->kind, change_type.name) != 0)
+		return;
+	column = dropped_column(stored);
+	new_column = dropped_column(change->removal);
+	copy = plan_column_contract(change->relid, column_of_change(change, column),
+								column_of_change(change, new_column),
+								change->id);
+	refuse_what_is_lost(change, column, copy->refused);
+
+	/* what is no part of the copies stays: the trigger goes first */
+	change->contract = list_make1(linitial(stored));
+	contract_all(change, copy->start);
+	contract_all(change, copy->contract_before);
+	then_contract(change, "ALTER TABLE %s DROP COLUMN %s", change->relation,
+				  quote_identifier(column));
+	if (strcmp(change->kind, change_type.name) == 0)
+		then_contract(change, "ALTER TABLE %s RENAME COLUMN %s TO %s",
+					  change->relation, quote_identifier(new_column),
+					  quote_identifier(column));
+	contract_all(change, copy->contract_after);
+}
+
+/* The column that one of the statements drops. */
+static char *
+dropped_column(List *statements)
+{
+	ListCell   *cell;
+
+	foreach(cell, statements)
+	{
+		ScriptStatement *parsed = linitial(parse_script(lfirst(cell),
+														"statement", 1));
+		AlterTableStmt *stmt = (AlterTableStmt *) parsed->raw->stmt;
+		AlterTableCmd *command;
+
+		if (!IsA(stmt, AlterTableStmt))
+			continue;
+		command = linitial_node(AlterTableCmd, stmt->cmds);
+		if (command->subtype == AT_DropColumn)
+			return command->name;
+	}
+	elog(ERROR, "no column is dropped");
 }
 
 /*

@@ -66,7 +66,6 @@ INSERT INTO r SELECT g, g FROM generate_series(1, 50) g;
 ALTER TABLE r ADD CONSTRAINT not_checked FOREIGN KEY (y) REFERENCES t NOT VALID;
 ALTER TABLE t ADD CONSTRAINT u1 UNIQUE (c, a) INCLUDE (k);
 ALTER TABLE t ADD CONSTRAINT u2 UNIQUE NULLS NOT DISTINCT (a, k);
-ALTER TABLE t ADD CONSTRAINT u3 UNIQUE (k, a) DEFERRABLE INITIALLY DEFERRED;
 ALTER TABLE t REPLICA IDENTITY USING INDEX t_pkey;
 COMMENT ON CONSTRAINT t_pkey ON t IS 'key';
 COMMENT ON INDEX t_pkey IS 'index of the key';
@@ -178,7 +177,7 @@ ALTER TABLE t1 CLUSTER ON t1_a_idx;
 ALTER TABLE t ALTER a SET NOT NULL;
 ALTER TABLE t ADD PRIMARY KEY (a, k);
 ALTER TABLE t ADD CONSTRAINT tu UNIQUE (k, a) INCLUDE (c);
-ALTER TABLE t2 ADD CONSTRAINT t2u UNIQUE (a) DEFERRABLE;
+ALTER TABLE t2 ADD CONSTRAINT t2u UNIQUE (a);
 ALTER TABLE t1 ADD UNIQUE (a);
 CREATE TABLE r (x int REFERENCES t1 (a));
 COMMENT ON CONSTRAINT t_pkey ON t IS 'key';
@@ -217,6 +216,7 @@ my @refusals = (
 	[ 'CREATE TABLE t (a int, g int GENERATED ALWAYS AS (a + 1) STORED)', 'column g of table public.t depends on column a' ],
 	[ 'CREATE TABLE t (a int PRIMARY KEY, c text); CREATE VIEW v AS SELECT a, c FROM t GROUP BY a', 'view public.v depends on primary key t_pkey' ],
 	[ 'CREATE TABLE t (a int4range, EXCLUDE USING gist (a WITH &&))', 'index public.t_a_excl of table public.t excludes rows' ],
+	[ 'CREATE TABLE t (a int UNIQUE DEFERRABLE)', 'constraint t_a_key of table public.t is deferrable' ],
 	[ 'CREATE TABLE o (i int PRIMARY KEY); CREATE TABLE t (a int DEFAULT 3 REFERENCES o ON DELETE SET DEFAULT)', 'foreign key t_a_fkey of table public.t has the action SET DEFAULT' ],
 	[ 'CREATE TABLE t (a int, c int, UNIQUE (c) INCLUDE (a)); CREATE TABLE r (x int REFERENCES t (c))', 'foreign key r_x_fkey of table public.r needs index public.t_c_a_key' ],
 	[ 'CREATE TABLE t (a int); CREATE TABLE i () INHERITS (t)', 'table public.t is inherited or inherits' ],
@@ -266,7 +266,7 @@ foreach my $case (@cases)
 	my $id = $node->safe_psql('online', $rename);
 	$node->safe_psql('online', "CALL migrate.advance($id)");
 	$node->safe_psql('online', "SELECT migrate.cancel($id)");
-	$node->poll_query_until('online', "SELECT phase = 'cancelled' FROM migrate.changes WHERE id = $id")
+	$node->poll_query_until('online', "SELECT state = 'cancelled' FROM migrate.changes WHERE id = $id")
 	  or die $node->safe_psql('online', "SELECT * FROM migrate.task_log");
 	is(schema('online'), $before, "$name: as before when it is given up");
 	$id = $node->safe_psql('online', $rename);
@@ -276,6 +276,56 @@ foreach my $case (@cases)
 	is(schema('online'), schema('plain'), "$name: as after a plain rename");
 	is($node->safe_psql('online', $leftovers), '', "$name: nothing is left behind");
 }
+
+# What others have changed before the contract is carried as it is then.
+my $shape = q{
+CREATE TABLE t (x int PRIMARY KEY, a int NOT NULL DEFAULT 5, c int);
+CREATE TABLE o (a int, q int);
+INSERT INTO t SELECT g, g, g FROM generate_series(1, 100) g;
+CREATE INDEX i ON t (a);
+CREATE VIEW v AS SELECT * FROM t;
+CREATE VIEW w AS SELECT * FROM t JOIN o USING (a);
+CREATE VIEW w2 AS SELECT u.q FROM t AS u (p, q, r);
+GRANT SELECT (a) ON t TO reader;
+COMMENT ON COLUMN t.a IS 'old';
+CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN new; END';
+CREATE TRIGGER g1 AFTER UPDATE OF a ON t FOR EACH ROW EXECUTE FUNCTION f();
+CREATE PUBLICATION p FOR TABLE t (x, a);
+};
+my $meanwhile = q{
+SET safe_migrate.mode = off;
+CREATE OR REPLACE VIEW v AS SELECT x, a, c, a + 1 AS n FROM t;
+REVOKE SELECT (a) ON t FROM reader;
+GRANT UPDATE (a) ON t TO "A writer";
+COMMENT ON COLUMN t.a IS 'new';
+ALTER TABLE t ALTER a SET DEFAULT 77;
+CREATE TRIGGER g2 BEFORE UPDATE OF c, a ON t FOR EACH ROW EXECUTE FUNCTION f();
+ALTER TABLE t ADD COLUMN later int;
+CREATE POLICY p ON t USING (a > 3);
+};
+
+database($shape);
+my $meanwhile_id = $node->safe_psql('online', $rename);
+$node->safe_psql('online', "CALL migrate.advance($meanwhile_id)");
+$node->safe_psql('online', $meanwhile);
+$node->safe_psql('plain', "$meanwhile; ALTER TABLE t RENAME a TO b");
+
+foreach my $pair (
+	[ 'CREATE INDEX newcomer ON t (a)', 'DROP INDEX newcomer', 'index public.newcomer' ],
+	[ 'ALTER TABLE t ADD CONSTRAINT newcomer CHECK (a > 0)', 'ALTER TABLE t DROP CONSTRAINT newcomer', 'constraint newcomer' ],
+	[ 'CREATE STATISTICS newcomer ON a, c FROM t', 'DROP STATISTICS newcomer', 'statistics public.newcomer' ])
+{
+	my ($make, $drop, $wanted) = @$pair;
+
+	$node->safe_psql('online', "SET safe_migrate.mode = off; $make");
+	my ($status, $output, $error) = $node->psql('online', "SELECT migrate.contract($meanwhile_id, force := true)");
+	like($error, qr/$wanted.* has come since the change began/, "not lost: $make");
+	$node->safe_psql('online', "SET safe_migrate.mode = off; $drop");
+}
+$node->safe_psql('online', "SELECT migrate.contract($meanwhile_id, force := true)");
+is(schema('online') =~ s/t\(x, c, a, later\)/T/gr =~ s/u\(p, r, q, later\)/U/gr,
+	schema('plain') =~ s/t\(x, a, c, later\)/T/gr =~ s/u\(p, q, r, later\)/U/gr, 'what has changed meanwhile is carried');
+is($node->safe_psql('online', $leftovers), '', 'and nothing is left behind');
 
 foreach my $case (@refusals)
 {
