@@ -19,6 +19,7 @@
 #include "miscadmin.h"
 #include "online/change.h"
 #include "preserve/point.h"
+#include "run/made.h"
 #include "run/run.h"
 #include "task/task.h"
 #include "utils/acl.h"
@@ -166,10 +167,15 @@ make_point_before_contract(const Change *change)
 	return label;
 }
 
-/* As one statement, for the record of schema changes. */
+/*
+ * As one statement, for the record of schema changes.  Other changes of the
+ * table go on afterwards.
+ */
 static void
 run_contract(const Change *change)
 {
+	Task	   *task = task_read(change->id);
+	List	   *witness = take_witness(task);
 	DdlRecord  *record = NULL;
 
 	if (setting_record_ddl && !migration_is_running() && hook_is_active())
@@ -189,4 +195,6 @@ run_contract(const Change *change)
 	PG_END_TRY();
 	if (record != NULL)
 		end_ddl_record(record, NULL);
+	note_lost(task, witness);
+	task_write_made(task);
 }

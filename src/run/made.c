@@ -54,16 +54,25 @@ note_made(ObjectAccessType access, Oid classid, Oid objid, int32 subid,
 		  bool is_internal, void *arg)
 {
 	Task	   *task = watched;
-	MemoryContext old;
 
 	if (access != OAT_POST_CREATE ||
 		(classid != RelationRelationId && classid != ConstraintRelationId))
 		return;
-	old = MemoryContextSwitchTo(GetMemoryChunkContext(task));
-	task->made = lappend(task->made, made_item(classid, objid, subid));
-	MemoryContextSwitchTo(old);
+	add_made(task, classid, objid, subid);
 	if (is_written_at_once)
 		task_write_made(task);
+}
+
+/*
+ * See made.h.
+ */
+void
+add_made(Task *task, Oid classid, Oid objid, int32 subid)
+{
+	MemoryContext old = MemoryContextSwitchTo(GetMemoryChunkContext(task));
+
+	task->made = lappend(task->made, made_item(classid, objid, subid));
+	MemoryContextSwitchTo(old);
 }
 
 static char *

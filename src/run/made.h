@@ -30,6 +30,9 @@ extern bool task_has_made(const Task *task, Oid classid, Oid objid,
 extern bool is_among_made(const List *made, Oid classid, Oid objid,
 						  int32 subid);
 
+/* Add one; in the memory context of the task. */
+extern void add_made(Task *task, Oid classid, Oid objid, int32 subid);
+
 /* OIDs of the relations among them. */
 extern List *relations_made(const Task *task);
 
@@ -45,6 +48,13 @@ extern List *take_witness(const Task *task);
  * transaction.
  */
 extern bool witness_holds(const Task *task);
+
+/*
+ * Add to what the task has made what its table has lost since a witness of it
+ * was taken: its step has taken it away, which is no reason for other tasks of
+ * the table to stop.  In the memory context of the task.
+ */
+extern void note_lost(Task *task, const List *witness);
 
 /*
  * True if a statement takes back nothing but what the task has made, or sets

@@ -28,6 +28,8 @@
 typedef char *(*FactOfRow) (HeapTuple tuple);
 
 static bool is_of_other_task(const Task *task, const char *fact);
+static bool object_of_fact(const char *fact, Oid relid, Oid *classid, Oid *objid,
+						   int *subid);
 static List *facts_of(Oid catalog, Oid index, AttrNumber key, Oid relid,
 					  FactOfRow fact, List *facts);
 static char *column_fact(HeapTuple tuple);
@@ -100,6 +102,28 @@ witness_holds(const Task *task)
 }
 
 /*
+ * See made.h.
+ */
+void
+note_lost(Task *task, const List *witness)
+{
+	List	   *now = take_witness(task);
+	ListCell   *cell;
+
+	foreach(cell, witness)
+	{
+		Oid			classid;
+		Oid			objid;
+		int			subid;
+
+		if (!name_is_listed(now, lfirst(cell)) &&
+			object_of_fact(lfirst(cell), task->relid, &classid, &objid,
+						   &subid))
+			add_made(task, classid, objid, subid);
+	}
+}
+
+/*
  * Tasks of a table run one after another: what was seen of one that was not
  * finished, the CHECK that proves a column NOT NULL for instance, is gone when
  * it is.
@@ -107,19 +131,28 @@ witness_holds(const Task *task)
 static bool
 is_of_other_task(const Task *task, const char *fact)
 {
-	Oid			oid;
-	int			attnum;
+	Oid			classid;
+	Oid			objid;
+	int			subid;
 
-	if (sscanf(fact, "constraint %u", &oid) == 1)
-		return is_among_made(task_made_by_others(task), ConstraintRelationId,
-							 oid, 0);
-	if (sscanf(fact, "index %u", &oid) == 1)
-		return is_among_made(task_made_by_others(task), RelationRelationId,
-							 oid, 0);
-	if (sscanf(fact, "column %d", &attnum) == 1)
-		return is_among_made(task_made_by_others(task), RelationRelationId,
-							 task->relid, attnum);
-	return false;
+	return object_of_fact(fact, task->relid, &classid, &objid, &subid) &&
+		is_among_made(task_made_by_others(task), classid, objid, subid);
+}
+
+/* The object that a fact is about, or the column: false if it is another one. */
+static bool
+object_of_fact(const char *fact, Oid relid, Oid *classid, Oid *objid,
+			   int *subid)
+{
+	*classid = RelationRelationId;
+	*objid = relid;
+	*subid = 0;
+	if (sscanf(fact, "column %d", subid) == 1 ||
+		sscanf(fact, "not null %d", subid) == 1 ||
+		sscanf(fact, "index %u", objid) == 1)
+		return true;
+	*classid = ConstraintRelationId;
+	return sscanf(fact, "constraint %u", objid) == 1;
 }
 
 /* Add a line for each row of a catalog that is about the relation. */

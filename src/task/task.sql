@@ -76,7 +76,7 @@ COMMENT ON COLUMN migrate.task_log.settings IS
 	'names and values of the settings that its text depends on, alternating';
 COMMENT ON COLUMN migrate.task_log.relid IS 'the table, 0 for none';
 COMMENT ON COLUMN migrate.task_log.made IS
-	'what the steps have made: catalog, object and column, by their numbers';
+	'what the steps have made, or a contract taken away: catalog, object and column, by their numbers';
 COMMENT ON COLUMN migrate.task_log.witness IS
 	'what the table looked like behind the last step';
 COMMENT ON COLUMN migrate.task_log.role IS 'role in force (current_user)';

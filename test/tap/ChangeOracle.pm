@@ -70,9 +70,6 @@ SET safe_migrate.mode = off;
 SET client_min_messages = error;
 DROP SCHEMA public CASCADE;
 CREATE SCHEMA public;
-CREATE SEQUENCE traffic_old;
-CREATE SEQUENCE traffic_new;
-CREATE SEQUENCE traffic_replica;
 $case->{setup}});
 	$self->query(sprintf(
 		'SET safe_migrate.mode = off; CREATE TABLE twin AS SELECT id::bigint AS id, n%s FROM (SELECT *, id AS key_of_row FROM t) t; '
@@ -107,6 +104,7 @@ sub start_clients
 		append_to_file($file, $script->[1]);
 		push @scripts, '-f', "$file\@$script->[0]";
 	}
+	$self->query("CREATE SEQUENCE IF NOT EXISTS public.traffic_$group");
 	local $ENV{PGOPTIONS} = $option{settings} // '';
 	local $ENV{PGAPPNAME} = "$group clients";
 	my $handle = IPC::Run::start(
@@ -400,7 +398,7 @@ sub facts
 		my $read = $shape->{read}{$column} // '%s';
 
 		push @facts, [ sprintf($read, '(t.' . ($rename{$column} // $column) . ')::text'),
-			sprintf($read, "twin.${shape_name}_$column") ];
+			sprintf($read, 'twin.' . ($shape->{twin}{$column} // "${shape_name}_$column")) ];
 	}
 	return @facts;
 }
@@ -416,16 +414,17 @@ sub difference
 	  . "WHERE ROW($left) IS DISTINCT FROM ROW($right)";
 }
 
-# All rows: of both shapes (phase "verified"), of the old one or of the new one.
+# All rows: of both shapes (phase "verified"), of the old one or of the new one; or
+# of a shape that is named.
 sub compare
 {
 	my ($self, $phase, $when) = @_;
 	my $case = $self->{case};
-	my $shape_name = $phase eq 'contracted' ? 'new' : 'old';
+	my $shape_name = $case->{$phase} ? $phase : $phase eq 'contracted' ? 'new' : 'old';
 	my $shape = $case->{$shape_name};
 	my %rename = $phase eq 'contracted' ? %{ $case->{renamed} // {} } : ();
 	my $key = $shape->{key} // 'id';
-	my @facts = $phase eq 'contracted' ? $self->facts('new', %rename) : $self->facts('old');
+	my @facts = $self->facts($shape_name, %rename);
 
 	push @facts, $self->facts('new') if $phase eq 'verified';
 	$key = $rename{$key} // $key;
@@ -439,12 +438,13 @@ sub compare
 
 # ---- the change
 
-# Returns its number.
+# That of the case, or another one; returns its number.
 sub start_change
 {
-	my ($self) = @_;
+	my ($self, $start) = @_;
 
-	$self->{id} = $self->query("SET client_min_messages = warning; SELECT $self->{case}{start}");
+	$start //= $self->{case}{start};
+	$self->{id} = $self->query("SET client_min_messages = warning; SELECT $start");
 	return $self->{id};
 }
 
@@ -484,7 +484,7 @@ sub cancel
 	$self->{node}->poll_query_until('postgres', "SELECT state = 'cancelled' FROM migrate.tasks WHERE id = $id")
 	  or diag($self->query("SELECT state, error FROM migrate.tasks WHERE id = $id"));
 	is($self->phase($id), 'cancelled', "$self->{case}{name}: is cancelled");
-	is( $self->query(q{SELECT count(*) FROM pg_trigger WHERE tgname ~ 'safe_migrate' AND tgrelid = 't'::regclass}),
+	is( $self->query(qq{SELECT count(*) FROM pg_trigger WHERE tgname = '~~~safe_migrate_change_$id' AND tgrelid = 't'::regclass}),
 		'0', "$self->{case}{name}: its trigger is gone");
 	return;
 }
