@@ -42,7 +42,7 @@ migrate_add_column(PG_FUNCTION_ARGS)
 static void
 build_add_column(Change *change, FunctionCallInfo fcinfo)
 {
-	char	   *column = needed_text(fcinfo, 1, "column");
+	char	   *column = needed_name(fcinfo, 1, "column");
 	const char *quoted = quote_identifier(column);
 	char	   *type = type_name(needed_text(fcinfo, 2, "type"));
 	char	   *value = needed_text(fcinfo, 3, "value");

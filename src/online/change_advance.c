@@ -20,6 +20,7 @@
 #include "task/task.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/portal.h"
@@ -29,6 +30,8 @@ PG_FUNCTION_INFO_V1(migrate_remove_change);
 PG_FUNCTION_INFO_V1(migrate_cancel);
 
 static void advance_change(int nargs, const ProcedureArgument *args);
+static void run_as_asked(Task *task);
+static List *exchange_settings(const List *settings);
 static TaskStatus *status_of_change(int64 id);
 static void require_asker(const TaskStatus *status);
 static void refuse_contracted(const Change *change);
@@ -82,11 +85,53 @@ advance_change(int nargs, const ProcedureArgument *args)
 
 	/* a change that has failed stays, until it is cancelled */
 	task->deferred = true;
-	if (task->cancelled || task->state == TASK_UNDOING)
-		undo_task(task);
-	else
-		run_task(task);
+	run_as_asked(task);
 	MemoryContextSwitchTo(CurTransactionContext);
+}
+
+/*
+ * Under the settings of the session that asked for the change: what the user
+ * has written means what it meant there.  They outlive the transactions, so
+ * they are set for the session and put back.
+ */
+static void
+run_as_asked(Task *task)
+{
+	List	   *before = exchange_settings(task->settings);
+
+	PG_TRY();
+	{
+		if (task->cancelled || task->state == TASK_UNDOING)
+			undo_task(task);
+		else
+			run_task(task);
+	}
+	PG_FINALLY();
+	{
+		(void) exchange_settings(before);
+	}
+	PG_END_TRY();
+}
+
+/* Names and values, alternating.  Returns those that were in force. */
+static List *
+exchange_settings(const List *settings)
+{
+	List	   *before = NIL;
+
+	for (int i = 0; i + 1 < list_length(settings); i += 2)
+	{
+		char	   *name = list_nth(settings, i);
+		const char *value = GetConfigOption(name, true, false);
+
+		/* another version of PostgreSQL may be without it */
+		if (value == NULL || strcmp(value, list_nth(settings, i + 1)) == 0)
+			continue;
+		before = lappend(lappend(before, name), pstrdup(value));
+		SetConfigOption(name, list_nth(settings, i + 1), PGC_USERSET,
+						PGC_S_SESSION);
+	}
+	return before;
 }
 
 /* Throws unless there is such a change, of which the user may decide. */
@@ -110,8 +155,7 @@ status_of_change(int64 id)
 }
 
 /*
- * The steps run with the rights of the caller, and expressions in them under
- * his search_path: they are written to depend on neither, but for the rights.
+ * The steps run with the rights of the caller.
  */
 static void
 require_asker(const TaskStatus *status)
@@ -142,6 +186,12 @@ migrate_remove_change(PG_FUNCTION_ARGS)
 	change = change_read(PG_GETARG_INT64(0));
 	if (change == NULL || get_rel_name(change->relid) == NULL)
 		PG_RETURN_VOID();
+	change_lock(change->id);
+	if (change_is_contracted(change->id))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("change " INT64_FORMAT " of %s was contracted meanwhile, and is not taken back",
+						change->id, change->relation)));
 	lock_relations_patiently(CMDTAG_ALTER_TABLE, "migrate.cancel()",
 							 relations_of_change(change->relid),
 							 AccessExclusiveLock);
@@ -161,7 +211,10 @@ migrate_cancel(PG_FUNCTION_ARGS)
 	require_preloaded();
 	change = change_read(id);
 	if (change != NULL)
+	{
+		change_lock(id);
 		refuse_contracted(change);
+	}
 	PG_RETURN_TEXT_P(cstring_to_text(cancel_task(id, change != NULL)));
 }
 

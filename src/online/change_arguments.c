@@ -12,9 +12,12 @@
 #include "lib/stringinfo.h"
 #include "nodes/parsenodes.h"
 #include "online/change_arguments.h"
+#include "parser/scansup.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+
+static char *as_name(char *text);
 
 /*
  * See change_arguments.h.
@@ -65,6 +68,51 @@ text_list(FunctionCallInfo fcinfo, int number, const char *name)
 		texts = lappend(texts, TextDatumGetCString(values[i]));
 	}
 	return texts;
+}
+
+/*
+ * See change_arguments.h.
+ */
+char *
+needed_name(FunctionCallInfo fcinfo, int number, const char *name)
+{
+	return as_name(needed_text(fcinfo, number, name));
+}
+
+/*
+ * See change_arguments.h.
+ */
+char *
+optional_name(FunctionCallInfo fcinfo, int number)
+{
+	char	   *text = optional_text(fcinfo, number);
+
+	return text == NULL ? NULL : as_name(text);
+}
+
+/*
+ * See change_arguments.h.
+ */
+List *
+name_list(FunctionCallInfo fcinfo, int number, const char *name)
+{
+	List	   *names = text_list(fcinfo, number, name);
+	ListCell   *cell;
+
+	foreach(cell, names)
+		lfirst(cell) = as_name(lfirst(cell));
+	return names;
+}
+
+static char *
+as_name(char *text)
+{
+	if (text[0] == '\0')
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_NAME),
+				 errmsg("the name of a column or constraint must not be empty")));
+	truncate_identifier(text, strlen(text), true);
+	return text;
 }
 
 /*

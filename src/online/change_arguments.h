@@ -24,6 +24,15 @@ extern char *optional_text(FunctionCallInfo fcinfo, int number);
 /* A text[] without nulls, as a list of char *; NIL for null. */
 extern List *text_list(FunctionCallInfo fcinfo, int number, const char *name);
 
+/*
+ * The same for names of columns and constraints: cut to what a name may have,
+ * with PostgreSQL's NOTICE, and refused if empty.
+ */
+extern char *needed_name(FunctionCallInfo fcinfo, int number,
+						 const char *name);
+extern char *optional_name(FunctionCallInfo fcinfo, int number);
+extern List *name_list(FunctionCallInfo fcinfo, int number, const char *name);
+
 /* The call as a statement, with all its arguments. */
 extern char *call_as_text(FunctionCallInfo fcinfo, const char *kind);
 

@@ -71,8 +71,8 @@ static void
 build_rename_column(Change *change, FunctionCallInfo fcinfo)
 {
 	ColumnSync	sync = {0};
-	char	   *column = needed_text(fcinfo, 1, "column");
-	char	   *new_name = needed_text(fcinfo, 2, "new_name");
+	char	   *column = needed_name(fcinfo, 1, "column");
+	char	   *new_name = needed_name(fcinfo, 2, "new_name");
 	ColumnType	type = column_type(change, column);
 
 	sync.policy = policy_argument(fcinfo, 3);
@@ -98,20 +98,20 @@ static void
 build_change_type(Change *change, FunctionCallInfo fcinfo)
 {
 	ColumnSync	sync = {0};
-	char	   *column = needed_text(fcinfo, 1, "column");
-	ColumnType	old_type = column_type(change, column);
+	char	   *column = needed_name(fcinfo, 1, "column");
 	ColumnType	type = named_type(needed_text(fcinfo, 2, "new_type"));
 	char	   *up = optional_text(fcinfo, 3);
 	char	   *down = optional_text(fcinfo, 4);
-	char	   *new_name = optional_text(fcinfo, 5);
+	char	   *new_name = optional_name(fcinfo, 5);
 
 	if (new_name == NULL)
 		new_name = makeObjectName(column, NULL, "new");
+
+	/* an assignment, as ALTER TABLE has it: what does not fit is no value */
 	if (up == NULL)
-		up = psprintf("%s::%s", quote_identifier(column), type_in_words(&type));
+		up = pstrdup(quote_identifier(column));
 	if (down == NULL)
-		down = psprintf("%s::%s", quote_identifier(new_name),
-						type_in_words(&old_type));
+		down = pstrdup(quote_identifier(new_name));
 	sync.policy = policy_argument(fcinfo, 6);
 	sync.old_columns = list_make1(column);
 	sync.new_columns = list_make1(new_name);
@@ -136,8 +136,8 @@ build_split_column(Change *change, FunctionCallInfo fcinfo)
 	ColumnSync	sync = {0};
 	char	   *down = optional_text(fcinfo, 5);
 
-	sync.old_columns = list_make1(needed_text(fcinfo, 1, "column"));
-	sync.new_columns = text_list(fcinfo, 2, "new_columns");
+	sync.old_columns = list_make1(needed_name(fcinfo, 1, "column"));
+	sync.new_columns = name_list(fcinfo, 2, "new_columns");
 	sync.ups = text_list(fcinfo, 4, "up");
 	sync.downs = down == NULL ? NIL : list_make1(down);
 	sync.policy = policy_argument(fcinfo, 6);
@@ -159,8 +159,8 @@ build_merge_columns(Change *change, FunctionCallInfo fcinfo)
 {
 	ColumnSync	sync = {0};
 
-	sync.old_columns = text_list(fcinfo, 1, "columns");
-	sync.new_columns = list_make1(needed_text(fcinfo, 2, "new_name"));
+	sync.old_columns = name_list(fcinfo, 1, "columns");
+	sync.new_columns = list_make1(needed_name(fcinfo, 2, "new_name"));
 	sync.ups = list_make1(needed_text(fcinfo, 4, "up"));
 	sync.downs = text_list(fcinfo, 5, "down");
 	sync.policy = policy_argument(fcinfo, 6);

@@ -306,13 +306,19 @@ differs(const Change *change, const ColumnSync *sync)
 	initStringInfo(&condition);
 	forboth(column, sync->new_columns, up, sync->ups)
 	{
-		AttrNumber	attnum = get_attnum(change->relid, lfirst(column));
+		Form_pg_attribute attribute =
+		TupleDescAttr(RelationGetDescr(rel),
+					  get_attnum(change->relid, lfirst(column)) - 1);
+		char	   *type = format_type_extended(attribute->atttypid,
+												attribute->atttypmod,
+												FORMAT_TYPE_TYPEMOD_GIVEN |
+												FORMAT_TYPE_FORCE_QUALIFY);
 
 		appendStringInfo(&condition, "%s%s", condition.len > 0 ? " OR " : "",
-						 values_differ(TupleDescAttr(RelationGetDescr(rel),
-													 attnum - 1),
+						 values_differ(attribute,
 									   quote_identifier(lfirst(column)),
-									   lfirst(up)));
+									   psprintf("(%s)::%s",
+												(char *) lfirst(up), type)));
 	}
 	table_close(rel, NoLock);
 	return condition.data;

@@ -51,7 +51,7 @@ migrate_set_not_null(PG_FUNCTION_ARGS)
 static void
 build_set_not_null(Change *change, FunctionCallInfo fcinfo)
 {
-	char	   *column = needed_text(fcinfo, 1, "column");
+	char	   *column = needed_name(fcinfo, 1, "column");
 	char	   *value = optional_text(fcinfo, 2);
 	char	   *statement;
 
@@ -85,7 +85,7 @@ static void
 build_add_check(Change *change, FunctionCallInfo fcinfo)
 {
 	char	   *check = needed_text(fcinfo, 1, "check");
-	char	   *name = optional_text(fcinfo, 2);
+	char	   *name = optional_name(fcinfo, 2);
 	char	   *set = optional_text(fcinfo, 3);
 	char	   *statement = psprintf("ALTER TABLE %s ADD %sCHECK (%s)",
 									 change->relation,
@@ -114,8 +114,8 @@ migrate_add_foreign_key(PG_FUNCTION_ARGS)
 static void
 build_add_foreign_key(Change *change, FunctionCallInfo fcinfo)
 {
-	List	   *columns = text_list(fcinfo, 1, "columns");
-	List	   *referenced = text_list(fcinfo, 3, "referenced");
+	List	   *columns = name_list(fcinfo, 1, "columns");
+	List	   *referenced = name_list(fcinfo, 3, "referenced");
 	char	   *options = optional_text(fcinfo, 4);
 	StringInfoData statement;
 
@@ -123,7 +123,7 @@ build_add_foreign_key(Change *change, FunctionCallInfo fcinfo)
 	appendStringInfo(&statement,
 					 "ALTER TABLE %s ADD %sFOREIGN KEY %s REFERENCES %s",
 					 change->relation,
-					 constraint_clause(optional_text(fcinfo, 5)),
+					 constraint_clause(optional_name(fcinfo, 5)),
 					 quoted_columns(columns, "columns"),
 					 needed_text(fcinfo, 2, "references"));
 	if (referenced != NIL)
@@ -145,8 +145,8 @@ migrate_add_unique(PG_FUNCTION_ARGS)
 static void
 build_add_unique(Change *change, FunctionCallInfo fcinfo)
 {
-	List	   *columns = text_list(fcinfo, 1, "columns");
-	char	   *name = optional_text(fcinfo, 2);
+	List	   *columns = name_list(fcinfo, 1, "columns");
+	char	   *name = optional_name(fcinfo, 2);
 
 	start_planned(change,
 				  psprintf("ALTER TABLE %s ADD %sUNIQUE %s", change->relation,

@@ -46,7 +46,7 @@ migrate_drop_column(PG_FUNCTION_ARGS)
 static void
 build_drop_column(Change *change, FunctionCallInfo fcinfo)
 {
-	char	   *column = needed_text(fcinfo, 1, "column");
+	char	   *column = needed_name(fcinfo, 1, "column");
 	char	   *value = optional_text(fcinfo, 2);
 	AttrNumber	attnum = column_of_change(change, column);
 	char	   *statement = psprintf("ALTER TABLE %s DROP COLUMN %s",
@@ -100,7 +100,7 @@ migrate_rename_table(PG_FUNCTION_ARGS)
 static void
 build_rename_table(Change *change, FunctionCallInfo fcinfo)
 {
-	char	   *new_name = needed_text(fcinfo, 1, "new_name");
+	char	   *new_name = needed_name(fcinfo, 1, "new_name");
 	char	   *old_name = get_rel_name(change->relid);
 	char	   *schema = get_namespace_name(get_rel_namespace(change->relid));
 	SafePlan   *plan = plan_rename_with_view(psprintf("ALTER TABLE %s RENAME TO %s",

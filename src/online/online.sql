@@ -275,9 +275,11 @@ BEGIN ATOMIC
 		DELETE FROM migrate.task_log t
 		WHERE (t.state OPERATOR(pg_catalog.=) ANY (ARRAY['done', 'cancelled'])
 				AND t.finished_at OPERATOR(pg_catalog.<) forget_tasks.before
-				AND NOT EXISTS (SELECT FROM migrate.changes c
+				AND NOT EXISTS (SELECT FROM migrate.change_log c
 					WHERE c.id OPERATOR(pg_catalog.=) t.id
-						AND c.phase OPERATOR(pg_catalog.=) 'verified'))
+						AND c.contracted_at IS NULL
+						AND c.contract OPERATOR(pg_catalog.<>) '{}'
+						AND t.state OPERATOR(pg_catalog.=) 'done'))
 			OR (t.origin OPERATOR(pg_catalog.<>) migrate.origin()
 				AND t.created_at OPERATOR(pg_catalog.<) forget_tasks.before)
 		RETURNING t.id)
@@ -285,4 +287,4 @@ BEGIN ATOMIC
 END;
 REVOKE ALL ON FUNCTION migrate.forget_tasks(timestamptz) FROM PUBLIC;
 COMMENT ON FUNCTION migrate.forget_tasks(timestamptz) IS
-	'deletes the tasks that were done or cancelled before a point in time, but for changes that wait for their contract, or were asked for elsewhere before it, and returns their number; needs DELETE on migrate.task_log';
+	'deletes the tasks that were done or cancelled before a point in time, but for changes that wait for their contract, or were asked for elsewhere before it, and returns their number; needs SELECT and DELETE on migrate.task_log and SELECT on migrate.change_log';
