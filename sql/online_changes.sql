@@ -71,7 +71,13 @@ SELECT migrate.add_check('account', 'visits > 0), DROP COLUMN (mail');
 SELECT migrate.split_column('account', 'mail', '{a,b}', '{text}', '{mail,mail}');
 SELECT migrate.add_column('account', 'x', 'nonsense', '1');
 SELECT migrate.drop_column('account', 'mail', value => 'nothing');
+SELECT migrate.drop_column('account', 'id') AS d \gset
 SELECT migrate.drop_column('account', 'id');
+SELECT migrate.rename_table('account', 'x');
+SELECT migrate.cancel(:d);
+CALL migrate.advance(:d);
+SELECT migrate.rename_column('account', 'mail', '');
+SELECT migrate.change_type('account', 'mail', 'varchar(3)', up := 'visits::float8::text');
 SELECT migrate.drop_table('parent', NULL) IS NOT NULL AS started;
 SELECT migrate.contract(0);
 SELECT migrate.cancel(0);
@@ -106,6 +112,29 @@ CALL migrate.advance(:c);
 SELECT phase, state FROM migrate.changes WHERE id = :c;
 \d account
 SELECT visits FROM account WHERE id = 5;
+
+-- what does not fit is no value
+\set VERBOSITY sqlstate
+SELECT migrate.change_type('account', 'mail', 'varchar(3)', advance => 'manual') AS c \gset
+CALL migrate.advance(:c);
+SELECT migrate.cancel(:c);
+CALL migrate.advance(:c);
+
+-- a partition that comes with rows of its own
+CREATE TABLE part (id int, a text) PARTITION BY LIST (id);
+CREATE TABLE part_1 PARTITION OF part FOR VALUES IN (1);
+INSERT INTO part VALUES (1, 'one');
+SELECT migrate.rename_column('part', 'a', 'b', advance => 'manual') AS c \gset
+CALL migrate.advance(:c);
+CREATE TABLE part_2 (LIKE part);
+INSERT INTO part_2 (id, a) VALUES (2, 'two');
+ALTER TABLE part ATTACH PARTITION part_2 FOR VALUES IN (2);
+\set VERBOSITY terse
+SELECT migrate.contract(:c, force := true);
+\set VERBOSITY sqlstate
+CALL migrate.backfill('change.part', 'b = a', 'b IS DISTINCT FROM ((a)::pg_catalog.text)');
+SELECT migrate.contract(:c, force := true) IS NOT NULL AS has_restore_point;
+SELECT * FROM part ORDER BY id;
 
 -- a type changes its column, under the same name
 \set VERBOSITY sqlstate

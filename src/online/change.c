@@ -92,6 +92,7 @@ begin_change(FunctionCallInfo fcinfo, const ChangeKind *kind)
 	lock_relations_patiently(CMDTAG_ALTER_TABLE, function,
 							 relations_of_change(change->relid),
 							 AccessExclusiveLock);
+	refuse_beside_other_changes(change->relid, kind->name);
 	change->relation = relation_display_name(change->relid);
 	if (kind->reshapes)
 		warn_of_star_queries(change->relid);

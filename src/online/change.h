@@ -144,6 +144,9 @@ extern Change *change_read(int64 id);
 extern void change_write_contracted(int64 id, const char *label, bool forced);
 extern bool change_is_contracted(int64 id);
 
+/* The unfinished change that has this statement in its contract; 0: none. */
+extern int64 change_that_contracts(Oid relid, const char *statement);
+
 /*
  * Let nobody else contract or cancel it before the end of the transaction;
  * waits for who does.
@@ -152,6 +155,12 @@ extern void change_lock(int64 id);
 
 /* change_uses.c: how often the table was read or written, by the counters. */
 extern int64 count_uses(Oid relid);
+
+/*
+ * change_refusal.c: throw if the table has an unfinished change beside which one
+ * of that kind cannot be: its name is in what either of them has left to do.
+ */
+extern void refuse_beside_other_changes(Oid relid, const char *kind);
 
 /* Register what this folder does.  Called once each, from _PG_init. */
 extern void register_change_procedures(void);

@@ -179,7 +179,7 @@ migrate_remove_change(PG_FUNCTION_ARGS)
 	Change	   *change;
 
 	require_preloaded();
-	if (PG_ARGISNULL(0) || !task_is_running())
+	if (PG_ARGISNULL(0) || task_being_undone() != PG_GETARG_INT64(0))
 		ereport(ERROR,
 				(errcode(ERRCODE_SM_NOT_PERMITTED),
 				 errmsg("migrate.remove_change() is a step of migrate.cancel(): call that")));

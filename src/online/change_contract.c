@@ -7,13 +7,17 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_inherits.h"
+#include "catalog/pg_type.h"
 #include "common/catalog.h"
 #include "common/compat.h"
 #include "common/errors.h"
 #include "common/migration_flag.h"
+#include "common/own_tables.h"
 #include "common/script.h"
 #include "common/settings.h"
 #include "drift/ddl_record.h"
+#include "executor/spi.h"
 #include "fmgr.h"
 #include "lock/lock.h"
 #include "miscadmin.h"
@@ -31,6 +35,8 @@ PG_FUNCTION_INFO_V1(migrate_contract);
 
 static Change *change_to_contract(int64 id);
 static void require_verified(const Change *change);
+static void require_triggers(const Change *change);
+static void require_filled_tables(const Change *change);
 static void refuse_while_used(const Change *change);
 static char *make_point_before_contract(const Change *change);
 static void run_contract(const Change *change);
@@ -63,6 +69,8 @@ migrate_contract(PG_FUNCTION_ARGS)
 	lock_relations_patiently(CMDTAG_ALTER_TABLE, "migrate.contract()",
 							 relations_of_change(change->relid),
 							 AccessExclusiveLock);
+	require_triggers(change);
+	require_filled_tables(change);
 	renew_column_contract(change);
 	label = make_point_before_contract(change);
 	run_contract(change);
@@ -92,6 +100,12 @@ change_to_contract(int64 id)
 		aclcheck_error(ACLCHECK_NOT_OWNER,
 					   get_relkind_objtype(get_rel_relkind(change->relid)),
 					   change->relation);
+	if (strcmp(relation_display_name(change->relid), change->relation) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the table of change " INT64_FORMAT " is called %s now, and was %s when the change started: give it that name back first",
+						id, relation_display_name(change->relid),
+						change->relation)));
 	change_lock(id);
 	require_verified(change);
 	return change;
@@ -116,6 +130,88 @@ require_verified(const Change *change)
 						change->id, change->relation, change->id),
 				 status != NULL && status->error != NULL ?
 				 errdetail("%s", status->error) : 0));
+}
+
+/*
+ * Rows that came where the trigger was switched off, or in a table that was
+ * attached without it, may have nothing in the new shape.
+ */
+static void
+require_triggers(const Change *change)
+{
+	OwnAccess	access;
+	OwnArguments arguments = {0};
+	char	   *table = NULL;
+
+	begin_own_access(&access);
+	add_own_oid_list(&arguments,
+					 find_all_inheritors(change->relid, NoLock, NULL));
+	add_own_text(&arguments,
+				 psprintf("~~~safe_migrate_change_" INT64_FORMAT, change->id));
+	add_own_argument(&arguments, OIDOID, ObjectIdGetDatum(change->relid),
+					 false);
+	run_own_query("SELECT r.oid::pg_catalog.regclass::pg_catalog.text "
+				  "FROM pg_catalog.unnest($1) r (oid) "
+				  "WHERE EXISTS (SELECT FROM pg_catalog.pg_trigger t "
+				  "WHERE t.tgrelid OPERATOR(pg_catalog.=) $3 "
+				  "AND t.tgname OPERATOR(pg_catalog.=) $2) "
+				  "AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger t "
+				  "WHERE t.tgrelid OPERATOR(pg_catalog.=) r.oid "
+				  "AND t.tgname OPERATOR(pg_catalog.=) $2 "
+				  "AND t.tgenabled OPERATOR(pg_catalog.=) 'A') LIMIT 1",
+				  &arguments, SPI_OK_SELECT);
+	if (SPI_processed > 0)
+		table = own_text_column(&access, 0, 1);
+	end_own_access(&access);
+	if (table != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the trigger of change " INT64_FORMAT " is missing or switched off on %s: rows written meanwhile may have no value in the new shape; cancel the change, or take that table out of %s",
+						change->id, table, change->relation)));
+}
+
+/* A partition that came after the backfill was not filled by it. */
+static void
+require_filled_tables(const Change *change)
+{
+	OwnAccess	access;
+	OwnArguments arguments = {0};
+	char	   *table = NULL;
+	char	   *backfill = NULL;
+
+	begin_own_access(&access);
+	add_own_argument(&arguments, INT8OID, Int64GetDatum(change->id), false);
+	add_own_oid_list(&arguments,
+					 find_all_inheritors(change->relid, NoLock, NULL));
+	run_own_query("SELECT r.oid::pg_catalog.regclass::pg_catalog.text, "
+				  "t.steps[2] FROM migrate.task_log t "
+				  "JOIN migrate.change_log c ON c.id OPERATOR(pg_catalog.=) t.id "
+				  "CROSS JOIN pg_catalog.unnest($2) u (oid) "
+				  "JOIN pg_catalog.pg_class r ON r.oid OPERATOR(pg_catalog.=) u.oid "
+				  "WHERE t.id OPERATOR(pg_catalog.=) $1 "
+				  "AND c.filling OPERATOR(pg_catalog.=) 2 "
+				  "AND r.relkind OPERATOR(pg_catalog.=) 'r' "
+				  "AND NOT EXISTS (SELECT FROM migrate.backfill_log b "
+				  "JOIN migrate.backfill_table_log l "
+				  "ON l.backfill OPERATOR(pg_catalog.=) b.id "
+				  "WHERE l.relid OPERATOR(pg_catalog.=) r.oid "
+				  "AND b.state OPERATOR(pg_catalog.=) 'done' "
+				  "AND b.finished_at OPERATOR(pg_catalog.>=) t.created_at "
+				  "AND pg_catalog.strpos(t.steps[2], "
+				  "pg_catalog.quote_literal(b.set_list)) "
+				  "OPERATOR(pg_catalog.>) 0) LIMIT 1",
+				  &arguments, SPI_OK_SELECT);
+	if (SPI_processed > 0)
+	{
+		table = own_text_column(&access, 0, 1);
+		backfill = own_text_column(&access, 0, 2);
+	}
+	end_own_access(&access);
+	if (table != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("%s became a part of %s after it was filled: %s first",
+						table, change->relation, backfill)));
 }
 
 /*

@@ -79,6 +79,23 @@ refuse_if_changed(const RangeVar *relation)
 			   relid);
 }
 
+/*
+ * See change.h.
+ */
+void
+refuse_beside_other_changes(Oid relid, const char *kind)
+{
+	if (!own_table_has_pages("change_log"))
+		return;
+	if (strcmp(kind, "rename_table") == 0)
+		refuse(UNFINISHED "AND c.relid OPERATOR(pg_catalog.=) $1 LIMIT 1",
+			   relid);
+	else
+		refuse(UNFINISHED "AND c.relid OPERATOR(pg_catalog.=) $1 "
+			   "AND c.kind OPERATOR(pg_catalog.=) 'rename_table' LIMIT 1",
+			   relid);
+}
+
 static void
 refuse_if_schema_is_changed(const char *name)
 {
@@ -112,6 +129,6 @@ refuse(const char *query, Oid oid)
 	if (id != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_IN_USE),
-				 errmsg("%s is being changed online, by change %s: no new name before SELECT migrate.contract(%s) or migrate.cancel(%s)",
+				 errmsg("%s is being changed online, by change %s: not before SELECT migrate.contract(%s) or migrate.cancel(%s)",
 						relation, id, id, id)));
 }

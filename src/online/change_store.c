@@ -146,3 +146,29 @@ change_lock(int64 id)
 				  &arguments, SPI_OK_UPDATE);
 	end_own_access(&access);
 }
+
+/*
+ * See change.h.
+ */
+int64
+change_that_contracts(Oid relid, const char *statement)
+{
+	OwnAccess	access;
+	OwnArguments arguments = {0};
+	int64		id = 0;
+
+	begin_own_access(&access);
+	add_own_argument(&arguments, OIDOID, ObjectIdGetDatum(relid), false);
+	add_own_text(&arguments, statement);
+	run_own_query("SELECT c.id FROM migrate.change_log c "
+				  "JOIN migrate.task_log t ON t.id OPERATOR(pg_catalog.=) c.id "
+				  "WHERE c.relid OPERATOR(pg_catalog.=) $1 "
+				  "AND $2 OPERATOR(pg_catalog.=) ANY (c.contract) "
+				  "AND c.contracted_at IS NULL "
+				  "AND t.state OPERATOR(pg_catalog.<>) 'cancelled' LIMIT 1",
+				  &arguments, SPI_OK_SELECT);
+	if (SPI_processed > 0)
+		id = own_bigint_column(0, 1);
+	end_own_access(&access);
+	return id;
+}

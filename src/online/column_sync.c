@@ -16,6 +16,7 @@
 #include "executor/spi.h"
 #include "lib/stringinfo.h"
 #include "online/backfill.h"
+#include "nodes/nodeFuncs.h"
 #include "online/column_sync.h"
 #include "online/dual_write.h"
 #include "optimizer/optimizer.h"
@@ -31,6 +32,7 @@
 static List *read_expressions(Relation rel, List *texts, List *columns,
 							  bool may_vary);
 static void refuse_variable(Node *expression, const char *text);
+static bool depends_on_output(Node *node, void *context);
 static void make_trigger(Change *change, const char *events,
 						 const char *arguments);
 static void refuse_shared_column(const Change *change, Oid trigger);
@@ -161,11 +163,34 @@ read_expressions(Relation rel, List *texts, List *columns, bool may_vary)
 static void
 refuse_variable(Node *expression, const char *text)
 {
-	if (contain_mutable_functions((Node *) expression_planner((Expr *) copyObject(expression))))
+	if (contain_mutable_functions((Node *) expression_planner((Expr *) copyObject(expression))) ||
+		depends_on_output(expression, NULL))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
-				 errmsg("%s is not immutable: another session might compute another value; for a time zone or a format name it, as in AT TIME ZONE 'UTC'",
+				 errmsg("%s is not immutable: another session might compute another value; for a time zone or a format name it, as in AT TIME ZONE 'UTC', to_char() or encode()",
 						text)));
+}
+
+/*
+ * The texts of floating-point numbers and bytea count as immutable, but depend
+ * on extra_float_digits and bytea_output.
+ */
+static bool
+depends_on_output(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, CoerceViaIO))
+	{
+		Oid			type = getBaseType(exprType((Node *) ((CoerceViaIO *) node)->arg));
+		Oid			element = get_base_element_type(type);
+
+		if (OidIsValid(element))
+			type = getBaseType(element);
+		if (type == FLOAT4OID || type == FLOAT8OID || type == BYTEAOID)
+			return true;
+	}
+	return expression_tree_walker(node, depends_on_output, context);
 }
 
 /* Whatever session_replication_role is. */

@@ -87,7 +87,7 @@ build_add_check(Change *change, FunctionCallInfo fcinfo)
 	char	   *check = needed_text(fcinfo, 1, "check");
 	char	   *name = optional_name(fcinfo, 2);
 	char	   *set = optional_text(fcinfo, 3);
-	char	   *statement = psprintf("ALTER TABLE %s ADD %sCHECK (%s)",
+	char	   *statement = psprintf("ALTER TABLE %s ADD %sCHECK (%s\n)",
 									 change->relation,
 									 constraint_clause(name), check);
 
@@ -97,7 +97,7 @@ build_add_check(Change *change, FunctionCallInfo fcinfo)
 		start_planned(change, statement);
 		return;
 	}
-	add_backfill_step(change, set, psprintf("NOT (%s)", check));
+	add_backfill_step(change, set, psprintf("NOT (%s\n)", check));
 	add_planned_steps(change, statement);
 }
 

@@ -8,8 +8,12 @@
 #include "postgres.h"
 
 #include "access/table.h"
+#include "catalog/pg_type.h"
+#include "common/catalog.h"
+#include "common/own_tables.h"
 #include "common/script.h"
 #include "effects/effects.h"
+#include "executor/spi.h"
 #include "fmgr.h"
 #include "online/change.h"
 #include "online/change_arguments.h"
@@ -28,6 +32,8 @@ PG_FUNCTION_INFO_V1(migrate_rename_table);
 static void build_drop_column(Change *change, FunctionCallInfo fcinfo);
 static void build_drop_table(Change *change, FunctionCallInfo fcinfo);
 static void build_rename_table(Change *change, FunctionCallInfo fcinfo);
+static void refuse_column_privileges(const Change *change);
+static void refuse_second_drop(const Change *change, const char *statement);
 static TimestampTz end_of_grace(FunctionCallInfo fcinfo, int number);
 static SafePlan *plan_rename_with_view(const char *statement);
 
@@ -56,6 +62,7 @@ build_drop_column(Change *change, FunctionCallInfo fcinfo)
 	change->old_shape = psprintf("column %s of %s", quote_identifier(column),
 								 change->relation);
 	change->grace_until = end_of_grace(fcinfo, 3);
+	refuse_second_drop(change, statement);
 	if (value == NULL && column_needs_value(change->relid, attnum))
 		ereport(ERROR,
 				(errcode(ERRCODE_NOT_NULL_VIOLATION),
@@ -101,6 +108,7 @@ static void
 build_rename_table(Change *change, FunctionCallInfo fcinfo)
 {
 	char	   *new_name = needed_name(fcinfo, 1, "new_name");
+	const char *old_table = change->relation;
 	char	   *old_name = get_rel_name(change->relid);
 	char	   *schema = get_namespace_name(get_rel_namespace(change->relid));
 	SafePlan   *plan = plan_rename_with_view(psprintf("ALTER TABLE %s RENAME TO %s",
@@ -108,14 +116,56 @@ build_rename_table(Change *change, FunctionCallInfo fcinfo)
 													  quote_identifier(new_name)));
 	ListCell   *cell;
 
+	refuse_column_privileges(change);
 	change->old_shape = psprintf("the name %s", change->relation);
 	foreach(cell, plan->steps)
 		start_with(change, "%s", ((PlanStep *) lfirst(cell))->text);
+	change->relation = relation_display_name(change->relid);
 	first_remove(change, "ALTER TABLE %s RENAME TO %s",
 				 quote_qualified_identifier(schema, new_name),
 				 quote_identifier(old_name));
-	first_remove(change, "DROP VIEW IF EXISTS %s", change->relation);
-	then_contract(change, "DROP VIEW %s", change->relation);
+	first_remove(change, "DROP VIEW IF EXISTS %s", old_table);
+	then_contract(change, "DROP VIEW %s", old_table);
+}
+
+/* Who reads a view needs a privilege on all the columns that it has. */
+static void
+refuse_column_privileges(const Change *change)
+{
+	OwnAccess	access;
+	OwnArguments arguments = {0};
+	char	   *column = NULL;
+
+	begin_own_access(&access);
+	add_own_argument(&arguments, OIDOID, ObjectIdGetDatum(change->relid),
+					 false);
+	run_own_query("SELECT a.attname::pg_catalog.text "
+				  "FROM pg_catalog.pg_attribute a "
+				  "WHERE a.attrelid OPERATOR(pg_catalog.=) $1 "
+				  "AND NOT a.attisdropped AND a.attacl IS NOT NULL "
+				  "ORDER BY a.attnum LIMIT 1",
+				  &arguments, SPI_OK_SELECT);
+	if (SPI_processed > 0)
+		column = own_text_column(&access, 0, 1);
+	end_own_access(&access);
+	if (column != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("%s has privileges on single columns, such as %s: roles that have nothing else could not read the view under the old name; grant them the table, or rename it at once",
+						change->relation, quote_identifier(column))));
+}
+
+/* The second one would drop what has got its name by then. */
+static void
+refuse_second_drop(const Change *change, const char *statement)
+{
+	int64		other = change_that_contracts(change->relid, statement);
+
+	if (other != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_IN_USE),
+				 errmsg("%s is to be dropped by change " INT64_FORMAT " already",
+						change->old_shape, other)));
 }
 
 /* 0 for none. */

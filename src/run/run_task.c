@@ -46,6 +46,7 @@ typedef struct TaskRun
 } TaskRun;
 
 static bool running_task = false;
+static int64 task_to_undo = 0;
 static bool next_is_step = false;
 
 static void begin_run(TaskRun *run, Task *task);
@@ -77,6 +78,15 @@ bool
 task_is_running(void)
 {
 	return running_task;
+}
+
+/*
+ * See run_task.h.
+ */
+int64
+task_being_undone(void)
+{
+	return running_task ? task_to_undo : 0;
 }
 
 /*
@@ -164,6 +174,7 @@ undo_task(Task *task)
 static void
 begin_run(TaskRun *run, Task *task)
 {
+	task_to_undo = 0;
 	run->task = task;
 	run->context = CurrentMemoryContext;
 	run->witness_context = AllocSetContextCreate(CurrentMemoryContext,
@@ -333,6 +344,7 @@ undo_steps(TaskRun *run)
 {
 	Task	   *task = run->task;
 
+	task_to_undo = task->id;
 	start_transaction(run);
 	if (task->done < list_length(task->steps) &&
 		last_step_left_something(run))

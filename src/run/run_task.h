@@ -38,6 +38,9 @@ extern void undo_task(Task *task);
 /* True while run_task() or undo_task() is at work. */
 extern bool task_is_running(void);
 
+/* The number of the task that is being taken back by this process, or 0. */
+extern int64 task_being_undone(void);
+
 /*
  * The next utility statement is a step of a task: it need not be judged,
  * because the statement that it stands for was.  What it runs in turn, in a
