@@ -9,13 +9,14 @@
 #     make bench                  what it costs
 #     make bench-locks            how long others wait for a schema change
 #     make bench-restore          what restore points cost, and the way back
+#     make bench-online           what a backfill costs, and whom it lets wait
 #     make rules                  the page of all rules, rules.md
 #     make format                 indent the C code as PostgreSQL does
 #     make lint                   what a reviewer should not have to say
 
 PG_CONFIG ?= pg_config
 
-HOUSE_GOALS = demo check bench bench-locks bench-restore rules format lint
+HOUSE_GOALS = demo check bench bench-locks bench-restore bench-online rules format lint
 
 # These need neither pg_config nor a build, and PGXS has a "check" of its own
 # that only says that it cannot: leave PGXS out when nothing else is asked for.
@@ -37,6 +38,9 @@ bench-locks:
 
 bench-restore:
 	sh test/bench_restore.sh
+
+bench-online:
+	sh test/bench_online.sh
 
 rules:
 	sh test/rules.sh

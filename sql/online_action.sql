@@ -76,7 +76,7 @@ SELECT rule, action, safe_sql FROM migrate.check($$
 ALTER TABLE t ALTER f TYPE bigint, DROP "B c";
 ALTER TABLE t RENAME a TO b;
 ALTER TABLE t ALTER e TYPE bigint;
-ALTER TABLE t ALTER e SET NOT NULL;
+CREATE INDEX t_e ON t (e);
 ALTER TABLE t DROP d;
 DROP TABLE t;
 CREATE TABLE made (a int);
@@ -122,8 +122,13 @@ SELECT * FROM started;
 SELECT count(*) FROM t WHERE a IS DISTINCT FROM b;
 SELECT outcome, rule, command, relation, statement, executed FROM migrate.decisions
 WHERE relation ~ '^online_action' AND outcome = 'rewritten' AND rule <> 'online_change' ORDER BY id;
--- again, while it is not contracted
+-- again, while it is not contracted; and another column of the table
 ALTER TABLE t RENAME a TO b;
+/* safe_migrate: override meant */ ALTER TABLE t RENAME a TO z;
+BEGIN;
+ALTER TABLE t RENAME f TO g;
+ALTER TABLE t RENAME id TO key;
+ROLLBACK;
 SELECT migrate.contract(:change, force => true) IS NOT NULL AS contracted;
 SELECT statement, array_length(objects, 1) FROM migrate.ddl_log WHERE statement ~ 'rename_column' OR statement ~ 'RENAME a' ORDER BY id;
 

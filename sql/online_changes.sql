@@ -44,7 +44,9 @@ CALL migrate.advance(:c);
 SELECT * FROM phases();
 SELECT count(*) FROM account WHERE mail IS DISTINCT FROM email;
 SELECT set, state, rows_done > 900 AS most FROM migrate.progress WHERE relation = 'change.account';
-\d account
+SELECT indexrelid::regclass, indisunique, indisvalid FROM pg_index WHERE indrelid = 'account'::regclass ORDER BY 1;
+SELECT conname, pg_get_constraintdef(oid), convalidated FROM pg_constraint
+	WHERE conrelid = 'account'::regclass AND conname LIKE '%check%' ORDER BY 1;
 SELECT migrate.contract(:c);
 SELECT migrate.contract(:c, force := true) IS NOT NULL AS has_restore_point;
 \d account

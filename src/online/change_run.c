@@ -143,7 +143,12 @@ tell_what_goes(const Change *change, const char *column)
 				  "AND d.refobjsubid OPERATOR(pg_catalog.=) $2 "
 				  "AND d.deptype OPERATOR(pg_catalog.=) ANY (ARRAY['a'::\"char\", 'i'::\"char\"]) "
 				  "AND d.classid OPERATOR(pg_catalog.<>) "
-				  "'pg_catalog.pg_attrdef'::pg_catalog.regclass",
+				  "'pg_catalog.pg_attrdef'::pg_catalog.regclass "
+				  "AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint k "
+				  "WHERE k.oid OPERATOR(pg_catalog.=) d.objid "
+				  "AND d.classid OPERATOR(pg_catalog.=) "
+				  "'pg_catalog.pg_constraint'::pg_catalog.regclass "
+				  "AND k.contype OPERATOR(pg_catalog.=) 'n')",
 				  &arguments, SPI_OK_SELECT);
 	objects = own_text_column(&access, 0, 1);
 	end_own_access(&access);

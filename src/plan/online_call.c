@@ -107,10 +107,14 @@ call_of_rename(const RenameStmt *stmt)
 	relid = table_of_statement(stmt->relation);
 	if (!OidIsValid(relid))
 		return NULL;
+	/* PostgreSQL tells what has that name already */
 	if (stmt->renameType == OBJECT_TABLE)
-		return psprintf("%s, %s)", begin_call("rename_table", relid),
-						quote_literal_cstr(stmt->newname));
-	return !column_can_be_replaced(relid, stmt->subname) ? NULL :
+		return OidIsValid(get_relname_relid(stmt->newname,
+											get_rel_namespace(relid))) ? NULL :
+			psprintf("%s, %s)", begin_call("rename_table", relid),
+					 quote_literal_cstr(stmt->newname));
+	return has_column(relid, stmt->newname) ||
+		!column_can_be_replaced(relid, stmt->subname) ? NULL :
 		psprintf("%s, %s, %s)", begin_call("rename_column", relid),
 				 quote_literal_cstr(stmt->subname),
 				 quote_literal_cstr(stmt->newname));

@@ -33,6 +33,7 @@
 #include "run/lost_statistics.h"
 #include "run/override.h"
 #include "run/rewrite.h"
+#include "run/run.h"
 #include "run/step.h"
 #include "storage/lock.h"
 #include "tcop/tcopprot.h"
@@ -68,6 +69,8 @@ typedef struct Judgement
 	Replacement instead;		/* what is to be run */
 } Judgement;
 
+static StatementCheck statement_check = NULL;
+
 static void judge(Judgement *judgement);
 static void find_findings(Judgement *judgement);
 static void take_locks(Judgement *judgement);
@@ -82,6 +85,7 @@ static RewriteSource rewrite_source(Judgement *judgement);
 static bool is_enforced(void);
 static void carry_out(Judgement *judgement);
 static bool still_counts(const Judgement *judgement, const Finding *finding);
+static void check_statement(const Judgement *judgement);
 static void find_replacement(Judgement *judgement);
 static void find_effects(Judgement *judgement);
 static void check_step(Judgement *judgement);
@@ -104,6 +108,15 @@ static char *effects_in_words(const EffectContext *context);
 static int	report_position(const Judgement *judgement,
 							const Finding *finding);
 static int	error_position(const Judgement *judgement, const Finding *finding);
+
+/*
+ * See run.h.
+ */
+void
+register_statement_check(StatementCheck check)
+{
+	statement_check = check;
+}
 
 /*
  * See judge.h.
@@ -303,6 +316,8 @@ carry_out(Judgement *judgement)
 	ListCell   *cell;
 
 	judgement->action = heaviest == NULL ? ACTION_ALLOW : heaviest->action;
+	if (judgement->action != ACTION_ONLINE)
+		check_statement(judgement);
 	if (judgement->action > ACTION_WARN)
 	{
 		find_override(judgement);
@@ -311,6 +326,8 @@ carry_out(Judgement *judgement)
 			find_replacement(judgement);
 		if (!is_replaced(judgement))
 		{
+			if (judgement->action == ACTION_ONLINE)
+				check_statement(judgement);
 			settle_online(judgement->findings, false);
 			settle_actions(judgement->findings, false, false);
 		}
@@ -332,6 +349,21 @@ carry_out(Judgement *judgement)
 		if (!is_replaced(judgement))
 			choose_task(judgement, choose_careful_drop);
 	}
+}
+
+/*
+ * What is in its way; an online change finds out by itself what is in that of
+ * a change.
+ */
+static void
+check_statement(const Judgement *judgement)
+{
+	Node	   *statement = judgement->pstmt->utilityStmt;
+
+	if (statement_check != NULL && statement != NULL && !judgement->is_step &&
+		(IsA(statement, RenameStmt) || IsA(statement, AlterObjectSchemaStmt)) &&
+		extension_is_created())
+		statement_check(statement);
 }
 
 /* What the statement would do an online change does not. */

@@ -43,8 +43,8 @@ extern void register_top_level_procedure(const char *name,
 
 /*
  * Have each RENAME and SET SCHEMA but the steps of ours looked at before it is
- * judged, by something that may throw; in a transaction, where our extension is
- * created.
+ * refused or run, by something that may throw; in a transaction, where our
+ * extension is created.  Not where an online change takes its place.
  */
 typedef void (*StatementCheck) (Node *statement);
 

@@ -49,7 +49,6 @@
 #include "utils/memutils.h"
 
 static ProcessUtility_hook_type next_process_utility = NULL;
-static StatementCheck statement_check = NULL;
 
 static void migrate_process_utility(PlannedStmt *pstmt,
 									const char *query_string,
@@ -101,15 +100,6 @@ install_utility_hook(void)
 	ProcessUtility_hook = migrate_process_utility;
 }
 
-/*
- * See run.h.
- */
-void
-register_statement_check(StatementCheck check)
-{
-	statement_check = check;
-}
-
 static void
 migrate_process_utility(PlannedStmt *pstmt, const char *query_string,
 						bool read_only_tree, ProcessUtilityContext context,
@@ -122,11 +112,6 @@ migrate_process_utility(PlannedStmt *pstmt, const char *query_string,
 	bool		is_computed;
 
 	refuse_to_lose_restore_points(pstmt->utilityStmt);
-	if (statement_check != NULL && origin != ORIGIN_STEP &&
-		(IsA(pstmt->utilityStmt, RenameStmt) ||
-		 IsA(pstmt->utilityStmt, AlterObjectSchemaStmt)) &&
-		hook_is_active() && extension_is_created())
-		statement_check(pstmt->utilityStmt);
 	if (changes_type(pstmt->utilityStmt, &is_computed))
 		note_type_change(is_computed);
 	if (origin == ORIGIN_TOP_LEVEL && !IsAbortedTransactionBlockState() &&

@@ -1,0 +1,159 @@
+#!/bin/sh
+#
+# What it takes to set a column of all rows of a table with three indexes:
+#
+#     sh test/bench_online.sh
+#
+# by one UPDATE, by batches of keys, by a loop with SKIP LOCKED, and by CALL
+# migrate.backfill(), each of them alone and beside clients that write single
+# rows: rows a second, how much the table grows, WAL, and how long the clients
+# wait.  The ways take turns, so that what else the machine does hits all.
+#
+# Exits with 1 if a target is missed for sure: by the whole interval, which with
+# fewer than six rounds is that from the smallest to the largest.
+#
+# From the environment, beside what lib.sh knows:
+#     BENCH_ROWS="1000000 5000000"
+#     BENCH_ROUNDS=6
+#     BENCH_WRITERS="0 8"
+#     BENCH_WAYS="single backfill"     beside these two, others may be left out
+
+set -eu
+
+# shellcheck source=test/lib.sh
+. "$(dirname -- "$0")/lib.sh"
+# shellcheck source=test/bench/report.sh
+. "$(dirname -- "$0")/bench/report.sh"
+
+ROUNDS=${BENCH_ROUNDS:-6}
+WRITERS=${BENCH_WRITERS:-0 8}
+
+# What is asked for
+SPEED_TARGET=1.0	# time of ours, by that of one UPDATE
+GROWTH_TARGET=10	# percent of the table, beyond the new data
+WAIT_TARGET_MS=15
+
+WAYS=${BENCH_WAYS:-single keyset1000 keyset10000 skip1000 backfill}
+
+statement_of()
+{
+	case $1 in
+		single) echo 'UPDATE bench_rows SET name2 = lower(name)' ;;
+		keyset*) echo "CALL bench_keyset(${1#keyset})" ;;
+		skip*) echo "CALL bench_skip_locked(${1#skip})" ;;
+		backfill) echo "CALL migrate.backfill('bench_rows', 'name2 = lower(name)')" ;;
+	esac
+}
+
+value()
+{
+	sm_psql -At -c "$1"
+}
+
+# measure WAY ROWS WRITERS: one more line of each of its series.
+measure()
+{
+	unjudged sm_psql -q -c 'SET safe_migrate.restore_points = off' -c 'DROP TABLE IF EXISTS bench_rows'
+	unjudged sm_psql -q -v "rows=$2" -f "$BENCH/restore_rows.sql" -c 'ALTER TABLE bench_rows ADD name2 text' -c CHECKPOINT
+	before=$(value "SELECT pg_relation_size('bench_rows')")
+	lsn=$(value 'SELECT pg_current_wal_lsn()')
+	rm -rf "$SM_WORK/log"
+	mkdir "$SM_WORK/log"
+	bench=
+	if [ "$3" -gt 0 ]
+	then
+		"$SM_BIN/pgbench" -n -M prepared -c "$3" -j 2 -T 3600 -f "$SM_WORK/writer.sql" \
+			-D "rows=$2" -l --log-prefix="$SM_WORK/log/wait" >/dev/null 2>&1 </dev/null &
+		bench=$!
+		sleep 1
+	fi
+	started=$(date +%s.%N)
+	unjudged sm_psql -q -c "$(statement_of "$1")" 2>/dev/null
+	ended=$(date +%s.%N)
+	[ -z "$bench" ] || stop_writers "$bench"
+	series=$SM_WORK/series/$1-$2-$3
+	calculate "1000 * ($ended - $started)" >>"$series-ms"
+	calculate "$2 / ($ended - $started)" >>"$series-rate"
+	value "SELECT 100.0 * (pg_relation_size('bench_rows') - $before
+		- (SELECT sum(pg_column_size(name2)) FROM bench_rows)) / $before" >>"$series-growth"
+	value "SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), '$lsn') / 1e6" >>"$series-wal"
+	[ "$3" -eq 0 ] || waits "$started" "$ended" "$series"
+}
+
+# A client that has lost its connection writes what it has logged.
+stop_writers()
+{
+	sm_psql -At -c "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+		WHERE application_name = 'pgbench'" >/dev/null
+	wait "$1" || true
+}
+
+# waits STARTED ENDED SERIES: of clients that were at it between the two.
+waits()
+{
+	cat "$SM_WORK"/log/wait* |
+		awk -v s="$1" -v e="$2" '{ t = $5 + $6 / 1e6; if (t >= s && t - $3 / 1e6 <= e) print $3 / 1000 }' |
+		sort -n >"$SM_WORK/waits"
+	awk '{ a[NR] = $1 } END { print a[int(NR * 0.99)] + 0 }' "$SM_WORK/waits" >>"$3-p99"
+	tail -n 1 "$SM_WORK/waits" >>"$3-worst"
+}
+
+# figure LABEL SERIES UNIT [TARGET]: the median of it.
+figure()
+{
+	analyse median "$2"
+	note "$(printf '%-36s %10s [%s, %s] %s (%s)' "$1" "$(calculate "$median")" \
+		"$(calculate "$low")" "$(calculate "$high")" "$3" "$count")"
+	[ -z "${4:-}" ] || surely_below "$1" "$4"
+}
+
+report()	# ROWS WRITERS
+{
+	note ''
+	note "$1 rows, $2 clients that write beside it:"
+	for way in $WAYS
+	do
+		target=
+		[ "$way" != backfill ] || target=yes
+		figure "$way: rows a second" "$way-$1-$2-rate" ''
+		figure "$way: growth beyond the new data" "$way-$1-$2-growth" % "${target:+$GROWTH_TARGET}"
+		figure "$way: WAL" "$way-$1-$2-wal" MB
+		[ "$2" -eq 0 ] || figure "$way: 99 % of the waits" "$way-$1-$2-p99" ms
+		[ "$2" -eq 0 ] || figure "$way: worst wait" "$way-$1-$2-worst" ms "${target:+$WAIT_TARGET_MS}"
+	done
+	paste -d ' ' "$SM_WORK/series/backfill-$1-$2-ms" "$SM_WORK/series/single-$1-$2-ms" \
+		>"$SM_WORK/series/pair-$1-$2"
+	analyse ratio "pair-$1-$2"
+	note "$(printf '%-36s %10s [%s, %s] (%s)' 'time: backfill / one UPDATE' \
+		"$(calculate "$median")" "$(calculate "$low")" "$(calculate "$high")" "$count")"
+	[ "$2" -ne 0 ] || surely_below 'time: backfill / one UPDATE' "$SPEED_TARGET"
+}
+
+sm_packages --optional postgresql-contrib
+sm_workdir
+sm_build
+mkdir "$SM_WORK/series"
+sm_start online "shared_buffers = '2GB'" "max_wal_size = '8GB'" \
+	"checkpoint_timeout = '1h'" "autovacuum = off" "fsync = on" "safe_migrate.mode = observe"
+sm_psql -q -c 'CREATE EXTENSION safe_migrate'
+unjudged sm_psql -q -v ON_ERROR_STOP=1 -f "$BENCH/online.sql"
+cat >"$SM_WORK/writer.sql" <<'SQL'
+\set id random(1, :rows)
+UPDATE bench_rows SET status = status + 1 WHERE id = :id;
+SQL
+for rows in ${BENCH_ROWS:-1000000 5000000}
+do
+	for writers in $WRITERS
+	do
+		for _ in $(seq "$ROUNDS")
+		do
+			for way in $WAYS
+			do
+				measure "$way" "$rows" "$writers"
+			done
+		done
+		report "$rows" "$writers"
+	done
+done
+printf '\n==== %s\n%s' "$SM_VERSION" "$notes"
+end_of_report
