@@ -37,6 +37,7 @@
 
 static Change *begin_change(FunctionCallInfo fcinfo, const ChangeKind *kind);
 static Oid	table_of_change(const char *name);
+static List *relations_to_start(Oid relid, const char *other);
 static ChangeAdvance parse_advance(const char *text);
 static void build_change(Change *change, FunctionCallInfo fcinfo,
 						 const ChangeKind *kind);
@@ -90,7 +91,8 @@ begin_change(FunctionCallInfo fcinfo, const ChangeKind *kind)
 	change->uses = -1;
 	change->relid = table_of_change(needed_text(fcinfo, 0, "table"));
 	lock_relations_patiently(CMDTAG_ALTER_TABLE, function,
-							 relations_of_change(change->relid),
+							 relations_to_start(change->relid, kind->other == 0 ? NULL :
+												optional_text(fcinfo, kind->other)),
 							 AccessExclusiveLock);
 	refuse_beside_other_changes(change->relid, kind->name);
 	change->relation = relation_display_name(change->relid);
@@ -127,6 +129,30 @@ table_of_change(const char *name)
 				 errmsg("%s is a temporary table, which nobody else uses: change it by ALTER TABLE",
 						relation_display_name(relid))));
 	return relid;
+}
+
+/*
+ * All at once, for whoever writes to both must not meet a start that has the one
+ * and waits for the other.  Whether that is a table, and the user's to refer to,
+ * the statement tells.
+ */
+static List *
+relations_to_start(Oid relid, const char *other)
+{
+	List	   *relids = relations_of_change(relid);
+	Oid			other_relid = other == NULL ? InvalidOid :
+	RangeVarGetRelid(makeRangeVarFromNameList(textToQualifiedNameList(cstring_to_text(other))),
+					 NoLock, true);
+
+	if (!OidIsValid(other_relid) ||
+		pg_class_aclcheck(other_relid, GetUserId(),
+						  ACL_REFERENCES) != ACLCHECK_OK)
+		return relids;
+	relids = list_concat_unique_oid(relids,
+									find_all_inheritors(other_relid, NoLock,
+														NULL));
+	list_sort(relids, list_oid_cmp);
+	return relids;
 }
 
 static ChangeAdvance

@@ -60,6 +60,8 @@ typedef struct ChangeKind
 								 * is always the table */
 	bool		reshapes;		/* the table gets or loses a column */
 	void		(*build) (Change *change, FunctionCallInfo fcinfo);
+	int			other;			/* number of the argument that names another
+								 * table which the start locks; 0: none */
 } ChangeKind;
 
 /*

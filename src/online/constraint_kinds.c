@@ -33,7 +33,7 @@ static char *quoted_columns(List *columns, const char *name);
 
 static const ChangeKind set_not_null = {"set_not_null", 3, false, build_set_not_null};
 static const ChangeKind add_check = {"add_check", 4, false, build_add_check};
-static const ChangeKind add_foreign_key = {"add_foreign_key", 6, false, build_add_foreign_key};
+static const ChangeKind add_foreign_key = {"add_foreign_key", 6, false, build_add_foreign_key, 2};
 static const ChangeKind add_unique = {"add_unique", 3, false, build_add_unique};
 
 /* migrate.set_not_null("table", "column", value, advance) */

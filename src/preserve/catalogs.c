@@ -95,6 +95,7 @@ static AttrNumber *meaning_of_column(Catalog *catalog, const char *name);
 static int	compare_catalogs(const ListCell *a, const ListCell *b);
 static int	catalog_rank(const Catalog *catalog);
 static bool is_left_out(HTAB *left_out, Oid class_id, Oid object_id);
+static bool is_for_tables(const Catalog *catalog, HeapTuple row);
 static bool row_itself_is_left_out(const Catalog *catalog, Relation rel,
 								   HeapTuple row);
 static bool is_toast_of_ours(Form_pg_class form);
@@ -296,9 +297,18 @@ row_is_left_out(HTAB *left_out, const Catalog *catalog, Relation rel,
 
 	object.class_id = catalog->relid;
 	object.object_id = catalog_row_oid(rel, row, catalog->oid);
-	if (OidIsValid(object.object_id))
+	if (OidIsValid(object.object_id) && !is_for_tables(catalog, row))
 		(void) hash_search(left_out, &object, HASH_ENTER, NULL);
 	return true;
+}
+
+/* A trigger that calls this function of ours belongs to the table. */
+static bool
+is_for_tables(const Catalog *catalog, HeapTuple row)
+{
+	return catalog->relid == ProcedureRelationId &&
+		strcmp(NameStr(((Form_pg_proc) GETSTRUCT(row))->proname),
+			   "dual_write") == 0;
 }
 
 static bool

@@ -173,6 +173,28 @@ $oracle->let_run;
 $oracle->stop_clients;
 $oracle->compare('verified');
 
+# ---- contracted, and rolled back while the new clients write: these stop then, and
+# what they have written is given to the old column
+
+$oracle = ChangeOracle->new($node, 'prepared');
+$oracle->set_up({ %{ change_case('rename_column') }, name => 'rolled back' });
+$oracle->start_clients('old');
+$oracle->start_change;
+$oracle->advance;
+$oracle->start_clients('new');
+$oracle->stop_clients('old');
+$oracle->contract;
+$oracle->let_run;
+my $label = $oracle->query("SELECT restore_point FROM migrate.changes WHERE id = $oracle->{id}");
+$oracle->query("CALL migrate.rollback_to('$label')");
+$oracle->let_run;
+$oracle->stop_clients;
+$oracle->query("CALL migrate.backfill('t', 'a = b')");
+$oracle->start_clients($_) foreach 'old', 'new';
+$oracle->let_run;
+$oracle->stop_clients;
+$oracle->compare('verified', 'rolled back');
+
 # ---- the end of a table that nobody uses, beside one that is used
 
 $oracle = ChangeOracle->new($node, 'prepared');

@@ -14,7 +14,7 @@
 #     renamed         columns that get a name of the old shape by the contract
 #     also            queries that find nothing, by phase
 #     default_for_null what new clients insert instead of nulls
-#     no_key          there is no primary key
+#     no_key          there is no primary key (from the layout)
 #     no_merge        the table cannot be the target of MERGE in both shapes
 
 package ChangeCases;
@@ -26,15 +26,28 @@ use Exporter 'import';
 
 our @EXPORT_OK = qw(change_cases change_case);
 
-# The rows of a table are "id, n, pad" and these columns.
+# plain, partitioned, or without a key
+my $layout = 'plain';
+
+my $partitions = q{
+CREATE TABLE t_1 PARTITION OF t FOR VALUES FROM (MINVALUE) TO (1000);
+CREATE TABLE t_2 PARTITION OF t FOR VALUES FROM (1000) TO (2000);
+CREATE TABLE t_3 PARTITION OF t FOR VALUES FROM (2000) TO (MAXVALUE) PARTITION BY HASH (id);
+CREATE TABLE t_3_1 PARTITION OF t_3 FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+CREATE TABLE t_3_2 PARTITION OF t_3 FOR VALUES WITH (MODULUS 2, REMAINDER 1);
+};
+
+# A table with these columns besides "id, n, pad", and values for its rows.
 sub filled
 {
-	my ($columns, $values, $options) = @_;
+	my ($columns, $values) = @_;
+	my $key = $layout eq 'without a key' ? 'NOT NULL' : 'PRIMARY KEY';
 
-	return sprintf(q{
-CREATE TABLE t (id int PRIMARY KEY, n int NOT NULL DEFAULT 0, pad text DEFAULT 'z'%s) %s;
-INSERT INTO t SELECT g, 0, repeat('x', 50)%s FROM generate_series(1, %d) g;
-}, $columns, $options // '', $values, $ChangeOracle::rows);
+	return
+	    "CREATE TABLE t (id int $key, n int NOT NULL DEFAULT 0, pad text DEFAULT 'z'$columns)"
+	  . ($layout eq 'partitioned' ? " PARTITION BY RANGE (id);$partitions" : ';')
+	  . "INSERT INTO t SELECT g, 0, repeat('x', 50)$values FROM generate_series(1, $ChangeOracle::rows) g;"
+	  . ($layout eq 'without a key' ? 'CREATE INDEX ON t (id);' : '');
 }
 
 my $renamed = {
@@ -56,29 +69,6 @@ my @cases = (
 			filled(', a int DEFAULT 5 CHECK (a > -2)', ', nullif(g % 7, 0)')
 			  . 'CREATE INDEX ON t (a); CREATE UNIQUE INDEX ON t (id, a);';
 		},
-	},
-	{
-		%$renamed,
-		name => 'rename_column, partitioned',
-		setup => sub {
-			filled(', a int DEFAULT 5', ', nullif(g % 7, 0)', 'PARTITION BY RANGE (id)')
-			  =~ s/(?=INSERT)/CREATE TABLE t_1 PARTITION OF t FOR VALUES FROM (MINVALUE) TO (1000);
-CREATE TABLE t_2 PARTITION OF t FOR VALUES FROM (1000) TO (2000);
-CREATE TABLE t_3 PARTITION OF t FOR VALUES FROM (2000) TO (MAXVALUE) PARTITION BY HASH (id);
-CREATE TABLE t_3_1 PARTITION OF t_3 FOR VALUES WITH (MODULUS 2, REMAINDER 0);
-CREATE TABLE t_3_2 PARTITION OF t_3 FOR VALUES WITH (MODULUS 2, REMAINDER 1);
-CREATE INDEX ON t (a);
-/r;
-		},
-	},
-	{
-		%$renamed,
-		name => 'rename_column, without a key',
-		setup => sub {
-			filled(', a int DEFAULT 5', ', nullif(g % 7, 0)')
-			  . 'ALTER TABLE t DROP CONSTRAINT t_pkey; CREATE INDEX ON t (id)';
-		},
-		no_key => 1,
 	},
 	{
 		name => 'rename_table',
@@ -304,18 +294,35 @@ INSERT INTO twin (id, n) SELECT id, 1 FROM x;}
 	];
 }
 
+# All that there are for a table that is plain, partitioned or without a key.
 sub change_cases
 {
-	return map { { %$_, setup => $_->{setup}->() } } @cases;
+	return map { change_case($_->{name}, @_) } grep { fits($_, @_) } @cases;
+}
+
+# The key of a partitioned table is part of its partitioning, and a table without
+# one has none to be changed.
+sub fits
+{
+	my ($case, $wanted) = @_;
+
+	return ($wanted // 'plain') eq 'plain'
+	  || $case->{name} !~ /a primary key/ && ($wanted ne 'partitioned' || $case->{name} ne 'add_unique');
 }
 
 sub change_case
 {
-	my ($name) = @_;
+	my ($name, $wanted) = @_;
 	my ($case) = grep { $_->{name} eq $name } @cases;
 
 	die "no case \"$name\"" unless $case;
-	return { %$case, setup => $case->{setup}->() };
+	$layout = $wanted // 'plain';
+	return {
+		%$case,
+		setup => $case->{setup}->(),
+		name => $layout eq 'plain' ? $name : "$name, $layout",
+		no_key => $layout eq 'without a key'
+	};
 }
 
 1;

@@ -493,11 +493,11 @@ sub cancel
 # both.
 sub run_cases
 {
-	my ($node, $pattern, $run) = @_;
+	my ($node, $pattern, $run, $layout) = @_;
 	my @protocols = ('prepared', 'simple');
 	my $number = 0;
 
-	foreach my $case (ChangeCases::change_cases())
+	foreach my $case (ChangeCases::change_cases($layout))
 	{
 		next unless $case->{name} =~ $pattern;
 		next unless $which eq '' || $long || $which eq $case->{name};
