@@ -10,14 +10,11 @@
 #include "common/catalog.h"
 #include "common/compat.h"
 #include "common/errors.h"
-#include "common/migration_flag.h"
-#include "common/script.h"
-#include "common/settings.h"
-#include "drift/ddl_record.h"
 #include "fmgr.h"
 #include "lock/lock.h"
 #include "miscadmin.h"
 #include "online/change.h"
+#include "online/version_views.h"
 #include "preserve/point.h"
 #include "run/run.h"
 #include "task/task.h"
@@ -32,7 +29,6 @@ static Change *change_to_contract(int64 id);
 static void require_verified(const Change *change);
 static void refuse_while_used(const Change *change);
 static char *make_point_before_contract(const Change *change);
-static void run_contract(const Change *change);
 
 /*
  * migrate.contract(bigint, boolean) returns text
@@ -43,6 +39,7 @@ migrate_contract(PG_FUNCTION_ARGS)
 	int64		id = PG_GETARG_INT64(0);
 	bool		force = PG_GETARG_BOOL(1);
 	Change	   *change;
+	List	   *script;
 	char	   *label;
 
 	require_preloaded();
@@ -57,13 +54,17 @@ migrate_contract(PG_FUNCTION_ARGS)
 						id)));
 		PG_RETURN_NULL();
 	}
+	(void) carry_versions(change);
 	if (!force)
 		refuse_while_used(change);
 	lock_relations_patiently(CMDTAG_ALTER_TABLE, "migrate.contract()",
 							 relations_of_change(change->relid),
 							 AccessExclusiveLock);
+	/* others may have made a version until the table was locked */
+	script = list_concat(carry_versions(change), change->contract);
 	label = make_point_before_contract(change);
-	run_contract(change);
+	run_change_as_one(script, psprintf("SELECT migrate.contract(" INT64_FORMAT ")",
+									   id));
 	change_write_contracted(id, label, force);
 	if (label == NULL)
 		PG_RETURN_NULL();
@@ -163,29 +164,4 @@ make_point_before_contract(const Change *change)
 								  change->id));
 	(void) make_restore_point(label, POINT_MIGRATION);
 	return label;
-}
-
-/* As one statement, for the record of schema changes. */
-static void
-run_contract(const Change *change)
-{
-	DdlRecord  *record = NULL;
-
-	if (setting_record_ddl && !migration_is_running() && hook_is_active())
-		record = begin_ddl_record(((ScriptStatement *) linitial(parse_script(linitial(change->contract), "statement", 1)))->raw->stmt,
-								  psprintf("SELECT migrate.contract(" INT64_FORMAT ")",
-										   change->id));
-	PG_TRY();
-	{
-		run_change_statements(change->contract, false);
-	}
-	PG_CATCH();
-	{
-		if (record != NULL)
-			abandon_ddl_record(record);
-		PG_RE_THROW();
-	}
-	PG_END_TRY();
-	if (record != NULL)
-		end_ddl_record(record, NULL);
 }
