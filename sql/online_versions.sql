@@ -1,6 +1,8 @@
 -- Views of two versions: schemas in which clients see the tables in one shape.
 \set VERBOSITY terse
 SET safe_migrate.restore_points = off;
+SET client_min_messages = warning;
+ALTER SEQUENCE migrate.task_log_id_seq RESTART 4500;
 CREATE ROLE version_reader;
 CREATE ROLE version_writer;
 CREATE ROLE version_clerk;
@@ -280,7 +282,6 @@ SELECT migrate.drop_version('own_v2');
 SELECT migrate.drop_version('v3');
 SELECT migrate.drop_version('v4');
 SELECT * FROM migrate.versions;
-SET client_min_messages = warning;
 SET safe_migrate.mode = off;
 DROP SCHEMA app, own CASCADE;
 DROP OWNED BY version_reader, version_writer, version_clerk, version_nobody, version_owner;
