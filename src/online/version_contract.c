@@ -14,6 +14,7 @@
 #include "access/table.h"
 #include "catalog/pg_type.h"
 #include "common/catalog.h"
+#include "common/compat.h"
 #include "common/errors.h"
 #include "common/own_tables.h"
 #include "executor/spi.h"
@@ -129,10 +130,13 @@ carry_versions(const Change *change)
 	{
 		MemoryContext old = MemoryContextSwitchTo(access.caller);
 		char	   *new_column = own_text_column(&access, row, 5);
-		char	   *statement = new_column == NULL ? NULL :
-		with_other_column((Oid) own_bigint_column(row, 1),
-						  own_int_column(row, 3), new_column);
+		Oid			view = (Oid) own_bigint_column(row, 1);
+		char	   *statement = NULL;
 
+		/* that of the table may have changed since */
+		if (new_column != NULL && compat_owns_relation(view, access.user))
+			statement = with_other_column(view, own_int_column(row, 3),
+										  new_column);
 		if (statement != NULL)
 			statements = lappend(statements, statement);
 		else if (version == NULL)
