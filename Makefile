@@ -105,7 +105,8 @@ SQL_PARTS = \
 	src/restore/rollback.sql \
 	src/online/backfill.sql \
 	src/online/dual_write.sql \
-	src/online/online.sql
+	src/online/online.sql \
+	src/online/versions.sql
 
 DATA_built = $(EXTENSION)--$(EXTVERSION).sql
 

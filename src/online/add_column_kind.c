@@ -49,6 +49,7 @@ build_add_column(Change *change, FunctionCallInfo fcinfo)
 	bool		not_null = !PG_ARGISNULL(4) && PG_GETARG_BOOL(4);
 	char	   *computed;
 
+	change->new_columns = list_make1(column);
 	start_with(change, "ALTER TABLE %s ADD COLUMN %s %s", change->relation,
 			   quoted, type);
 	first_remove(change, "ALTER TABLE %s DROP COLUMN IF EXISTS %s",

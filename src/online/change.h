@@ -40,6 +40,8 @@ typedef struct Change
 	int			filling;		/* so many of which are about values */
 	List	   *contract;		/* of char *: in one transaction; NIL if
 								 * nothing is left to do */
+	List	   *old_columns;	/* of char *: of the table, that the contract */
+	List	   *new_columns;	/* drops, and that the start has added */
 	const char *old_shape;		/* what clients lose by the contract, in
 								 * words; NULL: nothing */
 	TimestampTz grace_until;	/* no contract before that; 0: any time */
@@ -109,6 +111,12 @@ extern void start_planned(Change *change, const char *statement);
  */
 extern void run_change_statements(const List *statements, bool users_path);
 
+/*
+ * The same of ours, as one change of the schema, for the record of those; text
+ * is what the user has sent.
+ */
+extern void run_change_as_one(const List *statements, const char *text);
+
 /* The same, and roll it back: throws what they throw. */
 extern void try_change_statements(List *statements);
 
@@ -134,9 +142,17 @@ extern List *relations_of_change(Oid relid);
 extern void tell_what_goes(const Change *change, const char *column);
 
 /*
- * change_store.c: all SQL that touches migrate.change_log, with the rights of
+ * change_store.c: all SQL that writes migrate.change_log, with the rights of
  * the owner of the extension.
+ *
+ * This is a condition over a row c of it and the row t of its task.
  */
+#define CHANGE_IS_UNFINISHED \
+	"c.contracted_at IS NULL " \
+	"AND t.state OPERATOR(pg_catalog.<>) 'cancelled' " \
+	"AND (t.state OPERATOR(pg_catalog.<>) 'done' " \
+	"OR c.contract OPERATOR(pg_catalog.<>) '{}') "
+
 extern void change_insert(const Change *change);
 
 /* NULL if there is no change with that number. */

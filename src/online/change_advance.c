@@ -15,6 +15,7 @@
 #include "lock/lock.h"
 #include "miscadmin.h"
 #include "online/change.h"
+#include "online/version_views.h"
 #include "run/run.h"
 #include "run/run_task.h"
 #include "task/task.h"
@@ -214,6 +215,7 @@ migrate_cancel(PG_FUNCTION_ARGS)
 	{
 		change_lock(id);
 		refuse_contracted(change);
+		refuse_cancel_of_versions(change);
 	}
 	PG_RETURN_TEXT_P(cstring_to_text(cancel_task(id, change != NULL)));
 }

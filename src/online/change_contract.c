@@ -12,16 +12,13 @@
 #include "common/catalog.h"
 #include "common/compat.h"
 #include "common/errors.h"
-#include "common/migration_flag.h"
 #include "common/own_tables.h"
-#include "common/script.h"
-#include "common/settings.h"
-#include "drift/ddl_record.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "lock/lock.h"
 #include "miscadmin.h"
 #include "online/change.h"
+#include "online/version_views.h"
 #include "preserve/point.h"
 #include "run/made.h"
 #include "run/run.h"
@@ -39,7 +36,7 @@ static void require_triggers(const Change *change);
 static void require_filled_tables(const Change *change);
 static void refuse_while_used(const Change *change);
 static char *make_point_before_contract(const Change *change);
-static void run_contract(const Change *change);
+static void run_contract(const Change *change, const List *script);
 
 /*
  * migrate.contract(bigint, boolean) returns text
@@ -50,6 +47,7 @@ migrate_contract(PG_FUNCTION_ARGS)
 	int64		id = PG_GETARG_INT64(0);
 	bool		force = PG_GETARG_BOOL(1);
 	Change	   *change;
+	List	   *script;
 	char	   *label;
 
 	require_preloaded();
@@ -64,6 +62,7 @@ migrate_contract(PG_FUNCTION_ARGS)
 						id)));
 		PG_RETURN_NULL();
 	}
+	(void) carry_versions(change);
 	if (!force)
 		refuse_while_used(change);
 	lock_relations_patiently(CMDTAG_ALTER_TABLE, "migrate.contract()",
@@ -72,8 +71,11 @@ migrate_contract(PG_FUNCTION_ARGS)
 	require_triggers(change);
 	require_filled_tables(change);
 	renew_column_contract(change);
+
+	/* others may have made a version until the table was locked */
+	script = list_concat(carry_versions(change), change->contract);
 	label = make_point_before_contract(change);
-	run_contract(change);
+	run_contract(change, script);
 	change_write_contracted(id, label, force);
 	if (label == NULL)
 		PG_RETURN_NULL();
@@ -263,34 +265,16 @@ make_point_before_contract(const Change *change)
 	return label;
 }
 
-/*
- * As one statement, for the record of schema changes.  Other changes of the
- * table go on afterwards.
- */
+/* Other changes of the table go on afterwards. */
 static void
-run_contract(const Change *change)
+run_contract(const Change *change, const List *script)
 {
 	Task	   *task = task_read(change->id);
 	List	   *witness = take_witness(task);
-	DdlRecord  *record = NULL;
 
-	if (setting_record_ddl && !migration_is_running() && hook_is_active())
-		record = begin_ddl_record(((ScriptStatement *) linitial(parse_script(linitial(change->contract), "statement", 1)))->raw->stmt,
-								  psprintf("SELECT migrate.contract(" INT64_FORMAT ")",
-										   change->id));
-	PG_TRY();
-	{
-		run_change_statements(change->contract, false);
-	}
-	PG_CATCH();
-	{
-		if (record != NULL)
-			abandon_ddl_record(record);
-		PG_RE_THROW();
-	}
-	PG_END_TRY();
-	if (record != NULL)
-		end_ddl_record(record, NULL);
+	run_change_as_one(script,
+					  psprintf("SELECT migrate.contract(" INT64_FORMAT ")",
+							   change->id));
 	note_lost(task, witness);
 	task_write_made(task);
 }

@@ -28,10 +28,7 @@ static void refuse(const char *query, Oid oid);
 #define UNFINISHED \
 	"SELECT c.id::pg_catalog.text, c.relation FROM migrate.change_log c " \
 	"JOIN migrate.task_log t ON t.id OPERATOR(pg_catalog.=) c.id " \
-	"WHERE c.contracted_at IS NULL " \
-	"AND t.state OPERATOR(pg_catalog.<>) 'cancelled' " \
-	"AND (t.state OPERATOR(pg_catalog.<>) 'done' " \
-	"OR c.contract OPERATOR(pg_catalog.<>) '{}') "
+	"WHERE " CHANGE_IS_UNFINISHED
 
 /*
  * See change.h.

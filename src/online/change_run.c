@@ -10,11 +10,15 @@
 #include "access/xact.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_type.h"
+#include "common/migration_flag.h"
 #include "common/own_tables.h"
 #include "common/script.h"
+#include "common/settings.h"
 #include "common/subtransaction.h"
+#include "drift/ddl_record.h"
 #include "executor/spi.h"
 #include "online/change.h"
+#include "run/run.h"
 #include "run/run_task.h"
 #include "run/step.h"
 #include "utils/builtins.h"
@@ -63,6 +67,32 @@ run_as_step(const char *statement)
 	}
 	PG_END_TRY();
 	CommandCounterIncrement();
+}
+
+/*
+ * See change.h.
+ */
+void
+run_change_as_one(const List *statements, const char *text)
+{
+	DdlRecord  *record = NULL;
+
+	if (setting_record_ddl && !migration_is_running() && hook_is_active())
+		record = begin_ddl_record(((ScriptStatement *) linitial(parse_script(linitial(statements), "statement", 1)))->raw->stmt,
+								  text);
+	PG_TRY();
+	{
+		run_change_statements(statements, false);
+	}
+	PG_CATCH();
+	{
+		if (record != NULL)
+			abandon_ddl_record(record);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	if (record != NULL)
+		end_ddl_record(record, NULL);
 }
 
 /*

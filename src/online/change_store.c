@@ -15,6 +15,13 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+/* Names may be given to others; $3 is the table. */
+#define NUMBERS_OF_COLUMNS(names) \
+	"ARRAY(SELECT a.attnum FROM pg_catalog.unnest(" names ") " \
+	"WITH ORDINALITY n (name, place) JOIN pg_catalog.pg_attribute a " \
+	"ON a.attname OPERATOR(pg_catalog.=) n.name " \
+	"WHERE a.attrelid OPERATOR(pg_catalog.=) $3 ORDER BY n.place)"
+
 /*
  * See change.h.
  */
@@ -41,9 +48,13 @@ change_insert(const Change *change)
 					 change->grace_until == 0);
 	add_own_argument(&arguments, INT8OID, Int64GetDatum(change->uses),
 					 change->uses < 0);
+	add_own_text_list(&arguments, change->old_columns);
+	add_own_text_list(&arguments, change->new_columns);
 	run_own_query("INSERT INTO migrate.change_log (id, kind, relid, relation, "
-				  "old_shape, filling, removal, contract, grace_until, uses) "
-				  "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+				  "old_shape, filling, removal, contract, grace_until, uses, "
+				  "old_columns, new_columns) "
+				  "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, "
+				  NUMBERS_OF_COLUMNS("$11") ", " NUMBERS_OF_COLUMNS("$12") ")",
 				  &arguments, SPI_OK_INSERT);
 	end_own_access(&access);
 }

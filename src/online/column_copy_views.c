@@ -25,6 +25,7 @@
 #include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
 #include "online/column_copy_internal.h"
+#include "online/version_views.h"
 #include "tcop/tcopprot.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -59,6 +60,9 @@ copy_view(ColumnCopier *copier, Oid rule)
 	char		relkind = get_rel_relkind(relid);
 	ObjectAddress address;
 
+	/* the contract sees to it, if it is still there then */
+	if (is_version_view(relid))
+		return;
 	if (relkind == RELKIND_VIEW && is_select && copier->same_type &&
 		get_rel_persistence(relid) != RELPERSISTENCE_TEMP &&
 		compat_owns_relation(relid, GetUserId()))

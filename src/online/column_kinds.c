@@ -15,6 +15,7 @@
 #include "online/change_arguments.h"
 #include "online/column_copy.h"
 #include "online/column_sync.h"
+#include "online/version_views.h"
 #include "optimizer/optimizer.h"
 #include "parser/parse_type.h"
 #include "plan/plan.h"
@@ -201,6 +202,8 @@ replace_column(Change *change, ColumnSync *sync, const ColumnType *type,
 	run_all(change, copy->start);
 	for (int i = list_length(copy->start_undo) - 1; i >= 0; i--)
 		first_remove(change, "%s", (char *) list_nth(copy->start_undo, i));
+	change->old_columns = sync->old_columns;
+	change->new_columns = sync->new_columns;
 	sync_by_trigger(change, sync);
 	add_sync_step(change, sync);
 	foreach(cell, copy->builds)
@@ -300,9 +303,11 @@ replace_columns(Change *change, ColumnSync *sync, List *types)
 		(void) column_of_change(change, lfirst(cell));
 
 		/* what depends on it PostgreSQL tells now, and not at the end */
-		try_change_statements(list_make1(psprintf("ALTER TABLE %s DROP COLUMN %s",
-												  change->relation,
-												  quote_identifier(lfirst(cell)))));
+		try_change_statements(lappend(drops_of_version_views(change->relid,
+															 lfirst(cell)),
+									  psprintf("ALTER TABLE %s DROP COLUMN %s",
+											   change->relation,
+											   quote_identifier(lfirst(cell)))));
 		tell_what_goes(change, lfirst(cell));
 	}
 	change->old_shape = columns_in_words(change, sync->old_columns);
@@ -314,6 +319,8 @@ replace_columns(Change *change, ColumnSync *sync, List *types)
 					   list_nth(sync->new_columns, foreach_current_index(cell)),
 					   &type);
 	}
+	change->old_columns = sync->old_columns;
+	change->new_columns = sync->new_columns;
 	sync_by_trigger(change, sync);
 	add_sync_step(change, sync);
 	add_analyze_step(change);

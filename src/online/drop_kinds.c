@@ -18,6 +18,7 @@
 #include "online/change.h"
 #include "online/change_arguments.h"
 #include "online/column_sync.h"
+#include "online/version_views.h"
 #include "plan/plan.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -61,6 +62,7 @@ build_drop_column(Change *change, FunctionCallInfo fcinfo)
 
 	change->old_shape = psprintf("column %s of %s", quote_identifier(column),
 								 change->relation);
+	change->old_columns = list_make1(column);
 	change->grace_until = end_of_grace(fcinfo, 3);
 	refuse_second_drop(change, statement);
 	if (value == NULL && column_needs_value(change->relid, attnum))
@@ -69,7 +71,8 @@ build_drop_column(Change *change, FunctionCallInfo fcinfo)
 				 errmsg("%s is NOT NULL and has no default, so that new clients could not leave it out: give value => an expression for it, or drop its NOT NULL first",
 						change->old_shape)));
 	/* what depends on it PostgreSQL tells now, and not when its time has come */
-	try_change_statements(list_make1(statement));
+	try_change_statements(lappend(drops_of_version_views(change->relid, column),
+								  statement));
 	tell_what_goes(change, column);
 	if (value != NULL)
 		(void) fill_by_trigger(change, column, value, "INSERT OR UPDATE");
@@ -92,7 +95,8 @@ build_drop_table(Change *change, FunctionCallInfo fcinfo)
 	change->grace_until = end_of_grace(fcinfo, 1);
 	change->uses = count_uses(change->relid);
 	/* what depends on it PostgreSQL tells now, and not when its time has come */
-	try_change_statements(list_make1(statement));
+	try_change_statements(lappend(drops_of_version_views(change->relid, NULL),
+								  statement));
 	then_contract(change, "%s", statement);
 }
 

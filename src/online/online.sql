@@ -14,6 +14,8 @@ CREATE TABLE migrate.change_log (
 	contract text[] NOT NULL,
 	grace_until timestamptz,
 	uses bigint,
+	old_columns smallint[] NOT NULL,
+	new_columns smallint[] NOT NULL,
 	contracted_at timestamptz,
 	contracted_by text,
 	restore_point text,
@@ -47,6 +49,10 @@ COMMENT ON COLUMN migrate.change_log.grace_until IS
 	'the contract is refused before that time';
 COMMENT ON COLUMN migrate.change_log.uses IS
 	'scans and changed rows of the table when the change was started, where that tells whether it is used';
+COMMENT ON COLUMN migrate.change_log.old_columns IS
+	'numbers of the columns of the table that the contract drops';
+COMMENT ON COLUMN migrate.change_log.new_columns IS
+	'numbers of those that the start has added';
 COMMENT ON COLUMN migrate.change_log.contracted_at IS 'time of the contract';
 COMMENT ON COLUMN migrate.change_log.contracted_by IS
 	'role in force then (current_user)';
