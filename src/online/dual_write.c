@@ -158,7 +158,8 @@ check_call(FunctionCallInfo fcinfo)
 
 /*
  * Nothing is compiled yet: most statements write neither side.  What is taken
- * from the cache is copied, since a nested statement may renew it.
+ * from the cache is copied, since code of users, which runs wherever expressions
+ * are compiled or evaluated, may have it renewed.
  */
 static DualWrite *
 begin_statement(FmgrInfo *flinfo, TriggerData *trigger)
@@ -465,19 +466,19 @@ find_rule(DualWrite *work)
 
 /*
  * For the rest of the statement, with the rights that the current user has, as
- * a CHECK constraint is.
+ * a CHECK constraint is.  Of expressions of the cache all are copied first.
  */
 static List *
 compiled(DualWrite *work, List *expressions)
 {
 	MemoryContext caller = MemoryContextSwitchTo(work->context);
+	List	   *copies = copyObject(expressions);
 	List	   *states = NIL;
 	ListCell   *cell;
 
-	foreach(cell, expressions)
+	foreach(cell, copies)
 		states = lappend(states,
-						 ExecInitExpr(expression_planner(copyObject(lfirst(cell))),
-									  NULL));
+						 ExecInitExpr(expression_planner(lfirst(cell)), NULL));
 	MemoryContextSwitchTo(caller);
 	return states;
 }
@@ -485,21 +486,20 @@ compiled(DualWrite *work, List *expressions)
 static void
 compile_defaults(DualWrite *work)
 {
-	List	   *defaults = find_rule(work)->defaults;
+	List	   *expressions = copyObject(find_rule(work)->defaults);
 	MemoryContext caller = MemoryContextSwitchTo(work->context);
 	ListCell   *cell;
 
 	work->default_is_volatile = palloc(work->old_side.count * sizeof(bool));
 	work->defaults = palloc0(work->old_side.count * sizeof(List *));
-	foreach(cell, defaults)
+	foreach(cell, expressions)
 	{
 		int			column = foreach_current_index(cell);
-		List	   *expressions = lfirst(cell);
 
 		work->default_is_volatile[column] =
-			contain_volatile_functions((Node *) expressions);
+			contain_volatile_functions(lfirst(cell));
 		if (!work->default_is_volatile[column])
-			work->defaults[column] = compiled(work, expressions);
+			work->defaults[column] = compiled(work, lfirst(cell));
 	}
 	MemoryContextSwitchTo(caller);
 }

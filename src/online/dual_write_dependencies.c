@@ -14,13 +14,14 @@
 #include "catalog/indexing.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_trigger.h"
+#include "commands/trigger.h"
 #include "online/dual_write.h"
 #include "online/dual_write_rule.h"
 #include "utils/fmgroids.h"
 #include "utils/rel.h"
 
 static Oid	relation_of_trigger(Oid trigger_oid);
-static Trigger *trigger_of_relation(Relation rel, Oid trigger_oid);
+static Trigger *find_trigger(TriggerDesc *triggers, Oid trigger_oid);
 static void depend_on_columns(const ObjectAddress *trigger, Oid relid,
 							  const RuleColumns *columns);
 static void depend_on_expressions(const ObjectAddress *trigger, Oid relid,
@@ -38,7 +39,10 @@ record_dual_write_dependencies(Oid trigger_oid)
 	DualWriteRule *rule;
 	ObjectAddress trigger;
 
-	rule = find_dual_write_rule(rel, trigger_of_relation(rel, trigger_oid));
+	/* a copy, since that of the relation may be renewed */
+	rule = find_dual_write_rule(rel,
+								find_trigger(CopyTriggerDesc(rel->trigdesc),
+											 trigger_oid));
 	ObjectAddressSet(trigger, TriggerRelationId, trigger_oid);
 	depend_on_columns(&trigger, relid, &rule->old_side);
 	depend_on_columns(&trigger, relid, &rule->new_side);
@@ -71,13 +75,12 @@ relation_of_trigger(Oid trigger_oid)
 }
 
 static Trigger *
-trigger_of_relation(Relation rel, Oid trigger_oid)
+find_trigger(TriggerDesc *triggers, Oid trigger_oid)
 {
-	for (int i = 0; rel->trigdesc != NULL && i < rel->trigdesc->numtriggers; i++)
-		if (rel->trigdesc->triggers[i].tgoid == trigger_oid)
-			return &rel->trigdesc->triggers[i];
-	elog(ERROR, "could not find trigger %u of relation %u", trigger_oid,
-		 RelationGetRelid(rel));
+	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
+		if (triggers->triggers[i].tgoid == trigger_oid)
+			return &triggers->triggers[i];
+	elog(ERROR, "could not find trigger %u", trigger_oid);
 	return NULL;				/* keep compiler quiet */
 }
 

@@ -55,7 +55,8 @@ typedef struct DualWriteRule
 /*
  * The rule of a trigger on a relation that is open and locked, by the
  * definition of the table as it is now: from a cache of the session, or read,
- * which takes some 20 us.  Valid until the next call; not to be changed.
+ * which takes some 20 us.  Not to be changed, and valid until the next call, so
+ * not over anything that may run code of users.
  * Throws when the arguments are wrong, or do not fit the table (any more).
  */
 extern DualWriteRule *find_dual_write_rule(Relation rel, Trigger *trigger);

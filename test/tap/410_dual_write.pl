@@ -114,6 +114,37 @@ query('ALTER TABLE c RENAME COLUMN bb TO b');
 is(in_session(), '5', 'until it is renamed back');
 $session->quit;
 
+# Code of users that runs while the trigger is at work may have its rule read again
+
+query(q{CREATE FUNCTION nest() RETURNS text LANGUAGE plpgsql AS $$
+	DECLARE
+		calls int := current_setting('test.nest');
+	BEGIN
+		PERFORM set_config('test.nest', (calls - 1)::text, false);
+		IF calls = 1 THEN
+			EXECUTE 'CREATE OR REPLACE FUNCTION nothing() RETURNS int LANGUAGE sql AS $f$SELECT 1$f$';
+			INSERT INTO nested (a) VALUES ('nested');
+			INSERT INTO nested (b, c, d) VALUES ('again', 'x', 'AGAIN');
+			FOR i IN 1 .. 20 LOOP
+				EXECUTE format('INSERT INTO other%s (a) VALUES (1)', i);
+			END LOOP;
+		END IF;
+		RETURN '';
+	END$$;
+	CREATE FUNCTION nests(int) RETURNS text LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN nest(); END';
+	CREATE TABLE nested (a text DEFAULT ('some' || nests(1)), z text DEFAULT ('thing' || nests(2)), b text, c text, d text);} .
+	trigger('nested', 'sync', 'new', '{a,z}', '{b,c,d}', '{a || public.nests(3), z || public.nests(4), upper(a)}', '{b || public.nests(5), c || public.nests(6)}'));
+query("CREATE TABLE other$_ (a text DEFAULT 'some', z text, b text, c text, d text);" .
+		trigger("other$_", 'sync', 'new', '{a,z}', '{b,c,d}', '{a || length(a), a || 9::text || length(a), upper(a)}', '{lower(b), c || 1}'))
+	for 1 .. 20;
+for my $written (q{(a) VALUES ('x')}, q{(b, c, d) VALUES ('x', 'y', 'X')})
+{
+	my @results = map { query("SET test.nest = $_; INSERT INTO nested $written RETURNING a = b AND z = c AND d = 'X'") } 1 .. 12;
+
+	is("@results", join(' ', ('t') x 12), "an expression that writes into the table: $written");
+}
+is(query('SELECT count(*) > 40, bool_and(a = b AND z = c AND d = upper(a)) FROM nested'), 't|t', 'and what it has written');
+
 # As many triggers as partitions: the cache is emptied at times
 
 query('CREATE TABLE p (k int, a text, b text) PARTITION BY LIST (k);
