@@ -29,8 +29,7 @@
 static char *with_other_column(Oid view, AttrNumber old, const char *new);
 static Oid	table_of_plain_view(const Query *query);
 static void refuse_for_version(const char *what, const char *version,
-							   const char *column, const Change *change)
-			pg_attribute_noreturn();
+							   const char *column, const Change *change);
 
 /*
  * The views of versions that show such columns of a change ($1), or a table all
