@@ -102,7 +102,13 @@ change_to_contract(int64 id)
 		aclcheck_error(ACLCHECK_NOT_OWNER,
 					   get_relkind_objtype(get_rel_relkind(change->relid)),
 					   change->relation);
-	if (strcmp(relation_display_name(change->relid), change->relation) != 0)
+
+	/*
+	 * what it has left to do goes by that name; after a rename, by the old
+	 * one
+	 */
+	if (strcmp(change->kind, "rename_table") != 0 &&
+		strcmp(relation_display_name(change->relid), change->relation) != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("the table of change " INT64_FORMAT " is called %s now, and was %s when the change started: give it that name back first",

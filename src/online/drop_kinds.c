@@ -9,7 +9,6 @@
 
 #include "access/table.h"
 #include "catalog/pg_type.h"
-#include "common/catalog.h"
 #include "common/own_tables.h"
 #include "common/script.h"
 #include "effects/effects.h"
@@ -112,7 +111,6 @@ static void
 build_rename_table(Change *change, FunctionCallInfo fcinfo)
 {
 	char	   *new_name = needed_name(fcinfo, 1, "new_name");
-	const char *old_table = change->relation;
 	char	   *old_name = get_rel_name(change->relid);
 	char	   *schema = get_namespace_name(get_rel_namespace(change->relid));
 	SafePlan   *plan = plan_rename_with_view(psprintf("ALTER TABLE %s RENAME TO %s",
@@ -124,12 +122,11 @@ build_rename_table(Change *change, FunctionCallInfo fcinfo)
 	change->old_shape = psprintf("the name %s", change->relation);
 	foreach(cell, plan->steps)
 		start_with(change, "%s", ((PlanStep *) lfirst(cell))->text);
-	change->relation = relation_display_name(change->relid);
 	first_remove(change, "ALTER TABLE %s RENAME TO %s",
 				 quote_qualified_identifier(schema, new_name),
 				 quote_identifier(old_name));
-	first_remove(change, "DROP VIEW IF EXISTS %s", old_table);
-	then_contract(change, "DROP VIEW %s", old_table);
+	first_remove(change, "DROP VIEW IF EXISTS %s", change->relation);
+	then_contract(change, "DROP VIEW %s", change->relation);
 }
 
 /* Who reads a view needs a privilege on all the columns that it has. */
