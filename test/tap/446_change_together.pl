@@ -10,6 +10,7 @@ use lib $FindBin::RealBin;
 
 use ChangeCases qw(change_case);
 use ChangeOracle;
+use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -194,6 +195,27 @@ $oracle->start_clients($_) foreach 'old', 'new';
 $oracle->let_run;
 $oracle->stop_clients;
 $oracle->compare('verified', 'rolled back');
+
+# ---- a start that needs two tables, and a client that writes to the one and then
+# reads the other
+
+$oracle = ChangeOracle->new($node, 'simple');
+$oracle->set_up(change_case('add_foreign_key'));
+my ($said, $complaint) = ('', '');
+my $writer = IPC::Run::start(
+	[
+		$node->installed_command('psql'), '-XAtq', '-d', $node->connstr('postgres'), '-v', 'ON_ERROR_STOP=1',
+		map { ('-c', $_) } 'BEGIN', 'UPDATE p SET v = v + 1 WHERE id = 7',
+		q{SELECT 'written', pg_sleep(2)}, 'SELECT count(*) FROM t', 'COMMIT'
+	],
+	'<', \undef, '>', \$said, '2>', \$complaint);
+
+$node->poll_query_until('postgres',
+	q{SELECT EXISTS (SELECT FROM pg_stat_activity WHERE starts_with(query, $$SELECT 'written'$$))});
+like($oracle->start_change, qr/^\d+$/, 'two tables: it starts');
+$writer->finish;
+is($complaint, '', 'two tables: and the client has not noticed');
+$oracle->advance;
 
 # ---- the end of a table that nobody uses, beside one that is used
 

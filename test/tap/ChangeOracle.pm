@@ -105,12 +105,16 @@ sub start_clients
 		push @scripts, '-f', "$file\@$script->[0]";
 	}
 	$self->query("CREATE SEQUENCE IF NOT EXISTS public.traffic_$group");
+	my $count = $option{count} // $self->{count};
+
+	# a thread each: one that prepares a statement is blocked meanwhile, and in a
+	# pool would wait for the connection of another
 	local $ENV{PGOPTIONS} = $option{settings} // '';
 	local $ENV{PGAPPNAME} = "$group clients";
 	my $handle = IPC::Run::start(
 		[
 			$self->{node}->installed_command('pgbench'), '-n',
-			'-c', $option{count} // $self->{count}, '-T', 3600,
+			'-c', $count, '-j', $count, '-T', 3600,
 			'-M', $option{protocol} // $self->{protocol},
 			'--max-tries=1', '--verbose-errors', @scripts,
 			$self->{connection} // $self->{node}->connstr('postgres')
