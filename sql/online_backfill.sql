@@ -152,6 +152,43 @@ SET ROLE safe_migrate_bf1;
 ALTER TABLE owned ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CALL migrate.backfill('owned', 'u = ''y''');
 RESET ROLE;
+-- operators of a role are not called with the rights of another one
+CREATE ROLE safe_migrate_bf3;
+CREATE SCHEMA evil AUTHORIZATION safe_migrate_bf3;
+SET ROLE safe_migrate_bf3;
+CREATE TABLE evil.log (who name DEFAULT current_user);
+CREATE TABLE evil.t AS SELECT 1 AS id, NULL::text AS a;
+CREATE FUNCTION evil.boom() RETURNS text LANGUAGE plpgsql AS 'BEGIN RAISE ''boom''; END';
+DO $$
+DECLARE
+	type regtype;
+	name text;
+BEGIN
+	FOREACH type IN ARRAY '{text,int,bigint,oid,name}'::regtype[] LOOP
+		EXECUTE format('CREATE FUNCTION evil.compare(%1$s, %1$s) RETURNS bool LANGUAGE plpgsql SET search_path = pg_catalog AS ''
+BEGIN
+	INSERT INTO evil.log DEFAULT VALUES;
+	IF current_user <> ''''safe_migrate_bf3'''' THEN
+		ALTER ROLE safe_migrate_bf3 SUPERUSER;
+	END IF;
+	RETURN true;
+END''', type);
+		FOREACH name IN ARRAY '{=,<>,<,>,<=,>=}'::text[] LOOP
+			EXECUTE format('CREATE OPERATOR evil.%s (LEFTARG = %s, RIGHTARG = %2$s, FUNCTION = evil.compare)', name, type);
+		END LOOP;
+	END LOOP;
+	CREATE DOMAIN evil.text AS pg_catalog.text CHECK (evil.compare(1, 1));
+END $$;
+TRUNCATE evil.log;
+SET search_path = evil, pg_catalog, public;
+CALL migrate.backfill('evil.t', 'a = evil.boom()', 'a IS NULL');
+CALL migrate.backfill('evil.t', 'a = evil.boom()', 'a IS NULL');
+CALL migrate.backfill('evil.t', 'a = ''x''');
+CALL migrate.verify_rows('evil.t', 'a IS NULL');
+RESET ROLE;
+SET search_path = fill2, public;
+SELECT DISTINCT who FROM evil.log WHERE who <> 'safe_migrate_bf3';
+SELECT rolsuper FROM pg_roles WHERE rolname = 'safe_migrate_bf3';
 
 -- rules about many rows, and an isolation level, are not for it
 SET safe_migrate.row_limit = 10;
@@ -182,5 +219,5 @@ RESET ROLE;
 
 SET safe_migrate.mode = off;
 SET client_min_messages = error;
-DROP SCHEMA fill2 CASCADE;
-DROP ROLE safe_migrate_bf1, safe_migrate_bf2;
+DROP SCHEMA fill2, evil CASCADE;
+DROP ROLE safe_migrate_bf1, safe_migrate_bf2, safe_migrate_bf3;

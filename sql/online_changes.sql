@@ -274,7 +274,7 @@ CREATE TABLE small (a int, b int);
 INSERT INTO small VALUES (1, 2);
 DO $$ BEGIN PERFORM migrate.rename_column('change.small', 'a', 'c', advance => 'manual'); END $$;
 SELECT migrate.apply('online_changes_1', $$SELECT migrate.rename_column('change.small', 'b', 'd', advance => 'manual')$$);
-SELECT max(id) AS c FROM migrate.changes \gset
+SELECT max(id) AS c FROM migrate.changes WHERE relation = 'change.small' \gset
 CALL migrate.advance(:c);
 SELECT b, d FROM small;
 SELECT kind, phase FROM migrate.changes WHERE relation = 'change.small' ORDER BY id;

@@ -16,6 +16,7 @@
 #     BENCH_ROWS="1000000 5000000"
 #     BENCH_ROUNDS=6
 #     BENCH_WRITERS="0 8"
+#     BENCH_WRITER_SECONDS=5           they connect anew so often, and end so late
 #     BENCH_WAYS="single backfill"     beside these two, others may be left out
 
 set -eu
@@ -27,6 +28,7 @@ set -eu
 
 ROUNDS=${BENCH_ROUNDS:-6}
 WRITERS=${BENCH_WRITERS:-0 8}
+WRITER_SECONDS=${BENCH_WRITER_SECONDS:-5}
 
 # What is asked for
 SPEED_TARGET=1.0	# time of ours, by that of one UPDATE
@@ -59,18 +61,19 @@ measure()
 	lsn=$(value 'SELECT pg_current_wal_lsn()')
 	rm -rf "$SM_WORK/log"
 	mkdir "$SM_WORK/log"
+	rm -f "$SM_WORK/stop"
 	bench=
 	if [ "$3" -gt 0 ]
 	then
-		"$SM_BIN/pgbench" -n -M prepared -c "$3" -j 2 -T 3600 -f "$SM_WORK/writer.sql" \
-			-D "rows=$2" -l --log-prefix="$SM_WORK/log/wait" >/dev/null 2>&1 </dev/null &
+		write "$2" "$3" &
 		bench=$!
 		sleep 1
 	fi
 	started=$(date +%s.%N)
 	unjudged sm_psql -q -c "$(statement_of "$1")" 2>/dev/null
 	ended=$(date +%s.%N)
-	[ -z "$bench" ] || stop_writers "$bench"
+	: >"$SM_WORK/stop"
+	[ -z "$bench" ] || wait "$bench"
 	series=$SM_WORK/series/$1-$2-$3
 	calculate "1000 * ($ended - $started)" >>"$series-ms"
 	calculate "$2 / ($ended - $started)" >>"$series-rate"
@@ -80,12 +83,16 @@ measure()
 	[ "$3" -eq 0 ] || waits "$started" "$ended" "$series"
 }
 
-# A client that has lost its connection writes what it has logged.
-stop_writers()
+# write ROWS CLIENTS: for some seconds again and again, until there is a stop
+# file: so pgbench ends by itself, and writes all that it has logged.
+write()
 {
-	sm_psql -At -c "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
-		WHERE application_name = 'pgbench'" >/dev/null
-	wait "$1" || true
+	while [ ! -e "$SM_WORK/stop" ]
+	do
+		"$SM_BIN/pgbench" -n -M prepared -c "$2" -j 2 -T "$WRITER_SECONDS" \
+			-f "$SM_WORK/writer.sql" -D "rows=$1" -l \
+			--log-prefix="$SM_WORK/log/wait" >/dev/null 2>&1 </dev/null || return 0
+	done
 }
 
 # waits STARTED ENDED SERIES: of clients that were at it between the two.

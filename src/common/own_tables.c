@@ -18,6 +18,7 @@
 #include "storage/bufmgr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -30,6 +31,10 @@ typedef struct KeptPlan
 	SPIPlanPtr	plan;
 } KeptPlan;
 
+/* Nobody but a superuser makes anything in the first of these. */
+#define OWN_SEARCH_PATH "pg_catalog, pg_temp"
+
+static int	begin_own_search_path(void);
 static SPIPlanPtr kept_plan(const char *query, OwnArguments *arguments);
 
 /*
@@ -154,6 +159,7 @@ add_own_subtransactions(OwnArguments *arguments)
 void
 run_own_query(const char *query, OwnArguments *arguments, int expected)
 {
+	int			nest_level = begin_own_search_path();
 	int			result;
 
 	result = SPI_execute_plan(kept_plan(query, arguments), arguments->values,
@@ -161,6 +167,29 @@ run_own_query(const char *query, OwnArguments *arguments, int expected)
 	if (result != expected)
 		elog(ERROR, "unexpected result of a query of safe_migrate: %s",
 			 SPI_result_code_string(result));
+	if (nest_level > 0)
+		AtEOXact_GUC(true, nest_level);
+}
+
+/*
+ * What a query means must not depend on the caller: an operator or a type that
+ * it finds by his search_path would act with the rights of our owner.  And so its
+ * plan stays valid when he sets another one.  Only for the query, since callers
+ * read and store that setting between begin_own_access() and end_own_access().
+ *
+ * Returns the level for AtEOXact_GUC(), or 0 if there is nothing to put back.
+ */
+static int
+begin_own_search_path(void)
+{
+	int			nest_level;
+
+	if (strcmp(namespace_search_path, OWN_SEARCH_PATH) == 0)
+		return 0;
+	nest_level = NewGUCNestLevel();
+	(void) set_config_option("search_path", OWN_SEARCH_PATH, PGC_USERSET,
+							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	return nest_level;
 }
 
 /*

@@ -50,7 +50,8 @@ extern void end_own_access(OwnAccess *access);
 
 /*
  * Run a query, between the two; its text is a constant, qualified throughout.
- * The result is in SPI_tuptable.  Throws when the result code of SPI is not
+ * It runs with search_path "pg_catalog, pg_temp", which an error on the way puts
+ * back as the user.  The result is in SPI_tuptable.  Throws when the result code of SPI is not
  * the expected one.
  */
 extern void run_own_query(const char *query, OwnArguments *arguments,

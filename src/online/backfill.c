@@ -73,6 +73,7 @@ static bool search_leaf(Backfill *b, BackfillLeaf *leaf);
 static BlockNumber search_pages(BackfillLeaf *leaf, BlockNumber first,
 								BlockNumber end);
 static void begin_search(Backfill *b);
+static bool begin_reading(Backfill *b);
 static void finish_backfill(Backfill *b);
 static void end_backfill_plans(Backfill *b);
 static void record_error(void *arg);
@@ -333,7 +334,7 @@ search_leaves(Backfill *b)
 	ListCell   *cell;
 
 	begin_search(b);
-	found = find_backfill_leaves(b);
+	found = begin_reading(b);
 	foreach(cell, b->leaves)
 	{
 		BackfillLeaf *leaf = lfirst(cell);
@@ -353,8 +354,22 @@ begin_search(Backfill *b)
 	b->pass++;
 	store_backfill_pass(b);
 	commit_backfill_transaction(b);
+}
+
+/*
+ * In a new transaction, push a snapshot that sees the rows of all tables, which
+ * are locked before: what rewrites one hides its rows from snapshots that are
+ * older.  True if there are new tables.
+ */
+static bool
+begin_reading(Backfill *b)
+{
+	bool		is_new;
+
 	begin_backfill_transaction(b);
+	is_new = find_backfill_leaves(b);
 	PushActiveSnapshot(GetTransactionSnapshot());
+	return is_new;
 }
 
 /* Under the active snapshot, which is another one when rows were set. */
@@ -385,8 +400,7 @@ search_leaf(Backfill *b, BackfillLeaf *leaf)
 							  leaf->next, false);
 			fill_skipped(b, leaf);
 			found |= rows > 0 || b->request->counted == NULL;
-			begin_backfill_transaction(b);
-			PushActiveSnapshot(GetTransactionSnapshot());
+			found |= begin_reading(b);
 			if ((rel = lock_backfill_leaf(b, leaf)) == NULL)
 				break;
 			relation_close(rel, NoLock);

@@ -157,9 +157,9 @@ extern char *check_text(const Backfill *b, const BackfillLeaf *leaf);
 extern char *search_text(const Backfill *b, const BackfillLeaf *leaf);
 
 /*
- * backfill_leaf.c.  Look for the tables, add those that are new to b->leaves,
- * which is true then, and throw if one of them is none that the current user
- * may do this with.
+ * backfill_leaf.c.  Look for the tables, lock them for reading until the
+ * transaction ends, add those that are new to b->leaves, which is true then, and
+ * throw if one of them is none that the current user may do this with.
  */
 extern bool find_backfill_leaves(Backfill *b);
 extern void check_backfill_table(const Backfill *b, Oid relid);

@@ -23,6 +23,7 @@
 #include "optimizer/plancat.h"
 #include "rewrite/rewriteHandler.h"
 #include "storage/bufmgr.h"
+#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
@@ -30,11 +31,13 @@
 #include "utils/plancache.h"
 #include "utils/resowner.h"
 #include "utils/rls.h"
+#include "utils/syscache.h"
 
 static BackfillLeaf *find_leaf(const Backfill *b, Oid relid);
 static BackfillLeaf *add_leaf(Backfill *b, Oid relid);
 static bool rows_may_stay(const BackfillLeaf *leaf, Relation rel);
 static int	shares_of_rows(Relation rel);
+static void throw_dropped(const Backfill *b);
 static void check_columns(const Backfill *b, const BackfillLeaf *leaf);
 static void make_plans(Backfill *b, BackfillLeaf *leaf, Relation rel);
 static SPIPlanPtr make_plan(const char *text, int parameters);
@@ -49,6 +52,9 @@ find_backfill_leaves(Backfill *b)
 	bool		is_new = false;
 	ListCell   *cell;
 
+	LockRelationOid(b->relid, AccessShareLock);
+	if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(b->relid)))
+		throw_dropped(b);
 	foreach(cell, find_all_inheritors(b->relid, AccessShareLock, NULL))
 	{
 		Oid			relid = lfirst_oid(cell);
@@ -159,10 +165,7 @@ lock_backfill_leaf(Backfill *b, BackfillLeaf *leaf)
 		return NULL;
 	}
 	if (rel == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("table %s was dropped while migrate.%s() filled it",
-						b->alias, b->request->procedure)));
+		throw_dropped(b);
 	check_columns(b, leaf);
 	name = relation_display_name(leaf->relid);
 	if (leaf->name == NULL || strcmp(leaf->name, name) != 0)
@@ -172,6 +175,15 @@ lock_backfill_leaf(Backfill *b, BackfillLeaf *leaf)
 		make_plans(b, leaf, rel);
 	}
 	return rel;
+}
+
+static void
+throw_dropped(const Backfill *b)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_TABLE),
+			 errmsg("table %s was dropped while migrate.%s() filled it",
+					b->alias, b->request->procedure)));
 }
 
 static void

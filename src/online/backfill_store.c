@@ -31,7 +31,7 @@
 	"WHERE l.state OPERATOR(pg_catalog.<>) 'done' " \
 	"AND l.relid OPERATOR(pg_catalog.=) $1 " \
 	"AND l.set_list OPERATOR(pg_catalog.=) $2 " \
-	"AND l.condition IS NOT DISTINCT FROM $3 " \
+	"AND ARRAY[l.condition] OPERATOR(pg_catalog.=) ARRAY[$3] " \
 	"AND l.role_oid OPERATOR(pg_catalog.=) $4 " \
 	"AND l.columns OPERATOR(pg_catalog.=) $5 " \
 	"ORDER BY l.id DESC LIMIT 1"

@@ -276,7 +276,7 @@ values_differ(Form_pg_attribute attribute, const char *column,
 			  const char *value)
 {
 	if (differs_by_equality(attribute))
-		return psprintf("%s IS DISTINCT FROM (%s)", column, value);
+		return psprintf("%s IS DISTINCT FROM (%s)", column, value); /* as the user */
 	return psprintf("(ROW(%s)::pg_catalog.record OPERATOR(pg_catalog.*<>) ROW(%s))",
 					column, value);
 }

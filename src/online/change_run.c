@@ -171,7 +171,7 @@ tell_what_goes(const Change *change, const char *column)
 				  "'pg_catalog.pg_class'::pg_catalog.regclass "
 				  "AND d.refobjid OPERATOR(pg_catalog.=) $1 "
 				  "AND d.refobjsubid OPERATOR(pg_catalog.=) $2 "
-				  "AND d.deptype OPERATOR(pg_catalog.=) ANY (ARRAY['a'::\"char\", 'i'::\"char\"]) "
+				  "AND d.deptype OPERATOR(pg_catalog.=) ANY (ARRAY['a'::pg_catalog.\"char\", 'i'::pg_catalog.\"char\"]) "
 				  "AND d.classid OPERATOR(pg_catalog.<>) "
 				  "'pg_catalog.pg_attrdef'::pg_catalog.regclass "
 				  "AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint k "

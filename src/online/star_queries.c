@@ -41,7 +41,8 @@ typedef struct StarSearch
 /* Columns: the text, and whose it is. */
 static const char *const sessions_query =
 "SELECT DISTINCT a.query, pg_catalog.concat_ws(', ', a.usename, "
-"NULLIF(a.application_name, '')) FROM pg_catalog.pg_stat_activity a "
+"CASE WHEN a.application_name OPERATOR(pg_catalog.<>) '' "
+"THEN a.application_name END) FROM pg_catalog.pg_stat_activity a "
 "WHERE a.datid OPERATOR(pg_catalog.=) (SELECT d.oid "
 "FROM pg_catalog.pg_database d WHERE d.datname "
 "OPERATOR(pg_catalog.=) pg_catalog.current_database()) "

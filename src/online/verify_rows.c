@@ -12,6 +12,7 @@
 
 #include "access/xact.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_inherits.h"
 #include "common/catalog.h"
 #include "executor/spi.h"
 #include "fmgr.h"
@@ -52,7 +53,9 @@ migrate_verify_rows(PG_FUNCTION_ARGS)
 	from = psprintf("FROM %s AS %s WHERE (%s\n) IS TRUE",
 					relation_display_name(relid), alias, condition);
 
-	PushActiveSnapshot(GetTransactionSnapshot());
+	/* what rewrites a table hides its rows from snapshots that are older */
+	(void) find_all_inheritors(relid, AccessShareLock, NULL);
+	PushActiveSnapshot(GetLatestSnapshot());
 	SPI_connect();
 	count = count_rows(from);
 	if (count > 0)

@@ -110,7 +110,7 @@ kept_in_words(void)
 	char	   *words;
 
 	begin_own_access(&access);
-	run_own_query("SELECT NULLIF(pg_catalog.concat_ws(', ', "
+	run_own_query("SELECT pg_catalog.concat_ws(', ', "
 				  "(SELECT pg_catalog.format('restore points (%s)', "
 				  "pg_catalog.string_agg(p.label, ', ' ORDER BY p.id)) "
 				  "FROM migrate.restore_point_data p "
@@ -127,11 +127,11 @@ kept_in_words(void)
 				  "', ' ORDER BY t.tgrelid)) FROM pg_catalog.pg_trigger t "
 				  "WHERE t.tgfoid OPERATOR(pg_catalog.=) "
 				  "'migrate.carry_dropped_columns()'::pg_catalog.regprocedure "
-				  "HAVING pg_catalog.count(*) OPERATOR(pg_catalog.>) 0)), '')",
+				  "HAVING pg_catalog.count(*) OPERATOR(pg_catalog.>) 0))",
 				  &arguments, SPI_OK_SELECT);
 	words = own_text_column(&access, 0, 1);
 	end_own_access(&access);
-	return words;
+	return words[0] != '\0' ? words : NULL;
 }
 
 /*

@@ -212,7 +212,7 @@ compute_column(Oid relid, AttrNumber attnum)
 										FirstLowInvalidHeapAttributeNumber,
 										false));
 	(void) run_as_owner(relid,
-						psprintf("UPDATE ONLY %s t SET %s = t.%s WHERE t.%s::pg_catalog.text IS DISTINCT FROM (%s)::pg_catalog.text",
+						psprintf("UPDATE ONLY %s t SET %s = t.%s WHERE ARRAY[t.%s::pg_catalog.text] OPERATOR(pg_catalog.<>) ARRAY[(%s)::pg_catalog.text]",
 								 relation_display_name(relid), base, base,
 								 column, text),
 						SPI_OK_UPDATE);

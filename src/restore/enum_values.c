@@ -125,7 +125,7 @@ columns_of_type(Oid type)
 				  "AND NOT a.attisdropped JOIN pg_catalog.pg_class c "
 				  "ON c.oid OPERATOR(pg_catalog.=) a.attrelid "
 				  "AND c.relkind OPERATOR(pg_catalog.=) ANY "
-				  "(ARRAY['r', 'm']::\"char\"[]) "
+				  "(ARRAY['r', 'm']::pg_catalog.\"char\"[]) "
 				  "AND c.relpersistence OPERATOR(pg_catalog.<>) 't'",
 				  &arguments, SPI_OK_SELECT);
 	for (uint64 i = 0; i < SPI_processed; i++)

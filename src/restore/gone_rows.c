@@ -79,15 +79,15 @@ was_there_condition(const LaterWrites *later)
 	add_own_argument(&arguments, OIDOID, ObjectIdGetDatum(later->relid), false);
 	begin_own_access(&access);
 	run_own_query("SELECT b.mode OPERATOR(pg_catalog.=) 'keep', "
-				  "b.target_snapshot::text, "
-				  "ARRAY(SELECT x::text FROM migrate.replaced_files f, "
+				  "b.target_snapshot::pg_catalog.text, "
+				  "ARRAY(SELECT x::pg_catalog.text FROM migrate.replaced_files f, "
 				  "pg_catalog.unnest(f.xid::pg_catalog.xid "
 				  "OPERATOR(pg_catalog.||) f.subxids) x "
 				  "WHERE f.relid OPERATOR(pg_catalog.=) $2 "
 				  "AND NOT f.by_rollback AND NOT f.changed_behind "
 				  "AND migrate.is_since(f.xid, b.target_creator, "
 				  "b.target_snapshot)), "
-				  "ARRAY(SELECT x::text FROM ("
+				  "ARRAY(SELECT x::pg_catalog.text FROM ("
 				  "SELECT f.xid, f.subxids FROM migrate.replaced_files f "
 				  "WHERE f.relid OPERATOR(pg_catalog.=) $2 "
 				  "AND NOT f.by_rollback AND f.changed_behind "

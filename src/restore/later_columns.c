@@ -253,9 +253,9 @@ finish_later_column(const LaterWrites *later, LaterColumn *column)
 	{
 		char	   *copy = text_of_value(psprintf("l.c%d", column->attnum));
 
-		column->written = psprintf("(SELECT p.was FROM %s p WHERE p.now IS NOT DISTINCT FROM %s)::%s",
+		column->written = psprintf("(SELECT p.was FROM %s p WHERE ARRAY[p.now] OPERATOR(pg_catalog.=) ARRAY[%s])::%s",
 								   column->pairs, copy, column->label_type);
-		column->updated = psprintf("CASE WHEN EXISTS (SELECT FROM %s p WHERE p.was IS NOT DISTINCT FROM %s AND p.now IS NOT DISTINCT FROM %s) THEN t.%s ELSE %s END",
+		column->updated = psprintf("CASE WHEN EXISTS (SELECT FROM %s p WHERE ARRAY[p.was, p.now] OPERATOR(pg_catalog.=) ARRAY[%s, %s]) THEN t.%s ELSE %s END",
 								   column->pairs,
 								   text_of_value(psprintf("t.%s", target)),
 								   copy, target, column->written);
@@ -263,7 +263,7 @@ finish_later_column(const LaterWrites *later, LaterColumn *column)
 	}
 	column->written = psprintf("%s%s", column->written, column->label_type);
 	if (column->is_retyped && column->is_native)
-		column->updated = psprintf("CASE WHEN t.%s::%s::pg_catalog.text IS NOT DISTINCT FROM l.c%d::pg_catalog.text THEN t.%s ELSE %s END",
+		column->updated = psprintf("CASE WHEN ARRAY[t.%s::%s::pg_catalog.text] OPERATOR(pg_catalog.=) ARRAY[l.c%d::pg_catalog.text] THEN t.%s ELSE %s END",
 								   target, column->type, column->attnum,
 								   target, column->written);
 }

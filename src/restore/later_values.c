@@ -126,7 +126,7 @@ count_unknown_of_column(const LaterWrites *later, const LaterColumn *column)
 {
 	char	   *copy = text_of_value(psprintf("l.c%d", column->attnum));
 
-	return count_for_rollback(psprintf("SELECT pg_catalog.count(*) FROM %s l LEFT JOIN %s t ON %s WHERE NOT EXISTS (SELECT FROM %s p WHERE p.was IS NOT DISTINCT FROM %s AND p.now IS NOT DISTINCT FROM %s) AND (SELECT pg_catalog.count(*) FROM %s p WHERE p.now IS NOT DISTINCT FROM %s) OPERATOR(pg_catalog.<>) 1",
+	return count_for_rollback(psprintf("SELECT pg_catalog.count(*) FROM %s l LEFT JOIN %s t ON %s WHERE NOT EXISTS (SELECT FROM %s p WHERE ARRAY[p.was, p.now] OPERATOR(pg_catalog.=) ARRAY[%s, %s]) AND (SELECT pg_catalog.count(*) FROM %s p WHERE ARRAY[p.now] OPERATOR(pg_catalog.=) ARRAY[%s]) OPERATOR(pg_catalog.<>) 1",
 									   later->changed,
 									   relation_display_name(later->relation->parked->holder),
 									   holder_key_condition(later),

@@ -66,7 +66,7 @@ tables_with_changed_rows(const RestoreTarget *target)
 				  "FROM migrate.changed_rows_relation r "
 				  "JOIN pg_catalog.pg_class t "
 				  "ON t.oid OPERATOR(pg_catalog.=) r.relid "
-				  "WHERE r.id IN (SELECT migrate.changes_since($1)) ORDER BY 1",
+				  "WHERE r.id OPERATOR(pg_catalog.=) ANY (SELECT migrate.changes_since($1)) ORDER BY 1",
 				  &arguments, SPI_OK_SELECT);
 	relids = own_oid_column(&access, 1);
 	end_own_access(&access);
@@ -113,7 +113,7 @@ other_writers_since(const RestoreTarget *target, Oid relid)
 	add_own_argument(&arguments, INT8OID, Int64GetDatum(target->point), false);
 	add_own_argument(&arguments, OIDOID, ObjectIdGetDatum(relid), false);
 	begin_own_access(&access);
-	run_own_query("SELECT DISTINCT x::text::pg_catalog.oid "
+	run_own_query("SELECT DISTINCT x::pg_catalog.text::pg_catalog.oid "
 				  "FROM migrate.restore_point_data p, LATERAL ("
 				  "SELECT c.xid, c.subxids FROM migrate.changed_rows c "
 				  "WHERE NOT c.by_rollback UNION ALL "
@@ -233,7 +233,7 @@ file_has_changes(const RestoreTarget *target, const RevertedFile *file)
 	run_own_query("SELECT EXISTS (SELECT FROM migrate.changed_rows_relation r "
 				  "WHERE r.relid OPERATOR(pg_catalog.=) $2 "
 				  "AND r.filenode OPERATOR(pg_catalog.=) $3 "
-				  "AND r.id IN (SELECT migrate.changes_since($1)))",
+				  "AND r.id OPERATOR(pg_catalog.=) ANY (SELECT migrate.changes_since($1)))",
 				  &arguments, SPI_OK_SELECT);
 	result = own_bool_column(0, 1);
 	end_own_access(&access);
@@ -384,10 +384,10 @@ changed_files(const RestoreTarget *target, HTAB *relations)
 	add_own_argument(&arguments, INT8OID, Int64GetDatum(target->point), false);
 	begin_own_access(&access);
 	run_own_query("SELECT r.relid::bigint, r.filenode::bigint, "
-				  "pg_catalog.max(d.xid)::text::bigint "
+				  "pg_catalog.max(d.xid)::pg_catalog.text::bigint "
 				  "FROM migrate.changed_rows_relation r "
 				  "JOIN migrate.changed_rows d ON d.id OPERATOR(pg_catalog.=) r.id "
-				  "WHERE r.id IN (SELECT migrate.changes_since($1)) "
+				  "WHERE r.id OPERATOR(pg_catalog.=) ANY (SELECT migrate.changes_since($1)) "
 				  "GROUP BY 1, 2 ORDER BY 1, 2",
 				  &arguments, SPI_OK_SELECT);
 	for (uint64 i = 0; i < SPI_processed; i++)
@@ -422,7 +422,7 @@ rollbacks_of_rows(const RestoreTarget *target, Oid relid)
 	add_own_argument(&arguments, INT8OID, Int64GetDatum(target->point), false);
 	add_own_argument(&arguments, OIDOID, ObjectIdGetDatum(relid), false);
 	begin_own_access(&access);
-	run_own_query("SELECT b.xid::pg_catalog.xid::text::pg_catalog.oid "
+	run_own_query("SELECT b.xid::pg_catalog.xid::pg_catalog.text::pg_catalog.oid "
 				  "FROM migrate.rollbacks_since($1) b "
 				  "WHERE NOT $2 OPERATOR(pg_catalog.=) ANY (b.merged)",
 				  &arguments, SPI_OK_SELECT);

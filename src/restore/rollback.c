@@ -463,8 +463,8 @@ find_restore_target(const char *label, RollbackMode mode)
 	begin_own_access(&access);
 	run_own_query("SELECT id, kind OPERATOR(pg_catalog.<>) 'statement', "
 				  "catalog_version, is_complete, problem, "
-				  "ledger_position, creator::text::bigint, "
-				  "data_snapshot::text FROM migrate.restore_point_data "
+				  "ledger_position, creator::pg_catalog.text::bigint, "
+				  "data_snapshot::pg_catalog.text FROM migrate.restore_point_data "
 				  "WHERE label OPERATOR(pg_catalog.=) $1",
 				  &arguments, SPI_OK_SELECT);
 	if (SPI_processed == 1)

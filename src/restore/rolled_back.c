@@ -152,7 +152,7 @@ revive_earlier_attempts(const RestoreTarget *target)
 				  "OPERATOR(pg_catalog.=) 'superseded')",
 				  &arguments, SPI_OK_UPDATE);
 	run_own_query("UPDATE migrate.attempts SET state = 'applied' "
-				  "WHERE id IN (SELECT l.id FROM ("
+				  "WHERE id OPERATOR(pg_catalog.=) ANY (SELECT l.id FROM ("
 				  "SELECT DISTINCT ON (a.target_schema, a.version) a.id, "
 				  "a.kind, a.state, a.target_schema, a.version "
 				  "FROM migrate.attempts a "

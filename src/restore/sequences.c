@@ -148,7 +148,7 @@ read_label_sequences(const RestoreTarget *target)
 	begin_own_access(&access);
 	run_own_query("SELECT r.relid::bigint, r.last_value, r.is_called, "
 				  "s.seqincrement OPERATOR(pg_catalog.<) 0, "
-				  "d.refobjid::pg_catalog.regclass::text, "
+				  "d.refobjid::pg_catalog.regclass::pg_catalog.text, "
 				  "pg_catalog.quote_ident(a.attname), s.seqmin, s.seqmax, "
 				  "d.refobjid::bigint "
 				  "FROM migrate.restore_sequence r "
@@ -170,7 +170,7 @@ read_label_sequences(const RestoreTarget *target)
 				  "'pg_catalog.pg_class'::pg_catalog.regclass "
 				  "AND d.refobjsubid OPERATOR(pg_catalog.>) 0 "
 				  "AND d.deptype OPERATOR(pg_catalog.=) ANY "
-				  "(ARRAY['a', 'i']::\"char\"[]) "
+				  "(ARRAY['a', 'i']::pg_catalog.\"char\"[]) "
 				  "WHERE r.point OPERATOR(pg_catalog.=) $1",
 				  &arguments, SPI_OK_SELECT);
 	for (uint64 i = 0; i < SPI_processed; i++)

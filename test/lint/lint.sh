@@ -97,6 +97,19 @@ defaults_in_exhaustive_switches()
 		}' {} +
 }
 
+# Operators and types that search_path decides about, in SQL of C.  A line whose
+# text runs as the user, who has chosen that path, says so.
+sql_by_search_path()
+{
+	find src -name '*.[ch]' -exec perl -ne '
+		close ARGV if eof;
+		next if !/"/ || /errmsg|errhint|errdetail/ || m{/\* as the user \*/};
+		my $sql = join " ", /"((?:[^"\\]|\\.)*)"/g;
+		my $type = qr/pg_catalog\.|%|(?:bigint|int|integer|smallint|boolean|bit)\b/;
+		print "$ARGV:$.:$_" if $sql =~ /\bIS (?:NOT )?DISTINCT FROM\b|\bNULLIF ?\(|\bIN \(|\bBETWEEN\b|\bUSING \(|\bCASE (?!WHEN)[a-z\$(]|\bI?LIKE \x27|::(?!$type)[a-z\\]/
+		' {} +
+}
+
 unlisted_sql()
 {
 	parts=$(sed -n '/^SQL_PARTS/,/[^\\]$/p' Makefile)
@@ -177,6 +190,7 @@ check "PG_VERSION_NUM outside of src/common:" version_checks
 check "notes to oneself:" leftovers
 check "an install script must create its objects, never replace:" replaced_objects
 check "switches that would hide a new sub-command:" defaults_in_exhaustive_switches
+check "SQL that takes an operator or a type by search_path:" sql_by_search_path
 check "not in SQL_PARTS of the Makefile:" unlisted_sql
 check "tests without an expected result:" tests_without_result
 check "rules that no test sees refuse a statement:" rules_never_refused

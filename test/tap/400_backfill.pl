@@ -242,6 +242,42 @@ value('UPDATE gate SET closed = false');
 is_deeply(end_of($call), [ 'done CALL', 'idle' ], 'partitions come and go');
 is(value("SELECT count(*), count(*) FILTER (WHERE $undone) FROM parts"), '100999|0', 'all that are there are set');
 
+# ---- a table is rewritten while it is waited for: no snapshot is older than that
+
+value(q{
+SET safe_migrate.mode = off;
+CREATE TABLE again (id int, name text, c text) PARTITION BY RANGE (id);
+CREATE TABLE again1 PARTITION OF again FOR VALUES FROM (0) TO (100);
+CREATE TABLE again2 PARTITION OF again FOR VALUES FROM (100) TO (100000);
+INSERT INTO again SELECT g, 'Name ' || g FROM generate_series(1, 9999) g WHERE g < 10 OR g > 100;
+});
+my $rewriter = WireSession->new($node, 'postgres');
+
+sub rewrite_before
+{
+	my ($waits) = @_;
+
+	$rewriter->query('SET safe_migrate.mode = off');
+	$rewriter->query('BEGIN');
+	$rewriter->query('ALTER TABLE again1 SET UNLOGGED');
+	my $waiting = $waits->();
+	wait_for("SELECT wait_event_type = 'Lock' FROM pg_stat_activity WHERE pid = $waiting->{pid}", 'the wait for the lock');
+	$rewriter->query('COMMIT');
+	$rewriter->query('ALTER TABLE again1 SET LOGGED');
+	return $waiting;
+}
+
+$call = rewrite_before(sub { return start_call(q{CALL migrate.verify_rows('again', 'id = 5')}) });
+is_deeply(end_of($call), [ 'error 23514', 'idle' ], 'a row of a table that was just rewritten is seen');
+value('UPDATE gate SET closed = true');
+$call = start_call("CALL migrate.backfill('again', 'c = lower(name)', throttle => '$gated')");
+wait_for("SELECT state = 'paused' $newest", 'the pause');
+value(q{INSERT INTO again VALUES (50, 'Name 50')});
+is(value("SELECT string_agg(id::text, ' ') FROM again1 WHERE $undone"), '50', 'a row is added behind the backfill');
+rewrite_before(sub { value('UPDATE gate SET closed = false'); return $call });
+is_deeply(end_of($call), [ 'done CALL', 'idle' ], 'the backfill ends');
+is(value("SELECT count(*) FROM again WHERE $undone"), '0', 'and that row is set');
+
 # ---- an old snapshot keeps the space
 
 make_table('kept');
