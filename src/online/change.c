@@ -24,6 +24,7 @@
 #include "online/change.h"
 #include "online/change_arguments.h"
 #include "online/star_queries.h"
+#include "online/table_owner.h"
 #include "plan/plan.h"
 #include "run/host.h"
 #include "run/made.h"
@@ -89,9 +90,11 @@ begin_change(FunctionCallInfo fcinfo, const ChangeKind *kind)
 												"advance"));
 	change->uses = -1;
 	change->relid = table_of_change(needed_text(fcinfo, 0, "table"));
+	require_owner_himself(change->relid, function);
 	lock_relations_patiently(CMDTAG_ALTER_TABLE, function,
 							 relations_of_change(change->relid),
 							 AccessExclusiveLock);
+	require_owner_himself(change->relid, function);
 	change->relation = relation_display_name(change->relid);
 	if (kind->reshapes)
 		warn_of_star_queries(change->relid);

@@ -18,6 +18,7 @@
 #include "lock/lock.h"
 #include "miscadmin.h"
 #include "online/change.h"
+#include "online/table_owner.h"
 #include "preserve/point.h"
 #include "run/made.h"
 #include "run/run.h"
@@ -63,6 +64,7 @@ migrate_contract(PG_FUNCTION_ARGS)
 	lock_relations_patiently(CMDTAG_ALTER_TABLE, "migrate.contract()",
 							 relations_of_change(change->relid),
 							 AccessExclusiveLock);
+	require_owner_himself(change->relid, "migrate.contract()");
 	renew_column_contract(change);
 	label = make_point_before_contract(change);
 	run_contract(change);
@@ -92,6 +94,7 @@ change_to_contract(int64 id)
 		aclcheck_error(ACLCHECK_NOT_OWNER,
 					   get_relkind_objtype(get_rel_relkind(change->relid)),
 					   change->relation);
+	require_owner_himself(change->relid, "migrate.contract()");
 	change_lock(id);
 	require_verified(change);
 	return change;
