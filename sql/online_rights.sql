@@ -93,6 +93,72 @@ SET ROLE rights_owner;
 SELECT action, safe_sql ~ 'fill_column' AS fills FROM migrate.check('ALTER TABLE rights.filled ADD COLUMN c uuid DEFAULT gen_random_uuid()');
 RESET ROLE;
 
+RESET safe_migrate.small_table;
+
+-- what is locked until the end of the transaction
+CREATE VIEW stronger AS
+	SELECT relation::regclass::text AS relation, string_agg(mode, ' ' ORDER BY mode) AS mode FROM pg_locks l
+	JOIN pg_class c ON c.oid = relation AND relnamespace = 'rights'::regnamespace AND relkind IN ('r', 'p', 'v')
+	WHERE pid = pg_backend_pid() AND mode <> 'AccessShareLock' AND relname <> 'stronger'
+	GROUP BY 1;
+CREATE TABLE customer (id int PRIMARY KEY, name text);
+CREATE TABLE purchase (id int PRIMARY KEY, customer int REFERENCES customer, a int, b int);
+CREATE TABLE item (id int PRIMARY KEY, purchase int REFERENCES purchase);
+CREATE VIEW purchases AS SELECT id, a FROM purchase;
+CREATE VIEW customers AS SELECT p.id, c.name FROM purchase p JOIN customer c ON c.id = p.customer;
+SET client_min_messages = warning;
+BEGIN;
+SELECT migrate.add_column('purchase', 'n', 'int', '1', advance => 'manual') IS NOT NULL AS started;
+SELECT * FROM stronger ORDER BY 1;
+ROLLBACK;
+BEGIN;
+SELECT migrate.rename_column('purchase', 'a', 'c', advance => 'manual') IS NOT NULL AS started;
+SELECT * FROM stronger ORDER BY 1;
+ROLLBACK;
+BEGIN;
+SELECT migrate.rename_column('purchase', 'customer', 'c', advance => 'manual') IS NOT NULL AS started;
+SELECT * FROM stronger ORDER BY 1;
+ROLLBACK;
+BEGIN;
+SELECT migrate.drop_column('purchase', 'b', advance => 'manual') IS NOT NULL AS started;
+SELECT * FROM stronger ORDER BY 1;
+ROLLBACK;
+DROP VIEW customers;
+BEGIN;
+SELECT migrate.drop_column('purchase', 'customer', advance => 'manual') IS NOT NULL AS started;
+SELECT * FROM stronger ORDER BY 1;
+ROLLBACK;
+BEGIN;
+SELECT migrate.drop_table('item', advance => 'manual') IS NOT NULL AS started;
+SELECT * FROM stronger ORDER BY 1;
+ROLLBACK;
+BEGIN;
+SELECT migrate.add_foreign_key('item', '{id}', 'rights.customer', advance => 'manual') IS NOT NULL AS started;
+SELECT * FROM stronger ORDER BY 1;
+ROLLBACK;
+BEGIN;
+SELECT migrate.rename_table('purchase', 'bought') IS NOT NULL AS started;
+SELECT * FROM stronger ORDER BY 1;
+ROLLBACK;
+
+-- a contract, and what is taken back
+SELECT migrate.rename_column('purchase', 'a', 'c', advance => 'manual') AS renamed \gset
+CALL migrate.advance(:renamed);
+SELECT migrate.change_type('purchase', 'customer', 'bigint', advance => 'manual') AS changed \gset
+CALL migrate.advance(:changed);
+CREATE VIEW newer AS SELECT a + 1 AS more FROM purchase;
+BEGIN;
+SELECT migrate.contract(:renamed, force := true) IS NOT NULL AS has_restore_point;
+SELECT * FROM stronger ORDER BY 1;
+ROLLBACK;
+BEGIN;
+SELECT migrate.contract(:changed, force := true) IS NOT NULL AS has_restore_point;
+SELECT * FROM stronger ORDER BY 1;
+ROLLBACK;
+SELECT migrate.cancel(:changed);
+CALL migrate.advance(:changed);
+SELECT phase FROM migrate.changes WHERE id = :changed;
+
 SET client_min_messages = warning;
 SET safe_migrate.override = 'end of the test';
 DROP SCHEMA rights CASCADE;

@@ -18,7 +18,6 @@
 #include "common/settings.h"
 #include "drift/ddl_record.h"
 #include "effects/effects.h"
-#include "lock/lock.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "online/change.h"
@@ -91,9 +90,10 @@ begin_change(FunctionCallInfo fcinfo, const ChangeKind *kind)
 	change->uses = -1;
 	change->relid = table_of_change(needed_text(fcinfo, 0, "table"));
 	require_owner_himself(change->relid, function);
-	lock_relations_patiently(CMDTAG_ALTER_TABLE, function,
-							 relations_of_change(change->relid),
-							 AccessExclusiveLock);
+	change->relation = relation_display_name(change->relid);
+	lock_for_change(function, change->relid,
+					kind->locking == NULL ? NIL : kind->locking(change, fcinfo),
+					true);
 	require_owner_himself(change->relid, function);
 	change->relation = relation_display_name(change->relid);
 	if (kind->reshapes)

@@ -12,7 +12,6 @@
 #include "common/compat.h"
 #include "common/errors.h"
 #include "fmgr.h"
-#include "lock/lock.h"
 #include "miscadmin.h"
 #include "online/change.h"
 #include "online/table_owner.h"
@@ -155,9 +154,7 @@ migrate_remove_change(PG_FUNCTION_ARGS)
 	change = change_read(PG_GETARG_INT64(0));
 	if (change == NULL || get_rel_name(change->relid) == NULL)
 		PG_RETURN_VOID();
-	lock_relations_patiently(CMDTAG_ALTER_TABLE, "migrate.cancel()",
-							 relations_of_change(change->relid),
-							 AccessExclusiveLock);
+	lock_for_change("migrate.cancel()", change->relid, change->removal, false);
 	require_owner_himself(change->relid, "migrate.cancel()");
 	run_change_statements(change->removal, false);
 	PG_RETURN_VOID();

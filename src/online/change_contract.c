@@ -15,7 +15,6 @@
 #include "common/settings.h"
 #include "drift/ddl_record.h"
 #include "fmgr.h"
-#include "lock/lock.h"
 #include "miscadmin.h"
 #include "online/change.h"
 #include "online/table_owner.h"
@@ -61,11 +60,14 @@ migrate_contract(PG_FUNCTION_ARGS)
 	}
 	if (!force)
 		refuse_while_used(change);
-	lock_relations_patiently(CMDTAG_ALTER_TABLE, "migrate.contract()",
-							 relations_of_change(change->relid),
-							 AccessExclusiveLock);
+	lock_for_change("migrate.contract()", change->relid, change->contract,
+					false);
 	require_owner_himself(change->relid, "migrate.contract()");
 	renew_column_contract(change);
+
+	/* a view, say, that has come since the start */
+	lock_for_change("migrate.contract()", change->relid, change->contract,
+					false);
 	label = make_point_before_contract(change);
 	run_contract(change);
 	change_write_contracted(id, label, force);

@@ -26,14 +26,16 @@ PG_FUNCTION_INFO_V1(migrate_drop_table);
 PG_FUNCTION_INFO_V1(migrate_rename_table);
 
 static void build_drop_column(Change *change, FunctionCallInfo fcinfo);
+static List *drops_of_column(const Change *change, FunctionCallInfo fcinfo);
+static List *drop_of_table(const Change *change, FunctionCallInfo fcinfo);
 static void build_drop_table(Change *change, FunctionCallInfo fcinfo);
 static void build_rename_table(Change *change, FunctionCallInfo fcinfo);
 static TimestampTz end_of_grace(FunctionCallInfo fcinfo, int number);
 static SafePlan *plan_rename_with_view(const char *statement);
 
-static const ChangeKind drop_column = {"drop_column", 4, true, build_drop_column};
-static const ChangeKind drop_table = {"drop_table", 2, false, build_drop_table};
-static const ChangeKind rename_table = {"rename_table", 2, false, build_rename_table};
+static const ChangeKind drop_column = {"drop_column", 4, true, build_drop_column, drops_of_column};
+static const ChangeKind drop_table = {"drop_table", 2, false, build_drop_table, drop_of_table};
+static const ChangeKind rename_table = {"rename_table", 2, false, build_rename_table, NULL};
 
 /* migrate.drop_column("table", "column", value, grace, advance) */
 Datum
@@ -49,9 +51,7 @@ build_drop_column(Change *change, FunctionCallInfo fcinfo)
 	char	   *column = needed_text(fcinfo, 1, "column");
 	char	   *value = optional_text(fcinfo, 2);
 	AttrNumber	attnum = column_of_change(change, column);
-	char	   *statement = psprintf("ALTER TABLE %s DROP COLUMN %s",
-									 change->relation,
-									 quote_identifier(column));
+	char	   *statement = drop_column_statement(change, column);
 
 	change->old_shape = psprintf("column %s of %s", quote_identifier(column),
 								 change->relation);
@@ -69,6 +69,14 @@ build_drop_column(Change *change, FunctionCallInfo fcinfo)
 	then_contract(change, "%s", statement);
 }
 
+/* What is tried there: foreign keys of the column have another side. */
+static List *
+drops_of_column(const Change *change, FunctionCallInfo fcinfo)
+{
+	return list_make1(drop_column_statement(change,
+											needed_text(fcinfo, 1, "column")));
+}
+
 /* migrate.drop_table("table", grace, advance) */
 Datum
 migrate_drop_table(PG_FUNCTION_ARGS)
@@ -79,7 +87,7 @@ migrate_drop_table(PG_FUNCTION_ARGS)
 static void
 build_drop_table(Change *change, FunctionCallInfo fcinfo)
 {
-	char	   *statement = psprintf("DROP TABLE %s", change->relation);
+	char	   *statement = linitial(drop_of_table(change, fcinfo));
 
 	change->old_shape = psprintf("table %s", change->relation);
 	change->grace_until = end_of_grace(fcinfo, 1);
@@ -87,6 +95,12 @@ build_drop_table(Change *change, FunctionCallInfo fcinfo)
 	/* what depends on it PostgreSQL tells now, and not when its time has come */
 	try_change_statements(list_make1(statement));
 	then_contract(change, "%s", statement);
+}
+
+static List *
+drop_of_table(const Change *change, FunctionCallInfo fcinfo)
+{
+	return list_make1(psprintf("DROP TABLE %s", change->relation));
 }
 
 /* migrate.rename_table("table", new_name, advance) */
