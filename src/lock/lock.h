@@ -59,6 +59,14 @@ extern void lock_relations_patiently(CommandTag tag, const char *command,
 									 List *relids, LOCKMODE lockmode);
 
 /*
+ * Take AccessExclusiveLock on each of these relations, and the strong locks
+ * that statements (char *) will take as their effects tell, all in one wait.
+ * Waits and throws as above, and what the parser throws.
+ */
+extern void lock_for_statements(CommandTag tag, const char *command,
+								List *relids, List *statements);
+
+/*
  * Wait until what a statement names can be read, as judging it does, for as
  * long as somebody has locked it altogether.  Takes nothing, and is quick when
  * nobody has.  Waits and throws as above.

@@ -59,6 +59,9 @@ typedef struct Poller
 /* targets.c: the locks that effects mean and that we do not have, by OID. */
 extern List *find_lock_targets(List *effects);
 
+/* The same, and AccessExclusiveLock on each of these relations. */
+extern List *find_lock_targets_with(List *relids, List *effects);
+
 /* Of these targets, those on relations that the effects do not lock. */
 extern List *find_needless_targets(List *targets, List *effects);
 

@@ -13,6 +13,7 @@
 #include "common/catalog.h"
 #include "common/errors.h"
 #include "common/pg_prng.h"
+#include "common/script.h"
 #include "common/settings.h"
 #include "lock/lock_internal.h"
 #include "miscadmin.h"
@@ -59,6 +60,7 @@ typedef struct PatientWait
 static const char *const lock_deadline_name = "safe_migrate.lock_deadline";
 static int64 longest_wait = 0;
 
+static List *effects_of_all(List *statements);
 static void wait_until_free(PatientWait *wait, List *relids,
 							LOCKMODE lockmode);
 static void wait_for_concurrent_commands(const PatientWait *wait,
@@ -181,6 +183,60 @@ lock_relations_patiently(CommandTag tag, const char *command, List *relids,
 	AcceptInvalidationMessages();
 	if (wait.since != 0)
 		longest_wait = Max(longest_wait, GetCurrentTimestamp() - wait.since);
+}
+
+/*
+ * See lock.h.
+ */
+void
+lock_for_statements(CommandTag tag, const char *command, List *relids,
+					List *statements)
+{
+	PatientWait wait = {0};
+	List	   *missing;
+
+	wait.command = command;
+	wait.tag = tag;
+	wait.limit = setting_lock_deadline;
+	wait.limit_setting = lock_deadline_name;
+	missing = find_lock_targets_with(relids, effects_of_all(statements));
+	for (int round = 0; !take_at_once(missing); round++)
+	{
+		if (round == MAX_ROUNDS)
+			raise_no_end(&wait);
+		let_go_of_all(wait.targets);
+		wait.targets = find_lock_targets_with(relids,
+											  effects_of_all(statements));
+		wait_for_all(&wait);
+
+		/* others may have changed meanwhile what the statements concern */
+		AcceptInvalidationMessages();
+		missing = find_lock_targets_with(relids, effects_of_all(statements));
+	}
+	AcceptInvalidationMessages();
+	if (wait.since != 0)
+		longest_wait = Max(longest_wait, GetCurrentTimestamp() - wait.since);
+}
+
+static List *
+effects_of_all(List *statements)
+{
+	List	   *effects = NIL;
+	ListCell   *cell;
+
+	foreach(cell, statements)
+	{
+		const char *text = lfirst(cell);
+		EffectContext context = {0};
+		ListCell   *part;
+
+		context.source_text = text;
+		foreach(part, parse_script(text, "statement", 1))
+			effects = list_concat(effects,
+								  list_copy(describe_effects(((ScriptStatement *) lfirst(part))->raw->stmt,
+															 &context)));
+	}
+	return effects;
 }
 
 /* Wait until a lock could be had on each of them, and take none. */

@@ -16,6 +16,9 @@
 #define WEAKEST_TARGET		ShareLock
 
 static List *targets_of(List *effects);
+static List *without_held(List *targets);
+static void add_to_targets(List **targets, Oid relid, LOCKMODE lockmode);
+static List *strongest_of_each(List *all);
 static void add_target(const Effect *effect, Oid relid, LOCKMODE lockmode,
 					   void *arg);
 static int	compare_targets(const ListCell *a, const ListCell *b);
@@ -28,7 +31,26 @@ static bool holds_lock(const LockTarget *target);
 List *
 find_lock_targets(List *effects)
 {
-	List	   *targets = targets_of(effects);
+	return without_held(strongest_of_each(targets_of(effects)));
+}
+
+/*
+ * See lock_internal.h.
+ */
+List *
+find_lock_targets_with(List *relids, List *effects)
+{
+	List	   *all = targets_of(effects);
+	ListCell   *cell;
+
+	foreach(cell, relids)
+		add_to_targets(&all, lfirst_oid(cell), AccessExclusiveLock);
+	return without_held(strongest_of_each(all));
+}
+
+static List *
+without_held(List *targets)
+{
 	ListCell   *cell;
 
 	foreach(cell, targets)
@@ -63,15 +85,22 @@ find_needless_targets(List *targets, List *effects)
 	return needless;
 }
 
-/* In the order of their OIDs, one for each relation. */
 static List *
 targets_of(List *effects)
 {
 	List	   *all = NIL;
+
+	spread_effects(effects, add_target, &all);
+	return all;
+}
+
+/* In the order of their OIDs, one for each relation. */
+static List *
+strongest_of_each(List *all)
+{
 	List	   *targets = NIL;
 	ListCell   *cell;
 
-	spread_effects(effects, add_target, &all);
 	list_sort(all, compare_targets);
 	foreach(cell, all)
 	{
@@ -93,15 +122,19 @@ targets_of(List *effects)
 static void
 add_target(const Effect *effect, Oid relid, LOCKMODE lockmode, void *arg)
 {
-	List	  **targets = arg;
-	LockTarget *target;
-
 	if (lockmode < WEAKEST_TARGET || effect->momentary ||
 		relid < FirstNormalObjectId ||
 		(relid == effect->relation->relid &&
 		 (effect->relation->is_new || effect->relation->is_temp)))
 		return;
-	target = palloc(sizeof(LockTarget));
+	add_to_targets(arg, relid, lockmode);
+}
+
+static void
+add_to_targets(List **targets, Oid relid, LOCKMODE lockmode)
+{
+	LockTarget *target = palloc(sizeof(LockTarget));
+
 	target->relid = relid;
 	target->lockmode = lockmode;
 	*targets = lappend(*targets, target);

@@ -26,7 +26,7 @@ static char *type_name(const char *name);
 static char *default_of(const Change *change, const char *column,
 						const char *value);
 
-static const ChangeKind add_column = {"add_column", 5, true, build_add_column};
+static const ChangeKind add_column = {"add_column", 5, true, build_add_column, NULL};
 
 /* migrate.add_column("table", "column", type, value, not_null, advance) */
 Datum

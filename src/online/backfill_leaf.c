@@ -20,6 +20,7 @@
 #include "common/compat.h"
 #include "miscadmin.h"
 #include "online/backfill_internal.h"
+#include "online/table_owner.h"
 #include "optimizer/plancat.h"
 #include "rewrite/rewriteHandler.h"
 #include "storage/bufmgr.h"
@@ -84,6 +85,8 @@ check_backfill_table(const Backfill *b, Oid relid)
 		aclcheck_error(ACLCHECK_NOT_OWNER, get_relkind_objtype(relkind),
 					   relid == b->relid ? b->request->table :
 					   relation_display_name(relid));
+	require_owner_himself(relid, psprintf("migrate.%s()",
+										  b->request->procedure));
 	if (relkind != RELKIND_RELATION && relkind != RELKIND_PARTITIONED_TABLE)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),

@@ -18,12 +18,12 @@
 #include "common/settings.h"
 #include "drift/ddl_record.h"
 #include "effects/effects.h"
-#include "lock/lock.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "online/change.h"
 #include "online/change_arguments.h"
 #include "online/star_queries.h"
+#include "online/table_owner.h"
 #include "plan/plan.h"
 #include "run/host.h"
 #include "run/made.h"
@@ -37,7 +37,6 @@
 
 static Change *begin_change(FunctionCallInfo fcinfo, const ChangeKind *kind);
 static Oid	table_of_change(const char *name);
-static List *relations_to_start(Oid relid, const char *other);
 static ChangeAdvance parse_advance(const char *text);
 static void build_change(Change *change, FunctionCallInfo fcinfo,
 						 const ChangeKind *kind);
@@ -90,10 +89,12 @@ begin_change(FunctionCallInfo fcinfo, const ChangeKind *kind)
 												"advance"));
 	change->uses = -1;
 	change->relid = table_of_change(needed_text(fcinfo, 0, "table"));
-	lock_relations_patiently(CMDTAG_ALTER_TABLE, function,
-							 relations_to_start(change->relid, kind->other == 0 ? NULL :
-												optional_text(fcinfo, kind->other)),
-							 AccessExclusiveLock);
+	require_owner_himself(change->relid, function);
+	change->relation = relation_display_name(change->relid);
+	lock_for_change(function, change->relid,
+					kind->locking == NULL ? NIL : kind->locking(change, fcinfo),
+					true);
+	require_owner_himself(change->relid, function);
 	refuse_beside_other_changes(change->relid, kind->name);
 	change->relation = relation_display_name(change->relid);
 	if (kind->reshapes)
@@ -129,30 +130,6 @@ table_of_change(const char *name)
 				 errmsg("%s is a temporary table, which nobody else uses: change it by ALTER TABLE",
 						relation_display_name(relid))));
 	return relid;
-}
-
-/*
- * All at once, for whoever writes to both must not meet a start that has the one
- * and waits for the other.  Whether that is a table, and the user's to refer to,
- * the statement tells.
- */
-static List *
-relations_to_start(Oid relid, const char *other)
-{
-	List	   *relids = relations_of_change(relid);
-	Oid			other_relid = other == NULL ? InvalidOid :
-	RangeVarGetRelid(makeRangeVarFromNameList(textToQualifiedNameList(cstring_to_text(other))),
-					 NoLock, true);
-
-	if (!OidIsValid(other_relid) ||
-		pg_class_aclcheck(other_relid, GetUserId(),
-						  ACL_REFERENCES) != ACLCHECK_OK)
-		return relids;
-	relids = list_concat_unique_oid(relids,
-									find_all_inheritors(other_relid, NoLock,
-														NULL));
-	list_sort(relids, list_oid_cmp);
-	return relids;
 }
 
 static ChangeAdvance

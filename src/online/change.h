@@ -53,7 +53,9 @@ typedef struct Change
 
 /*
  * A kind of change: the function migrate.<name>() starts it.  build() reads the
- * other arguments, begins the change and says what follows.
+ * other arguments, begins the change and says what follows.  locking(), or
+ * NULL, returns statements (char *) that lock other relations than the table in
+ * build(): they are locked together.
  */
 typedef struct ChangeKind
 {
@@ -62,17 +64,15 @@ typedef struct ChangeKind
 								 * is always the table */
 	bool		reshapes;		/* the table gets or loses a column */
 	void		(*build) (Change *change, FunctionCallInfo fcinfo);
-	int			other;			/* number of the argument that names another
-								 * table which the start locks; 0: none */
+	List	   *(*locking) (const Change *change, FunctionCallInfo fcinfo);
 } ChangeKind;
 
 /*
  * change.c
  *
  * The whole function: starts a change and returns its number, a bigint.  The
- * table is looked up by the search_path, has to belong to the current user, and
- * is locked in AccessExclusiveLock, with what relations_of_change() lists,
- * without making anybody queue: see lock/lock.h for what that throws.
+ * table is looked up by the search_path, has to belong to the current user
+ * himself, and is locked by lock_for_change().
  */
 extern Datum start_change(FunctionCallInfo fcinfo, const ChangeKind *kind);
 
@@ -129,11 +129,16 @@ extern void try_change_statements(List *statements);
 extern void renew_column_contract(Change *change);
 
 /*
- * The relations that statements about a table lock, for which the lock has to
- * be waited for: it, what inherits from it, the other side of its foreign keys,
- * and the views that use it.  OIDs in ascending order.
+ * Take AccessExclusiveLock on the table and what inherits from it, and what
+ * these statements (char *) lock besides, such as the other side of foreign
+ * keys, without making anybody queue: see lock/lock.h for what that throws.
+ * function is what the user has called; the path is as above.
  */
-extern List *relations_of_change(Oid relid);
+extern void lock_for_change(const char *function, Oid relid, List *statements,
+							bool users_path);
+
+/* ALTER TABLE ... DROP COLUMN, palloc'd. */
+extern char *drop_column_statement(const Change *change, const char *column);
 
 /*
  * Tell the user which indexes, constraints and so on go with a column that has

@@ -12,9 +12,9 @@
 #include "common/compat.h"
 #include "common/errors.h"
 #include "fmgr.h"
-#include "lock/lock.h"
 #include "miscadmin.h"
 #include "online/change.h"
+#include "online/table_owner.h"
 #include "online/version_views.h"
 #include "run/run.h"
 #include "run/run_task.h"
@@ -34,7 +34,7 @@ static void advance_change(int nargs, const ProcedureArgument *args);
 static void run_as_asked(Task *task);
 static List *exchange_settings(const List *settings);
 static TaskStatus *status_of_change(int64 id);
-static void require_asker(const TaskStatus *status);
+static void require_asker(const TaskStatus *status, bool is_taken_back);
 static void refuse_contracted(const Change *change);
 
 /*
@@ -81,8 +81,8 @@ advance_change(int nargs, const ProcedureArgument *args)
 		MemoryContextSwitchTo(CurTransactionContext);
 		return;
 	}
-	require_asker(status);
 	task = task_read(id);
+	require_asker(status, task->cancelled || task->state == TASK_UNDOING);
 
 	/* a change that has failed stays, until it is cancelled */
 	task->deferred = true;
@@ -140,13 +140,16 @@ static TaskStatus *
 status_of_change(int64 id)
 {
 	TaskStatus *status = task_status(id);
+	Change	   *change = change_read(id);
 
-	if (status == NULL || change_read(id) == NULL)
+	if (status == NULL || change == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("change " INT64_FORMAT " does not exist; migrate.changes lists those there are",
 						id)));
-	if (!may_wait_for_task(status))
+	if (!may_wait_for_task(status) &&
+		(get_rel_name(change->relid) == NULL ||
+		 !is_owner_himself(change->relid)))
 		ereport(ERROR,
 				(errcode(ERRCODE_SM_NOT_PERMITTED),
 				 errmsg("change " INT64_FORMAT " belongs to role \"%s\"", id,
@@ -156,19 +159,29 @@ status_of_change(int64 id)
 }
 
 /*
- * The steps run with the rights of the caller.
+ * The steps run with the rights of the caller.  Expressions in them are those
+ * of whoever began the change; taking it back evaluates none.
  */
 static void
-require_asker(const TaskStatus *status)
+require_asker(const TaskStatus *status, bool is_taken_back)
 {
 	Oid			relid = change_read(status->id)->relid;
 
-	if (get_rel_name(relid) != NULL &&
-		!compat_owns_relation(relid, GetUserId()))
+	if (get_rel_name(relid) != NULL)
+	{
+		if (!compat_owns_relation(relid, GetUserId()))
+			ereport(ERROR,
+					(errcode(ERRCODE_SM_NOT_PERMITTED),
+					 errmsg("change " INT64_FORMAT " of %s is advanced by the owner of the table",
+							status->id, status->relation)));
+		require_owner_himself(relid, "migrate.advance()");
+	}
+	if (!is_taken_back && status->role_oid != GetUserId())
 		ereport(ERROR,
 				(errcode(ERRCODE_SM_NOT_PERMITTED),
-				 errmsg("change " INT64_FORMAT " of %s is advanced by the owner of the table",
-						status->id, status->relation)));
+				 errmsg("change " INT64_FORMAT " of %s would run functions of role \"%s\", which began it: SELECT migrate.cancel(" INT64_FORMAT ") and begin it anew",
+						status->id, status->relation, status->role,
+						status->id)));
 }
 
 /*
@@ -193,9 +206,8 @@ migrate_remove_change(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("change " INT64_FORMAT " of %s was contracted meanwhile, and is not taken back",
 						change->id, change->relation)));
-	lock_relations_patiently(CMDTAG_ALTER_TABLE, "migrate.cancel()",
-							 relations_of_change(change->relid),
-							 AccessExclusiveLock);
+	lock_for_change("migrate.cancel()", change->relid, change->removal, false);
+	require_owner_himself(change->relid, "migrate.cancel()");
 	run_change_statements(change->removal, false);
 	PG_RETURN_VOID();
 }

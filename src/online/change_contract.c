@@ -15,9 +15,9 @@
 #include "common/own_tables.h"
 #include "executor/spi.h"
 #include "fmgr.h"
-#include "lock/lock.h"
 #include "miscadmin.h"
 #include "online/change.h"
+#include "online/table_owner.h"
 #include "online/version_views.h"
 #include "preserve/point.h"
 #include "run/made.h"
@@ -65,15 +65,18 @@ migrate_contract(PG_FUNCTION_ARGS)
 	(void) carry_versions(change);
 	if (!force)
 		refuse_while_used(change);
-	lock_relations_patiently(CMDTAG_ALTER_TABLE, "migrate.contract()",
-							 relations_of_change(change->relid),
-							 AccessExclusiveLock);
+	lock_for_change("migrate.contract()", change->relid, change->contract,
+					false);
+	require_owner_himself(change->relid, "migrate.contract()");
 	require_triggers(change);
 	require_filled_tables(change);
 	renew_column_contract(change);
 
 	/* others may have made a version until the table was locked */
 	script = list_concat(carry_versions(change), change->contract);
+
+	/* a view, say, that has come since the start */
+	lock_for_change("migrate.contract()", change->relid, script, false);
 	label = make_point_before_contract(change);
 	run_contract(change, script);
 	change_write_contracted(id, label, force);
@@ -102,6 +105,7 @@ change_to_contract(int64 id)
 		aclcheck_error(ACLCHECK_NOT_OWNER,
 					   get_relkind_objtype(get_rel_relkind(change->relid)),
 					   change->relation);
+	require_owner_himself(change->relid, "migrate.contract()");
 
 	/*
 	 * what it has left to do goes by that name; after a rename, by the old

@@ -17,6 +17,7 @@
 #include "common/subtransaction.h"
 #include "drift/ddl_record.h"
 #include "executor/spi.h"
+#include "lock/lock.h"
 #include "online/change.h"
 #include "run/run.h"
 #include "run/run_task.h"
@@ -25,6 +26,7 @@
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 
+static int	begin_path(bool users_path);
 static void run_as_step(const char *statement);
 static bool run_and_roll_back(void *arg);
 
@@ -34,13 +36,9 @@ static bool run_and_roll_back(void *arg);
 void
 run_change_statements(const List *statements, bool users_path)
 {
-	int			nest_level = NewGUCNestLevel();
+	int			nest_level = begin_path(users_path);
 	ListCell   *cell;
 
-	if (!users_path)
-		(void) set_config_option("search_path", "pg_catalog, pg_temp",
-								 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
-								 true, 0, false);
 	foreach(cell, statements)
 	{
 		List	   *parts = parse_script(lfirst(cell), "statement", 1);
@@ -50,6 +48,19 @@ run_change_statements(const List *statements, bool users_path)
 			run_as_step(((ScriptStatement *) lfirst(part))->text);
 	}
 	AtEOXact_GUC(true, nest_level);
+}
+
+/* Returns the nest level of settings to end. */
+static int
+begin_path(bool users_path)
+{
+	int			nest_level = NewGUCNestLevel();
+
+	if (!users_path)
+		(void) set_config_option("search_path", "pg_catalog, pg_temp",
+								 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
+								 true, 0, false);
+	return nest_level;
 }
 
 static void
@@ -118,35 +129,25 @@ run_and_roll_back(void *arg)
  * See change.h.  Whoever reads a view has locked it before the tables in it:
  * with all of them at once there is no deadlock.
  */
-List *
-relations_of_change(Oid relid)
+void
+lock_for_change(const char *function, Oid relid, List *statements,
+				bool users_path)
 {
-	OwnAccess	access;
-	OwnArguments arguments = {0};
-	List	   *relids;
+	int			nest_level = begin_path(users_path);
 
-	begin_own_access(&access);
-	add_own_oid_list(&arguments, find_all_inheritors(relid, NoLock, NULL));
-	run_own_query("WITH changed (oid) AS (SELECT pg_catalog.unnest($1)) "
-				  "SELECT oid FROM changed "
-				  "UNION SELECT k.confrelid FROM pg_catalog.pg_constraint k "
-				  "JOIN changed c ON c.oid OPERATOR(pg_catalog.=) k.conrelid "
-				  "WHERE k.contype OPERATOR(pg_catalog.=) 'f' "
-				  "UNION SELECT k.conrelid FROM pg_catalog.pg_constraint k "
-				  "JOIN changed c ON c.oid OPERATOR(pg_catalog.=) k.confrelid "
-				  "WHERE k.contype OPERATOR(pg_catalog.=) 'f' "
-				  "UNION SELECT r.ev_class FROM pg_catalog.pg_depend d "
-				  "JOIN changed c ON c.oid OPERATOR(pg_catalog.=) d.refobjid "
-				  "JOIN pg_catalog.pg_rewrite r ON r.oid OPERATOR(pg_catalog.=) d.objid "
-				  "WHERE d.refclassid OPERATOR(pg_catalog.=) "
-				  "'pg_catalog.pg_class'::pg_catalog.regclass "
-				  "AND d.classid OPERATOR(pg_catalog.=) "
-				  "'pg_catalog.pg_rewrite'::pg_catalog.regclass "
-				  "ORDER BY 1",
-				  &arguments, SPI_OK_SELECT);
-	relids = own_oid_column(&access, 1);
-	end_own_access(&access);
-	return relids;
+	lock_for_statements(CMDTAG_ALTER_TABLE, function,
+						find_all_inheritors(relid, NoLock, NULL), statements);
+	AtEOXact_GUC(true, nest_level);
+}
+
+/*
+ * See change.h.
+ */
+char *
+drop_column_statement(const Change *change, const char *column)
+{
+	return psprintf("ALTER TABLE %s DROP COLUMN %s", change->relation,
+					quote_identifier(column));
 }
 
 /*

@@ -40,6 +40,8 @@ static void build_rename_column(Change *change, FunctionCallInfo fcinfo);
 static void build_change_type(Change *change, FunctionCallInfo fcinfo);
 static void build_split_column(Change *change, FunctionCallInfo fcinfo);
 static void build_merge_columns(Change *change, FunctionCallInfo fcinfo);
+static List *drops_of_split(const Change *change, FunctionCallInfo fcinfo);
+static List *drops_of_merge(const Change *change, FunctionCallInfo fcinfo);
 static char *policy_argument(FunctionCallInfo fcinfo, int number);
 static void replace_column(Change *change, ColumnSync *sync,
 						   const ColumnType *type, bool keeps_name);
@@ -56,10 +58,10 @@ static char *columns_in_words(const Change *change, List *columns);
 static void run_all(Change *change, List *statements);
 static void contract_all(Change *change, List *statements);
 
-static const ChangeKind rename_column = {"rename_column", 4, true, build_rename_column};
-static const ChangeKind change_type = {"change_type", 7, true, build_change_type};
-static const ChangeKind split_column = {"split_column", 7, true, build_split_column};
-static const ChangeKind merge_columns = {"merge_columns", 7, true, build_merge_columns};
+static const ChangeKind rename_column = {"rename_column", 4, true, build_rename_column, NULL};
+static const ChangeKind change_type = {"change_type", 7, true, build_change_type, NULL};
+static const ChangeKind split_column = {"split_column", 7, true, build_split_column, drops_of_split};
+static const ChangeKind merge_columns = {"merge_columns", 7, true, build_merge_columns, drops_of_merge};
 
 /* migrate.rename_column("table", "column", new_name, on_conflict, advance) */
 Datum
@@ -169,6 +171,26 @@ build_merge_columns(Change *change, FunctionCallInfo fcinfo)
 					list_make1(needed_text(fcinfo, 3, "new_type")));
 }
 
+/* What is tried there. */
+static List *
+drops_of_split(const Change *change, FunctionCallInfo fcinfo)
+{
+	return list_make1(drop_column_statement(change,
+											needed_text(fcinfo, 1, "column")));
+}
+
+static List *
+drops_of_merge(const Change *change, FunctionCallInfo fcinfo)
+{
+	List	   *statements = NIL;
+	ListCell   *cell;
+
+	foreach(cell, text_list(fcinfo, 1, "columns"))
+		statements = lappend(statements,
+							 drop_column_statement(change, lfirst(cell)));
+	return statements;
+}
+
 static char *
 policy_argument(FunctionCallInfo fcinfo, int number)
 {
@@ -216,8 +238,7 @@ replace_column(Change *change, ColumnSync *sync, const ColumnType *type,
 	add_verify_step(change, sync);
 
 	contract_all(change, copy->contract_before);
-	then_contract(change, "ALTER TABLE %s DROP COLUMN %s", change->relation,
-				  quote_identifier(column));
+	then_contract(change, "%s", drop_column_statement(change, column));
 	if (keeps_name)
 		then_contract(change, "ALTER TABLE %s RENAME COLUMN %s TO %s",
 					  change->relation, quote_identifier(new_column),
@@ -250,8 +271,7 @@ renew_column_contract(Change *change)
 	change->contract = list_make1(linitial(stored));
 	contract_all(change, copy->start);
 	contract_all(change, copy->contract_before);
-	then_contract(change, "ALTER TABLE %s DROP COLUMN %s", change->relation,
-				  quote_identifier(column));
+	then_contract(change, "%s", drop_column_statement(change, column));
 	if (strcmp(change->kind, change_type.name) == 0)
 		then_contract(change, "ALTER TABLE %s RENAME COLUMN %s TO %s",
 					  change->relation, quote_identifier(new_column),
@@ -305,9 +325,8 @@ replace_columns(Change *change, ColumnSync *sync, List *types)
 		/* what depends on it PostgreSQL tells now, and not at the end */
 		try_change_statements(lappend(drops_of_version_views(change->relid,
 															 lfirst(cell)),
-									  psprintf("ALTER TABLE %s DROP COLUMN %s",
-											   change->relation,
-											   quote_identifier(lfirst(cell)))));
+									  drop_column_statement(change,
+															lfirst(cell))));
 		tell_what_goes(change, lfirst(cell));
 	}
 	change->old_shape = columns_in_words(change, sync->old_columns);
@@ -326,8 +345,7 @@ replace_columns(Change *change, ColumnSync *sync, List *types)
 	add_analyze_step(change);
 	add_verify_step(change, sync);
 	foreach(cell, sync->old_columns)
-		then_contract(change, "ALTER TABLE %s DROP COLUMN %s",
-					  change->relation, quote_identifier(lfirst(cell)));
+		then_contract(change, "%s", drop_column_statement(change, lfirst(cell)));
 }
 
 static void

@@ -27,14 +27,17 @@ PG_FUNCTION_INFO_V1(migrate_add_unique);
 static void build_set_not_null(Change *change, FunctionCallInfo fcinfo);
 static void build_add_check(Change *change, FunctionCallInfo fcinfo);
 static void build_add_foreign_key(Change *change, FunctionCallInfo fcinfo);
+static List *foreign_key_itself(const Change *change, FunctionCallInfo fcinfo);
+static char *foreign_key_statement(const Change *change,
+								   FunctionCallInfo fcinfo);
 static void build_add_unique(Change *change, FunctionCallInfo fcinfo);
 static char *constraint_clause(const char *name);
 static char *quoted_columns(List *columns, const char *name);
 
-static const ChangeKind set_not_null = {"set_not_null", 3, false, build_set_not_null};
-static const ChangeKind add_check = {"add_check", 4, false, build_add_check};
-static const ChangeKind add_foreign_key = {"add_foreign_key", 6, false, build_add_foreign_key, 2};
-static const ChangeKind add_unique = {"add_unique", 3, false, build_add_unique};
+static const ChangeKind set_not_null = {"set_not_null", 3, false, build_set_not_null, NULL};
+static const ChangeKind add_check = {"add_check", 4, false, build_add_check, NULL};
+static const ChangeKind add_foreign_key = {"add_foreign_key", 6, false, build_add_foreign_key, foreign_key_itself};
+static const ChangeKind add_unique = {"add_unique", 3, false, build_add_unique, NULL};
 
 /* migrate.set_not_null("table", "column", value, advance) */
 Datum
@@ -114,6 +117,19 @@ migrate_add_foreign_key(PG_FUNCTION_ARGS)
 static void
 build_add_foreign_key(Change *change, FunctionCallInfo fcinfo)
 {
+	start_planned(change, foreign_key_statement(change, fcinfo));
+}
+
+/* It locks the table that it refers to. */
+static List *
+foreign_key_itself(const Change *change, FunctionCallInfo fcinfo)
+{
+	return list_make1(foreign_key_statement(change, fcinfo));
+}
+
+static char *
+foreign_key_statement(const Change *change, FunctionCallInfo fcinfo)
+{
 	List	   *columns = name_list(fcinfo, 1, "columns");
 	List	   *referenced = name_list(fcinfo, 3, "referenced");
 	char	   *options = optional_text(fcinfo, 4);
@@ -132,7 +148,7 @@ build_add_foreign_key(Change *change, FunctionCallInfo fcinfo)
 	if (options != NULL)
 		appendStringInfo(&statement, " %s", options);
 	require_single_subcommand(statement.data, "foreign key");
-	start_planned(change, statement.data);
+	return statement.data;
 }
 
 /* migrate.add_unique("table", columns, name, advance) */

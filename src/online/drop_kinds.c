@@ -30,6 +30,8 @@ PG_FUNCTION_INFO_V1(migrate_drop_table);
 PG_FUNCTION_INFO_V1(migrate_rename_table);
 
 static void build_drop_column(Change *change, FunctionCallInfo fcinfo);
+static List *drops_of_column(const Change *change, FunctionCallInfo fcinfo);
+static List *drop_of_table(const Change *change, FunctionCallInfo fcinfo);
 static void build_drop_table(Change *change, FunctionCallInfo fcinfo);
 static void build_rename_table(Change *change, FunctionCallInfo fcinfo);
 static void refuse_column_privileges(const Change *change);
@@ -37,9 +39,9 @@ static void refuse_second_drop(const Change *change, const char *statement);
 static TimestampTz end_of_grace(FunctionCallInfo fcinfo, int number);
 static SafePlan *plan_rename_with_view(const char *statement);
 
-static const ChangeKind drop_column = {"drop_column", 4, true, build_drop_column};
-static const ChangeKind drop_table = {"drop_table", 2, false, build_drop_table};
-static const ChangeKind rename_table = {"rename_table", 2, false, build_rename_table};
+static const ChangeKind drop_column = {"drop_column", 4, true, build_drop_column, drops_of_column};
+static const ChangeKind drop_table = {"drop_table", 2, false, build_drop_table, drop_of_table};
+static const ChangeKind rename_table = {"rename_table", 2, false, build_rename_table, NULL};
 
 /* migrate.drop_column("table", "column", value, grace, advance) */
 Datum
@@ -55,9 +57,7 @@ build_drop_column(Change *change, FunctionCallInfo fcinfo)
 	char	   *column = needed_name(fcinfo, 1, "column");
 	char	   *value = optional_text(fcinfo, 2);
 	AttrNumber	attnum = column_of_change(change, column);
-	char	   *statement = psprintf("ALTER TABLE %s DROP COLUMN %s",
-									 change->relation,
-									 quote_identifier(column));
+	char	   *statement = drop_column_statement(change, column);
 
 	change->old_shape = psprintf("column %s of %s", quote_identifier(column),
 								 change->relation);
@@ -78,6 +78,14 @@ build_drop_column(Change *change, FunctionCallInfo fcinfo)
 	then_contract(change, "%s", statement);
 }
 
+/* What is tried there: foreign keys of the column have another side. */
+static List *
+drops_of_column(const Change *change, FunctionCallInfo fcinfo)
+{
+	return list_make1(drop_column_statement(change,
+											needed_text(fcinfo, 1, "column")));
+}
+
 /* migrate.drop_table("table", grace, advance) */
 Datum
 migrate_drop_table(PG_FUNCTION_ARGS)
@@ -88,7 +96,7 @@ migrate_drop_table(PG_FUNCTION_ARGS)
 static void
 build_drop_table(Change *change, FunctionCallInfo fcinfo)
 {
-	char	   *statement = psprintf("DROP TABLE %s", change->relation);
+	char	   *statement = linitial(drop_of_table(change, fcinfo));
 
 	change->old_shape = psprintf("table %s", change->relation);
 	change->grace_until = end_of_grace(fcinfo, 1);
@@ -97,6 +105,12 @@ build_drop_table(Change *change, FunctionCallInfo fcinfo)
 	try_change_statements(lappend(drops_of_version_views(change->relid, NULL),
 								  statement));
 	then_contract(change, "%s", statement);
+}
+
+static List *
+drop_of_table(const Change *change, FunctionCallInfo fcinfo)
+{
+	return list_make1(psprintf("DROP TABLE %s", change->relation));
 }
 
 /* migrate.rename_table("table", new_name, advance) */

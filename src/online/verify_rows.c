@@ -14,11 +14,14 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_inherits.h"
 #include "common/catalog.h"
+#include "common/compat.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "lib/stringinfo.h"
+#include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "online/backfill_internal.h"
+#include "online/table_owner.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
@@ -49,6 +52,8 @@ migrate_verify_rows(PG_FUNCTION_ARGS)
 	check_condition_text(condition);
 	relid = RangeVarGetRelid(makeRangeVarFromNameList(textToQualifiedNameList(PG_GETARG_TEXT_PP(0))),
 							 AccessShareLock, false);
+	if (compat_owns_relation(relid, GetUserId()))
+		require_owner_himself(relid, "migrate.verify_rows()");
 	alias = quote_identifier(get_rel_name(relid));
 	from = psprintf("FROM %s AS %s WHERE (%s\n) IS TRUE",
 					relation_display_name(relid), alias, condition);

@@ -22,6 +22,7 @@
 #include "effects/describe.h"
 #include "lib/stringinfo.h"
 #include "nodes/value.h"
+#include "online/table_owner.h"
 #include "parser/parse_type.h"
 #include "plan/alter_plan.h"
 #include "utils/builtins.h"
@@ -362,7 +363,8 @@ can_be_filled(const NewColumn *column)
 		compat_domain_has_constraints(typenameTypeId(NULL,
 													 definition->typeName)))
 		return false;
-	if (!plan->stmt->relation->inh)
+	if (!plan->stmt->relation->inh ||
+		!is_owner_himself(plan->relation->relid))
 		return false;
 	foreach(cell, find_all_inheritors(plan->relation->relid, NoLock, NULL))
 	{
