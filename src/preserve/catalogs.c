@@ -317,6 +317,10 @@ static bool
 refers_to_left_out(HTAB *left_out, const Catalog *catalog, Relation rel,
 				   HeapTuple row)
 {
+	if (catalog->relid == TriggerRelationId)
+		return ((Form_pg_trigger) GETSTRUCT(row))->tgisinternal &&
+			is_left_out(left_out, ProcedureRelationId,
+						catalog_row_oid(rel, row, catalog->function));
 	if (catalog_row_oid(rel, row, catalog->class_id) == TriggerRelationId)
 		return false;
 	return is_left_out(left_out,
@@ -344,12 +348,6 @@ row_itself_is_left_out(const Catalog *catalog, Relation rel, HeapTuple row)
 	if (catalog->relid == ExtensionRelationId)
 		return strcmp(NameStr(((Form_pg_extension) GETSTRUCT(row))->extname),
 					  "safe_migrate") == 0;
-	if (catalog->relid == TriggerRelationId)
-	{
-		Form_pg_trigger form = (Form_pg_trigger) GETSTRUCT(row);
-
-		return form->tgisinternal && extension_owns_function(form->tgfoid);
-	}
 	return catalog_row_oid(rel, row, catalog->class_id) ==
 		LargeObjectRelationId;
 }
