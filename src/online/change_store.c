@@ -113,6 +113,7 @@ change_write_contracted(int64 id, const char *label, bool forced)
 	add_own_text(&arguments, role);
 	run_own_query("UPDATE migrate.change_log SET "
 				  "contracted_at = pg_catalog.clock_timestamp(), "
+				  "last_contract = pg_catalog.clock_timestamp(), "
 				  "contracted_by = $4, restore_point = $2, is_forced = $3 "
 				  "WHERE id OPERATOR(pg_catalog.=) $1",
 				  &arguments, SPI_OK_UPDATE);

@@ -17,6 +17,7 @@ CREATE TABLE migrate.change_log (
 	old_columns smallint[] NOT NULL,
 	new_columns smallint[] NOT NULL,
 	contracted_at timestamptz,
+	last_contract timestamptz,
 	contracted_by text,
 	restore_point text,
 	is_forced boolean,
@@ -53,7 +54,10 @@ COMMENT ON COLUMN migrate.change_log.old_columns IS
 	'numbers of the columns of the table that the contract drops';
 COMMENT ON COLUMN migrate.change_log.new_columns IS
 	'numbers of those that the start has added';
-COMMENT ON COLUMN migrate.change_log.contracted_at IS 'time of the contract';
+COMMENT ON COLUMN migrate.change_log.contracted_at IS
+	'time of the contract, null while a rollback has taken it back';
+COMMENT ON COLUMN migrate.change_log.last_contract IS
+	'the same, whether or not it was taken back';
 COMMENT ON COLUMN migrate.change_log.contracted_by IS
 	'role in force then (current_user)';
 COMMENT ON COLUMN migrate.change_log.restore_point IS
@@ -104,9 +108,11 @@ SELECT c.id,
 	CASE WHEN t.state OPERATOR(pg_catalog.=) 'done' THEN t.finished_at END
 		AS verified_at,
 	c.contracted_at,
-	c.contracted_by,
-	c.restore_point,
-	c.is_forced
+	CASE WHEN c.contracted_at IS NOT NULL THEN c.contracted_by END
+		AS contracted_by,
+	CASE WHEN c.contracted_at IS NOT NULL THEN c.restore_point END
+		AS restore_point,
+	CASE WHEN c.contracted_at IS NOT NULL THEN c.is_forced END AS is_forced
 FROM migrate.change_log c
 JOIN migrate.tasks t ON t.id OPERATOR(pg_catalog.=) c.id
 ORDER BY c.id;
@@ -134,7 +140,8 @@ COMMENT ON COLUMN migrate.changes.statement IS 'what was asked';
 COMMENT ON COLUMN migrate.changes.role IS 'role in force (current_user)';
 COMMENT ON COLUMN migrate.changes.started_at IS 'time of the start';
 COMMENT ON COLUMN migrate.changes.verified_at IS 'time at which it was verified';
-COMMENT ON COLUMN migrate.changes.contracted_at IS 'time of the contract';
+COMMENT ON COLUMN migrate.changes.contracted_at IS
+	'time of the contract, null as well when a rollback has taken it back';
 COMMENT ON COLUMN migrate.changes.contracted_by IS
 	'role that has contracted it';
 COMMENT ON COLUMN migrate.changes.restore_point IS

@@ -59,7 +59,6 @@ typedef struct UsedColumns
 	Relation	rel;
 } UsedColumns;
 
-static int	begin_fixed_settings(void);
 static void add_source(void *arg);
 static Node *raw_expression(ParseState *pstate);
 static bool is_bare_expression(SelectStmt *select);
@@ -106,8 +105,10 @@ parse_row_expression(Relation rel, const char *text, AttrNumber target,
 	return expression;
 }
 
-/* Returns what AtEOXact_GUC() needs to put back the caller's. */
-static int
+/*
+ * See row_expression.h.
+ */
+int
 begin_fixed_settings(void)
 {
 	int			nest_level = NewGUCNestLevel();

@@ -38,4 +38,9 @@ extern Node *parse_row_expression(Relation rel, const char *text,
  */
 extern char *row_expression_text(Relation rel, Node *expression);
 
+/*
+ * Set those.  Returns what AtEOXact_GUC() needs to put back the caller's.
+ */
+extern int	begin_fixed_settings(void);
+
 #endif							/* SAFE_MIGRATE_ROW_EXPRESSION_H */

@@ -26,6 +26,7 @@
 #include "catalog/pg_statistic.h"
 #include "catalog/pg_statistic_ext_data.h"
 #include "catalog/pg_subscription_rel.h"
+#include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
 #include "commands/extension.h"
 #include "common/catalog.h"
@@ -95,7 +96,8 @@ static AttrNumber *meaning_of_column(Catalog *catalog, const char *name);
 static int	compare_catalogs(const ListCell *a, const ListCell *b);
 static int	catalog_rank(const Catalog *catalog);
 static bool is_left_out(HTAB *left_out, Oid class_id, Oid object_id);
-static bool is_for_tables(const Catalog *catalog, HeapTuple row);
+static bool refers_to_left_out(HTAB *left_out, const Catalog *catalog,
+							   Relation rel, HeapTuple row);
 static bool row_itself_is_left_out(const Catalog *catalog, Relation rel,
 								   HeapTuple row);
 static bool is_toast_of_ours(Form_pg_class form);
@@ -285,30 +287,17 @@ row_is_left_out(HTAB *left_out, const Catalog *catalog, Relation rel,
 					 catalog_row_oid(rel, row, catalog->relation)) &&
 		!is_left_out(left_out, NamespaceRelationId,
 					 catalog_row_oid(rel, row, catalog->namespace)) &&
-		!is_left_out(left_out, ProcedureRelationId,
-					 catalog_row_oid(rel, row, catalog->function)) &&
 		!is_left_out(left_out,
 					 catalog_row_oid(rel, row, catalog->class_id),
 					 catalog_row_oid(rel, row, catalog->object_id)) &&
-		!is_left_out(left_out,
-					 catalog_row_oid(rel, row, catalog->referenced_class),
-					 catalog_row_oid(rel, row, catalog->referenced_object)))
+		!refers_to_left_out(left_out, catalog, rel, row))
 		return false;
 
 	object.class_id = catalog->relid;
 	object.object_id = catalog_row_oid(rel, row, catalog->oid);
-	if (OidIsValid(object.object_id) && !is_for_tables(catalog, row))
+	if (OidIsValid(object.object_id))
 		(void) hash_search(left_out, &object, HASH_ENTER, NULL);
 	return true;
-}
-
-/* A trigger that calls this function of ours belongs to the table. */
-static bool
-is_for_tables(const Catalog *catalog, HeapTuple row)
-{
-	return catalog->relid == ProcedureRelationId &&
-		strcmp(NameStr(((Form_pg_proc) GETSTRUCT(row))->proname),
-			   "dual_write") == 0;
 }
 
 static bool
@@ -318,6 +307,25 @@ is_left_out(HTAB *left_out, Oid class_id, Oid object_id)
 
 	return OidIsValid(object_id) &&
 		hash_search(left_out, &object, HASH_FIND, NULL) != NULL;
+}
+
+/*
+ * The triggers of online changes call a function of ours, and belong to their
+ * tables all the same.
+ */
+static bool
+refers_to_left_out(HTAB *left_out, const Catalog *catalog, Relation rel,
+				   HeapTuple row)
+{
+	if (catalog->relid == TriggerRelationId)
+		return ((Form_pg_trigger) GETSTRUCT(row))->tgisinternal &&
+			is_left_out(left_out, ProcedureRelationId,
+						catalog_row_oid(rel, row, catalog->function));
+	if (catalog_row_oid(rel, row, catalog->class_id) == TriggerRelationId)
+		return false;
+	return is_left_out(left_out,
+					   catalog_row_oid(rel, row, catalog->referenced_class),
+					   catalog_row_oid(rel, row, catalog->referenced_object));
 }
 
 static bool

@@ -337,12 +337,17 @@ insert_point(const NewPoint *point)
 	add_point_arguments(&arguments, point);
 	run_own_query("INSERT INTO migrate.restore_point_data (label, kind, "
 				  "created_by, statement, session, data_snapshot, lsn, "
-				  "catalog_version, expires_at, ledger_position) "
+				  "catalog_version, expires_at, ledger_position, "
+				  "last_change, contracted) "
 				  "SELECT $1, $2, $3, $4, $5, $6, $7, $8, "
 				  "pg_catalog.clock_timestamp() OPERATOR(pg_catalog.+) "
 				  "pg_catalog.make_interval(secs => $9), "
 				  "COALESCE((SELECT pg_catalog.max(a.id) "
-				  "FROM migrate.attempts a), 0) "
+				  "FROM migrate.attempts a), 0), "
+				  "COALESCE((SELECT pg_catalog.max(c.id) "
+				  "FROM migrate.change_log c), 0), "
+				  "ARRAY(SELECT c.id FROM migrate.change_log c "
+				  "WHERE c.contracted_at IS NOT NULL) "
 				  "ON CONFLICT (label) DO NOTHING RETURNING id",
 				  &arguments, SPI_OK_INSERT_RETURNING);
 	if (SPI_processed == 1)

@@ -18,7 +18,9 @@ CREATE TABLE migrate.restore_point_data (
 	lsn pg_lsn,
 	ledger_position bigint NOT NULL DEFAULT 0,
 	catalog_version text NOT NULL,
-	manifest_sum text
+	manifest_sum text,
+	last_change bigint NOT NULL DEFAULT 0,
+	contracted bigint[] NOT NULL DEFAULT '{}'
 );
 COMMENT ON TABLE migrate.restore_point_data IS
 	'restore points; see the view migrate.restore_points';

@@ -20,6 +20,7 @@
 #include "restore/empty_values.h"
 #include "restore/later_values.h"
 #include "restore/later_writes.h"
+#include "restore/old_shapes.h"
 #include "restore/restored_rows.h"
 #include "restore/silence.h"
 #include "utils/guc.h"
@@ -349,6 +350,7 @@ restore_rows(RestoredRows *rows, List *differences)
 	}
 	if (rows->target->is_whole)
 		revert_changes(rows);
+	rows->relids = fill_old_shapes(differences, rows->relations, rows->relids);
 	rows->relids = fill_column_values(differences, rows->relations,
 									  rows->empty_values, rows->relids,
 									  rows->on_conflict);

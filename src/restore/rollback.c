@@ -210,6 +210,8 @@ roll_back(RollbackRequest *request)
 	target = hold_restore_target(request->label, request->mode, false);
 	require_no_tasks(target);
 	look_at_problem(request, target);
+	if (request->on_conflict != ROW_CONFLICT_RESTORE)
+		require_no_later_contracts(target);
 
 	/* made before others have to wait */
 	request->way_back = MemoryContextStrdup(caller,

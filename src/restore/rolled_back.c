@@ -8,16 +8,21 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "common/errors.h"
 #include "common/own_tables.h"
 #include "executor/spi.h"
 #include "ledger/deferred.h"
 #include "ledger/ledger.h"
 #include "miscadmin.h"
 #include "restore/rolled_back.h"
+#include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+static void refuse_contract(const RestoreTarget *target, const char *change,
+							const char *relation, const char *label);
 static void end_later_attempts(const RestoreTarget *target);
 static void revive_earlier_attempts(const RestoreTarget *target);
+static void undo_later_contracts(const RestoreTarget *target);
 
 /*
  * See rolled_back.h.
@@ -55,6 +60,62 @@ require_no_tasks(const RestoreTarget *target)
 }
 
 /*
+ * See rolled_back.h.  What was there when the point was made has its trigger
+ * again, from which it is known how rows of the one shape look in the other.
+ */
+void
+require_no_later_contracts(const RestoreTarget *target)
+{
+	OwnAccess	access;
+	OwnArguments arguments = {0};
+	char	   *change = NULL;
+	char	   *relation = NULL;
+	char	   *label = NULL;
+
+	add_own_argument(&arguments, INT8OID, Int64GetDatum(target->point), false);
+	begin_own_access(&access);
+	run_own_query("SELECT c.id::pg_catalog.text, c.relation, r.label "
+				  "FROM migrate.change_log c "
+				  "JOIN migrate.restore_point_data p "
+				  "ON p.id OPERATOR(pg_catalog.=) $1 "
+				  "JOIN pg_catalog.pg_class t "
+				  "ON t.oid OPERATOR(pg_catalog.=) c.relid "
+				  "LEFT JOIN migrate.restore_point_data r "
+				  "ON r.label OPERATOR(pg_catalog.=) c.restore_point "
+				  "WHERE c.id OPERATOR(pg_catalog.>) p.last_change "
+				  "AND c.contracted_at IS NOT NULL "
+				  "AND p.kind OPERATOR(pg_catalog.<>) 'statement' "
+				  "AND c.kind OPERATOR(pg_catalog.=) ANY "
+				  "(ARRAY['rename_column', 'change_type', 'split_column', "
+				  "'merge_columns']) ORDER BY c.id DESC LIMIT 1",
+				  &arguments, SPI_OK_SELECT);
+	if (SPI_processed > 0)
+	{
+		change = own_text_column(&access, 0, 1);
+		relation = own_text_column(&access, 0, 2);
+		label = own_text_column(&access, 0, 3);
+	}
+	end_own_access(&access);
+	if (change != NULL)
+		refuse_contract(target, change, relation, label);
+}
+
+/* label may be NULL: it has expired, or there never was one. */
+static void
+refuse_contract(const RestoreTarget *target, const char *change,
+				const char *relation, const char *label)
+{
+	char	   *remedy = label == NULL ? "" :
+	psprintf("CALL migrate.rollback_to(%s) first, which keeps them; or ",
+			 quote_literal_cstr(label));
+
+	ereport(ERROR,
+			(errcode(ERRCODE_SM_CANNOT_UNDO),
+			 errmsg("cannot roll back to restore point \"%s\" and keep later writes: online change %s of %s was started and contracted since, and what clients have written to its new shape would go: %ssay on_conflict := 'restore', or use mode 'as_of', to lose that",
+					target->label, change, relation, remedy)));
+}
+
+/*
  * See rolled_back.h.
  */
 void
@@ -62,6 +123,7 @@ record_rollback(const RestoreTarget *target, const List *merged)
 {
 	revive_earlier_attempts(target);
 	end_later_attempts(target);
+	undo_later_contracts(target);
 	note_rollback(target, merged);
 }
 
@@ -166,6 +228,29 @@ revive_earlier_attempts(const RestoreTarget *target)
 				  "AND n.version OPERATOR(pg_catalog.=) l.version "
 				  "AND n.target_schema OPERATOR(pg_catalog.=) "
 				  "l.target_schema))",
+				  &arguments, SPI_OK_UPDATE);
+	end_own_access(&access);
+}
+
+/*
+ * An online change is contracted or not as it was; a point that a rollback has
+ * made may know of a contract that another one has taken back.
+ */
+static void
+undo_later_contracts(const RestoreTarget *target)
+{
+	OwnAccess	access;
+	OwnArguments arguments = {0};
+
+	add_own_argument(&arguments, INT8OID, Int64GetDatum(target->point), false);
+	begin_own_access(&access);
+	run_own_query("UPDATE migrate.change_log SET contracted_at = "
+				  "CASE WHEN change_log.id OPERATOR(pg_catalog.=) "
+				  "ANY (p.contracted) THEN change_log.last_contract END "
+				  "FROM migrate.restore_point_data p "
+				  "WHERE p.id OPERATOR(pg_catalog.=) $1 "
+				  "AND p.kind OPERATOR(pg_catalog.<>) 'statement' "
+				  "AND change_log.last_contract IS NOT NULL",
 				  &arguments, SPI_OK_UPDATE);
 	end_own_access(&access);
 }

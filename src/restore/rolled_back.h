@@ -19,6 +19,12 @@
 extern void require_no_tasks(const RestoreTarget *target);
 
 /*
+ * Throw SM007 if an online change of columns was started and contracted since
+ * the point: where only its new shape is, the old one cannot be told from it.
+ */
+extern void require_no_later_contracts(const RestoreTarget *target);
+
+/*
  * What was applied since the restore point is so no longer, what was reverted
  * or run again since is so again; migrate.history says who has rolled back.
  * Needs the lock of the ledger.

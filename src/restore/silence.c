@@ -78,7 +78,11 @@ silence_rows(List *silenced, Oid catalog, HTAB *relations)
 	return list_concat(silenced, rows);
 }
 
-/* False if it does not fire anyway, or is ours.  Rules have the same letters. */
+/*
+ * False if it does not fire anyway, or carries the values of dropped columns.
+ * That of an online change would make a row anew that comes back as it was.
+ * Rules have the same letters.
+ */
 static bool
 read_row(Silenced *found, HeapTuple row)
 {
@@ -86,7 +90,7 @@ read_row(Silenced *found, HeapTuple row)
 	{
 		Form_pg_trigger form = (Form_pg_trigger) GETSTRUCT(row);
 
-		if (extension_owns_function(form->tgfoid))
+		if (form->tgisinternal)
 			return false;
 		found->relid = form->tgrelid;
 		found->column = Anum_pg_trigger_tgenabled;
