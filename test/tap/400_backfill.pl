@@ -248,8 +248,8 @@ value(q{
 SET safe_migrate.mode = off;
 CREATE TABLE again (id int, name text, c text) PARTITION BY RANGE (id);
 CREATE TABLE again1 PARTITION OF again FOR VALUES FROM (0) TO (100);
-CREATE TABLE again2 PARTITION OF again FOR VALUES FROM (100) TO (100000);
-INSERT INTO again SELECT g, 'Name ' || g FROM generate_series(1, 9999) g WHERE g < 10 OR g > 100;
+CREATE TABLE again2 PARTITION OF again FOR VALUES FROM (100) TO (200000);
+INSERT INTO again SELECT g, 'Name ' || g FROM generate_series(1, 199999) g WHERE g < 10 OR g > 100;
 });
 my $rewriter = WireSession->new($node, 'postgres');
 
