@@ -153,6 +153,14 @@ extern void change_lock(int64 id);
 /* change_uses.c: how often the table was read or written, by the counters. */
 extern int64 count_uses(Oid relid);
 
+/*
+ * change_refusal.c
+ *
+ * Throws if a trigger of the table or its partitions fires behind that of the
+ * change, if it has one, and could write what that one does not see.
+ */
+extern void refuse_late_triggers(const Change *change);
+
 /* Register what this folder does.  Called once each, from _PG_init. */
 extern void register_change_procedures(void);
 extern void register_change_refusal(void);
