@@ -185,6 +185,14 @@ extern int64 count_uses(Oid relid);
  */
 extern void refuse_beside_other_changes(Oid relid, const char *kind);
 
+/*
+ * change_refusal.c
+ *
+ * Throws if a trigger of the table or its partitions fires behind that of the
+ * change, if it has one, and could write what that one does not see.
+ */
+extern void refuse_late_triggers(const Change *change);
+
 /* Register what this folder does.  Called once each, from _PG_init. */
 extern void register_change_procedures(void);
 extern void register_change_refusal(void);

@@ -207,6 +207,7 @@ make_trigger(Change *change, const char *events, const char *arguments)
 	start_with(change, "ALTER TABLE %s ENABLE ALWAYS TRIGGER %s",
 			   change->relation, name);
 	trigger = get_trigger_oid(change->relid, bare_name, false);
+	refuse_late_triggers(change);
 	record_dual_write_dependencies(trigger);
 	refuse_shared_column(change, trigger);
 	first_remove(change, "DROP TRIGGER IF EXISTS %s ON %s", name,

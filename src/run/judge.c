@@ -361,7 +361,6 @@ check_statement(const Judgement *judgement)
 	Node	   *statement = judgement->pstmt->utilityStmt;
 
 	if (statement_check != NULL && statement != NULL && !judgement->is_step &&
-		(IsA(statement, RenameStmt) || IsA(statement, AlterObjectSchemaStmt)) &&
 		extension_is_created())
 		statement_check(statement);
 }

@@ -42,7 +42,7 @@ extern void register_top_level_procedure(const char *name,
 										 TopLevelProcedure procedure);
 
 /*
- * Have each RENAME and SET SCHEMA but the steps of ours looked at before it is
+ * Have each statement with effects but the steps of ours looked at before it is
  * refused or run, by something that may throw; in a transaction, where our
  * extension is created.  Not where an online change takes its place.
  */
