@@ -3,7 +3,7 @@
 \set VERBOSITY terse
 ALTER SEQUENCE migrate.task_log_id_seq RESTART 3500;
 ALTER SEQUENCE migrate.backfill_log_id_seq RESTART 3500;
-CREATE ROLE rights_owner;
+CREATE ROLE rights_owner LOGIN;
 CREATE ROLE rights_member IN ROLE rights_owner;
 CREATE ROLE rights_heir;
 CREATE SCHEMA rights;
@@ -45,11 +45,10 @@ CALL migrate.verify_rows('victim', 'other = constant(1)');
 RESET ROLE;
 SELECT count(*) FROM seen WHERE who <> 'rights_owner';
 
--- to take it back is the owner's, too
+-- it is taken back with the rights of the owner
 SELECT migrate.cancel(:added);
-CALL migrate.advance(:added);
+CALL migrate.wait(:added);
 SET ROLE rights_owner;
-CALL migrate.advance(:added);
 SELECT phase FROM migrate.changes WHERE id = :added;
 SELECT migrate.contract(:changed, force := true) IS NOT NULL AS has_restore_point;
 
@@ -63,6 +62,12 @@ SET ROLE rights_heir;
 CALL migrate.advance(:added);
 RESET ROLE;
 SELECT migrate.cancel(:added);
+CALL migrate.wait(:added);
+DO $$BEGIN
+	WHILE EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = 'safe_migrate task') LOOP
+		PERFORM pg_sleep(0.01), pg_stat_clear_snapshot();
+	END LOOP;
+END$$;
 SET ROLE rights_heir;
 CALL migrate.advance(:added);
 RESET ROLE;
@@ -156,7 +161,7 @@ SELECT migrate.contract(:changed, force := true) IS NOT NULL AS has_restore_poin
 SELECT * FROM stronger ORDER BY 1;
 ROLLBACK;
 SELECT migrate.cancel(:changed);
-CALL migrate.advance(:changed);
+CALL migrate.wait(:changed);
 SELECT phase FROM migrate.changes WHERE id = :changed;
 
 SET client_min_messages = warning;
