@@ -356,7 +356,8 @@ check_new_trigger(CreateTrigStmt *create)
 }
 
 /*
- * See change.h.  Triggers of other changes are about other columns.
+ * See change.h.  Those of ours do not count: what other changes write are other
+ * columns, and what is kept for a restore point has to be the last word.
  */
 void
 refuse_late_triggers(const Change *change)
@@ -374,8 +375,10 @@ refuse_late_triggers(const Change *change)
 				  "JOIN pg_catalog.pg_trigger o "
 				  "ON o.tgrelid OPERATOR(pg_catalog.=) g.tgrelid "
 				  "AND o.tgname OPERATOR(pg_catalog.>) g.tgname "
-				  "AND o.tgfoid OPERATOR(pg_catalog.<>) g.tgfoid "
 				  "AND " WRITES_ROWS("o")
+				  " JOIN pg_catalog.pg_proc p ON p.oid OPERATOR(pg_catalog.=) o.tgfoid "
+				  "AND p.pronamespace OPERATOR(pg_catalog.<>) "
+				  "'migrate'::pg_catalog.regnamespace::pg_catalog.oid"
 				  " WHERE g.tgname OPERATOR(pg_catalog.=) "
 				  "pg_catalog.concat('~~~safe_migrate_change_', $1)::pg_catalog.name "
 				  "AND g.tgrelid OPERATOR(pg_catalog.=) ANY ($2) "
