@@ -69,6 +69,7 @@ migrate_contract(PG_FUNCTION_ARGS)
 					false);
 	require_owner_himself(change->relid, "migrate.contract()");
 	require_triggers(change);
+	refuse_late_triggers(change);
 	require_filled_tables(change);
 	renew_column_contract(change);
 

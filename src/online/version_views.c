@@ -63,7 +63,7 @@ static void delete_version(const char *version);
 /* The tables of a schema ($1) of which a version has views. */
 #define TABLES_OF_SCHEMA \
 	"pg_catalog.pg_class r WHERE r.relnamespace OPERATOR(pg_catalog.=) $1 " \
-	"AND r.relkind OPERATOR(pg_catalog.=) ANY (ARRAY['r'::\"char\", 'p'::\"char\"]) " \
+	"AND r.relkind OPERATOR(pg_catalog.=) ANY (ARRAY['r', 'p']::pg_catalog.\"char\"[]) " \
 	"AND NOT r.relispartition " \
 	"AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend e " \
 	"WHERE e.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass " \
