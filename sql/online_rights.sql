@@ -57,7 +57,9 @@ SELECT migrate.contract(:changed, force := true) IS NOT NULL AS has_restore_poin
 SELECT migrate.add_column('victim', 'c', 'int', 'rights.side()', advance => 'manual') AS added \gset
 \set VERBOSITY terse
 RESET ROLE;
+SET safe_migrate.mode = off;
 ALTER TABLE victim OWNER TO rights_heir;
+RESET safe_migrate.mode;
 SET ROLE rights_heir;
 CALL migrate.advance(:added);
 RESET ROLE;

@@ -280,7 +280,7 @@ check_schema(const char *name)
 								"AND (r.oid OPERATOR(pg_catalog.=) c.relid "
 								"OR r.relispartition AND c.relid OPERATOR(pg_catalog.=) ANY "
 								"(SELECT a.relid FROM pg_catalog.pg_partition_ancestors(r.oid) a))) "
-								"LIMIT 1",
+								"ORDER BY c.id LIMIT 1",
 								&arguments));
 	ObjectAddressSet(address, NamespaceRelationId, schema);
 	refuse_user(&address);
@@ -289,7 +289,7 @@ check_schema(const char *name)
 	add_own_text(&arguments, quote_identifier(name));
 	refuse_new_name(find_change(UNFINISHED(USED_OBJECT, WITH_USED)
 								"(pg_catalog.pg_identify_object(d.refclassid, d.refobjid, 0))"
-								".schema OPERATOR(pg_catalog.=) $1 LIMIT 1",
+								".schema OPERATOR(pg_catalog.=) $1 ORDER BY c.id LIMIT 1",
 								&arguments));
 }
 
@@ -307,7 +307,7 @@ check_extension(Oid extension)
 								"AND m.refclassid OPERATOR(pg_catalog.=) "
 								"'pg_catalog.pg_extension'::pg_catalog.regclass "
 								"AND m.refobjid OPERATOR(pg_catalog.=) $1 "
-								"AND m.deptype OPERATOR(pg_catalog.=) 'e') LIMIT 1",
+								"AND m.deptype OPERATOR(pg_catalog.=) 'e') ORDER BY c.id LIMIT 1",
 								&arguments));
 }
 
@@ -322,7 +322,7 @@ check_trigger_name(Oid relid, const char *name, const char *new_name)
 	refuse_new_name(find_change(UNFINISHED("NULL", WITH_TRIGGER)
 								"g.tgrelid OPERATOR(pg_catalog.=) ANY ($1) "
 								"AND g.tgname OPERATOR(pg_catalog.=) $2::pg_catalog.name "
-								"LIMIT 1",
+								"ORDER BY c.id LIMIT 1",
 								&arguments));
 
 	add_own_text(&arguments, new_name);
@@ -332,7 +332,7 @@ check_trigger_name(Oid relid, const char *name, const char *new_name)
 									"WHERE o.tgrelid OPERATOR(pg_catalog.=) ANY ($1) "
 									"AND o.tgrelid OPERATOR(pg_catalog.=) g.tgrelid "
 									"AND o.tgname OPERATOR(pg_catalog.=) $2::pg_catalog.name "
-									"AND " WRITES_ROWS("o") ") LIMIT 1",
+									"AND " WRITES_ROWS("o") ") ORDER BY c.id LIMIT 1",
 									&arguments),
 						new_name);
 }
@@ -350,7 +350,7 @@ check_new_trigger(CreateTrigStmt *create)
 	refuse_late_trigger(find_change(UNFINISHED("NULL", WITH_TRIGGER)
 									"g.tgrelid OPERATOR(pg_catalog.=) ANY ($1) "
 									"AND g.tgname OPERATOR(pg_catalog.<) $2::pg_catalog.name "
-									"LIMIT 1",
+									"ORDER BY c.id LIMIT 1",
 									&arguments),
 						create->trigname);
 }
@@ -382,7 +382,7 @@ refuse_late_triggers(const Change *change)
 				  " WHERE g.tgname OPERATOR(pg_catalog.=) "
 				  "pg_catalog.concat('~~~safe_migrate_change_', $1)::pg_catalog.name "
 				  "AND g.tgrelid OPERATOR(pg_catalog.=) ANY ($2) "
-				  "ORDER BY 1, 2 LIMIT 1",
+				  "ORDER BY 1, 2 ORDER BY c.id LIMIT 1",
 				  &arguments, SPI_OK_SELECT);
 	if (SPI_processed > 0)
 	{
@@ -444,7 +444,7 @@ check_reassigned(ReassignOwnedStmt *reassign)
 								 "EXISTS (SELECT FROM pg_catalog.pg_class r "
 								 "WHERE r.oid OPERATOR(pg_catalog.=) c.relid "
 								 "AND r.relowner OPERATOR(pg_catalog.=) ANY ($1)) "
-								 "LIMIT 1",
+								 "ORDER BY c.id LIMIT 1",
 								 &arguments));
 }
 
@@ -461,7 +461,7 @@ check_trigger_switch(Oid relid, bool below, const char *name)
 						"g.tgrelid OPERATOR(pg_catalog.=) ANY ($1) "
 						"AND ($2 IS NULL "
 						"OR g.tgname OPERATOR(pg_catalog.=) $2::pg_catalog.name) "
-						"LIMIT 1",
+						"ORDER BY c.id LIMIT 1",
 						&arguments);
 	if (found.id == NULL)
 		return;
@@ -501,7 +501,7 @@ find_change_of(List *relids)
 
 	add_own_oid_list(&arguments, relids);
 	return find_change(UNFINISHED("NULL", "")
-					   "c.relid OPERATOR(pg_catalog.=) ANY ($1) LIMIT 1",
+					   "c.relid OPERATOR(pg_catalog.=) ANY ($1) ORDER BY c.id LIMIT 1",
 					   &arguments);
 }
 
@@ -539,7 +539,7 @@ refuse_user(const ObjectAddress *object)
 								"d.refclassid OPERATOR(pg_catalog.=) $1 "
 								"AND d.refobjid OPERATOR(pg_catalog.=) $2 "
 								"AND d.refobjsubid OPERATOR(pg_catalog.=) $3 "
-								"LIMIT 1",
+								"ORDER BY c.id LIMIT 1",
 								&arguments));
 }
 
@@ -594,12 +594,12 @@ refuse_beside_other_changes(Oid relid, const char *kind)
 	add_own_argument(&arguments, OIDOID, ObjectIdGetDatum(relid), false);
 	if (strcmp(kind, "rename_table") == 0)
 		found = find_change(UNFINISHED("NULL", "")
-							"c.relid OPERATOR(pg_catalog.=) $1 LIMIT 1",
+							"c.relid OPERATOR(pg_catalog.=) $1 ORDER BY c.id LIMIT 1",
 							&arguments);
 	else
 		found = find_change(UNFINISHED("NULL", "")
 							"c.relid OPERATOR(pg_catalog.=) $1 "
-							"AND c.kind OPERATOR(pg_catalog.=) 'rename_table' LIMIT 1",
+							"AND c.kind OPERATOR(pg_catalog.=) 'rename_table' ORDER BY c.id LIMIT 1",
 							&arguments);
 	if (found.id != NULL)
 		ereport(ERROR,
