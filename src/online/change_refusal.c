@@ -382,7 +382,7 @@ refuse_late_triggers(const Change *change)
 				  " WHERE g.tgname OPERATOR(pg_catalog.=) "
 				  "pg_catalog.concat('~~~safe_migrate_change_', $1)::pg_catalog.name "
 				  "AND g.tgrelid OPERATOR(pg_catalog.=) ANY ($2) "
-				  "ORDER BY 1, 2 ORDER BY c.id LIMIT 1",
+				  "ORDER BY 1, 2 LIMIT 1",
 				  &arguments, SPI_OK_SELECT);
 	if (SPI_processed > 0)
 	{
