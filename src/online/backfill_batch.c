@@ -96,6 +96,7 @@ fill_range(Backfill *b, BackfillLeaf *leaf, TidRange range, int share,
 		case BATCH_DONE:
 			return batch.rows;
 		case BATCH_LOCKED:
+			FreeErrorData(error);
 			if (!divide_range(range, by_row, &first, &second))
 			{
 				skip_range(b, leaf, range);

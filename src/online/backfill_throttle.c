@@ -27,6 +27,7 @@
 #include "postmaster/bgwriter.h"
 #include "replication/walsender.h"
 #include "storage/latch.h"
+#include "tcop/tcopprot.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
@@ -274,7 +275,9 @@ value_is_positive(const char *query)
 	Oid			type;
 	char	   *value;
 
-	if (SPI_execute(query, true, 2) != SPI_OK_SELECT || SPI_processed != 1 ||
+	/* of several statements, the last one alone would count */
+	if (list_length(pg_parse_query(query)) != 1 ||
+		SPI_execute(query, true, 2) != SPI_OK_SELECT || SPI_processed != 1 ||
 		SPI_tuptable->tupdesc->natts != 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

@@ -121,14 +121,6 @@ extern void run_change_as_one(const List *statements, const char *text);
 extern void try_change_statements(List *statements);
 
 /*
- * column_kinds.c: plan the contract anew, if the change puts a column in the
- * place of another, so that what others have changed of the old one since the
- * start is carried as it is now.  The table is locked in AccessExclusiveLock.
- * Throws what plan_column_contract() refuses.
- */
-extern void renew_column_contract(Change *change);
-
-/*
  * Take AccessExclusiveLock on the table and what inherits from it, and what
  * these statements (char *) lock besides, such as the other side of foreign
  * keys, without making anybody queue: see lock/lock.h for what that throws.
@@ -137,14 +129,22 @@ extern void renew_column_contract(Change *change);
 extern void lock_for_change(const char *function, Oid relid, List *statements,
 							bool users_path);
 
-/* ALTER TABLE ... DROP COLUMN, palloc'd. */
-extern char *drop_column_statement(const Change *change, const char *column);
-
 /*
  * Tell the user which indexes, constraints and so on go with a column that has
  * no successor.
  */
 extern void tell_what_goes(const Change *change, const char *column);
+
+/*
+ * column_kinds.c: plan the contract anew, if the change puts a column in the
+ * place of another, so that what others have changed of the old one since the
+ * start is carried as it is now.  The table is locked in AccessExclusiveLock.
+ * Throws what plan_column_contract() refuses.
+ */
+extern void renew_column_contract(Change *change);
+
+/* change_run.c: ALTER TABLE ... DROP COLUMN, palloc'd. */
+extern char *drop_column_statement(const Change *change, const char *column);
 
 /*
  * change_store.c: all SQL that writes migrate.change_log, with the rights of

@@ -94,6 +94,8 @@ SELECT c.id,
 				AND c.contract OPERATOR(pg_catalog.=) '{}') THEN NULL
 		WHEN t.state OPERATOR(pg_catalog.=) 'done' THEN
 			pg_catalog.format('SELECT migrate.contract(%s)', c.id)
+		WHEN l.cancelled THEN
+			pg_catalog.format('SELECT migrate.cancel(%s)', c.id)
 		WHEN t.state OPERATOR(pg_catalog.=) ANY (ARRAY['failed', 'interrupted'])
 			OR NOT t.deferred THEN
 			pg_catalog.format('CALL migrate.advance(%s)', c.id)
@@ -115,6 +117,7 @@ SELECT c.id,
 	CASE WHEN c.contracted_at IS NOT NULL THEN c.is_forced END AS is_forced
 FROM migrate.change_log c
 JOIN migrate.tasks t ON t.id OPERATOR(pg_catalog.=) c.id
+JOIN migrate.task_log l ON l.id OPERATOR(pg_catalog.=) c.id
 ORDER BY c.id;
 GRANT SELECT ON migrate.changes TO PUBLIC;
 COMMENT ON VIEW migrate.changes IS

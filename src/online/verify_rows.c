@@ -12,6 +12,7 @@
 
 #include "access/xact.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
 #include "common/catalog.h"
 #include "common/compat.h"
@@ -22,8 +23,10 @@
 #include "nodes/makefuncs.h"
 #include "online/backfill_internal.h"
 #include "online/table_owner.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/rls.h"
 #include "utils/snapmgr.h"
 #include "utils/varlena.h"
 
@@ -32,6 +35,7 @@
 
 PG_FUNCTION_INFO_V1(migrate_verify_rows);
 
+static void require_all_rows(Oid relid);
 static uint64 count_rows(const char *from);
 static char *name_rows(Oid relid, const char *alias, const char *from);
 
@@ -54,6 +58,7 @@ migrate_verify_rows(PG_FUNCTION_ARGS)
 							 AccessShareLock, false);
 	if (compat_owns_relation(relid, GetUserId()))
 		require_owner_himself(relid, "migrate.verify_rows()");
+	require_all_rows(relid);
 	alias = quote_identifier(get_rel_name(relid));
 	from = psprintf("FROM %s AS %s WHERE (%s\n) IS TRUE",
 					relation_display_name(relid), alias, condition);
@@ -74,6 +79,29 @@ migrate_verify_rows(PG_FUNCTION_ARGS)
 	SPI_finish();
 	PopActiveSnapshot();
 	PG_RETURN_VOID();
+}
+
+/*
+ * What row security hides could not be told to be right.  Without the right to
+ * read the table, PostgreSQL says so.
+ */
+static void
+require_all_rows(Oid relid)
+{
+	char		relkind = get_rel_relkind(relid);
+
+	if (relkind != RELKIND_RELATION && relkind != RELKIND_PARTITIONED_TABLE)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("%s is not a table: migrate.verify_rows() is for tables and partitioned tables",
+						relation_display_name(relid))));
+	if (pg_class_aclcheck(relid, GetUserId(), ACL_SELECT) == ACLCHECK_OK &&
+		check_enable_rls(relid, InvalidOid, true) == RLS_ENABLED)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("row security of %s hides rows from role \"%s\": migrate.verify_rows() needs a role that sees all of them",
+						relation_display_name(relid),
+						GetUserNameFromId(GetUserId(), false))));
 }
 
 static uint64
