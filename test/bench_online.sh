@@ -7,7 +7,9 @@
 # by one UPDATE, by batches of keys, by a loop with SKIP LOCKED, and by CALL
 # migrate.backfill(), each of them alone and beside clients that write single
 # rows: rows a second, how much the table grows, WAL, and how long the clients
-# wait.  The ways take turns, so that what else the machine does hits all.
+# wait.  And what the trigger of a change costs an UPDATE of all rows: one that
+# writes none of its columns, and one that writes one.  The ways take turns, so
+# that what else the machine does hits all.
 #
 # Exits with 1 if a target is missed for sure: by the whole interval, which with
 # fewer than six rounds is that from the smallest to the largest.
@@ -18,6 +20,7 @@
 #     BENCH_WRITERS="0 8"
 #     BENCH_WRITER_SECONDS=5           they connect anew so often, and end so late
 #     BENCH_WAYS="single backfill"     beside these two, others may be left out
+#     BENCH_PARTS="backfill trigger"
 
 set -eu
 
@@ -34,6 +37,9 @@ WRITER_SECONDS=${BENCH_WRITER_SECONDS:-5}
 SPEED_TARGET=1.0	# time of ours, by that of one UPDATE
 GROWTH_TARGET=10	# percent of the table, beyond the new data
 WAIT_TARGET_MS=15
+TRIGGER_TARGET=1.15	# time of an UPDATE with the trigger, by that without
+
+PARTS=${BENCH_PARTS:-backfill trigger}
 
 WAYS=${BENCH_WAYS:-single keyset1000 keyset10000 skip1000 backfill}
 
@@ -136,6 +142,55 @@ report()	# ROWS WRITERS
 	[ "$2" -ne 0 ] || surely_below 'time: backfill / one UPDATE' "$SPEED_TARGET"
 }
 
+# update ROWS SET WAY: an UPDATE of all rows, with the trigger of a rename or, for
+# the way "plain", without.  The new column has its values by then.
+update()
+{
+	unjudged sm_psql -q -c 'SET safe_migrate.restore_points = off' -c 'DROP TABLE IF EXISTS bench_rows CASCADE'
+	unjudged sm_psql -q -v "rows=$1" -f "$BENCH/restore_rows.sql" -c 'ALTER TABLE bench_rows ADD name2 text'
+	unjudged sm_psql -q -c 'UPDATE bench_rows SET name2 = lower(name)' -c 'VACUUM FULL ANALYZE bench_rows'
+	[ "$3" = plain ] || unjudged sm_psql -q -c "CREATE TRIGGER \"~~~safe_migrate_change_0\"
+		BEFORE INSERT OR UPDATE ON bench_rows FOR EACH ROW
+		EXECUTE FUNCTION migrate.dual_write('sync', 'error', '{name}', '{name2}', '{lower(name)}', '{}')"
+	unjudged sm_psql -q -c CHECKPOINT
+	started=$(date +%s.%N)
+	unjudged sm_psql -q -c "UPDATE bench_rows SET $2"
+	calculate "1000 * ($(date +%s.%N) - $started)" >>"$SM_WORK/series/$3-$1-ms"
+}
+
+# trigger LABEL ROWS SET
+trigger()
+{
+	rm -f "$SM_WORK/series/plain-$2-ms" "$SM_WORK/series/dual-$2-ms"
+	for _ in $(seq "$ROUNDS")
+	do
+		update "$2" "$3" plain
+		update "$2" "$3" dual
+	done
+	paste -d ' ' "$SM_WORK/series/dual-$2-ms" "$SM_WORK/series/plain-$2-ms" \
+		>"$SM_WORK/series/trigger-$2"
+	analyse ratio "trigger-$2"
+	note "$(printf '%-36s %10s [%s, %s] (%s)' "$1" "$(calculate "$median")" \
+		"$(calculate "$low")" "$(calculate "$high")" "$count")"
+	surely_below "$1" "$TRIGGER_TARGET"
+}
+
+# backfill ROWS: all ways, without and with clients.
+backfill()
+{
+	for writers in $WRITERS
+	do
+		for _ in $(seq "$ROUNDS")
+		do
+			for way in $WAYS
+			do
+				measure "$way" "$1" "$writers"
+			done
+		done
+		report "$1" "$writers"
+	done
+}
+
 sm_packages --optional postgresql-contrib
 sm_workdir
 sm_build
@@ -150,16 +205,22 @@ UPDATE bench_rows SET status = status + 1 WHERE id = :id;
 SQL
 for rows in ${BENCH_ROWS:-1000000 5000000}
 do
-	for writers in $WRITERS
+	for part in $PARTS
 	do
-		for _ in $(seq "$ROUNDS")
-		do
-			for way in $WAYS
-			do
-				measure "$way" "$rows" "$writers"
-			done
-		done
-		report "$rows" "$writers"
+		case $part in
+			backfill)
+				backfill "$rows"
+				;;
+			trigger)
+				note ''
+				note "$rows rows, time of an UPDATE with the trigger / without:"
+				trigger 'no column of the change is written' "$rows" 'id = id'
+				trigger 'the old column is written' "$rows" "name = name || 'x'"
+				;;
+			*)
+				sm_die "BENCH_PARTS has no part $part"
+				;;
+		esac
 	done
 done
 printf '\n==== %s\n%s' "$SM_VERSION" "$notes"
