@@ -203,6 +203,23 @@ CALL migrate.advance(:c);
 SELECT conname, convalidated, pg_get_constraintdef(oid) FROM pg_constraint
 	WHERE conrelid = 'account'::regclass AND contype IN ('c', 'f', 'u') ORDER BY 1;
 
+-- both ends of a foreign key, one after the other; and what has no way
+CREATE TABLE key (id int PRIMARY KEY);
+CREATE TABLE lock_of (key int REFERENCES key);
+\set VERBOSITY sqlstate
+SELECT migrate.change_type('lock_of', 'key', 'bigint', advance => 'manual') AS c \gset
+\set VERBOSITY terse
+SELECT migrate.change_type('key', 'id', 'bigint');
+CALL migrate.advance(:c);
+SELECT migrate.contract(:c, force := true) IS NOT NULL AS has_restore_point;
+\set VERBOSITY sqlstate
+SELECT migrate.change_type('key', 'id', 'bigint', advance => 'manual') AS c \gset
+\set VERBOSITY terse
+SELECT migrate.rename_column('lock_of', 'key', 'of_key');
+CALL migrate.advance(:c);
+SELECT migrate.contract(:c, force := true) IS NOT NULL AS has_restore_point;
+SELECT conname, pg_get_constraintdef(oid), convalidated FROM pg_constraint WHERE conrelid = 'lock_of'::regclass AND contype = 'f';
+
 -- data that do not allow it: the change waits until they do
 \set VERBOSITY sqlstate
 INSERT INTO account (mail, visits, parent) VALUES ('p@q', 7, 7), ('r@s', 7, 7);

@@ -25,6 +25,7 @@
 #include "online/star_queries.h"
 #include "online/table_owner.h"
 #include "plan/plan.h"
+#include "policy/policy.h"
 #include "run/host.h"
 #include "run/made.h"
 #include "run/run.h"
@@ -44,6 +45,7 @@ static DdlRecord *begin_record(const Change *change);
 static char *format_statement(const char *format, va_list arguments)
 			pg_attribute_printf(1, 0);
 static SafePlan *plan_of(const char *statement);
+static void refuse_long_work(List *effects);
 static void settle_advance(Change *change);
 static Task *make_task(Change *change);
 static void tell_change(const Change *change);
@@ -318,9 +320,34 @@ plan_of(const char *statement)
 	List	   *statements = parse_script(statement, "statement", 1);
 	Node	   *node = ((ScriptStatement *) linitial(statements))->raw->stmt;
 	EffectContext context = {0};
+	List	   *effects;
+	SafePlan   *plan;
 
 	context.source_text = statement;
-	return plan_statement(node, describe_effects(node, &context), statement);
+	effects = describe_effects(node, &context);
+	plan = plan_statement(node, effects, statement);
+	if (plan == NULL)
+		refuse_long_work(effects);
+	return plan;
+}
+
+/* As a step it would fail, for that must not do such work either. */
+static void
+refuse_long_work(List *effects)
+{
+	ListCell   *cell;
+
+	foreach(cell, judge_effects(effects))
+	{
+		const Finding *finding = lfirst(cell);
+
+		if (finding->rule->rule_class == RULE_WORK &&
+			finding->action > ACTION_WARN)
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("there is no way to do this online: %s",
+							finding->message)));
+	}
 }
 
 /* What a worker could not do, somebody has to call for. */

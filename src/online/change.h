@@ -18,6 +18,7 @@
 #include "datatype/timestamp.h"
 #include "fmgr.h"
 #include "nodes/pg_list.h"
+#include "utils/array.h"
 
 /* Who does what follows the start. */
 typedef enum ChangeAdvance
@@ -169,6 +170,12 @@ extern bool change_is_contracted(int64 id);
 
 /* The unfinished change that has this statement in its contract; 0: none. */
 extern int64 change_that_contracts(Oid relid, const char *statement);
+
+/*
+ * The first unfinished change of the table that is about one of the columns, an
+ * int2[], and is not that one; 0: none.
+ */
+extern int64 change_with_columns(Oid relid, ArrayType *columns, int64 besides);
 
 /*
  * Let nobody else contract or cancel it before the end of the transaction;

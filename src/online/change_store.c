@@ -184,3 +184,32 @@ change_that_contracts(Oid relid, const char *statement)
 	end_own_access(&access);
 	return id;
 }
+
+/*
+ * See change.h.
+ */
+int64
+change_with_columns(Oid relid, ArrayType *columns, int64 besides)
+{
+	OwnAccess	access;
+	OwnArguments arguments = {0};
+	int64		id = 0;
+
+	begin_own_access(&access);
+	add_own_argument(&arguments, OIDOID, ObjectIdGetDatum(relid), false);
+	add_own_argument(&arguments, INT2ARRAYOID, PointerGetDatum(columns),
+					 false);
+	add_own_argument(&arguments, INT8OID, Int64GetDatum(besides), false);
+	run_own_query("SELECT c.id FROM migrate.change_log c "
+				  "JOIN migrate.task_log t ON t.id OPERATOR(pg_catalog.=) c.id "
+				  "WHERE c.relid OPERATOR(pg_catalog.=) $1 "
+				  "AND (c.old_columns OPERATOR(pg_catalog.||) c.new_columns) "
+				  "OPERATOR(pg_catalog.&&) $2 "
+				  "AND c.id OPERATOR(pg_catalog.<>) $3 AND "
+				  CHANGE_IS_UNFINISHED "ORDER BY c.id LIMIT 1",
+				  &arguments, SPI_OK_SELECT);
+	if (SPI_processed > 0)
+		id = own_bigint_column(0, 1);
+	end_own_access(&access);
+	return id;
+}

@@ -14,6 +14,7 @@
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "catalog/indexing.h"
+#include "catalog/partition.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_constraint.h"
@@ -22,10 +23,10 @@
 #include "common/compat.h"
 #include "effects/describe.h"
 #include "miscadmin.h"
+#include "online/change.h"
 #include "online/column_copy_internal.h"
 #include "parser/parse_coerce.h"
 #include "tcop/tcopprot.h"
-#include "catalog/partition.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -43,6 +44,8 @@ static void copy_not_null(ColumnCopier *copier);
 static bool parent_is_not_null(ColumnCopier *copier);
 static void copy_references(ColumnCopier *copier);
 static void refuse_included(ColumnCopier *copier, const ForeignKey *key);
+static void refuse_changed_end(ColumnCopier *copier, const ForeignKey *key,
+							   Oid relid, ArrayType *columns);
 static void copy_reference(ColumnCopier *copier, const ForeignKey *key);
 static bool may_refer(ColumnCopier *copier, const ForeignKey *key);
 static bool is_comparable(ColumnCopier *copier, const ForeignKey *key);
@@ -95,6 +98,13 @@ copy_constraint(ColumnCopier *copier, Form_pg_constraint form)
 	if (form->contype == CONSTRAINT_FOREIGN &&
 		refers_to_column(copier, foreign_key_with_oid(form->oid)))
 		return;
+	if (form->contype == CONSTRAINT_FOREIGN)
+	{
+		const ForeignKey *foreign_key = foreign_key_with_oid(form->oid);
+
+		refuse_changed_end(copier, foreign_key, foreign_key->referenced,
+						   foreign_key->referenced_columns);
+	}
 
 	/* of two keys the one without a default to set might be the first */
 	if (form->contype == CONSTRAINT_FOREIGN &&
@@ -252,8 +262,29 @@ copy_references(ColumnCopier *copier)
 		if (!refers_to_column(copier, key))
 			refuse_included(copier, key);
 		else if (may_refer(copier, key))
+		{
+			refuse_changed_end(copier, key, key->referencing, key->columns);
 			copy_reference(copier, key);
+		}
 	}
+}
+
+/*
+ * Each of two changes would have a copy of the key, and be in the way of the
+ * contract of the other.
+ */
+static void
+refuse_changed_end(ColumnCopier *copier, const ForeignKey *key, Oid relid,
+				   ArrayType *columns)
+{
+	int64		other = change_with_columns(relid, columns, copier->change_id);
+
+	if (other != 0)
+		refuse_copy(copier,
+					psprintf("the other end of foreign key %s, in %s, is part of change " INT64_FORMAT ": SELECT migrate.contract(" INT64_FORMAT ") or migrate.cancel(" INT64_FORMAT ") first",
+							 quote_identifier(key->name),
+							 relation_display_name(relid), other, other,
+							 other));
 }
 
 /*
