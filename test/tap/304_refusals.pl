@@ -111,6 +111,11 @@ like(check_upgrade(), qr/Clusters are compatible/, 'and agrees afterwards');
 $node->start;
 is(query(q{SELECT count(*) FROM pg_trigger WHERE tgrelid = 'u'::regclass}), 0,
 	'the trigger is gone');
+
+# The worker that a start brings along reads the tables that are dropped.
+$node->poll_query_until('app', q{SELECT count(*) = 0 FROM pg_stat_activity
+	WHERE backend_type LIKE 'safe_migrate task%' AND datname = current_database()})
+	or die 'the worker stays';
 query('DROP EXTENSION safe_migrate');
 pass('DROP EXTENSION');
 query('UPDATE u SET i = 2');

@@ -280,7 +280,7 @@ is(value("SELECT count(*) FROM again WHERE $undone"), '0', 'and that row is set'
 
 # ---- an old snapshot keeps the space
 
-make_table('kept');
+make_table('kept', 500000);	# for more than one look
 value('SET safe_migrate.mode = off; ALTER TABLE kept SET (fillfactor = 20); VACUUM FULL kept');
 my $old = WireSession->new($node, 'postgres');
 $old->query('BEGIN ISOLATION LEVEL REPEATABLE READ');
