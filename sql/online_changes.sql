@@ -40,6 +40,7 @@ UPDATE account SET email = 'by the old name' WHERE id = 3;
 UPDATE account SET email = 'one', mail = 'another' WHERE id = 4;
 SELECT id, email, mail FROM account WHERE id IN (1, 2, 3, 1001, 1002) ORDER BY id;
 SELECT migrate.contract(:c);
+CALL migrate.wait(:c);
 CALL migrate.advance(:c);
 SELECT * FROM phases();
 SELECT count(*) FROM account WHERE mail IS DISTINCT FROM email;
@@ -252,6 +253,8 @@ INSERT INTO customer (mail) VALUES ('t@u') RETURNING visits;
 SELECT migrate.contract(:c);
 \set VERBOSITY terse
 SELECT migrate.contract(:c, force := true) IS NOT NULL AS has_restore_point;
+SELECT migrate.drop_column('customer', 'token', grace => '1 microsecond') AS c \gset
+SELECT migrate.contract(:c) IS NOT NULL AS has_restore_point;
 CREATE TABLE unused (id int);
 INSERT INTO unused VALUES (1);
 SELECT migrate.drop_table('unused', NULL) AS c \gset

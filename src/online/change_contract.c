@@ -242,6 +242,10 @@ refuse_while_used(const Change *change)
 				 errmsg("contract: %s is kept until %s: wait, or SELECT migrate.contract(" INT64_FORMAT ", force := true)",
 						change->old_shape,
 						timestamptz_to_str(change->grace_until), change->id)));
+
+	/* who has set a time of grace has said for how long they may */
+	if (change->grace_until != 0 && change->uses < 0)
+		return;
 	if (change->uses >= 0)
 	{
 		int64		uses = count_uses(change->relid);

@@ -115,7 +115,11 @@ try_change_statements(List *statements)
 	ErrorData  *error = run_in_subtransaction(run_and_roll_back, statements);
 
 	if (error != NULL)
+	{
+		/* CASCADE is nothing that the user could give here */
+		error->hint = NULL;
 		ReThrowError(error);
+	}
 }
 
 static bool

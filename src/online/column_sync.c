@@ -30,7 +30,7 @@
 #define TRIGGER_NAME	"\"~~~safe_migrate_change_" INT64_FORMAT "\""
 
 static List *read_expressions(Relation rel, List *texts, List *columns,
-							  bool may_vary);
+							  const char *argument);
 static void refuse_variable(Node *expression, const char *text);
 static bool depends_on_output(Node *node, void *context);
 static void make_trigger(Change *change, const char *events,
@@ -95,8 +95,8 @@ sync_by_trigger(Change *change, ColumnSync *sync)
 {
 	Relation	rel = table_open(change->relid, NoLock);
 
-	sync->ups = read_expressions(rel, sync->ups, sync->new_columns, false);
-	sync->downs = read_expressions(rel, sync->downs, sync->old_columns, false);
+	sync->ups = read_expressions(rel, sync->ups, sync->new_columns, "up");
+	sync->downs = read_expressions(rel, sync->downs, sync->old_columns, "down");
 	table_close(rel, NoLock);
 	make_trigger(change, "INSERT OR UPDATE",
 				 psprintf("'sync', %s, %s, %s, %s, %s",
@@ -117,7 +117,7 @@ fill_by_trigger(Change *change, const char *column, const char *value,
 	Relation	rel = table_open(change->relid, NoLock);
 	List	   *columns = list_make1(pstrdup(column));
 	List	   *values = read_expressions(rel, list_make1(pstrdup(value)),
-										  columns, true);
+										  columns, NULL);
 
 	table_close(rel, NoLock);
 	make_trigger(change, events,
@@ -127,11 +127,13 @@ fill_by_trigger(Change *change, const char *column, const char *value,
 }
 
 /*
- * Their texts, to be read anywhere.  Rows have to be equal in all sessions: so
- * a value that depends on a setting will not do, unless it is not compared.
+ * Their texts, to be read anywhere.  argument is that of the user's call, "up"
+ * or "down"; NULL for a value that is not compared.  Rows have to be equal in
+ * all sessions: so another one must not depend on a setting.
  */
 static List *
-read_expressions(Relation rel, List *texts, List *columns, bool may_vary)
+read_expressions(Relation rel, List *texts, List *columns,
+				 const char *argument)
 {
 	List	   *result = NIL;
 	ListCell   *text;
@@ -148,11 +150,12 @@ read_expressions(Relation rel, List *texts, List *columns, bool may_vary)
 	{
 		AttrNumber	attnum = get_attnum(RelationGetRelid(rel), lfirst(column));
 		Node	   *expression = parse_row_expression(rel, lfirst(text), attnum,
-													  psprintf("the value of column \"%s\"",
+													  psprintf("argument \"%s\", for column \"%s\"",
+															   argument ? argument : "value",
 															   (char *) lfirst(column)),
 													  false);
 
-		if (!may_vary)
+		if (argument != NULL)
 			refuse_variable(expression, lfirst(text));
 		result = lappend(result, row_expression_text(rel, expression));
 	}
@@ -167,7 +170,7 @@ refuse_variable(Node *expression, const char *text)
 		depends_on_output(expression, NULL))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
-				 errmsg("%s is not immutable: another session might compute another value; for a time zone or a format name it, as in AT TIME ZONE 'UTC', to_char() or encode()",
+				 errmsg("%s is not immutable: another session might compute another value; name the time zone, as in AT TIME ZONE 'UTC'; write ::numeric::text for a floating-point number, and encode() for bytea",
 						text)));
 }
 

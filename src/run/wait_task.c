@@ -165,6 +165,12 @@ task_has_ended(const TaskStatus *status, int64 id, const char *version)
 	require_task_from_here(status);
 	if (strcmp(status->state, "done") == 0)
 		return true;
+	if (strcmp(status->state, "waiting") == 0 && !status->deferred &&
+		status->runner == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("nobody runs task " INT64_FORMAT " by itself: CALL migrate.advance(" INT64_FORMAT ")",
+						id, id)));
 	if (!will_go_on(status))
 		raise_failure(status, version);
 	return false;
