@@ -62,11 +62,12 @@ migrate_contract(PG_FUNCTION_ARGS)
 						id)));
 		PG_RETURN_NULL();
 	}
-	(void) carry_versions(change);
+	script = list_concat(carry_versions(change), list_copy(change->contract));
 	if (!force)
 		refuse_while_used(change);
-	lock_for_change("migrate.contract()", change->relid, change->contract,
-					false);
+
+	/* views as well: who reads one has locked it before the table */
+	lock_for_change("migrate.contract()", change->relid, script, false);
 	require_owner_himself(change->relid, "migrate.contract()");
 	require_triggers(change);
 	refuse_late_triggers(change);

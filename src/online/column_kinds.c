@@ -41,6 +41,7 @@ static void build_change_type(Change *change, FunctionCallInfo fcinfo);
 static void build_split_column(Change *change, FunctionCallInfo fcinfo);
 static void build_merge_columns(Change *change, FunctionCallInfo fcinfo);
 static List *drops_of_split(const Change *change, FunctionCallInfo fcinfo);
+static List *drops_of_columns(const Change *change, List *columns);
 static List *drops_of_merge(const Change *change, FunctionCallInfo fcinfo);
 static char *policy_argument(FunctionCallInfo fcinfo, int number);
 static void replace_column(Change *change, ColumnSync *sync,
@@ -175,19 +176,31 @@ build_merge_columns(Change *change, FunctionCallInfo fcinfo)
 static List *
 drops_of_split(const Change *change, FunctionCallInfo fcinfo)
 {
-	return list_make1(drop_column_statement(change,
-											needed_text(fcinfo, 1, "column")));
+	return drops_of_columns(change,
+							list_make1(needed_name(fcinfo, 1, "column")));
 }
 
 static List *
 drops_of_merge(const Change *change, FunctionCallInfo fcinfo)
 {
+	return drops_of_columns(change, name_list(fcinfo, 1, "columns"));
+}
+
+/* With the views of versions, which whoever reads one has locked first. */
+static List *
+drops_of_columns(const Change *change, List *columns)
+{
 	List	   *statements = NIL;
 	ListCell   *cell;
 
-	foreach(cell, text_list(fcinfo, 1, "columns"))
+	foreach(cell, columns)
+	{
+		statements = list_concat(statements,
+								 drops_of_version_views(change->relid,
+														lfirst(cell)));
 		statements = lappend(statements,
 							 drop_column_statement(change, lfirst(cell)));
+	}
 	return statements;
 }
 

@@ -82,8 +82,10 @@ build_drop_column(Change *change, FunctionCallInfo fcinfo)
 static List *
 drops_of_column(const Change *change, FunctionCallInfo fcinfo)
 {
-	return list_make1(drop_column_statement(change,
-											needed_text(fcinfo, 1, "column")));
+	char	   *column = needed_name(fcinfo, 1, "column");
+
+	return lappend(drops_of_version_views(change->relid, column),
+				   drop_column_statement(change, column));
 }
 
 /* migrate.drop_table("table", grace, advance) */
@@ -110,7 +112,8 @@ build_drop_table(Change *change, FunctionCallInfo fcinfo)
 static List *
 drop_of_table(const Change *change, FunctionCallInfo fcinfo)
 {
-	return list_make1(psprintf("DROP TABLE %s", change->relation));
+	return lappend(drops_of_version_views(change->relid, NULL),
+				   psprintf("DROP TABLE %s", change->relation));
 }
 
 /* migrate.rename_table("table", new_name, advance) */

@@ -28,7 +28,7 @@ $node->safe_psql('postgres', 'CREATE EXTENSION safe_migrate');
 # a change of type has none of its own.
 my @cases = (
 	{ %{ ChangeCases::change_case('rename_column') }, version_lasts => 1 },
-	{ %{ ChangeCases::change_case('rename_column, partitioned') }, version_lasts => 1 },
+	{ %{ ChangeCases::change_case('rename_column', 'partitioned') }, version_lasts => 1 },
 	{
 		%{ ChangeCases::change_case('change_type, a plain column') },
 		new => { values => { a => 'nullif(V % 100, 0)' }, defaults => { a => '5' } },
