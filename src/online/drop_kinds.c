@@ -112,8 +112,7 @@ build_drop_table(Change *change, FunctionCallInfo fcinfo)
 static List *
 drop_of_table(const Change *change, FunctionCallInfo fcinfo)
 {
-	return lappend(drops_of_version_views(change->relid, NULL),
-				   psprintf("DROP TABLE %s", change->relation));
+	return list_make1(psprintf("DROP TABLE %s", change->relation));
 }
 
 /* migrate.rename_table("table", new_name, advance) */
