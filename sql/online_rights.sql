@@ -104,7 +104,7 @@ RESET safe_migrate.small_table;
 
 -- what is locked until the end of the transaction
 CREATE VIEW stronger AS
-	SELECT relation::regclass::text AS relation, string_agg(mode, ' ' ORDER BY mode) AS mode FROM pg_locks l
+	SELECT relation::regclass::text AS relation, CASE WHEN bool_or(mode = 'AccessExclusiveLock') THEN 'AccessExclusiveLock' ELSE string_agg(mode, ' ' ORDER BY mode) END AS mode FROM pg_locks l
 	JOIN pg_class c ON c.oid = relation AND relnamespace = 'rights'::regnamespace AND relkind IN ('r', 'p', 'v')
 	WHERE pid = pg_backend_pid() AND mode <> 'AccessShareLock' AND relname <> 'stronger'
 	GROUP BY 1;
