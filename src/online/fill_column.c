@@ -11,7 +11,7 @@
 #include "postgres.h"
 
 #include "online/backfill.h"
-#include "run/fill_column.h"
+#include "online/fill_column.h"
 #include "run/run.h"
 #include "utils/builtins.h"
 

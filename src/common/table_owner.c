@@ -10,8 +10,8 @@
 #include "catalog/pg_inherits.h"
 #include "common/catalog.h"
 #include "common/errors.h"
+#include "common/table_owner.h"
 #include "miscadmin.h"
-#include "online/table_owner.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
