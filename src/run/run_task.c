@@ -53,6 +53,7 @@ static void begin_run(TaskRun *run, Task *task);
 static void run_guarded(TaskRun *run, void (*work) (TaskRun *run));
 static void run_steps(TaskRun *run);
 static void run_next_step(TaskRun *run);
+static void stop_if_cancelled(const Task *task);
 static bool clear_way(TaskRun *run, const char *text);
 static void run_statements(TaskRun *run, const char *text);
 static void reach_step(const char *place, int number);
@@ -143,6 +144,7 @@ run_task(Task *task)
 							task->id, task->id)));
 		task->state = TASK_RUNNING;
 		task_update(task, true);
+		stop_if_cancelled(task);
 	}
 	commit_transaction(&run);
 	reach_fault_point("task_claimed");
@@ -270,11 +272,26 @@ run_next_step(TaskRun *run)
 		record_run(run, DECISION_REWRITTEN, NULL);
 	}
 	task_update(task, false);
+	stop_if_cancelled(task);
 	if (task->state == TASK_DONE && task->complete != NULL)
 		task->complete(task->complete_arg);
 	commit_transaction(run);
 	run->resumed = false;
 	reach_step("committed", number);
+}
+
+/*
+ * After task_update().  The signal of migrate.cancel() goes to whoever runs the
+ * task when it looks, and may be taken for that of lock_timeout; its mark stays.
+ */
+static void
+stop_if_cancelled(const Task *task)
+{
+	if (task->cancelled)
+		ereport(ERROR,
+				(errcode(ERRCODE_QUERY_CANCELED),
+				 errmsg("task " INT64_FORMAT " was cancelled by migrate.cancel()",
+						task->id)));
 }
 
 /*

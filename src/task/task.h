@@ -76,9 +76,10 @@ extern int64 task_reserve_id(void);
 extern void task_insert(Task *task);
 
 /*
- * Write state, done and error, which a task that is done has none of; "failed" becomes "waiting" if the task was
- * cancelled while it ran, for what it did to be taken back.  A state other than "waiting" makes this
- * process the one that runs it; "running" is a new attempt if begin is true.
+ * Write state, done and error, which a task that is done has none of, and read
+ * whether it was cancelled meanwhile; "failed" becomes "waiting" if it was while
+ * it ran, for what it did to be taken back.  A state other than "waiting" makes
+ * this process the one that runs it; "running" is a new attempt if begin is true.
  */
 extern void task_update(Task *task, bool begin);
 

@@ -29,7 +29,7 @@ static bool lock_stopped_task(int64 id);
 static void refuse_finished(const Task *task);
 static void refuse_hosted(const Task *task);
 static const char *cancel_stopped(const Task *task);
-static const char *cancel_running(int64 id);
+static const char *cancel_running(int64 id, bool even_if_done);
 static void stop_runner(const TaskStatus *status);
 
 /*
@@ -90,7 +90,7 @@ cancel_task(int64 id, bool even_if_done)
 		PG_END_TRY();
 	}
 	else
-		state = cancel_running(id);
+		state = cancel_running(id, even_if_done);
 	task_after_commit();
 	return state;
 }
@@ -197,13 +197,22 @@ cancel_stopped(const Task *task)
  * the time after that.
  */
 static const char *
-cancel_running(int64 id)
+cancel_running(int64 id, bool even_if_done)
 {
 	TaskStatus *status;
+	Task	   *task;
 
 	task_mark_cancelled(id);
 	CommandCounterIncrement();
-	refuse_finished(task_read(id));
+	task = task_read(id);
+
+	/* while we waited for its row: then nobody overwrites it any more */
+	if (task->state == TASK_DONE && even_if_done)
+	{
+		task_hand_over(id, true);
+		return "undoing";
+	}
+	refuse_finished(task);
 	status = task_status(id);
 	if (status != NULL && status->runner != 0)
 		stop_runner(status);

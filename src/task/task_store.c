@@ -236,13 +236,14 @@ task_update(Task *task, bool begin)
 				  "THEN pg_catalog.clock_timestamp() END, "
 				  "pid = CASE WHEN $2 OPERATOR(pg_catalog.=) 'waiting' "
 				  "THEN NULL ELSE pg_catalog.pg_backend_pid() END "
-				  "WHERE id OPERATOR(pg_catalog.=) $1",
-				  &arguments, SPI_OK_UPDATE);
+				  "WHERE id OPERATOR(pg_catalog.=) $1 RETURNING cancelled",
+				  &arguments, SPI_OK_UPDATE_RETURNING);
 	if (SPI_processed != 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("task " INT64_FORMAT " has vanished from migrate.task_log",
 						task->id)));
+	task->cancelled = own_bool_column(0, 1);
 	end_own_access(&access);
 }
 
