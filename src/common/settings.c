@@ -36,7 +36,7 @@ bool		setting_renew_statistics = true;
 bool		setting_rename_with_view = false;
 bool		setting_observation = false;
 int			setting_row_limit = 0;
-int			setting_backfill_max_wait = 10;
+int			setting_backfill_max_wait = 5;
 int			setting_backfill_max_lag = 10000;
 int			setting_backfill_max_archive_queue = 42;
 int			setting_backfill_max_checkpoints = 2;
@@ -316,7 +316,7 @@ define_backfill_settings(void)
 	DefineCustomIntVariable("safe_migrate.backfill_max_wait",
 							"Longest time for which a batch of a backfill should hold the locks of its rows.",
 							"Batches become smaller when they take longer.",
-							&setting_backfill_max_wait, 10, 1, 60000,
+							&setting_backfill_max_wait, 5, 1, 60000,
 							PGC_SUSET, GUC_UNIT_MS, NULL, NULL, NULL);
 	DefineCustomIntVariable("safe_migrate.backfill_max_lag",
 							"Replay lag of a standby above which a backfill pauses.",

@@ -40,8 +40,7 @@
 /* Readings that may find rows before it is given up. */
 #define MAX_PASSES 10
 
-/* Pages of the first batches, and of a step of a reading. */
-#define FIRST_BATCH 25
+/* Pages of a step of a reading. */
 #define SEARCH_PAGES 256
 
 /* Transactions for each share of a window. */
@@ -63,10 +62,10 @@ static void fill_and_verify(Backfill *b);
 static void fill_leaves(Backfill *b);
 static void fill_leaf(Backfill *b, BackfillLeaf *leaf);
 static int	shares_of(const Backfill *b, const BackfillLeaf *leaf);
-static BlockNumber end_of_window(const Backfill *b, const BackfillLeaf *leaf,
+static BlockNumber end_of_window(Backfill *b, const BackfillLeaf *leaf,
 								 int shares);
-static uint64 fill_window(Backfill *b, BackfillLeaf *leaf, BlockNumber end,
-						  int share, bool is_last);
+static uint64 fill_window(Backfill *b, BackfillLeaf *leaf, BlockNumber first,
+						  BlockNumber end, int share, bool is_last);
 static void fill_skipped(Backfill *b, BackfillLeaf *leaf);
 static bool search_leaves(Backfill *b);
 static bool search_leaf(Backfill *b, BackfillLeaf *leaf);
@@ -165,9 +164,7 @@ begin_backfill(Backfill *b)
 								   quote_identifier(get_rel_name(b->relid)));
 	b->started_at = GetCurrentTimestamp();
 	b->next_notice = TimestampTzPlusMilliseconds(b->started_at, NOTICE_INTERVAL_MS);
-	begin_pace(&b->pace, FIRST_BATCH);
-	begin_pace(&b->moving_pace, FIRST_BATCH * 2);
-	begin_pace(&b->staying_pace, FIRST_BATCH * 4);
+	begin_pace(b);
 	b->throttle.checkpoints = -1;
 
 	/* the caller's transaction has done nothing but evaluate the arguments */
@@ -235,14 +232,15 @@ fill_leaf(Backfill *b, BackfillLeaf *leaf)
 		if (shares > 1)
 		{
 			/* where there is little to do, reading often does not pay */
-			rows = fill_window(b, leaf, end, 0, false);
+			rows = fill_window(b, leaf, leaf->next, end, 0, false);
 			if (rows < (end - leaf->next) / 2)
 				shares = 1;
 			for (int share = 1; share < shares; share++)
-				rows += fill_window(b, leaf, end, share, share == shares - 1);
+				rows += fill_window(b, leaf, leaf->next, end, share,
+									share == shares - 1);
 		}
 		if (shares == 1)
-			rows = fill_window(b, leaf, end, ALL_SHARES, true);
+			rows = fill_window(b, leaf, leaf->next, end, ALL_SHARES, true);
 		prune_later(leaf, leaf->next, end, leaf->xid);
 		leaf->next = end;
 	}
@@ -261,25 +259,24 @@ shares_of(const Backfill *b, const BackfillLeaf *leaf)
  * share was set have ended when the next one is.
  */
 static BlockNumber
-end_of_window(const Backfill *b, const BackfillLeaf *leaf, int shares)
+end_of_window(Backfill *b, const BackfillLeaf *leaf, int shares)
 {
-	BlockNumber pages = shares == 1 ? pages_of_pace(&b->pace) :
-	pages_of_pace(&b->staying_pace) * WINDOW_BATCHES;
+	BlockNumber pages = shares == 1 ? pages_of_batch(b, leaf, ALL_SHARES) :
+	pages_of_batch(b, leaf, 1) * WINDOW_BATCHES;
 
 	return leaf->next + Min(pages, leaf->pages - leaf->next);
 }
 
 /* A share of the rows, or all; when the last is done, the pages are. */
 static uint64
-fill_window(Backfill *b, BackfillLeaf *leaf, BlockNumber end, int share,
-			bool is_last)
+fill_window(Backfill *b, BackfillLeaf *leaf, BlockNumber first,
+			BlockNumber end, int share, bool is_last)
 {
-	BlockNumber first = leaf->next;
 	uint64		rows = 0;
 
 	while (first < end && !leaf->is_gone)
 	{
-		BlockNumber pages = pages_of_pace(pace_of_share(b, share));
+		BlockNumber pages = pages_of_batch(b, leaf, share);
 		BlockNumber stop = first + Min(pages, end - first);
 
 		throttle_backfill(b, leaf);
@@ -396,8 +393,7 @@ search_leaf(Backfill *b, BackfillLeaf *leaf)
 		{
 			PopActiveSnapshot();
 			commit_backfill_transaction(b);
-			rows = fill_range(b, leaf, pages_as_range(block, end), ALL_SHARES,
-							  leaf->next, false);
+			rows = fill_window(b, leaf, block, end, ALL_SHARES, false);
 			fill_skipped(b, leaf);
 			found |= rows > 0 || b->request->counted == NULL;
 			found |= begin_reading(b);

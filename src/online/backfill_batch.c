@@ -160,9 +160,8 @@ run_batch(Batch *batch, BlockNumber next, ErrorData **error)
 	b->rows += batch->rows;
 	leaf->is_checked |= batch->rows > 0;
 	leaf->xid = TransactionIdIsValid(batch->xid) ? batch->xid : leaf->xid;
-	adjust_pace(pace_of_share(b, batch->share),
-				pages_of_range(batch->range),
-				INSTR_TIME_GET_MILLISEC(duration), others_waited);
+	adjust_pace(b, leaf, batch->share, pages_of_range(batch->range),
+				batch->rows, INSTR_TIME_GET_MILLISEC(duration), others_waited);
 	return outcome;
 }
 

@@ -70,6 +70,7 @@ typedef struct BackfillLeaf
 	Oid			relid;
 	bool		is_root;		/* the one that the caller has named */
 	bool		is_heap;		/* its pages can be pruned */
+	double		page_rows;		/* about so many are in a page; 0: not known */
 	int			shares;			/* of the rows of a page, see above; 1: rows
 								 * must move, since indexes change */
 	bool		is_gone;		/* dropped meanwhile, or nothing to be done */
@@ -92,6 +93,7 @@ typedef struct BackfillLeaf
 typedef struct BackfillPace
 {
 	double		pages;
+	double		row_ms;			/* that a row takes, where all are set */
 } BackfillPace;
 
 typedef struct BackfillThrottle
@@ -194,13 +196,19 @@ extern void prune_later(BackfillLeaf *leaf, BlockNumber first,
 extern void prune_behind(BackfillLeaf *leaf, Relation rel);
 extern bool prune_is_behind(const BackfillLeaf *leaf, BlockNumber pages);
 
-/* backfill_pace.c */
-extern void begin_pace(BackfillPace *pace, int pages);
-extern BlockNumber pages_of_pace(const BackfillPace *pace);
-extern BackfillPace *pace_of_share(Backfill *b, int share);
+/* backfill_pace.c: before the first batch. */
+extern void begin_pace(Backfill *b);
 
-/* A transaction took that many pages and milliseconds; others waited for it. */
-extern void adjust_pace(BackfillPace *pace, BlockNumber pages, double duration,
+/* How many pages the next transaction is to take, at least one. */
+extern BlockNumber pages_of_batch(Backfill *b, const BackfillLeaf *leaf,
+								  int share);
+
+/*
+ * A transaction took that many pages, and milliseconds from its first row to its
+ * commit, and has set so many rows; others waited for it.
+ */
+extern void adjust_pace(Backfill *b, const BackfillLeaf *leaf, int share,
+						BlockNumber pages, uint64 rows, double duration,
 						bool others_waited);
 
 /*

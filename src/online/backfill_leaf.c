@@ -37,7 +37,8 @@
 static BackfillLeaf *find_leaf(const Backfill *b, Oid relid);
 static BackfillLeaf *add_leaf(Backfill *b, Oid relid);
 static bool rows_may_stay(const BackfillLeaf *leaf, Relation rel);
-static int	shares_of_rows(Relation rel);
+static double rows_of_pages(Relation rel);
+static int	shares_of_rows(double page_rows);
 static void throw_dropped(const Backfill *b);
 static void check_columns(const Backfill *b, const BackfillLeaf *leaf);
 static void make_plans(Backfill *b, BackfillLeaf *leaf, Relation rel);
@@ -223,8 +224,9 @@ make_plans(Backfill *b, BackfillLeaf *leaf, Relation rel)
 	leaf->condition = MemoryContextStrdup(b->context,
 										  b->request->condition != NULL ? b->request->condition :
 										  default_condition(b->request, leaf->relid, b->alias));
+	leaf->page_rows = rows_of_pages(rel);
 	leaf->shares = b->request->counted == NULL && rows_may_stay(leaf, rel) ?
-		shares_of_rows(rel) : 1;
+		shares_of_rows(leaf->page_rows) : 1;
 	SPI_connect();
 	old = MemoryContextSwitchTo(b->batch_context);
 	(void) set_config_option("enable_seqscan", "off", PGC_USERSET,
@@ -278,17 +280,25 @@ rows_may_stay(const BackfillLeaf *leaf, Relation rel)
 		!bms_overlap(columns, compat_columns_of_indexes(rel));
 }
 
-/* Two rows of a page at a time. */
-static int
-shares_of_rows(Relation rel)
+/* As the planner estimates them; at least one. */
+static double
+rows_of_pages(Relation rel)
 {
 	BlockNumber pages;
 	double		rows;
 	double		all_visible;
-	int			shares = 1;
 
 	estimate_rel_size(rel, NULL, &pages, &rows, &all_visible);
-	while (shares < MAX_SHARES && rows / Max(pages, 1) >= shares * 4)
+	return Max(rows / Max(pages, 1), 1);
+}
+
+/* Two rows of a page at a time. */
+static int
+shares_of_rows(double page_rows)
+{
+	int			shares = 1;
+
+	while (shares < MAX_SHARES && page_rows >= shares * 4)
 		shares *= 2;
 	return shares;
 }
