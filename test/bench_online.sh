@@ -7,7 +7,8 @@
 # by one UPDATE, by batches of keys, by a loop with SKIP LOCKED, and by CALL
 # migrate.backfill(), each of them alone and beside clients that write single
 # rows: rows a second, how much the table grows, WAL, and how long the clients
-# wait.  And what the trigger of a change costs an UPDATE of all rows: one that
+# wait.  Clients that write as fast as they can leave the CPU to nobody, and wait
+# for each other: the way "nothing" tells how long.  And what the trigger of a change costs an UPDATE of all rows: one that
 # writes none of its columns, and one that writes one.  The ways take turns, so
 # that what else the machine does hits all.
 #
@@ -17,8 +18,7 @@
 # From the environment, beside what lib.sh knows:
 #     BENCH_ROWS="1000000 5000000"
 #     BENCH_ROUNDS=6
-#     BENCH_WRITERS="0 8"
-#     BENCH_WRITER_SECONDS=5           they connect anew so often, and end so late
+#     BENCH_WRITERS="0 8@2000 8"       clients, and how many rows they write a second
 #     BENCH_WAYS="single backfill"     beside these two, others may be left out
 #     BENCH_PARTS="backfill trigger"
 
@@ -30,8 +30,7 @@ set -eu
 . "$(dirname -- "$0")/bench/report.sh"
 
 ROUNDS=${BENCH_ROUNDS:-6}
-WRITERS=${BENCH_WRITERS:-0 8}
-WRITER_SECONDS=${BENCH_WRITER_SECONDS:-5}
+WRITERS=${BENCH_WRITERS:-0 8@2000 8}
 
 # What is asked for
 SPEED_TARGET=1.0	# time of ours, by that of one UPDATE
@@ -41,16 +40,23 @@ TRIGGER_TARGET=1.15	# time of an UPDATE with the trigger, by that without
 
 PARTS=${BENCH_PARTS:-backfill trigger}
 
-WAYS=${BENCH_WAYS:-single keyset1000 keyset10000 skip1000 backfill}
+WAYS=${BENCH_WAYS:-nothing single keyset1000 keyset10000 skip1000 backfill}
 
 statement_of()
 {
 	case $1 in
+		nothing) echo 'SELECT pg_sleep(10)' ;;
 		single) echo 'UPDATE bench_rows SET name2 = lower(name)' ;;
 		keyset*) echo "CALL bench_keyset(${1#keyset})" ;;
 		skip*) echo "CALL bench_skip_locked(${1#skip})" ;;
 		backfill) echo "CALL migrate.backfill('bench_rows', 'name2 = lower(name)')" ;;
 	esac
+}
+
+# A line of a series.
+measured()
+{
+	printf '%s\n' "$(calculate "$1")"
 }
 
 value()
@@ -67,38 +73,38 @@ measure()
 	lsn=$(value 'SELECT pg_current_wal_lsn()')
 	rm -rf "$SM_WORK/log"
 	mkdir "$SM_WORK/log"
-	rm -f "$SM_WORK/stop"
 	bench=
-	if [ "$3" -gt 0 ]
+	if [ "$3" != 0 ]
 	then
-		write "$2" "$3" &
+		write "$2" "${3%@*}" "${3#"${3%@*}"}" &
 		bench=$!
-		sleep 1
+		sleep 2
 	fi
 	started=$(date +%s.%N)
-	unjudged sm_psql -q -c "$(statement_of "$1")" 2>/dev/null
+	unjudged sm_psql -q -c "$(statement_of "$1")" >/dev/null 2>&1
 	ended=$(date +%s.%N)
-	: >"$SM_WORK/stop"
-	[ -z "$bench" ] || wait "$bench"
+	if [ -n "$bench" ]
+	then
+		unjudged sm_psql -q -c "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+			WHERE application_name = 'pgbench'" >/dev/null
+		wait "$bench"
+	fi
 	series=$SM_WORK/series/$1-$2-$3
-	calculate "1000 * ($ended - $started)" >>"$series-ms"
-	calculate "$2 / ($ended - $started)" >>"$series-rate"
+	measured "1000 * ($ended - $started)" >>"$series-ms"
+	measured "$2 / ($ended - $started)" >>"$series-rate"
 	value "SELECT 100.0 * (pg_relation_size('bench_rows') - $before
 		- (SELECT sum(pg_column_size(name2)) FROM bench_rows)) / $before" >>"$series-growth"
 	value "SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), '$lsn') / 1e6" >>"$series-wal"
-	[ "$3" -eq 0 ] || waits "$started" "$ended" "$series"
+	[ "$3" = 0 ] || waits "$started" "$ended" "$series"
 }
 
-# write ROWS CLIENTS: for some seconds again and again, until there is a stop
-# file: so pgbench ends by itself, and writes all that it has logged.
+# write ROWS CLIENTS [@RATE]: until they are terminated, so pgbench ends by itself,
+# and writes all that it has logged.
 write()
 {
-	while [ ! -e "$SM_WORK/stop" ]
-	do
-		"$SM_BIN/pgbench" -n -M prepared -c "$2" -j 2 -T "$WRITER_SECONDS" \
-			-f "$SM_WORK/writer.sql" -D "rows=$1" -l \
-			--log-prefix="$SM_WORK/log/wait" >/dev/null 2>&1 </dev/null || return 0
-	done
+	"$SM_BIN/pgbench" -n -M prepared -c "$2" -j 2 -T 100000 ${3:+-R "${3#@}"} \
+		-f "$SM_WORK/writer.sql" -D "rows=$1" -l \
+		--log-prefix="$SM_WORK/log/wait" >/dev/null 2>&1 </dev/null || return 0
 }
 
 # waits STARTED ENDED SERIES: of clients that were at it between the two.
@@ -126,20 +132,27 @@ report()	# ROWS WRITERS
 	note "$1 rows, $2 clients that write beside it:"
 	for way in $WAYS
 	do
+		[ "$way-$2" != nothing-0 ] || continue
 		target=
 		[ "$way" != backfill ] || target=yes
-		figure "$way: rows a second" "$way-$1-$2-rate" ''
-		figure "$way: growth beyond the new data" "$way-$1-$2-growth" % "${target:+$GROWTH_TARGET}"
-		figure "$way: WAL" "$way-$1-$2-wal" MB
-		[ "$2" -eq 0 ] || figure "$way: 99 % of the waits" "$way-$1-$2-p99" ms
-		[ "$2" -eq 0 ] || figure "$way: worst wait" "$way-$1-$2-worst" ms "${target:+$WAIT_TARGET_MS}"
+		if [ "$way" != nothing ]
+		then
+			figure "$way: rows a second" "$way-$1-$2-rate" ''
+			figure "$way: growth beyond the new data" "$way-$1-$2-growth" % "${target:+$GROWTH_TARGET}"
+			figure "$way: WAL" "$way-$1-$2-wal" MB
+		fi
+		if [ "$2" != 0 ]
+		then
+			figure "$way: 99 % of the waits" "$way-$1-$2-p99" ms
+			figure "$way: worst wait" "$way-$1-$2-worst" ms "${target:+$WAIT_TARGET_MS}"
+		fi
 	done
 	paste -d ' ' "$SM_WORK/series/backfill-$1-$2-ms" "$SM_WORK/series/single-$1-$2-ms" \
 		>"$SM_WORK/series/pair-$1-$2"
 	analyse ratio "pair-$1-$2"
 	note "$(printf '%-36s %10s [%s, %s] (%s)' 'time: backfill / one UPDATE' \
 		"$(calculate "$median")" "$(calculate "$low")" "$(calculate "$high")" "$count")"
-	[ "$2" -ne 0 ] || surely_below 'time: backfill / one UPDATE' "$SPEED_TARGET"
+	[ "$2" != 0 ] || surely_below 'time: backfill / one UPDATE' "$SPEED_TARGET"
 }
 
 # update ROWS SET WAY: an UPDATE of all rows, with the trigger of a rename or, for
@@ -155,7 +168,7 @@ update()
 	unjudged sm_psql -q -c CHECKPOINT
 	started=$(date +%s.%N)
 	unjudged sm_psql -q -c "UPDATE bench_rows SET $2"
-	calculate "1000 * ($(date +%s.%N) - $started)" >>"$SM_WORK/series/$3-$1-ms"
+	measured "1000 * ($(date +%s.%N) - $started)" >>"$SM_WORK/series/$3-$1-ms"
 }
 
 # trigger LABEL ROWS SET
@@ -184,6 +197,7 @@ backfill()
 		do
 			for way in $WAYS
 			do
+				[ "$way-$writers" != nothing-0 ] || continue
 				measure "$way" "$1" "$writers"
 			done
 		done
