@@ -33,10 +33,17 @@ typedef struct StarSearch
 	Oid			relid;
 	const char *query;			/* that is run to get statements */
 	const char *text;			/* of one, while it is looked at */
-	bool		has_table;
-	bool		has_star;
+	bool		has_star;		/* for the table, in that */
 	List	   *found;			/* of char *: in words */
 } StarSearch;
+
+/* One query, without those that are nested in it. */
+typedef struct QueryLevel
+{
+	const StarSearch *search;
+	List	   *names;			/* of char *: of the table in it */
+	List	   *stars;			/* of ColumnRef: its results that are one */
+} QueryLevel;
 
 /* Columns: the text, and whose it is. */
 static const char *const sessions_query =
@@ -57,7 +64,8 @@ static void search(StarSearch *search, const char *query);
 static bool run_search(void *arg);
 static bool parse_text(void *arg);
 static bool find_star(Node *node, void *context);
-static bool is_star(Node *node);
+static bool read_level(Node *node, void *context);
+static bool takes_all_columns(const QueryLevel *level);
 static bool is_searched(const StarSearch *search, const RangeVar *table);
 
 /*
@@ -157,10 +165,10 @@ run_search(void *arg)
 		MemoryContext old = MemoryContextSwitchTo(caller);
 
 		state->text = SPI_getvalue(table->vals[row], table->tupdesc, 1);
-		state->has_table = state->has_star = false;
+		state->has_star = false;
 		if (state->text != NULL &&
 			run_in_subtransaction(parse_text, state) == NULL &&
-			state->has_table && state->has_star)
+			state->has_star)
 			state->found = lappend(state->found,
 								   psprintf("%s: %.*s", whose ? whose : "?",
 											pg_mbcliplen(state->text,
@@ -183,10 +191,7 @@ parse_text(void *arg)
 	return true;
 }
 
-/*
- * The table somewhere in the statement, and an asterisk as a result: that may
- * be one too many, where it is that of another table.
- */
+/* Each query in a statement has tables and results of its own. */
 static bool
 find_star(Node *node, void *context)
 {
@@ -198,18 +203,62 @@ find_star(Node *node, void *context)
 		return find_star(((RawStmt *) node)->stmt, context);
 	if (IsA(node, PrepareStmt))
 		return find_star(((PrepareStmt *) node)->query, context);
-	if (IsA(node, RangeVar))
-		state->has_table |= is_searched(state, (RangeVar *) node);
-	else if (IsA(node, ResTarget))
-		state->has_star |= is_star(((ResTarget *) node)->val);
+	if (IsA(node, SelectStmt) || IsA(node, InsertStmt) ||
+		IsA(node, UpdateStmt) || IsA(node, DeleteStmt) ||
+		IsA(node, MergeStmt))
+	{
+		QueryLevel	level = {state};
+
+		(void) raw_expression_tree_walker(node, read_level, &level);
+		state->has_star |= takes_all_columns(&level);
+	}
 	return raw_expression_tree_walker(node, find_star, context);
 }
 
 static bool
-is_star(Node *node)
+read_level(Node *node, void *context)
 {
-	return node != NULL && IsA(node, ColumnRef) &&
-		IsA(llast(((ColumnRef *) node)->fields), A_Star);
+	QueryLevel *level = context;
+
+	if (node == NULL || IsA(node, SelectStmt))
+		return false;
+	if (IsA(node, RangeVar) && is_searched(level->search, (RangeVar *) node))
+	{
+		const RangeVar *table = (RangeVar *) node;
+
+		level->names = lappend(level->names, table->alias != NULL ?
+							   table->alias->aliasname : table->relname);
+	}
+	if (IsA(node, ResTarget))
+	{
+		Node	   *result = ((ResTarget *) node)->val;
+
+		if (result != NULL && IsA(result, ColumnRef) &&
+			IsA(llast(((ColumnRef *) result)->fields), A_Star))
+			level->stars = lappend(level->stars, result);
+	}
+	return raw_expression_tree_walker(node, read_level, context);
+}
+
+/* "*", or "t.*" where t is the table; RETURNING has "new.*" from 18 on. */
+static bool
+takes_all_columns(const QueryLevel *level)
+{
+	ListCell   *cell;
+
+	if (level->names == NIL)
+		return false;
+	foreach(cell, level->stars)
+	{
+		List	   *fields = lfirst_node(ColumnRef, cell)->fields;
+		const char *name = list_length(fields) < 2 ? NULL :
+		strVal(list_nth(fields, list_length(fields) - 2));
+
+		if (name == NULL || name_is_listed(level->names, name) ||
+			strcmp(name, "new") == 0 || strcmp(name, "old") == 0)
+			return true;
+	}
+	return false;
 }
 
 /* By name: what search_path the other session has is not known. */
