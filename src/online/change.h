@@ -144,6 +144,15 @@ extern void tell_what_goes(const Change *change, const char *column);
  */
 extern void renew_column_contract(Change *change);
 
+/*
+ * late_tables.c, for the contract.  Partitions that the backfill of the change
+ * has not seen: read them, without keeping a lock, and throw if one has rows
+ * that are yet to be filled.  Returns their OIDs.  The other function, with the
+ * tables locked, throws if there are any besides those.
+ */
+extern List *check_late_tables(const Change *change);
+extern void refuse_later_tables(const Change *change, const List *checked);
+
 /* change_run.c: ALTER TABLE ... DROP COLUMN, palloc'd. */
 extern char *drop_column_statement(const Change *change, const char *column);
 

@@ -33,7 +33,6 @@ PG_FUNCTION_INFO_V1(migrate_contract);
 static Change *change_to_contract(int64 id);
 static void require_verified(const Change *change);
 static void require_triggers(const Change *change);
-static void require_filled_tables(const Change *change);
 static void refuse_while_used(const Change *change);
 static char *make_point_before_contract(const Change *change);
 static void run_contract(const Change *change, const List *script);
@@ -47,6 +46,7 @@ migrate_contract(PG_FUNCTION_ARGS)
 	int64		id = PG_GETARG_INT64(0);
 	bool		force = PG_GETARG_BOOL(1);
 	Change	   *change;
+	List	   *late_tables;
 	List	   *script;
 	char	   *label;
 
@@ -65,13 +65,14 @@ migrate_contract(PG_FUNCTION_ARGS)
 	script = list_concat(carry_versions(change), list_copy(change->contract));
 	if (!force)
 		refuse_while_used(change);
+	late_tables = check_late_tables(change);
 
 	/* views as well: who reads one has locked it before the table */
 	lock_for_change("migrate.contract()", change->relid, script, false);
 	require_owner_himself(change->relid, "migrate.contract()");
 	require_triggers(change);
 	refuse_late_triggers(change);
-	require_filled_tables(change);
+	refuse_later_tables(change, late_tables);
 	renew_column_contract(change);
 
 	/* others may have made a version until the table was locked */
@@ -182,50 +183,6 @@ require_triggers(const Change *change)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("the trigger of change " INT64_FORMAT " is missing or switched off on %s: rows written meanwhile may have no value in the new shape; cancel the change, or take that table out of %s",
 						change->id, table, change->relation)));
-}
-
-/* A partition that came after the backfill was not filled by it. */
-static void
-require_filled_tables(const Change *change)
-{
-	OwnAccess	access;
-	OwnArguments arguments = {0};
-	char	   *table = NULL;
-	char	   *backfill = NULL;
-
-	begin_own_access(&access);
-	add_own_argument(&arguments, INT8OID, Int64GetDatum(change->id), false);
-	add_own_oid_list(&arguments,
-					 find_all_inheritors(change->relid, NoLock, NULL));
-	run_own_query("SELECT r.oid::pg_catalog.regclass::pg_catalog.text, "
-				  "t.steps[2] FROM migrate.task_log t "
-				  "JOIN migrate.change_log c ON c.id OPERATOR(pg_catalog.=) t.id "
-				  "CROSS JOIN pg_catalog.unnest($2) u (oid) "
-				  "JOIN pg_catalog.pg_class r ON r.oid OPERATOR(pg_catalog.=) u.oid "
-				  "WHERE t.id OPERATOR(pg_catalog.=) $1 "
-				  "AND c.filling OPERATOR(pg_catalog.=) 2 "
-				  "AND r.relkind OPERATOR(pg_catalog.=) 'r' "
-				  "AND NOT EXISTS (SELECT FROM migrate.backfill_log b "
-				  "JOIN migrate.backfill_table_log l "
-				  "ON l.backfill OPERATOR(pg_catalog.=) b.id "
-				  "WHERE l.relid OPERATOR(pg_catalog.=) r.oid "
-				  "AND b.state OPERATOR(pg_catalog.=) 'done' "
-				  "AND b.finished_at OPERATOR(pg_catalog.>=) t.created_at "
-				  "AND pg_catalog.strpos(t.steps[2], "
-				  "pg_catalog.quote_literal(b.set_list)) "
-				  "OPERATOR(pg_catalog.>) 0) LIMIT 1",
-				  &arguments, SPI_OK_SELECT);
-	if (SPI_processed > 0)
-	{
-		table = own_text_column(&access, 0, 1);
-		backfill = own_text_column(&access, 0, 2);
-	}
-	end_own_access(&access);
-	if (table != NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("%s became a part of %s after it was filled: %s first",
-						table, change->relation, backfill)));
 }
 
 /*

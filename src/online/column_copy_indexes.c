@@ -10,6 +10,7 @@
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/sysattr.h"
+#include "access/table.h"
 #include "catalog/dependency.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_constraint.h"
@@ -19,10 +20,12 @@
 #include "commands/extension.h"
 #include "common/catalog.h"
 #include "common/compat.h"
+#include "common/settings.h"
 #include "effects/describe.h"
 #include "nodes/bitmapset.h"
 #include "online/column_copy_internal.h"
 #include "optimizer/optimizer.h"
+#include "storage/bufmgr.h"
 #include "tcop/tcopprot.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -31,6 +34,9 @@
 #include "utils/syscache.h"
 
 static void copy_index(ColumnCopier *copier, Relation index);
+static char *index_statement(Relation index, const char *definition,
+							 const char *copy, const char *how);
+static bool is_on_small_table(Relation index);
 static void refuse_deferrable(ColumnCopier *copier, Oid constraint);
 static void refuse_users_of_key(ColumnCopier *copier, Oid constraint);
 static void restore_statistics(ColumnCopier *copier, Relation index);
@@ -87,46 +93,50 @@ copy_index(ColumnCopier *copier, Relation index)
 						name, copier->new_name)));
 	else
 	{
-		copy = build_index(copier, &copier->index_builds, index);
+		copy = name_of_copy(copier, RelationGetRelationName(index));
+		build_index(copier, &copier->index_builds, index, copy);
 		if (OidIsValid(constraint))
 		{
 			drop_key(copier, constraint);
 			add_key_on_index(copier, &copier->keys, constraint, copy);
 		}
-		restore_index(copier, index);
+		restore_index(copier, index, copy);
 	}
 }
 
 /*
- * CREATE INDEX of the copy, without any data if the index is partitioned.
- * Returns the name of the copy, not quoted.
+ * CREATE INDEX of the copy, without any data if the index is partitioned.  At the
+ * contract it is there, or the table is new, empty or so small that it is built
+ * then.
  */
-char *
-build_index(ColumnCopier *copier, SafePlan *plan, Relation index)
+void
+build_index(ColumnCopier *copier, SafePlan *plan, Relation index,
+			const char *copy)
 {
-	char	   *name = name_of_copy(copier, RelationGetRelationName(index));
+	Oid			schema = RelationGetNamespace(index);
+	Oid			oid = get_relname_relid(copy, schema);
 	char	   *definition = pg_get_indexdef_string(RelationGetRelid(index));
-	IndexStmt  *stmt = castNode(IndexStmt,
-								linitial_node(RawStmt,
-											  pg_parse_query(definition))->stmt);
 	bool		is_parent = index->rd_rel->relkind ==
 	RELKIND_PARTITIONED_INDEX;
 
-	require_creation(copier, RelationGetNamespace(index));
-	if (copier->at_contract)
+	require_creation(copier, schema);
+	if (copier->at_contract && !OidIsValid(oid) && !is_parent &&
+		is_on_small_table(index))
+		add_sql(&copier->keys,
+				index_statement(index, definition, copy, ""));
+	else if (copier->at_contract)
 	{
-		Oid			copy = get_relname_relid(name, RelationGetNamespace(index));
-
-		if (!OidIsValid(copy) || !get_index_isvalid(copy))
+		/* that of a parent is valid when all its parts are attached */
+		if (!OidIsValid(oid) || (!is_parent && !get_index_isvalid(oid)))
 			refuse_newcomer(copier,
 							psprintf("index %s",
 									 relation_display_name(RelationGetRelid(index))),
-							name);
+							copy);
 	}
-	else if (OidIsValid(get_relname_relid(name, RelationGetNamespace(index))))
+	else if (OidIsValid(oid))
 		refuse_copy(copier,
 					psprintf("relation %s has the name that the copy of an index gets: rename or drop it first",
-							 qualified_name(RelationGetNamespace(index), name)));
+							 qualified_name(schema, copy)));
 	if (!copier->same_type &&
 		index->rd_index->indrelid == RelationGetRelid(copier->rel))
 		(void) try_index(copier, definition,
@@ -135,13 +145,36 @@ build_index(ColumnCopier *copier, SafePlan *plan, Relation index)
 	add_step(plan,
 			 psprintf("DROP INDEX %sIF EXISTS %s",
 					  is_parent ? "" : "CONCURRENTLY ",
-					  qualified_name(RelationGetNamespace(index), name)),
-			 "CREATE %sINDEX %s%s ON %s%s %s", stmt->unique ? "UNIQUE " : "",
-			 is_parent ? "" : "CONCURRENTLY ", quote_identifier(name),
-			 is_parent ? "ONLY " : "",
-			 relation_display_name(index->rd_index->indrelid),
-			 text_behind_name(definition, stmt->relation->location));
-	return name;
+					  qualified_name(schema, copy)),
+			 "%s", index_statement(index, definition, copy,
+								   is_parent ? "" : "CONCURRENTLY "));
+}
+
+/* how is "CONCURRENTLY ", or nothing. */
+static char *
+index_statement(Relation index, const char *definition, const char *copy,
+				const char *how)
+{
+	IndexStmt  *stmt = castNode(IndexStmt,
+								linitial_node(RawStmt,
+											  pg_parse_query(definition))->stmt);
+
+	return psprintf("CREATE %sINDEX %s%s ON %s%s %s",
+					stmt->unique ? "UNIQUE " : "", how,
+					quote_identifier(copy),
+					index->rd_rel->relkind == RELKIND_PARTITIONED_INDEX ? "ONLY " : "",
+					relation_display_name(index->rd_index->indrelid),
+					text_behind_name(definition, stmt->relation->location));
+}
+
+static bool
+is_on_small_table(Relation index)
+{
+	Relation	rel = table_open(index->rd_index->indrelid, AccessShareLock);
+	BlockNumber blocks = RelationGetNumberOfBlocks(rel);
+
+	table_close(rel, AccessShareLock);
+	return blocks <= (uint64) setting_small_table * 1024 / BLCKSZ;
 }
 
 /* The old key gives way at the contract. */
@@ -216,12 +249,11 @@ refuse_users_of_key(ColumnCopier *copier, Oid constraint)
 
 /* What CREATE INDEX does not say, once the old index is gone. */
 void
-restore_index(ColumnCopier *copier, Relation index)
+restore_index(ColumnCopier *copier, Relation index, const char *copy)
 {
 	Oid			oid = RelationGetRelid(index);
 	Oid			constraint = get_index_constraint(oid);
 	const char *name = quote_identifier(RelationGetRelationName(index));
-	char	   *copy = name_of_copy(copier, RelationGetRelationName(index));
 	char	   *qualified = relation_display_name(oid);
 	char	   *table = relation_display_name(index->rd_index->indrelid);
 	ListCell   *cell;

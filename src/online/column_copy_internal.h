@@ -88,12 +88,13 @@ extern void add_privileges(List **list, Datum acl, Oid owner,
 /* column_copy_indexes.c */
 extern void copy_indexes(ColumnCopier *copier);
 extern bool index_uses_column(Relation index, AttrNumber attnum);
-extern char *build_index(ColumnCopier *copier, SafePlan *plan,
-						 Relation index);
+extern void build_index(ColumnCopier *copier, SafePlan *plan,
+						Relation index, const char *copy);
 extern void drop_key(ColumnCopier *copier, Oid constraint);
 extern void add_key_on_index(ColumnCopier *copier, List **list, Oid constraint,
 							 const char *copy);
-extern void restore_index(ColumnCopier *copier, Relation index);
+extern void restore_index(ColumnCopier *copier, Relation index,
+						  const char *copy);
 
 /* column_copy_tree.c */
 extern void copy_index_tree(ColumnCopier *copier, Relation index);

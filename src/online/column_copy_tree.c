@@ -29,14 +29,19 @@ typedef struct IndexTree
 	bool		is_key;
 	SafePlan	leaves;
 	SafePlan	attachments;
-	List	   *key_attachments;
+	List	   *late_attachments;	/* that are for the contract */
 } IndexTree;
 
-static char *add_index(IndexTree *tree, Relation index);
+static void add_index(IndexTree *tree, Relation index, const char *copy);
 static void add_parts(IndexTree *tree, Relation index, const char *copy);
+static Oid	attached_copy(IndexTree *tree, Relation parent,
+						  const char *parent_copy, Relation part);
 static char *key_of_parent(Oid constraint, const char *copy);
 static void add_foreign_key(ColumnCopier *copier, Oid constraint,
-							List *below);
+							List *below, const char *copy);
+static const char *copy_of_part(ColumnCopier *copier, const ForeignKey *parent,
+								const char *parent_copy,
+								const ForeignKey *part);
 
 /*
  * A key becomes one at the contract, because a table has but one primary key:
@@ -59,44 +64,46 @@ copy_index_tree(ColumnCopier *copier, Relation index)
 	tree.is_key = OidIsValid(constraint);
 	if (tree.is_key)
 		drop_key(copier, constraint);
-	(void) add_index(&tree, index);
+	add_index(&tree, index,
+			  name_of_copy(copier, RelationGetRelationName(index)));
 	copier->index_builds.steps = list_concat(copier->index_builds.steps,
 											 tree.leaves.steps);
 	copier->index_builds.steps = list_concat(copier->index_builds.steps,
 											 tree.attachments.steps);
-	copier->keys = list_concat(copier->keys, tree.key_attachments);
+	copier->keys = list_concat(copier->keys, tree.late_attachments);
 }
 
-/* Returns the name of the copy, not quoted. */
-static char *
-add_index(IndexTree *tree, Relation index)
+/* copy is the name, not quoted, of the one that there is or is to be. */
+static void
+add_index(IndexTree *tree, Relation index, const char *copy)
 {
 	ColumnCopier *copier = tree->copier;
 	Oid			constraint = get_index_constraint(RelationGetRelid(index));
 	bool		is_parent = index->rd_rel->relkind ==
 	RELKIND_PARTITIONED_INDEX;
-	char	   *copy = name_of_copy(copier, RelationGetRelationName(index));
 
 	if (is_parent && tree->is_key)
 		add_sql(&copier->keys, key_of_parent(constraint, copy));
 	else
 		build_index(copier, is_parent ? &copier->index_builds : &tree->leaves,
-					index);
+					index, copy);
 	if (is_parent)
 		add_parts(tree, index, copy);
 	else if (tree->is_key)
 		add_key_on_index(copier, &copier->keys, constraint, copy);
-	restore_index(copier, index);
-	return copy;
+	restore_index(copier, index, copy);
 }
 
 /*
  * Nothing can be detached again: the way back of an attachment drops the index
- * of the parent, and so those that are attached to it.
+ * of the parent, and so those that are attached to it.  The parts of a key are
+ * attached by the contract, and those of partitions that came too late for the
+ * steps; if PostgreSQL itself has given the partition one, it has another name.
  */
 static void
 add_parts(IndexTree *tree, Relation index, const char *copy)
 {
+	ColumnCopier *copier = tree->copier;
 	char	   *parent = qualified_name(RelationGetNamespace(index), copy);
 	ListCell   *cell;
 
@@ -104,19 +111,43 @@ add_parts(IndexTree *tree, Relation index, const char *copy)
 											AccessShareLock))
 	{
 		Relation	part = index_open(lfirst_oid(cell), AccessShareLock);
-		char	   *part_copy = qualified_name(RelationGetNamespace(part),
-											   add_index(tree, part));
+		Oid			attached = attached_copy(tree, index, copy, part);
+		const char *part_copy = OidIsValid(attached) ? get_rel_name(attached) :
+		name_of_copy(copier, RelationGetRelationName(part));
+		char	   *attachment = psprintf("ALTER INDEX %s ATTACH PARTITION %s",
+										  parent,
+										  qualified_name(RelationGetNamespace(part),
+														 part_copy));
 
-		if (tree->is_key)
-			add_sql(&tree->key_attachments,
-					psprintf("ALTER INDEX %s ATTACH PARTITION %s", parent,
-							 part_copy));
+		add_index(tree, part, part_copy);
+		if (tree->is_key || (copier->at_contract && !OidIsValid(attached)))
+			add_sql(&tree->late_attachments, attachment);
 		else
 			add_step(&tree->attachments,
-					 psprintf("DROP INDEX IF EXISTS %s", parent),
-					 "ALTER INDEX %s ATTACH PARTITION %s", parent, part_copy);
+					 psprintf("DROP INDEX IF EXISTS %s", parent), "%s",
+					 attachment);
 		index_close(part, AccessShareLock);
 	}
+}
+
+/* The part of the copy on the table of that part, or InvalidOid. */
+static Oid
+attached_copy(IndexTree *tree, Relation parent, const char *parent_copy,
+			  Relation part)
+{
+	Oid			oid = get_relname_relid(parent_copy,
+										RelationGetNamespace(parent));
+	ListCell   *cell;
+
+	if (!tree->copier->at_contract || !OidIsValid(oid))
+		return InvalidOid;
+	foreach(cell, find_inheritance_children(oid, AccessShareLock))
+	{
+		if (IndexGetRelation(lfirst_oid(cell), false) ==
+			part->rd_index->indrelid)
+			return lfirst_oid(cell);
+	}
+	return InvalidOid;
 }
 
 /* For the parent alone, with the options of its index. */
@@ -140,15 +171,17 @@ key_of_parent(Oid constraint, const char *copy)
 void
 copy_foreign_key_tree(ColumnCopier *copier, Oid constraint)
 {
-	add_foreign_key(copier, constraint, foreign_keys_below(constraint));
+	add_foreign_key(copier, constraint, foreign_keys_below(constraint),
+					name_of_copy(copier, get_constraint_name(constraint)));
 }
 
+/* copy is the name, not quoted, of the one that there is or is to be. */
 static void
-add_foreign_key(ColumnCopier *copier, Oid constraint, List *below)
+add_foreign_key(ColumnCopier *copier, Oid constraint, List *below,
+				const char *copy)
 {
 	const ForeignKey *key = foreign_key_with_oid(constraint);
 	char	   *table = relation_display_name(key->referencing);
-	char	   *copy = name_of_copy(copier, key->name);
 	const char *quoted = quote_identifier(copy);
 	ListCell   *cell;
 
@@ -159,7 +192,8 @@ add_foreign_key(ColumnCopier *copier, Oid constraint, List *below)
 		/* those of the partitions of the other table are made for each */
 		if (part->parent == constraint &&
 			part->referencing != key->referencing)
-			add_foreign_key(copier, part->oid, below);
+			add_foreign_key(copier, part->oid, below,
+							copy_of_part(copier, key, copy, part));
 	}
 	require_constraint(copier, key->referencing, key->name, copy);
 	if (get_rel_relkind(key->referencing) == RELKIND_PARTITIONED_TABLE)
@@ -179,4 +213,25 @@ add_foreign_key(ColumnCopier *copier, Oid constraint, List *below)
 				 "ALTER TABLE %s VALIDATE CONSTRAINT %s", table, quoted);
 	}
 	restore_constraint(copier, constraint, table, copy);
+}
+
+/* As with indexes: a partition that came later has got one with another name. */
+static const char *
+copy_of_part(ColumnCopier *copier, const ForeignKey *parent,
+			 const char *parent_copy, const ForeignKey *part)
+{
+	Oid			oid = get_relation_constraint_oid(parent->referencing,
+												  parent_copy, true);
+	ListCell   *cell;
+
+	if (!copier->at_contract || !OidIsValid(oid))
+		return name_of_copy(copier, part->name);
+	foreach(cell, foreign_keys_below(oid))
+	{
+		const ForeignKey *copy = lfirst(cell);
+
+		if (copy->parent == oid && copy->referencing == part->referencing)
+			return copy->name;
+	}
+	return name_of_copy(copier, part->name);
 }

@@ -23,6 +23,8 @@
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "online/backfill_internal.h"
+#include "online/verify_rows.h"
+#include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -79,6 +81,29 @@ migrate_verify_rows(PG_FUNCTION_ARGS)
 	SPI_finish();
 	PopActiveSnapshot();
 	PG_RETURN_VOID();
+}
+
+/*
+ * See verify_rows.h.
+ */
+bool
+table_has_row(Oid relid, const char *alias, const char *condition)
+{
+	bool		has_row;
+
+	LockRelationOid(relid, AccessShareLock);
+	require_all_rows(relid);
+	PushActiveSnapshot(GetLatestSnapshot());
+	SPI_connect();
+	if (SPI_execute(psprintf("SELECT FROM ONLY %s AS %s WHERE (%s\n) IS TRUE",
+							 relation_display_name(relid),
+							 quote_identifier(alias), condition),
+					true, 1) != SPI_OK_SELECT)
+		elog(ERROR, "could not read %s", relation_display_name(relid));
+	has_row = SPI_processed > 0;
+	SPI_finish();
+	PopActiveSnapshot();
+	return has_row;
 }
 
 /*
