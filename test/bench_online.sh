@@ -8,7 +8,8 @@
 # migrate.backfill(), each of them alone and beside clients that write single
 # rows: rows a second, how much the table grows, WAL, and how long the clients
 # wait.  Clients that write as fast as they can leave the CPU to nobody, and wait
-# for each other: the way "nothing" tells how long.  And what the trigger of a change costs an UPDATE of all rows: one that
+# for each other: the way "nothing" tells how long; and the log of the server, how
+# long a client waited for a lock.  And what the trigger of a change costs an UPDATE of all rows: one that
 # writes none of its columns, and one that writes one.  The ways take turns, so
 # that what else the machine does hits all.
 #
@@ -80,6 +81,7 @@ measure()
 		bench=$!
 		sleep 2
 	fi
+	log_lines=$(wc -l <"$SM_LOG")
 	started=$(date +%s.%N)
 	unjudged sm_psql -q -c "$(statement_of "$1")" >/dev/null 2>&1
 	ended=$(date +%s.%N)
@@ -95,7 +97,7 @@ measure()
 	value "SELECT 100.0 * (pg_relation_size('bench_rows') - $before
 		- (SELECT sum(pg_column_size(name2)) FROM bench_rows)) / $before" >>"$series-growth"
 	value "SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), '$lsn') / 1e6" >>"$series-wal"
-	[ "$3" = 0 ] || waits "$started" "$ended" "$series"
+	[ "$3" = 0 ] || waits "$started" "$ended" "$series" "$log_lines"
 }
 
 # write ROWS CLIENTS [@RATE]: until they are terminated, so pgbench ends by itself,
@@ -107,7 +109,8 @@ write()
 		--log-prefix="$SM_WORK/log/wait" >/dev/null 2>&1 </dev/null || return 0
 }
 
-# waits STARTED ENDED SERIES: of clients that were at it between the two.
+# waits STARTED ENDED SERIES LINES: of clients that were at it between the two, and
+# for locks, of which the log tells behind so many lines.
 waits()
 {
 	cat "$SM_WORK"/log/wait* |
@@ -115,6 +118,9 @@ waits()
 		sort -n >"$SM_WORK/waits"
 	awk '{ a[NR] = $1 } END { print a[int(NR * 0.99)] + 0 }' "$SM_WORK/waits" >>"$3-p99"
 	tail -n 1 "$SM_WORK/waits" >>"$3-worst"
+	tail -n "+$(($4 + 1))" "$SM_LOG" |
+		sed -n 's/.* acquired [A-Za-z]* on .* after \([0-9.]*\) ms.*/\1/p' |
+		sort -n | awk '{ worst = $1 } END { print worst + 0 }' >>"$3-lock"
 }
 
 # figure LABEL SERIES UNIT [TARGET]: the median of it.
@@ -144,6 +150,7 @@ report()	# ROWS WRITERS
 		if [ "$2" != 0 ]
 		then
 			figure "$way: 99 % of the waits" "$way-$1-$2-p99" ms
+			figure "$way: worst wait for a lock" "$way-$1-$2-lock" ms
 			figure "$way: worst wait" "$way-$1-$2-worst" ms "${target:+$WAIT_TARGET_MS}"
 		fi
 	done
@@ -209,8 +216,8 @@ sm_packages --optional postgresql-contrib
 sm_workdir
 sm_build
 mkdir "$SM_WORK/series"
-sm_start online "shared_buffers = '2GB'" "max_wal_size = '8GB'" \
-	"checkpoint_timeout = '1h'" "autovacuum = off" "fsync = on" "safe_migrate.mode = observe"
+sm_start online "shared_buffers = '2GB'" "max_wal_size = '8GB'" "min_wal_size = '4GB'" \
+	"deadlock_timeout = '1ms'" "log_lock_waits = on" "checkpoint_timeout = '1h'" "autovacuum = off" "fsync = on" "safe_migrate.mode = observe"
 sm_psql -q -c 'CREATE EXTENSION safe_migrate'
 unjudged sm_psql -q -v ON_ERROR_STOP=1 -f "$BENCH/online.sql"
 cat >"$SM_WORK/writer.sql" <<'SQL'
