@@ -27,6 +27,7 @@
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
+#include "utils/varlena.h"
 
 bool		library_is_preloaded = false;
 
@@ -172,6 +173,15 @@ relation_display_name(Oid relid)
 		return pstrdup("(dropped)");
 	nspname = get_namespace_name_or_temp(get_rel_namespace(relid));
 	return quote_qualified_identifier(nspname, relname);
+}
+
+/*
+ * See catalog.h.
+ */
+RangeVar *
+range_var_of_name(const char *name)
+{
+	return makeRangeVarFromNameList(textToQualifiedNameList(cstring_to_text(name)));
 }
 
 /*

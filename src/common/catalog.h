@@ -45,6 +45,9 @@ extern bool extension_owns_relation(Oid relid);
  */
 extern char *relation_display_name(Oid relid);
 
+/* What a name in an argument stands for; throws if it is no name of a relation. */
+extern RangeVar *range_var_of_name(const char *name);
+
 /* A RangeVar as the user wrote it, quoted, palloc'd. */
 extern char *range_var_display_name(const RangeVar *relation);
 

@@ -45,7 +45,9 @@ static List *drops_of_columns(const Change *change, List *columns);
 static List *drops_of_merge(const Change *change, FunctionCallInfo fcinfo);
 static char *policy_argument(FunctionCallInfo fcinfo, int number);
 static void replace_column(Change *change, ColumnSync *sync,
-						   const ColumnType *type, bool keeps_name);
+						   const ColumnType *type);
+static void contract_copy(Change *change, const ColumnCopy *copy,
+						  const char *column, const char *new_column);
 static char *dropped_column(List *statements);
 static void replace_columns(Change *change, ColumnSync *sync, List *types);
 static void refuse_what_is_lost(const Change *change, const char *column,
@@ -84,7 +86,7 @@ build_rename_column(Change *change, FunctionCallInfo fcinfo)
 	sync.new_columns = list_make1(new_name);
 	sync.ups = list_make1(pstrdup(quote_identifier(column)));
 	sync.downs = list_make1(pstrdup(quote_identifier(new_name)));
-	replace_column(change, &sync, &type, false);
+	replace_column(change, &sync, &type);
 }
 
 /*
@@ -121,7 +123,7 @@ build_change_type(Change *change, FunctionCallInfo fcinfo)
 	sync.new_columns = list_make1(new_name);
 	sync.ups = list_make1(up);
 	sync.downs = list_make1(down);
-	replace_column(change, &sync, &type, true);
+	replace_column(change, &sync, &type);
 }
 
 /*
@@ -220,8 +222,7 @@ policy_argument(FunctionCallInfo fcinfo, int number)
 
 /* One for one, with all that belongs to it. */
 static void
-replace_column(Change *change, ColumnSync *sync, const ColumnType *type,
-			   bool keeps_name)
+replace_column(Change *change, ColumnSync *sync, const ColumnType *type)
 {
 	char	   *column = linitial(sync->old_columns);
 	char	   *new_column = linitial(sync->new_columns);
@@ -250,9 +251,17 @@ replace_column(Change *change, ColumnSync *sync, const ColumnType *type,
 	add_analyze_step(change);
 	add_verify_step(change, sync);
 
+	contract_copy(change, copy, column, new_column);
+}
+
+/* A column that gets another type keeps its name. */
+static void
+contract_copy(Change *change, const ColumnCopy *copy, const char *column,
+			  const char *new_column)
+{
 	contract_all(change, copy->contract_before);
 	then_contract(change, "%s", drop_column_statement(change, column));
-	if (keeps_name)
+	if (strcmp(change->kind, change_type.name) == 0)
 		then_contract(change, "ALTER TABLE %s RENAME COLUMN %s TO %s",
 					  change->relation, quote_identifier(new_column),
 					  quote_identifier(column));
@@ -283,13 +292,7 @@ renew_column_contract(Change *change)
 	/* what is no part of the copies stays: the trigger goes first */
 	change->contract = list_make1(linitial(stored));
 	contract_all(change, copy->start);
-	contract_all(change, copy->contract_before);
-	then_contract(change, "%s", drop_column_statement(change, column));
-	if (strcmp(change->kind, change_type.name) == 0)
-		then_contract(change, "ALTER TABLE %s RENAME COLUMN %s TO %s",
-					  change->relation, quote_identifier(new_column),
-					  quote_identifier(column));
-	contract_all(change, copy->contract_after);
+	contract_copy(change, copy, column, new_column);
 }
 
 /* The column that one of the statements drops. */
