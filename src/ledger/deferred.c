@@ -7,11 +7,17 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "ledger/deferred.h"
 #include "ledger/deploy_progress.h"
+#include "miscadmin.h"
 #include "run/host.h"
 #include "run/run.h"
+#include "run/run_task.h"
 #include "task/task.h"
+#include "utils/memutils.h"
+
+static void run_if_left_to_us(int64 id);
 
 /*
  * See deferred.h.
@@ -46,9 +52,34 @@ wait_for_deferred(List *tasks, const char *version)
 		int64		id = *(const int64 *) lfirst(cell);
 
 		progress_waits_for("task " INT64_FORMAT, id);
+		run_if_left_to_us(id);
 		wait_until_task_is_done(id, version);
 	}
 	progress_waits_for(NULL);
+}
+
+/* One that no worker can run, for it was asked for by this role. */
+static void
+run_if_left_to_us(int64 id)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext context = AllocSetContextCreate(caller,
+												  "safe_migrate left task",
+												  ALLOCSET_DEFAULT_SIZES);
+	TaskStatus *status;
+
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	MemoryContextSwitchTo(context);
+	status = task_status(id);
+	if (status != NULL && !status->deferred && status->runner == 0 &&
+		status->role_oid == GetUserId() &&
+		strcmp(status->state, "done") != 0 &&
+		strcmp(status->state, "cancelled") != 0 && task_lock(id))
+		run_task_as_asked(task_read(id));
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(context);
 }
 
 /*

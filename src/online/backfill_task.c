@@ -11,7 +11,6 @@
 #include "catalog/namespace.h"
 #include "common/catalog.h"
 #include "miscadmin.h"
-#include "nodes/makefuncs.h"
 #include "online/backfill_internal.h"
 #include "online/backfill_task.h"
 #include "plan/plan.h"
@@ -19,7 +18,6 @@
 #include "task/task.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
-#include "utils/varlena.h"
 
 static char *same_call(const BackfillRequest *request);
 static const char *literal_or_null(const char *text);
@@ -38,7 +36,7 @@ defer_backfill(const BackfillRequest *request)
 	check_set_text(request->set);
 	if (request->condition != NULL)
 		check_condition_text(request->condition);
-	b.relid = RangeVarGetRelid(makeRangeVarFromNameList(textToQualifiedNameList(cstring_to_text(request->table))),
+	b.relid = RangeVarGetRelid(range_var_of_name(request->table),
 							   AccessShareLock, false);
 	check_backfill_table(&b, b.relid);
 	if (get_rel_persistence(b.relid) == RELPERSISTENCE_TEMP)
@@ -63,7 +61,7 @@ defer_backfill(const BackfillRequest *request)
 	task->state = TASK_WAITING;
 	task_insert(task);
 	task_after_commit();
-	note_deferred_task(task->id);
+	(void) note_deferred_task(task->id);
 	ereport(NOTICE,
 			(errmsg("the backfill of %s is done in the background, as task " INT64_FORMAT,
 					task->relation, task->id),

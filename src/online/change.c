@@ -20,7 +20,6 @@
 #include "drift/ddl_record.h"
 #include "effects/effects.h"
 #include "miscadmin.h"
-#include "nodes/makefuncs.h"
 #include "online/change.h"
 #include "online/change_arguments.h"
 #include "online/star_queries.h"
@@ -34,7 +33,6 @@
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
-#include "utils/varlena.h"
 
 static Change *begin_change(FunctionCallInfo fcinfo, const ChangeKind *kind);
 static Oid	table_of_change(const char *name);
@@ -46,9 +44,9 @@ static char *format_statement(const char *format, va_list arguments)
 			pg_attribute_printf(1, 0);
 static SafePlan *plan_of(const char *statement);
 static void refuse_long_work(List *effects);
-static void settle_advance(Change *change);
+static void find_worker(Change *change);
 static Task *make_task(Change *change);
-static void tell_change(const Change *change);
+static void tell_change(const Change *change, bool is_left);
 
 /*
  * See change.h.
@@ -58,20 +56,22 @@ start_change(FunctionCallInfo fcinfo, const ChangeKind *kind)
 {
 	Change	   *change = begin_change(fcinfo, kind);
 	Task	   *task;
+	bool		is_left = false;
 
 	build_change(change, fcinfo, kind);
-	settle_advance(change);
+	find_worker(change);
 	task = make_task(change);
 	task->witness = take_witness(task);
 	task_insert(task);
 	change_insert(change);
-	if (task->deferred && task->state == TASK_WAITING)
+	if (task->state == TASK_WAITING)
 	{
-		task_after_commit();
+		if (task->deferred)
+			task_after_commit();
 		if (change->advance == ADVANCE_BACKGROUND)
-			note_deferred_task(task->id);
+			is_left = note_deferred_task(task->id);
 	}
-	tell_change(change);
+	tell_change(change, is_left);
 	PG_RETURN_INT64(change->id);
 }
 
@@ -109,8 +109,8 @@ begin_change(FunctionCallInfo fcinfo, const ChangeKind *kind)
 static Oid
 table_of_change(const char *name)
 {
-	RangeVar   *relation = makeRangeVarFromNameList(textToQualifiedNameList(cstring_to_text(name)));
-	Oid			relid = RangeVarGetRelid(relation, NoLock, false);
+	Oid			relid = RangeVarGetRelid(range_var_of_name(name), NoLock,
+										 false);
 	char		relkind = get_rel_relkind(relid);
 
 	if (!compat_owns_relation(relid, GetUserId()))
@@ -189,7 +189,7 @@ begin_record(const Change *change)
 	if (!setting_record_ddl || migration_is_running() || !hook_is_active())
 		return NULL;
 	statement = makeNode(AlterTableStmt);
-	statement->relation = makeRangeVarFromNameList(textToQualifiedNameList(cstring_to_text(change->relation)));
+	statement->relation = range_var_of_name(change->relation);
 	statement->objtype = OBJECT_TABLE;
 	return begin_ddl_record((Node *) statement, change->statement);
 }
@@ -350,19 +350,19 @@ refuse_long_work(List *effects)
 	}
 }
 
-/* What a worker could not do, somebody has to call for. */
+/* What no worker could do is for the deploy, or whoever calls for it. */
 static void
-settle_advance(Change *change)
+find_worker(Change *change)
 {
 	char	   *reason;
 
 	if (change->advance == ADVANCE_MANUAL || change->steps == NIL ||
 		task_role_can_be_served(&reason))
 		return;
+	change->no_worker = reason;
 	ereport(NOTICE,
 			(errmsg("change " INT64_FORMAT " is not advanced by itself: %s",
 					change->id, reason)));
-	change->advance = ADVANCE_MANUAL;
 }
 
 /* Its first step is the start, which is done when the others begin. */
@@ -385,23 +385,29 @@ make_task(Change *change)
 	task->id = change->id;
 	task->statement = change->statement;
 	task->command = "SELECT";
-	task->rule = "online_change";
+	task->rule = RULE_OF_CHANGES;
 	task->relation = change->relation;
 	task->relid = change->relid;
 	task->steps = lcons(start, change->steps);
 	task->made = change->made;
 	task->done = 1;
-	task->deferred = change->advance != ADVANCE_MANUAL;
+	task->deferred = change->advance != ADVANCE_MANUAL &&
+		change->no_worker == NULL;
 	task->state = change->steps == NIL ? TASK_DONE : TASK_WAITING;
 	return task;
 }
 
+/* is_left: a deploy is to go on with it when it has committed the migration. */
 static void
-tell_change(const Change *change)
+tell_change(const Change *change, bool is_left)
 {
 	if (change->steps == NIL)
 		return;
-	if (change->advance == ADVANCE_MANUAL)
+	if (change->no_worker != NULL && is_left)
+		ereport(NOTICE,
+				(errmsg("change " INT64_FORMAT " has started; CALL migrate.deploy() goes on with it after the commit",
+						change->id)));
+	else if (change->no_worker != NULL || change->advance == ADVANCE_MANUAL)
 		ereport(NOTICE,
 				(errmsg("change " INT64_FORMAT " has started; CALL migrate.advance(" INT64_FORMAT ") goes on with it",
 						change->id, change->id)));

@@ -49,6 +49,8 @@ typedef struct Change
 	int64		uses;			/* of the table until now, see change_uses.c;
 								 * -1: not counted */
 	ChangeAdvance advance;
+	const char *no_worker;		/* why none can advance it, as the rest of a
+								 * sentence; NULL: one can */
 	List	   *made;			/* by the start, as in Task.made */
 } Change;
 

@@ -21,7 +21,6 @@
 #include "task/task.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
-#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/portal.h"
@@ -31,8 +30,6 @@ PG_FUNCTION_INFO_V1(migrate_remove_change);
 PG_FUNCTION_INFO_V1(migrate_cancel);
 
 static void advance_change(int nargs, const ProcedureArgument *args);
-static void run_as_asked(Task *task);
-static List *exchange_settings(const List *settings);
 static TaskStatus *status_of_change(int64 id);
 static void require_asker(const TaskStatus *status, bool is_taken_back);
 static void refuse_contracted(const Change *change);
@@ -83,56 +80,8 @@ advance_change(int nargs, const ProcedureArgument *args)
 	}
 	task = task_read(id);
 	require_asker(status, task->cancelled || task->state == TASK_UNDOING);
-
-	/* a change that has failed stays, until it is cancelled */
-	task->deferred = true;
-	run_as_asked(task);
+	run_task_as_asked(task);
 	MemoryContextSwitchTo(CurTransactionContext);
-}
-
-/*
- * Under the settings of the session that asked for the change: what the user
- * has written means what it meant there.  They outlive the transactions, so
- * they are set for the session and put back.
- */
-static void
-run_as_asked(Task *task)
-{
-	List	   *before = exchange_settings(task->settings);
-
-	PG_TRY();
-	{
-		if (task->cancelled || task->state == TASK_UNDOING)
-			undo_task(task);
-		else
-			run_task(task);
-	}
-	PG_FINALLY();
-	{
-		(void) exchange_settings(before);
-	}
-	PG_END_TRY();
-}
-
-/* Names and values, alternating.  Returns those that were in force. */
-static List *
-exchange_settings(const List *settings)
-{
-	List	   *before = NIL;
-
-	for (int i = 0; i + 1 < list_length(settings); i += 2)
-	{
-		char	   *name = list_nth(settings, i);
-		const char *value = GetConfigOption(name, true, false);
-
-		/* another version of PostgreSQL may be without it */
-		if (value == NULL || strcmp(value, list_nth(settings, i + 1)) == 0)
-			continue;
-		before = lappend(lappend(before, name), pstrdup(value));
-		SetConfigOption(name, list_nth(settings, i + 1), PGC_USERSET,
-						PGC_S_SESSION);
-	}
-	return before;
 }
 
 /* Throws unless there is such a change, of which the user may decide. */
@@ -229,7 +178,7 @@ migrate_cancel(PG_FUNCTION_ARGS)
 		refuse_contracted(change);
 		refuse_cancel_of_versions(change);
 	}
-	PG_RETURN_TEXT_P(cstring_to_text(cancel_task(id, change != NULL)));
+	PG_RETURN_TEXT_P(cstring_to_text(cancel_task(id, change != NULL && change->contract != NIL)));
 }
 
 /* Where there was nothing to contract, the last step was the contract. */

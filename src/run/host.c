@@ -51,11 +51,11 @@ note_deferred_tasks(bool on)
 /*
  * See host.h.
  */
-void
+bool
 note_deferred_task(int64 id)
 {
 	if (!noting_deferred)
-		return;
+		return false;
 	if (deferred_count == deferred_room)
 	{
 		int			room = Max(deferred_room * 2, 16);
@@ -68,6 +68,7 @@ note_deferred_task(int64 id)
 		deferred_room = room;
 	}
 	deferred[deferred_count++] = id;
+	return true;
 }
 
 /*

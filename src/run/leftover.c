@@ -14,6 +14,7 @@
 #include "access/htup_details.h"
 #include "catalog/index.h"
 #include "catalog/namespace.h"
+#include "catalog/partition.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_index.h"
 #include "catalog/pg_inherits.h"
@@ -24,6 +25,7 @@
 #include "run/leftover.h"
 #include "run/made.h"
 #include "run/step.h"
+#include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
@@ -36,6 +38,8 @@ static void find_invalid_made(const Task *task, StepRemains *remains);
 static char *predecessor_of(Oid index);
 static bool is_invalid_index(Oid relid);
 static void add_index_to_drop(StepRemains *remains, const char *name);
+static bool is_missing_part(const Task *task, const RangeVar *relation);
+static bool is_index_below(const RangeVar *index, Oid root);
 
 /*
  * See leftover.h.
@@ -196,4 +200,55 @@ add_index_to_drop(StepRemains *remains, const char *name)
 	remains->cleanup = lappend(remains->cleanup,
 							   psprintf("DROP INDEX CONCURRENTLY IF EXISTS %s",
 										name));
+}
+
+/*
+ * See leftover.h.
+ */
+bool
+step_has_lost_its_part(const Task *task, const char *text)
+{
+	List	   *statements;
+	Node	   *statement;
+
+	if (strcmp(task->rule, RULE_OF_CHANGES) != 0 ||
+		get_rel_relkind(task->relid) != RELKIND_PARTITIONED_TABLE)
+		return false;
+	statements = parse_script(text, "step", 1);
+	if (list_length(statements) != 1)
+		return false;
+	statement = ((ScriptStatement *) linitial(statements))->raw->stmt;
+	if (IsA(statement, IndexStmt))
+		return is_missing_part(task, ((IndexStmt *) statement)->relation);
+	if (IsA(statement, AlterTableStmt))
+	{
+		AlterTableStmt *stmt = (AlterTableStmt *) statement;
+		AlterTableCmd *command = linitial_node(AlterTableCmd, stmt->cmds);
+
+		if (command->subtype == AT_AttachPartition)
+			return !is_index_below(castNode(PartitionCmd, command->def)->name,
+								   task->relid);
+		return is_missing_part(task, stmt->relation);
+	}
+	return false;
+}
+
+/* The table itself is never missing, but has got another name. */
+static bool
+is_missing_part(const Task *task, const RangeVar *relation)
+{
+	return !OidIsValid(RangeVarGetRelid(relation, NoLock, true)) &&
+		strcmp(quote_qualified_identifier(relation->schemaname,
+										  relation->relname),
+			   task->relation) != 0;
+}
+
+static bool
+is_index_below(const RangeVar *index, Oid root)
+{
+	Oid			oid = RangeVarGetRelid(index, NoLock, true);
+	Oid			table = OidIsValid(oid) ? IndexGetRelation(oid, true) : InvalidOid;
+
+	return OidIsValid(table) &&
+		list_member_oid(get_partition_ancestors(table), root);
 }

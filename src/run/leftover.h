@@ -28,4 +28,12 @@ typedef struct StepRemains
  */
 extern StepRemains *find_step_remains(const Task *task, const char *text);
 
+/*
+ * True for a step of an online change that is about a partition which has been
+ * dropped or detached since the steps were written down: then nothing is to be
+ * done, for the contract looks at the partitions that there are.  Needs a
+ * transaction, takes no lock.
+ */
+extern bool step_has_lost_its_part(const Task *task, const char *text);
+
 #endif							/* SAFE_MIGRATE_LEFTOVER_H */

@@ -332,7 +332,7 @@ defer_rewrite(Task *task, CommandTag tag, ParamListInfo params,
 	task->witness = take_witness(task);
 	task_insert(task);
 	task_after_commit();
-	note_deferred_task(task->id);
+	(void) note_deferred_task(task->id);
 
 	plan.steps = task->steps;
 	decision.outcome = DECISION_DEFERRED;

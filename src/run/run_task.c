@@ -27,6 +27,7 @@
 #include "run/run_task.h"
 #include "run/step.h"
 #include "utils/backend_status.h"
+#include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
@@ -49,6 +50,7 @@ static bool running_task = false;
 static int64 task_to_undo = 0;
 static bool next_is_step = false;
 
+static List *exchange_settings(const List *settings);
 static void begin_run(TaskRun *run, Task *task);
 static void run_guarded(TaskRun *run, void (*work) (TaskRun *run));
 static void run_steps(TaskRun *run);
@@ -173,6 +175,51 @@ undo_task(Task *task)
 	run_guarded(&run, undo_steps);
 }
 
+/*
+ * See run_task.h.  The settings outlive the transactions, so they are set for
+ * the session and put back.
+ */
+void
+run_task_as_asked(Task *task)
+{
+	List	   *before = exchange_settings(task->settings);
+
+	task->deferred = true;
+	PG_TRY();
+	{
+		if (task->cancelled || task->state == TASK_UNDOING)
+			undo_task(task);
+		else
+			run_task(task);
+	}
+	PG_FINALLY();
+	{
+		(void) exchange_settings(before);
+	}
+	PG_END_TRY();
+}
+
+/* Names and values, alternating.  Returns those that were in force. */
+static List *
+exchange_settings(const List *settings)
+{
+	List	   *before = NIL;
+
+	for (int i = 0; i + 1 < list_length(settings); i += 2)
+	{
+		char	   *name = list_nth(settings, i);
+		const char *value = GetConfigOption(name, true, false);
+
+		/* another version of PostgreSQL may be without it */
+		if (value == NULL || strcmp(value, list_nth(settings, i + 1)) == 0)
+			continue;
+		before = lappend(lappend(before, name), pstrdup(value));
+		SetConfigOption(name, list_nth(settings, i + 1), PGC_USERSET,
+						PGC_S_SESSION);
+	}
+	return before;
+}
+
 static void
 begin_run(TaskRun *run, Task *task)
 {
@@ -253,7 +300,11 @@ run_next_step(TaskRun *run)
 	CHECK_FOR_INTERRUPTS();
 	start_transaction(run);
 	reach_step("before", number);
-	if (clear_way(run, step->text))
+	if (step_has_lost_its_part(task, step->text))
+		ereport(NOTICE,
+				(errmsg("task " INT64_FORMAT " leaves a step out, for its partition is gone: %s",
+						task->id, step->text)));
+	else if (clear_way(run, step->text))
 	{
 		if (statement_is_stepped())
 			note_destructive_statement(task->statement);
@@ -504,7 +555,7 @@ decide_failure(TaskRun *run, const ErrorData *error)
 	/* the abort has taken the lock away */
 	start_transaction(run);
 	take_lock_again(task);
-	task->error = error->message;
+	task->error = task_error_text(error);
 	task->sqlstate = pstrdup(unpack_sql_state(error->sqlerrcode));
 	run->failed_step = task->done + 1;
 	run->unchanged = witness_holds(task);
@@ -526,6 +577,16 @@ decide_failure(TaskRun *run, const ErrorData *error)
 	task->state = is_left || task->deferred ? TASK_FAILED : TASK_CANCELLED;
 	task_update(task, false);
 	commit_transaction(run);
+}
+
+/*
+ * See run_task.h.
+ */
+char *
+task_error_text(const ErrorData *error)
+{
+	return error->detail == NULL ? pstrdup(error->message) :
+		psprintf("%s: %s", error->message, error->detail);
 }
 
 /*

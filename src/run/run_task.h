@@ -35,6 +35,17 @@ extern void run_task(Task *task);
  */
 extern void undo_task(Task *task);
 
+/*
+ * In the same way carry out a task that nobody runs by itself, or take it back if
+ * it was cancelled, under the settings of the session that asked for it: what the
+ * user has written means what it meant there.  One that fails stays, until it is
+ * cancelled.
+ */
+extern void run_task_as_asked(Task *task);
+
+/* What is written of an error: its message, and its detail, which names the row. */
+extern char *task_error_text(const ErrorData *error);
+
 /* True while run_task() or undo_task() is at work. */
 extern bool task_is_running(void);
 

@@ -225,7 +225,7 @@ record_failure(int64 id, const ErrorData *error, bool first)
 		bool		begin = task->state == TASK_WAITING;
 
 		task->state = TASK_FAILED;
-		task->error = error->message;
+		task->error = task_error_text(error);
 		task->sqlstate = unpack_sql_state(error->sqlerrcode);
 		task_update(task, begin);
 	}

@@ -169,8 +169,9 @@ task_has_ended(const TaskStatus *status, int64 id, const char *version)
 		status->runner == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("nobody runs task " INT64_FORMAT " by itself: CALL migrate.advance(" INT64_FORMAT ")",
-						id, id)));
+				 errmsg("nobody runs task " INT64_FORMAT " by itself: CALL migrate.advance(" INT64_FORMAT ")%s",
+						id, id, status->role_oid == GetUserId() ? "" :
+						psprintf(" as role \"%s\"", status->role))));
 	if (!will_go_on(status))
 		raise_failure(status, version);
 	return false;

@@ -28,6 +28,9 @@ typedef enum TaskState
 	TASK_CANCELLED				/* nothing of it is left */
 } TaskState;
 
+/* Task.rule of online changes, see online/change.h. */
+#define RULE_OF_CHANGES "online_change"
+
 typedef struct Task
 {
 	int64		id;				/* 0: not in the table yet */

@@ -227,6 +227,7 @@ task_update(Task *task, bool begin)
 				  "WHEN cancelled AND $2 OPERATOR(pg_catalog.=) 'failed' "
 				  "AND state OPERATOR(pg_catalog.=) 'running' "
 				  "THEN 'waiting' ELSE $2 END, done = $3, "
+				  "cancelled = cancelled OR $2 OPERATOR(pg_catalog.=) 'cancelled', "
 				  "error = $4, sqlstate = $5, attempts = $7, "
 				  "made = $8, witness = $9, "
 				  "started_at = CASE WHEN $6 "

@@ -116,6 +116,40 @@ ok($node->poll_query_until('postgres', q{SELECT phase = 'verified' FROM migrate.
 is(equal_rows('detached'), '5000|5000', 'to its end');
 
 #
+# No worker can serve a role that may not connect: then the deploy does it itself
+#
+query(q{
+CREATE ROLE eve NOLOGIN;
+REVOKE CONNECT ON DATABASE postgres FROM PUBLIC;
+GRANT CREATE ON SCHEMA public TO eve;
+GRANT EXECUTE ON PROCEDURE migrate.deploy(text) TO eve;
+SET safe_migrate.rules = '';
+SET ROLE eve;
+CREATE TABLE eves (id int PRIMARY KEY, a int);
+CREATE TABLE eves_too (id int PRIMARY KEY, a int);
+INSERT INTO eves SELECT g, g FROM generate_series(1, 5000) g});
+register(31, q{SELECT migrate.rename_column('eves', 'a', 'b')});
+register(32, q{ALTER TABLE eves ADD CHECK (a = b)});
+($status) = $node->psql('postgres', 'SET ROLE eve; CALL migrate.deploy()', stderr => \$err);
+is($status, 0, 'a deploy by a role that no worker can serve') or diag($err);
+like($err, qr/change \d+ has started; CALL migrate\.deploy\(\) goes on with it after the commit/, 'it tells so');
+is(phase_of('eves'), 'verified', 'the change is verified');
+is(equal_rows('eves'), '5000|5000', 'and filled before the next migration');
+
+# nor for another role
+register(33, q{SET LOCAL ROLE eve; SELECT migrate.rename_column('eves_too', 'a', 'b')});
+register(34, q{CREATE TABLE behind_eve ()});
+($status, $err) = deploy();
+is($status, 3, 'for another role it does not');
+like($err, qr/nobody runs task (\d+) by itself: CALL migrate\.advance\(\1\) as role "eve"/, 'and says who is to do it');
+is(query(q{SELECT to_regclass('behind_eve') IS NULL}), 't', 'nothing behind it is done');
+query(q{SET ROLE eve; CALL migrate.advance(} . query('SELECT max(id) FROM migrate.changes') . ')');
+($status, $err) = deploy();
+is($status, 0, 'then it goes on') or diag($err);
+is(query(q{SELECT to_regclass('behind_eve') IS NULL}), 'f', 'with what is behind it');
+query('GRANT CONNECT ON DATABASE postgres TO PUBLIC');
+
+#
 # A migration that fails takes the start back with it
 #
 register(4, 'ALTER TABLE failed RENAME COLUMN a TO b; SELECT 1 / 0');
