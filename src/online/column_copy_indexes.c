@@ -106,8 +106,8 @@ copy_index(ColumnCopier *copier, Relation index)
 
 /*
  * CREATE INDEX of the copy, without any data if the index is partitioned.  At the
- * contract it is there, or the table is new, empty or so small that it is built
- * then.
+ * contract it is there, or that of a partition that came too late for the steps:
+ * if the partition is small, it is built then.
  */
 void
 build_index(ColumnCopier *copier, SafePlan *plan, Relation index,
@@ -120,8 +120,9 @@ build_index(ColumnCopier *copier, SafePlan *plan, Relation index,
 	RELKIND_PARTITIONED_INDEX;
 
 	require_creation(copier, schema);
-	if (copier->at_contract && !OidIsValid(oid) && !is_parent &&
-		is_on_small_table(index))
+	if (copier->at_contract && !OidIsValid(oid) &&
+		index->rd_rel->relispartition &&
+		(is_parent || is_on_small_table(index)))
 		add_sql(&copier->keys,
 				index_statement(index, definition, copy, ""));
 	else if (copier->at_contract)

@@ -32,16 +32,37 @@ typedef struct IndexTree
 	List	   *late_attachments;	/* that are for the contract */
 } IndexTree;
 
+/*
+ * At the contract, what a copy has been attached to it on the partitions: where
+ * PostgreSQL has made that, for a partition that came later, the name is of its
+ * choice.
+ */
+typedef struct PartCopy
+{
+	Oid			table;
+	const char *name;			/* not quoted */
+} PartCopy;
+
+typedef struct PartCopies
+{
+	int			count;
+	int			room;
+	PartCopy   *copies;			/* by table */
+} PartCopies;
+
 static void add_index(IndexTree *tree, Relation index, const char *copy);
 static void add_parts(IndexTree *tree, Relation index, const char *copy);
-static Oid	attached_copy(IndexTree *tree, Relation parent,
-						  const char *parent_copy, Relation part);
+static PartCopies *parts_of_index(ColumnCopier *copier, Relation index,
+								  const char *copy);
 static char *key_of_parent(Oid constraint, const char *copy);
 static void add_foreign_key(ColumnCopier *copier, Oid constraint,
 							List *below, const char *copy);
-static const char *copy_of_part(ColumnCopier *copier, const ForeignKey *parent,
-								const char *parent_copy,
-								const ForeignKey *part);
+static PartCopies *parts_of_key(ColumnCopier *copier, const ForeignKey *key,
+								const char *copy);
+static void add_part(PartCopies *parts, Oid table, const char *name);
+static void sort_parts(PartCopies *parts);
+static const char *copy_on_table(const PartCopies *parts, Oid table);
+static int	compare_parts(const void *a, const void *b);
 
 /*
  * A key becomes one at the contract, because a table has but one primary key:
@@ -98,12 +119,13 @@ add_index(IndexTree *tree, Relation index, const char *copy)
  * Nothing can be detached again: the way back of an attachment drops the index
  * of the parent, and so those that are attached to it.  The parts of a key are
  * attached by the contract, and those of partitions that came too late for the
- * steps; if PostgreSQL itself has given the partition one, it has another name.
+ * steps.
  */
 static void
 add_parts(IndexTree *tree, Relation index, const char *copy)
 {
 	ColumnCopier *copier = tree->copier;
+	PartCopies *attached = parts_of_index(copier, index, copy);
 	char	   *parent = qualified_name(RelationGetNamespace(index), copy);
 	ListCell   *cell;
 
@@ -111,16 +133,18 @@ add_parts(IndexTree *tree, Relation index, const char *copy)
 											AccessShareLock))
 	{
 		Relation	part = index_open(lfirst_oid(cell), AccessShareLock);
-		Oid			attached = attached_copy(tree, index, copy, part);
-		const char *part_copy = OidIsValid(attached) ? get_rel_name(attached) :
-		name_of_copy(copier, RelationGetRelationName(part));
-		char	   *attachment = psprintf("ALTER INDEX %s ATTACH PARTITION %s",
-										  parent,
-										  qualified_name(RelationGetNamespace(part),
-														 part_copy));
+		const char *part_copy = copy_on_table(attached,
+											  part->rd_index->indrelid);
+		bool		is_late = copier->at_contract && part_copy == NULL;
+		char	   *attachment;
 
+		if (part_copy == NULL)
+			part_copy = name_of_copy(copier, RelationGetRelationName(part));
+		attachment = psprintf("ALTER INDEX %s ATTACH PARTITION %s", parent,
+							  qualified_name(RelationGetNamespace(part),
+											 part_copy));
 		add_index(tree, part, part_copy);
-		if (tree->is_key || (copier->at_contract && !OidIsValid(attached)))
+		if (tree->is_key || is_late)
 			add_sql(&tree->late_attachments, attachment);
 		else
 			add_step(&tree->attachments,
@@ -130,24 +154,20 @@ add_parts(IndexTree *tree, Relation index, const char *copy)
 	}
 }
 
-/* The part of the copy on the table of that part, or InvalidOid. */
-static Oid
-attached_copy(IndexTree *tree, Relation parent, const char *parent_copy,
-			  Relation part)
+/* Of the copy with that name. */
+static PartCopies *
+parts_of_index(ColumnCopier *copier, Relation index, const char *copy)
 {
-	Oid			oid = get_relname_relid(parent_copy,
-										RelationGetNamespace(parent));
+	PartCopies *parts = palloc0(sizeof(PartCopies));
+	Oid			oid = get_relname_relid(copy, RelationGetNamespace(index));
 	ListCell   *cell;
 
-	if (!tree->copier->at_contract || !OidIsValid(oid))
-		return InvalidOid;
-	foreach(cell, find_inheritance_children(oid, AccessShareLock))
-	{
-		if (IndexGetRelation(lfirst_oid(cell), false) ==
-			part->rd_index->indrelid)
-			return lfirst_oid(cell);
-	}
-	return InvalidOid;
+	if (copier->at_contract && OidIsValid(oid))
+		foreach(cell, find_inheritance_children(oid, AccessShareLock))
+			add_part(parts, IndexGetRelation(lfirst_oid(cell), false),
+					 get_rel_name(lfirst_oid(cell)));
+	sort_parts(parts);
+	return parts;
 }
 
 /* For the parent alone, with the options of its index. */
@@ -183,6 +203,7 @@ add_foreign_key(ColumnCopier *copier, Oid constraint, List *below,
 	const ForeignKey *key = foreign_key_with_oid(constraint);
 	char	   *table = relation_display_name(key->referencing);
 	const char *quoted = quote_identifier(copy);
+	PartCopies *attached = parts_of_key(copier, key, copy);
 	ListCell   *cell;
 
 	foreach(cell, below)
@@ -192,8 +213,12 @@ add_foreign_key(ColumnCopier *copier, Oid constraint, List *below,
 		/* those of the partitions of the other table are made for each */
 		if (part->parent == constraint &&
 			part->referencing != key->referencing)
-			add_foreign_key(copier, part->oid, below,
-							copy_of_part(copier, key, copy, part));
+		{
+			const char *part_copy = copy_on_table(attached, part->referencing);
+
+			add_foreign_key(copier, part->oid, below, part_copy != NULL ?
+							part_copy : name_of_copy(copier, part->name));
+		}
 	}
 	require_constraint(copier, key->referencing, key->name, copy);
 	if (get_rel_relkind(key->referencing) == RELKIND_PARTITIONED_TABLE)
@@ -215,23 +240,66 @@ add_foreign_key(ColumnCopier *copier, Oid constraint, List *below,
 	restore_constraint(copier, constraint, table, copy);
 }
 
-/* As with indexes: a partition that came later has got one with another name. */
-static const char *
-copy_of_part(ColumnCopier *copier, const ForeignKey *parent,
-			 const char *parent_copy, const ForeignKey *part)
+/* Of the copy with that name. */
+static PartCopies *
+parts_of_key(ColumnCopier *copier, const ForeignKey *key, const char *copy)
 {
-	Oid			oid = get_relation_constraint_oid(parent->referencing,
-												  parent_copy, true);
+	PartCopies *parts = palloc0(sizeof(PartCopies));
+	Oid			oid = get_relation_constraint_oid(key->referencing, copy, true);
 	ListCell   *cell;
 
-	if (!copier->at_contract || !OidIsValid(oid))
-		return name_of_copy(copier, part->name);
-	foreach(cell, foreign_keys_below(oid))
+	if (copier->at_contract && OidIsValid(oid))
+		foreach(cell, foreign_keys_below(oid))
 	{
-		const ForeignKey *copy = lfirst(cell);
+		const ForeignKey *part = lfirst(cell);
 
-		if (copy->parent == oid && copy->referencing == part->referencing)
-			return copy->name;
+		if (part->parent == oid && part->referencing != key->referencing)
+			add_part(parts, part->referencing, part->name);
 	}
-	return name_of_copy(copier, part->name);
+	sort_parts(parts);
+	return parts;
+}
+
+static void
+add_part(PartCopies *parts, Oid table, const char *name)
+{
+	if (parts->count == parts->room)
+	{
+		parts->room = Max(parts->room * 2, 16);
+		parts->copies = parts->copies == NULL ?
+			palloc(parts->room * sizeof(PartCopy)) :
+			repalloc(parts->copies, parts->room * sizeof(PartCopy));
+	}
+	parts->copies[parts->count].table = table;
+	parts->copies[parts->count++].name = name;
+}
+
+static void
+sort_parts(PartCopies *parts)
+{
+	if (parts->count > 1)
+		qsort(parts->copies, parts->count, sizeof(PartCopy), compare_parts);
+}
+
+/* The name, or NULL. */
+static const char *
+copy_on_table(const PartCopies *parts, Oid table)
+{
+	PartCopy	key = {table, NULL};
+	PartCopy   *found;
+
+	if (parts->count == 0)
+		return NULL;
+	found = bsearch(&key, parts->copies, parts->count, sizeof(PartCopy),
+					compare_parts);
+	return found == NULL ? NULL : found->name;
+}
+
+static int
+compare_parts(const void *a, const void *b)
+{
+	Oid			left = ((const PartCopy *) a)->table;
+	Oid			right = ((const PartCopy *) b)->table;
+
+	return left < right ? -1 : left > right;
 }

@@ -41,6 +41,7 @@ typedef struct StarSearch
 typedef struct QueryLevel
 {
 	const StarSearch *search;
+	bool		is_select;		/* not one that writes */
 	List	   *names;			/* of char *: of the table in it */
 	List	   *stars;			/* of ColumnRef: its results that are one */
 } QueryLevel;
@@ -207,7 +208,7 @@ find_star(Node *node, void *context)
 		IsA(node, UpdateStmt) || IsA(node, DeleteStmt) ||
 		IsA(node, MergeStmt))
 	{
-		QueryLevel	level = {state};
+		QueryLevel	level = {state, IsA(node, SelectStmt)};
 
 		(void) raw_expression_tree_walker(node, read_level, &level);
 		state->has_star |= takes_all_columns(&level);
@@ -220,8 +221,20 @@ read_level(Node *node, void *context)
 {
 	QueryLevel *level = context;
 
-	if (node == NULL || IsA(node, SelectStmt))
+	if (node == NULL || IsA(node, SelectStmt) || IsA(node, InsertStmt) ||
+		IsA(node, UpdateStmt) || IsA(node, DeleteStmt) ||
+		IsA(node, MergeStmt) || IsA(node, LockingClause))
 		return false;
+	if (IsA(node, JoinExpr) && ((JoinExpr *) node)->alias != NULL)
+	{
+		int			count = list_length(level->names);
+
+		(void) raw_expression_tree_walker(node, read_level, context);
+		if (list_length(level->names) > count)
+			level->names = lappend(level->names,
+								   ((JoinExpr *) node)->alias->aliasname);
+		return false;
+	}
 	if (IsA(node, RangeVar) && is_searched(level->search, (RangeVar *) node))
 	{
 		const RangeVar *table = (RangeVar *) node;
@@ -240,7 +253,10 @@ read_level(Node *node, void *context)
 	return raw_expression_tree_walker(node, read_level, context);
 }
 
-/* "*", or "t.*" where t is the table; RETURNING has "new.*" from 18 on. */
+/*
+ * "*", or "t.*" where t is the table.  RETURNING has names of its own for the row
+ * from 18 on.
+ */
 static bool
 takes_all_columns(const QueryLevel *level)
 {
@@ -254,8 +270,8 @@ takes_all_columns(const QueryLevel *level)
 		const char *name = list_length(fields) < 2 ? NULL :
 		strVal(list_nth(fields, list_length(fields) - 2));
 
-		if (name == NULL || name_is_listed(level->names, name) ||
-			strcmp(name, "new") == 0 || strcmp(name, "old") == 0)
+		if (name == NULL || !level->is_select ||
+			name_is_listed(level->names, name))
 			return true;
 	}
 	return false;

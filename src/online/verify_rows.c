@@ -21,7 +21,6 @@
 #include "fmgr.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
-#include "nodes/makefuncs.h"
 #include "online/backfill_internal.h"
 #include "online/verify_rows.h"
 #include "storage/lmgr.h"
@@ -30,7 +29,6 @@
 #include "utils/lsyscache.h"
 #include "utils/rls.h"
 #include "utils/snapmgr.h"
-#include "utils/varlena.h"
 
 /* So many rows are named. */
 #define NAMED_ROWS 5
@@ -56,7 +54,7 @@ migrate_verify_rows(PG_FUNCTION_ARGS)
 				 errmsg("the table and the \"where\" for migrate.verify_rows() must not be null")));
 	condition = text_to_cstring(PG_GETARG_TEXT_PP(1));
 	check_condition_text(condition);
-	relid = RangeVarGetRelid(makeRangeVarFromNameList(textToQualifiedNameList(PG_GETARG_TEXT_PP(0))),
+	relid = RangeVarGetRelid(range_var_of_name(text_to_cstring(PG_GETARG_TEXT_PP(0))),
 							 AccessShareLock, false);
 	if (compat_owns_relation(relid, GetUserId()))
 		require_owner_himself(relid, "migrate.verify_rows()");
@@ -92,6 +90,8 @@ table_has_row(Oid relid, const char *alias, const char *condition)
 	bool		has_row;
 
 	LockRelationOid(relid, AccessShareLock);
+	if (get_rel_name(relid) == NULL)
+		return false;
 	require_all_rows(relid);
 	PushActiveSnapshot(GetLatestSnapshot());
 	SPI_connect();

@@ -37,7 +37,11 @@ sub partitions
 		4 => "CREATE TABLE $schema.t_4 PARTITION OF $schema.t FOR VALUES FROM (3000) TO (4000);",
 		5 => "CREATE TABLE $schema.t_5 PARTITION OF $schema.t FOR VALUES FROM (4000) TO (5000) PARTITION BY HASH (id);
 			CREATE TABLE $schema.t_5_1 PARTITION OF $schema.t_5 FOR VALUES WITH (MODULUS 2, REMAINDER 0);
-			CREATE TABLE $schema.t_5_2 PARTITION OF $schema.t_5 FOR VALUES WITH (MODULUS 2, REMAINDER 1);");
+			CREATE TABLE $schema.t_5_2 PARTITION OF $schema.t_5 FOR VALUES WITH (MODULUS 2, REMAINDER 1);",
+		9 => "CREATE TABLE $schema.t_9 PARTITION OF $schema.t FOR VALUES FROM (9000) TO (9500) PARTITION BY HASH (id);
+			CREATE TABLE $schema.t_9_1 PARTITION OF $schema.t_9 FOR VALUES WITH (MODULUS 1, REMAINDER 0);",
+		7 => "CREATE TABLE $schema.t_7 PARTITION OF $schema.t FOR VALUES FROM (7000) TO (8000);",
+		8 => "CREATE TABLE $schema.t_8 PARTITION OF $schema.t FOR VALUES FROM (8000) TO (9000);");
 
 	return join("\n", map { $all{$_} } @names);
 }
@@ -88,15 +92,17 @@ foreach my $case (@calls)
 	my ($keys, $name, $call, $column, $plain) = @$case;
 	my $twin = "${name}_twin";
 
-	run_sql('SET safe_migrate.mode = off; ' . table($name, $keys) . partitions($name, 1), "$name: a table");
+	run_sql('SET safe_migrate.mode = off; ' . table($name, $keys) . partitions($name, 1, 7, 8), "$name: a table");
 	run_sql("DROP VIEW $name.v") if $name eq 'retyped';
 	run_sql("INSERT INTO $name.t (id, a) SELECT g, g % 10 FROM generate_series(0, 999) g", "$name: rows");
 	my $id = run_sql('SELECT ' . sprintf($call, $name), "$name: starts");
 
 	# one before it is filled, of which one comes with rows
-	run_sql('SET safe_migrate.mode = off; ' . partitions($name, 2, 3), "$name: new partitions before the backfill");
+	run_sql('SET safe_migrate.mode = off; ' . partitions($name, 2, 3, 9), "$name: new partitions before the backfill");
 	run_sql("INSERT INTO $name.t (id, a) SELECT g, g % 10 FROM generate_series(1000, 1999) g", "$name: more rows");
+	run_sql("SET safe_migrate.mode = off; DROP TABLE $name.t_7; ALTER TABLE $name.t DETACH PARTITION $name.t_8", "$name: and some that go");
 	run_sql("CALL migrate.advance($id)", "$name: advances");
+	run_sql("SET safe_migrate.mode = off; DROP TABLE $name.t_8", "$name: what was detached is dropped");
 
 	# and some behind that
 	run_sql('SET safe_migrate.mode = off; ' . partitions($name, 4, 5), "$name: new partitions behind the backfill");
@@ -106,7 +112,7 @@ foreach my $case (@calls)
 	is(run_sql("SELECT count(*), count($column), sum($column) FILTER (WHERE id <> 4500), max($column) FILTER (WHERE id = 4500) FROM $name.t"),
 		'4000|4000|18000|7', "$name: each row has its value");
 
-	run_sql('SET safe_migrate.mode = off; ' . table($twin, $keys) . partitions($twin, 1, 2, 3, 4, 5), "$name: a twin");
+	run_sql('SET safe_migrate.mode = off; ' . table($twin, $keys) . partitions($twin, 1, 2, 3, 4, 5, 9), "$name: a twin");
 	run_sql('SET safe_migrate.mode = off; ' . sprintf($plain, $twin), "$name: and its change");
 	run_sql("DROP VIEW $twin.v") if $name eq 'retyped';
 	is(shape($name), shape($twin), "$name: it looks as after a plain change");
@@ -129,6 +135,15 @@ like($error, qr/public\.p_2 became a part of public\.p with rows that were not f
 	'and says what is to be done');
 my ($remedy) = $error =~ /not filled: (CALL .*\)) first/;
 run_sql($remedy, 'which can be done as it is said');
+
+# one that was filled, and is written to while it is no partition
+run_sql('SET safe_migrate.mode = off; ALTER TABLE p DETACH PARTITION p_1; UPDATE p_1 SET a = a + 1, id = id WHERE id = 7;
+	INSERT INTO p_1 (id, a) VALUES (998, 998); ALTER TABLE p ATTACH PARTITION p_1 FOR VALUES FROM (0) TO (1000)', 'another one comes back');
+($status, $out, $error) = $node->psql('postgres', "SELECT migrate.contract($id, force := true)");
+like($error, qr/public\.p_1 became a part of public\.p with rows that were not filled/, 'the contract is refused again');
+($remedy) = $error =~ /not filled: (CALL .*\)) first/;
+run_sql('UPDATE p SET a = 7 WHERE a = 8 AND id = 7; DELETE FROM p WHERE id = 998 AND ctid = (SELECT min(ctid) FROM p WHERE id = 998)');
+run_sql($remedy, 'which can be done as well');
 run_sql("SELECT migrate.contract($id, force := true)", 'it contracts then');
 is(run_sql('SELECT count(*) FROM p WHERE b = id'), '2000', 'each row has its value');
 

@@ -49,7 +49,7 @@ foreach my $query (
 	'SELECT * FROM t', 'SELECT t.* FROM t', 'SELECT x.* FROM other JOIN public.t x USING (id)',
 	'SELECT count(*) FROM (SELECT * FROM t) s', 'WITH w AS (SELECT * FROM t) SELECT id FROM w',
 	'INSERT INTO t VALUES (2, 2) RETURNING *', 'UPDATE t SET a = 3 RETURNING *', 'DELETE FROM t RETURNING t.*',
-	'SELECT 1 UNION ALL SELECT x.a FROM (SELECT * FROM t) x')
+	'SELECT 1 UNION ALL SELECT x.a FROM (SELECT * FROM t) x', 'SELECT j.* FROM (t JOIN other o USING (id)) AS j')
 {
 	like(warning([$query]), $named, "named: $query");
 }
@@ -57,6 +57,7 @@ foreach my $query (
 	'SELECT id, a FROM t', 'SELECT count(*) FROM t', 'SELECT * FROM other', 'SELECT other.* FROM other, t',
 	'SELECT o.*, t.a FROM other o, t', 'SELECT id FROM t WHERE id IN (SELECT (o).id FROM (SELECT * FROM other) o)',
 	'CREATE SCHEMA IF NOT EXISTS s CREATE TABLE t (id int)' =~ s/IF NOT EXISTS //r, 'SELECT * FROM s.t',
+	'WITH d AS (DELETE FROM t RETURNING id) SELECT * FROM d', 'SELECT * FROM other t FOR UPDATE OF t',
 	'UPDATE t SET a = 3 RETURNING id')
 {
 	like(warning([$query]), qr/\A(?!.*all columns)/s, "not named: $query");
