@@ -22,7 +22,6 @@
 #include "common/settings.h"
 #include "common/subtransaction.h"
 #include "miscadmin.h"
-#include "nodes/makefuncs.h"
 #include "online/backfill_internal.h"
 #include "online/backfill_task.h"
 #include "run/run.h"
@@ -35,7 +34,6 @@
 #include "utils/portal.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
-#include "utils/varlena.h"
 
 /* Readings that may find rows before it is given up. */
 #define MAX_PASSES 10
@@ -49,6 +47,19 @@
 #define NOTICE_INTERVAL_MS 5000
 #define LOCKED_ROWS_PAUSE_MS 100
 
+/* Pages that are gone through by themselves where a condition fails. */
+#define FAILED_PAGES 16
+
+/* A look for rows that are to be set. */
+typedef struct RowSearch
+{
+	BackfillLeaf *leaf;
+	const TidRange *range;
+	int			limit;			/* at most so many rows */
+	int			count;
+	TidRange	found;
+} RowSearch;
+
 typedef struct BackfillEnd
 {
 	Backfill   *backfill;
@@ -57,20 +68,27 @@ typedef struct BackfillEnd
 
 static void backfill(int nargs, const ProcedureArgument *args);
 static void begin_backfill(Backfill *b);
-static Oid	find_table(const char *name);
 static void fill_and_verify(Backfill *b);
 static void fill_leaves(Backfill *b);
 static void fill_leaf(Backfill *b, BackfillLeaf *leaf);
 static int	shares_of(const Backfill *b, const BackfillLeaf *leaf);
 static BlockNumber end_of_window(Backfill *b, const BackfillLeaf *leaf,
 								 int shares);
-static uint64 fill_window(Backfill *b, BackfillLeaf *leaf, BlockNumber first,
-						  BlockNumber end, int share, bool is_last);
+static uint64 fill_share(Backfill *b, BackfillLeaf *leaf, BlockNumber end,
+						 int share, bool is_last);
+static uint64 fill_all_rows(Backfill *b, BackfillLeaf *leaf, BlockNumber first,
+							BlockNumber *end);
+static bool next_rows_to_set(Backfill *b, BackfillLeaf *leaf, TidRange *rest,
+							 TidRange *range);
+static void store_progress(Backfill *b, BackfillLeaf *leaf);
 static void fill_skipped(Backfill *b, BackfillLeaf *leaf);
 static bool search_leaves(Backfill *b);
 static bool search_leaf(Backfill *b, BackfillLeaf *leaf);
-static BlockNumber search_pages(BackfillLeaf *leaf, BlockNumber first,
-								BlockNumber end);
+static bool find_rows(void *arg);
+static void range_with_error(RowSearch *search, ErrorData *error);
+static int	search_rows(BackfillLeaf *leaf, const TidRange *range, int limit,
+						TidRange *found);
+static ItemPointerData tid_of_row(int row);
 static void begin_search(Backfill *b);
 static bool begin_reading(Backfill *b);
 static void finish_backfill(Backfill *b);
@@ -159,7 +177,8 @@ begin_backfill(Backfill *b)
 	check_set_text(b->request->set);
 	if (b->request->condition != NULL)
 		check_condition_text(b->request->condition);
-	b->relid = find_table(b->request->table);
+	b->relid = RangeVarGetRelid(range_var_of_name(b->request->table),
+								AccessShareLock, false);
 	b->alias = MemoryContextStrdup(b->context,
 								   quote_identifier(get_rel_name(b->relid)));
 	b->started_at = GetCurrentTimestamp();
@@ -181,14 +200,6 @@ begin_backfill(Backfill *b)
 	(void) find_backfill_leaves(b);
 	commit_backfill_transaction(b);
 	reach_fault_point("backfill_begun");
-}
-
-static Oid
-find_table(const char *name)
-{
-	RangeVar   *relation = makeRangeVarFromNameList(textToQualifiedNameList(cstring_to_text(name)));
-
-	return RangeVarGetRelid(relation, AccessShareLock, false);
 }
 
 static void
@@ -227,31 +238,39 @@ fill_leaf(Backfill *b, BackfillLeaf *leaf)
 	{
 		int			shares = shares_of(b, leaf);
 		BlockNumber end = end_of_window(b, leaf, shares);
-		uint64		rows;
+		uint64		rows = 0;
 
 		if (shares > 1)
 		{
 			/* where there is little to do, reading often does not pay */
-			rows = fill_window(b, leaf, leaf->next, end, 0, false);
+			rows = fill_share(b, leaf, end, 0, false);
 			if (rows < (end - leaf->next) / 2)
 				shares = 1;
 			for (int share = 1; share < shares; share++)
-				rows += fill_window(b, leaf, leaf->next, end, share,
-									share == shares - 1);
+				rows += fill_share(b, leaf, end, share, share == shares - 1);
 		}
 		if (shares == 1)
-			rows = fill_window(b, leaf, leaf->next, end, ALL_SHARES, true);
+			rows = fill_all_rows(b, leaf, leaf->next, &end);
+		leaf->is_sparse = rows < (end - leaf->next) / 2;
 		prune_later(leaf, leaf->next, end, leaf->xid);
 		leaf->next = end;
+		if (rows == 0)
+			store_progress(b, leaf);
 	}
 	fill_skipped(b, leaf);
 }
 
-/* While the old versions of rows cannot be pruned, there is no space to win. */
+/*
+ * While the old versions of rows cannot be pruned, there is no space to win; and
+ * without plans, nothing is known of its rows.
+ */
 static int
 shares_of(const Backfill *b, const BackfillLeaf *leaf)
 {
-	return leaf->is_checked && !prune_is_behind(leaf, 0) ? leaf->shares : 1;
+	if (leaf->name == NULL || !leaf->is_checked || leaf->is_sparse ||
+		prune_is_behind(leaf, 0))
+		return 1;
+	return leaf->shares;
 }
 
 /*
@@ -261,17 +280,18 @@ shares_of(const Backfill *b, const BackfillLeaf *leaf)
 static BlockNumber
 end_of_window(Backfill *b, const BackfillLeaf *leaf, int shares)
 {
-	BlockNumber pages = shares == 1 ? pages_of_batch(b, leaf, ALL_SHARES) :
+	BlockNumber pages = shares == 1 ? SEARCH_PAGES :
 	pages_of_batch(b, leaf, 1) * WINDOW_BATCHES;
 
 	return leaf->next + Min(pages, leaf->pages - leaf->next);
 }
 
-/* A share of the rows, or all; when the last is done, the pages are. */
+/* When the last share is done, the pages are. */
 static uint64
-fill_window(Backfill *b, BackfillLeaf *leaf, BlockNumber first,
-			BlockNumber end, int share, bool is_last)
+fill_share(Backfill *b, BackfillLeaf *leaf, BlockNumber end, int share,
+		   bool is_last)
 {
+	BlockNumber first = leaf->next;
 	uint64		rows = 0;
 
 	while (first < end && !leaf->is_gone)
@@ -286,6 +306,110 @@ fill_window(Backfill *b, BackfillLeaf *leaf, BlockNumber first,
 		first = stop;
 	}
 	return rows;
+}
+
+/*
+ * All rows at once, which are looked for first: a transaction that writes for
+ * pages with nothing to do would cost more than the reading, and one for pages
+ * of which nothing is known could take any time.  Ends early, and changes *end,
+ * as soon as shares can be taken.
+ */
+static uint64
+fill_all_rows(Backfill *b, BackfillLeaf *leaf, BlockNumber first,
+			  BlockNumber *end)
+{
+	bool		was_checked = leaf->is_checked;
+	TidRange	rest = pages_as_range(first, *end);
+	TidRange	range;
+	uint64		rows = 0;
+
+	while (next_rows_to_set(b, leaf, &rest, &range))
+	{
+		BlockNumber stop = ItemPointerGetBlockNumberNoCheck(&range.end);
+
+		throttle_backfill(b, leaf);
+		rows += fill_range(b, leaf, range, ALL_SHARES,
+						   Max(leaf->next, Min(stop, leaf->pages)), false);
+		tell_progress(b);
+		if (!was_checked && leaf->is_checked)
+		{
+			*end = stop;
+			break;
+		}
+	}
+	return rows;
+}
+
+/*
+ * Without writing, find as many rows as a transaction is to take; *rest becomes
+ * what is behind them.  False if there are none.
+ */
+static bool
+next_rows_to_set(Backfill *b, BackfillLeaf *leaf, TidRange *rest,
+				 TidRange *range)
+{
+	RowSearch	search = {leaf, rest, rows_of_batch(b)};
+	ErrorData  *error = NULL;
+	Relation	rel;
+
+	CHECK_FOR_INTERRUPTS();
+	if (ItemPointerCompare(&rest->first, &rest->end) >= 0)
+		return false;
+	begin_backfill_transaction(b);
+	rel = lock_backfill_leaf(b, leaf);
+	if (rel != NULL)
+	{
+		relation_close(rel, NoLock);
+		error = run_in_subtransaction(find_rows, &search);
+	}
+	if (error != NULL)
+		range_with_error(&search, error);
+	commit_backfill_transaction(b);
+	*range = search.found;
+	rest->first = search.count < search.limit ? rest->end : range->end;
+	return search.count > 0;
+}
+
+static bool
+find_rows(void *arg)
+{
+	RowSearch  *search = arg;
+
+	PushActiveSnapshot(GetTransactionSnapshot());
+	search->count = search_rows(search->leaf, search->range, search->limit,
+								&search->found);
+	PopActiveSnapshot();
+	return true;
+}
+
+/*
+ * The condition cannot be computed for a row: who sets the rows finds out for
+ * which one, with all before it set.
+ */
+static void
+range_with_error(RowSearch *search, ErrorData *error)
+{
+	const TidRange *range = search->range;
+	BlockNumber first = ItemPointerGetBlockNumberNoCheck(&range->first);
+	BlockNumber end = ItemPointerGetBlockNumberNoCheck(&range->end);
+
+	if (!is_about_row(error->sqlerrcode))
+		ReThrowError(error);
+	FreeErrorData(error);
+	search->found = pages_as_range(first, Min(end, first + FAILED_PAGES));
+	search->found.first = range->first;
+	search->count = search->limit;
+}
+
+/* Of pages in which there was nothing to do. */
+static void
+store_progress(Backfill *b, BackfillLeaf *leaf)
+{
+	throttle_backfill(b, leaf);
+	begin_backfill_transaction(b);
+	store_backfill_batch(b, leaf, leaf->next, 0);
+	commit_backfill_transaction(b);
+	tell_progress(b);
 }
 
 /* What others had locked, until they have ended their transactions. */
@@ -385,15 +509,19 @@ search_leaf(Backfill *b, BackfillLeaf *leaf)
 	while (first < pages)
 	{
 		BlockNumber end = first + Min(SEARCH_PAGES, pages - first);
-		BlockNumber block = search_pages(leaf, first, end);
-		uint64		rows;
+		TidRange	pages_here = pages_as_range(first, end);
+		TidRange	to_set;
 
 		CHECK_FOR_INTERRUPTS();
-		if (BlockNumberIsValid(block))
+		if (search_rows(leaf, &pages_here, 1, &to_set) > 0)
 		{
+			uint64		rows;
+
 			PopActiveSnapshot();
 			commit_backfill_transaction(b);
-			rows = fill_window(b, leaf, block, end, ALL_SHARES, false);
+			rows = fill_all_rows(b, leaf,
+								 ItemPointerGetBlockNumberNoCheck(&to_set.first),
+								 &end);
 			fill_skipped(b, leaf);
 			found |= rows > 0 || b->request->counted == NULL;
 			found |= begin_reading(b);
@@ -406,28 +534,45 @@ search_leaf(Backfill *b, BackfillLeaf *leaf)
 	return found;
 }
 
-/* The first page with a row that is still to be set, or InvalidBlockNumber. */
-static BlockNumber
-search_pages(BackfillLeaf *leaf, BlockNumber first, BlockNumber end)
+/*
+ * Rows that are still to be set, at most so many; *found is from the first to the
+ * last of them.  Under the active snapshot.  Returns their number.
+ */
+static int
+search_rows(BackfillLeaf *leaf, const TidRange *range, int limit,
+			TidRange *found)
 {
-	TidRange	range = pages_as_range(first, end);
 	Datum		values[] = {
-		PointerGetDatum(&range.first),
-		PointerGetDatum(&range.end)
+		PointerGetDatum(&range->first),
+		PointerGetDatum(&range->end)
 	};
-	BlockNumber block = InvalidBlockNumber;
-	bool		isnull;
+	int			count;
 
 	SPI_connect();
 	if (SPI_execute_snapshot(leaf->search, values, NULL, GetActiveSnapshot(),
-							 InvalidSnapshot, true, false, 1) != SPI_OK_SELECT)
+							 InvalidSnapshot, true, false, limit) != SPI_OK_SELECT)
 		elog(ERROR, "could not search %s", leaf->name);
-	if (SPI_processed > 0)
-		block = ItemPointerGetBlockNumberNoCheck((ItemPointer) DatumGetPointer(SPI_getbinval(SPI_tuptable->vals[0],
-																							 SPI_tuptable->tupdesc,
-																							 1, &isnull)));
+	count = (int) SPI_processed;
+	if (count > 0)
+	{
+		found->first = tid_of_row(0);
+		found->end = tid_of_row(count - 1);
+		ItemPointerSetOffsetNumber(&found->end,
+								   ItemPointerGetOffsetNumberNoCheck(&found->end) + 1);
+	}
 	SPI_finish();
-	return block;
+	return count;
+}
+
+/* Of the result of a query: its only column. */
+static ItemPointerData
+tid_of_row(int row)
+{
+	bool		isnull;
+
+	return *(ItemPointer) DatumGetPointer(SPI_getbinval(SPI_tuptable->vals[row],
+														SPI_tuptable->tupdesc, 1,
+														&isnull));
 }
 
 /* With the settings of the session, so that its commit is on disk. */

@@ -61,7 +61,7 @@ COMMENT ON COLUMN migrate.backfill_log.role_oid IS 'OID of that role';
 COMMENT ON COLUMN migrate.backfill_log.state IS
 	'running, paused, failed, interrupted or done';
 COMMENT ON COLUMN migrate.backfill_log.pass IS
-	'1 while the table is gone through first, then one more each time that rows are found which are still to be set';
+	'1 while the table is gone through first, then one more for each reading of all tables that looks for rows which are still to be set';
 COMMENT ON COLUMN migrate.backfill_log.pid IS
 	'process that runs it, or ran it last';
 COMMENT ON COLUMN migrate.backfill_log.waits_for IS
@@ -121,7 +121,8 @@ SELECT b.id,
 	t.pages,
 	pg_catalog.round((t.rows OPERATOR(pg_catalog.-) b.run_rows)
 		OPERATOR(pg_catalog./) s.seconds) AS rows_per_second,
-	CASE WHEN k.is_held AND t.done OPERATOR(pg_catalog.>) b.run_pages THEN
+	CASE WHEN k.is_held AND b.pass OPERATOR(pg_catalog.=) 1
+		AND t.done OPERATOR(pg_catalog.>) b.run_pages THEN
 		pg_catalog.make_interval(secs =>
 			((t.pages OPERATOR(pg_catalog.-) t.done)
 				OPERATOR(pg_catalog.*) s.seconds
@@ -189,7 +190,7 @@ COMMENT ON COLUMN migrate.progress.pages IS 'pages at the start';
 COMMENT ON COLUMN migrate.progress.rows_per_second IS
 	'rows per second since its last start';
 COMMENT ON COLUMN migrate.progress.time_left IS
-	'how long it will take yet, at the rate of the pages since its last start';
+	'how long the first pass will take yet, at the rate of the pages since its last start; null while all tables are read again';
 COMMENT ON COLUMN migrate.progress.pass IS
 	'1 while the table is gone through first, then one more each time that rows are found which are still to be set';
 COMMENT ON COLUMN migrate.progress.waits_for IS

@@ -303,18 +303,27 @@ outcome_of_error(const Batch *batch, const ErrorData *error)
 	if (code == ERRCODE_LOCK_NOT_AVAILABLE ||
 		ERRCODE_TO_CATEGORY(code) == ERRCODE_TRANSACTION_ROLLBACK)
 		return BATCH_LOCKED;
-	switch (batch->is_endless ? 0 : ERRCODE_TO_CATEGORY(code))
+	if (batch->is_endless || !is_about_row(code))
+		ReThrowError((ErrorData *) error);
+	return BATCH_FAILED;
+}
+
+/*
+ * See backfill_internal.h.
+ */
+bool
+is_about_row(int sqlerrcode)
+{
+	switch (ERRCODE_TO_CATEGORY(sqlerrcode))
 	{
-		case 0:
 		case ERRCODE_INSUFFICIENT_RESOURCES:
 		case ERRCODE_OPERATOR_INTERVENTION:
 		case ERRCODE_SYSTEM_ERROR:
 		case ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION:
 		case ERRCODE_INTERNAL_ERROR:
-			ReThrowError((ErrorData *) error);
-			break;
+			return false;
 	}
-	return BATCH_FAILED;
+	return true;
 }
 
 /* In pages, then in rows, if so wanted.  False if it cannot be divided. */

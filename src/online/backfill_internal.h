@@ -70,7 +70,8 @@ typedef struct BackfillLeaf
 	Oid			relid;
 	bool		is_root;		/* the one that the caller has named */
 	bool		is_heap;		/* its pages can be pruned */
-	double		page_rows;		/* about so many are in a page; 0: not known */
+	double		page_rows;		/* about so many are in a page */
+	bool		is_sparse;		/* there was little to do where it was last */
 	int			shares;			/* of the rows of a page, see above; 1: rows
 								 * must move, since indexes change */
 	bool		is_gone;		/* dropped meanwhile, or nothing to be done */
@@ -89,11 +90,11 @@ typedef struct BackfillLeaf
 	PruneQueue	prune;
 } BackfillLeaf;
 
-/* How many pages a transaction takes, of each kind of turn. */
+/* How much a transaction takes, of each kind of turn. */
 typedef struct BackfillPace
 {
-	double		pages;
-	double		row_ms;			/* that a row takes, where all are set */
+	double		size;			/* pages; rows where all are set at once */
+	double		row_ms;			/* that a row takes; not where all are set */
 } BackfillPace;
 
 typedef struct BackfillThrottle
@@ -184,6 +185,9 @@ extern uint64 fill_range(Backfill *b, BackfillLeaf *leaf, TidRange range,
 						 int share, BlockNumber next, bool by_row);
 extern TidRange pages_as_range(BlockNumber first, BlockNumber end);
 
+/* False for an error that any other row would have met as well. */
+extern bool is_about_row(int sqlerrcode);
+
 /* backfill_row.c.  A row in words, palloc'd: its key, or where it is. */
 extern char *row_in_words(Oid relid, ItemPointer tid);
 
@@ -199,7 +203,11 @@ extern bool prune_is_behind(const BackfillLeaf *leaf, BlockNumber pages);
 /* backfill_pace.c: before the first batch. */
 extern void begin_pace(Backfill *b);
 
-/* How many pages the next transaction is to take, at least one. */
+/*
+ * How many rows the next transaction is to take that sets all rows of a range, and
+ * how many pages one that sets a share of theirs; at least one.
+ */
+extern int	rows_of_batch(const Backfill *b);
 extern BlockNumber pages_of_batch(Backfill *b, const BackfillLeaf *leaf,
 								  int share);
 
@@ -207,7 +215,7 @@ extern BlockNumber pages_of_batch(Backfill *b, const BackfillLeaf *leaf,
  * A transaction took that many pages, and milliseconds from its first row to its
  * commit, and has set so many rows; others waited for it.
  */
-extern void adjust_pace(Backfill *b, const BackfillLeaf *leaf, int share,
+extern void adjust_pace(Backfill *b, BackfillLeaf *leaf, int share,
 						BlockNumber pages, uint64 rows, double duration,
 						bool others_waited);
 

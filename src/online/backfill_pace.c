@@ -11,14 +11,17 @@
  */
 #include "postgres.h"
 
+#include <math.h>
+
 #include "common/settings.h"
 #include "online/backfill_internal.h"
 
-/* More pages than any disk reads in that time. */
-#define MAX_PAGES 100000.0
+/* More pages than any disk reads in that time; and rows. */
+#define MAX_SIZE 100000.0
 
-/* Of a table of which nothing is known yet. */
-#define FIRST_PAGES 2
+/* Of the first batch, in rows; and of the others, in pages. */
+#define FIRST_ROWS 50
+#define FIRST_PAGES 4
 
 /* What a row is expected to take before one was set, in milliseconds. */
 #define FIRST_ROW_MS 0.1
@@ -27,8 +30,7 @@
 #define LAST_BATCH_WEIGHT 0.2
 
 static BackfillPace *pace_of_share(Backfill *b, int share);
-static double *row_ms_of_share(Backfill *b, int share);
-static double rows_of_page(const BackfillLeaf *leaf, int share);
+static double rows_of_page(const BackfillLeaf *leaf);
 
 /*
  * See backfill_internal.h.
@@ -36,30 +38,31 @@ static double rows_of_page(const BackfillLeaf *leaf, int share);
 void
 begin_pace(Backfill *b)
 {
-	BackfillPace *paces[] = {&b->pace, &b->moving_pace, &b->staying_pace};
-
-	for (int i = 0; i < lengthof(paces); i++)
-	{
-		paces[i]->pages = FIRST_PAGES << i;
-		paces[i]->row_ms = FIRST_ROW_MS;
-	}
+	b->pace.size = FIRST_ROWS;
+	b->moving_pace.size = b->staying_pace.size = FIRST_PAGES;
+	b->moving_pace.row_ms = b->staying_pace.row_ms = FIRST_ROW_MS;
 }
 
 /*
- * See backfill_internal.h.  Where pages with nothing to do have made it fast,
- * the next one may be full: so it takes no more of them than it could do.
+ * See backfill_internal.h.
+ */
+int
+rows_of_batch(const Backfill *b)
+{
+	return (int) b->pace.size;
+}
+
+/*
+ * See backfill_internal.h.  Where pages with little to do have made it fast, the
+ * next one may be full: so it takes no more of them than it could do.
  */
 BlockNumber
 pages_of_batch(Backfill *b, const BackfillLeaf *leaf, int share)
 {
 	const BackfillPace *pace = pace_of_share(b, share);
-	double		rows = Max(setting_backfill_max_wait, 1) /
-	*row_ms_of_share(b, share);
+	double		rows = Max(setting_backfill_max_wait, 1) / pace->row_ms;
 
-	if (leaf->page_rows == 0)
-		return FIRST_PAGES;
-	return (BlockNumber) Max(Min(pace->pages, rows / rows_of_page(leaf, share)),
-							 1);
+	return (BlockNumber) Max(Min(pace->size, rows / rows_of_page(leaf)), 1);
 }
 
 /*
@@ -68,24 +71,30 @@ pages_of_batch(Backfill *b, const BackfillLeaf *leaf, int share)
  * says only that here is traffic.
  */
 void
-adjust_pace(Backfill *b, const BackfillLeaf *leaf, int share,
+adjust_pace(Backfill *b, BackfillLeaf *leaf, int share,
 			BlockNumber pages, uint64 rows, double duration,
 			bool others_waited)
 {
 	BackfillPace *pace = pace_of_share(b, share);
 	double		wanted = Max(setting_backfill_max_wait, 1);
-	double	   *row_ms = row_ms_of_share(b, share);
+	double		size = share == ALL_SHARES ? rows : pages;
 
-	/* else it is reading that has taken the time */
-	if (rows > 0 && rows >= pages * rows_of_page(leaf, share) / 2)
-		*row_ms += (duration / rows - *row_ms) * LAST_BATCH_WEIGHT;
+	if (share != ALL_SHARES)
+	{
+		leaf->page_rows = Max(leaf->page_rows,
+							  (double) rows * leaf->shares / pages);
+
+		/* else it is reading that has taken the time */
+		if (rows > 0 && rows >= pages * rows_of_page(leaf) / 2)
+			pace->row_ms += (duration / rows - pace->row_ms) * LAST_BATCH_WEIGHT;
+	}
 	if (duration > wanted)
-		pace->pages = Min(pace->pages, pages * Max(0.8 * wanted / duration, 0.25));
+		pace->size = Min(pace->size, size * Max(0.8 * wanted / duration, 0.25));
 	else if (others_waited)
-		pace->pages *= 0.9;
-	else if (duration < 0.7 * wanted && pages + 1 >= (BlockNumber) pace->pages)
-		pace->pages = pace->pages * 1.1 + 1;
-	pace->pages = Min(Max(pace->pages, 1), MAX_PAGES);
+		pace->size *= 0.9;
+	else if (duration < 0.7 * wanted && size + 1 >= floor(pace->size))
+		pace->size = pace->size * 1.1 + 1;
+	pace->size = Min(Max(pace->size, 1), MAX_SIZE);
 }
 
 static BackfillPace *
@@ -96,17 +105,9 @@ pace_of_share(Backfill *b, int share)
 	return share == 0 ? &b->moving_pace : &b->staying_pace;
 }
 
-/* Where all rows are set at once most of them move. */
-static double *
-row_ms_of_share(Backfill *b, int share)
-{
-	return share == ALL_SHARES || share == 0 ? &b->moving_pace.row_ms :
-		&b->staying_pace.row_ms;
-}
-
 /* That one turn sets, if all of them are still to be set. */
 static double
-rows_of_page(const BackfillLeaf *leaf, int share)
+rows_of_page(const BackfillLeaf *leaf)
 {
-	return Max(leaf->page_rows / (share == ALL_SHARES ? 1 : leaf->shares), 1);
+	return Max(leaf->page_rows / leaf->shares, 1);
 }
