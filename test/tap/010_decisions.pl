@@ -5,9 +5,13 @@
 use strict;
 use warnings;
 
+use FindBin;
+use lib $FindBin::RealBin;
+
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use UntilUp qw(wait_until_up);
 use Time::HiRes qw(usleep);
 
 # Slots of the queue in shared memory: QUEUE_SIZE in src/record.
@@ -460,7 +464,7 @@ kill 'KILL', query('main', "SELECT pid $worker");
 wait_for_log_line(
 	qr/decision not recorded: the server is restarting after a crash/,
 	$position);
-ok($node->poll_query_until('main', 'SELECT true'), 'the server comes back');
+ok(wait_until_up($node, 'main'), 'the server comes back');
 is(counter('decisions_lost'), 1,
 	'the count of what a crash took survives the crash');
 ok(refuse('main'), 'a refusal after the crash');

@@ -4,10 +4,14 @@
 use strict;
 use warnings;
 
+use FindBin;
+use lib $FindBin::RealBin;
+
 use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use UntilUp qw(wait_until_up);
 
 my $node = PostgreSQL::Test::Cluster->new('deploy');
 $node->init;
@@ -228,8 +232,7 @@ $pid = wait_for_query('killed', 'pg_sleep');
 is(status(), '1|running|2', 'it is seen to run, and how far it is');
 kill 'KILL', $pid;
 finish($session);
-$node->poll_query_until($database, 'SELECT true')
-  or die 'the server did not come back';
+wait_until_up($node, $database);
 is(status(), '1|failed|2', 'after the crash it is not shown as running');
 
 $body =~ s/INSERT INTO runs VALUES \('first'\)/INSERT INTO runs VALUES ('other')/;

@@ -4,9 +4,13 @@
 use strict;
 use warnings;
 
+use FindBin;
+use lib $FindBin::RealBin;
+
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use UntilUp qw(wait_until_up);
 use Time::HiRes qw(usleep);
 
 my $node = PostgreSQL::Test::Cluster->new('work_rates');
@@ -196,8 +200,7 @@ $before = rates();
 message(
 	q{DO $$ BEGIN EXECUTE format('COPY (SELECT) TO PROGRAM %L', 'kill -KILL ' || pg_backend_pid()); END $$}
 );
-ok($node->poll_query_until('postgres', 'SELECT true'),
-	'the server comes back from a crash');
+ok(wait_until_up($node), 'the server comes back from a crash');
 is(rates(), $before, 'the rates outlive a crash');
 rewrite_medium();
 ok(wait_until_saved(), 'and are saved again');

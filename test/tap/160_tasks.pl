@@ -4,9 +4,13 @@
 use strict;
 use warnings;
 
+use FindBin;
+use lib $FindBin::RealBin;
+
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use UntilUp qw(wait_until_up);
 use Time::HiRes qw(time usleep);
 
 my $node = PostgreSQL::Test::Cluster->new('tasks');
@@ -529,7 +533,7 @@ query('ALTER TABLE t OWNER TO asker');
 ($id, $writer) = interrupted_build('killed');
 kill 'KILL', query(q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'safe_migrate task'});
 eval { $writer->quit; };
-ok($node->poll_query_until('main', 'SELECT true'), 'the server is back');
+ok(wait_until_up($node, 'main'), 'the server is back');
 check_build($id, 'killed');
 
 ($id, $writer) = interrupted_build('stopped');

@@ -14,6 +14,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use IPC::Run;
 use Test::More;
+use UntilUp qw(wait_until_up);
 use Time::HiRes qw(usleep);
 
 # One of each kind.  With SAFE_MIGRATE_KILL=few, those whose steps differ between
@@ -85,17 +86,6 @@ sub set_up
 	return;
 }
 
-sub wait_until_up
-{
-	for (1 .. 600)
-	{
-		return
-		  if $node->psql('postgres', 'SELECT 1', stdout => \my $out) == 0;
-		usleep(50_000);
-	}
-	die 'the server did not come back';
-}
-
 # A session that sends the statement with a fault point set.
 sub start_session
 {
@@ -128,7 +118,7 @@ sub kill_session
 	# it may take the connection for a moment after the session has gone
 	$node->wait_for_log(
 		qr/database system is ready to accept connections/, $position);
-	wait_until_up();
+	wait_until_up($node);
 	return 1;
 }
 
@@ -150,7 +140,7 @@ sub kill_server
 		usleep(100_000);
 		$node->stop('fast', fail_ok => 1);
 	}
-	wait_until_up();
+	wait_until_up($node);
 	return;
 }
 

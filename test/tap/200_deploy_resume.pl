@@ -7,10 +7,14 @@
 use strict;
 use warnings;
 
+use FindBin;
+use lib $FindBin::RealBin;
+
 use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use UntilUp qw(wait_until_up);
 use Time::HiRes qw(usleep);
 
 # Statements 3, 5 and 7 are done the safe way, in 1, 2 and 4 steps (fewer from
@@ -81,17 +85,6 @@ sub set_up
 	return;
 }
 
-sub wait_until_up
-{
-	for (1 .. 600)
-	{
-		return
-		  if $node->psql('postgres', 'SELECT 1', stdout => \my $out) == 0;
-		usleep(50_000);
-	}
-	die 'the server did not come back';
-}
-
 # A session that deploys with a fault point set.
 sub start_session
 {
@@ -123,7 +116,7 @@ sub kill_session
 	return 0 if $session->{handle}->result(0) != 2;
 	$node->wait_for_log(
 		qr/database system is ready to accept connections/, $position);
-	wait_until_up();
+	wait_until_up($node);
 	return 1;
 }
 
@@ -153,7 +146,7 @@ sub kill_server
 		usleep(100_000);
 		$node->stop('fast', fail_ok => 1);
 	}
-	wait_until_up();
+	wait_until_up($node);
 	return;
 }
 

@@ -4,10 +4,14 @@
 use strict;
 use warnings;
 
+use FindBin;
+use lib $FindBin::RealBin;
+
 use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use UntilUp qw(wait_until_up);
 
 my $node = PostgreSQL::Test::Cluster->new('targets');
 $node->init(extra => ['--encoding=UTF8'],
@@ -385,7 +389,7 @@ my ($pid) = split /\n/, query(q{
 SELECT pid FROM pg_stat_activity WHERE backend_type = 'safe_migrate target'});
 kill 'KILL', $pid;
 $session->finish;
-$node->poll_query_until('postgres', 'SELECT true');
+wait_until_up($node);
 is( query(q{SELECT count(*) FROM migrate.targets WHERE state = 'interrupted'}),
 	12, 'so does a crash of the server');
 

@@ -20,7 +20,7 @@ use PostgreSQL::Test::Utils;
 use RollbackCheck;
 use RollbackWorld;
 use Test::More;
-use Time::HiRes qw(usleep);
+use UntilUp qw(wait_until_up);
 
 my $node = PostgreSQL::Test::Cluster->new('matrix');
 
@@ -35,16 +35,6 @@ my $failed;
 if (!$world->{available}{amcheck})
 {
 	diag 'SKIPPED: there is no amcheck here: nothing looks into the files';
-}
-
-sub wait_until_up
-{
-	for (1 .. 600)
-	{
-		return if $node->psql('postgres', 'SELECT 1', stdout => \my $out, stderr => \my $err) == 0;
-		usleep(50_000);
-	}
-	die 'the server did not come back';
 }
 
 # What was found is nothing, or it is a failure.
@@ -200,7 +190,7 @@ sub run_case
 	$session->{in} .= "\\q\n";
 	eval { $session->{run}->finish };
 	nothing(without_points(), "$name: nothing is left");
-	wait_until_up();
+	wait_until_up($node);
 	$world->clean_up($case);
 	pass($name) unless $failed || $plan_failed;
 	$check = $world->new_database if $failed;

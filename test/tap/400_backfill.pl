@@ -4,11 +4,15 @@
 use strict;
 use warnings;
 
+use FindBin;
+use lib $FindBin::RealBin;
+
 use File::Basename;
 use lib dirname(__FILE__);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use UntilUp qw(wait_until_up);
 use WireSession;
 
 my $node = PostgreSQL::Test::Cluster->new('backfill');
@@ -151,7 +155,7 @@ kill_in_the_middle('killed', sub {
 	# all that was done without waiting for the disk
 	sleep 1;
 	kill 'KILL', $pid;
-	$node->poll_query_until('postgres', 'SELECT true');
+	wait_until_up($node);
 });
 kill_in_the_middle('stopped', sub {
 	$node->stop('immediate');

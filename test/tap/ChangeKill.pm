@@ -18,6 +18,7 @@ use ChangeOracle;
 use IPC::Run;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use UntilUp qw(wait_until_up);
 use Time::HiRes qw(usleep);
 
 sub new
@@ -43,18 +44,6 @@ sub start_session
 		'<', \undef, '>', \$out, '2>', \$err);
 }
 
-sub wait_until_up
-{
-	my ($self) = @_;
-
-	for (1 .. 600)
-	{
-		return if $self->{node}->psql('postgres', 'SELECT 1', stdout => \my $out, stderr => \my $err) == 0;
-		usleep(50_000);
-	}
-	die 'the server did not come back';
-}
-
 # A process of the server, and with it all sessions.
 sub kill_process
 {
@@ -64,7 +53,7 @@ sub kill_process
 	kill 'KILL', $pid;
 	$self->{node}->wait_for_log(qr/database system is ready to accept connections/, $position);
 	eval { $session->finish } if $session;
-	$self->wait_until_up;
+	wait_until_up($self->{node});
 	return;
 }
 
