@@ -227,7 +227,8 @@ INSERT INTO account (mail, visits, parent) VALUES ('p@q', 7, 7), ('r@s', 7, 7);
 SELECT migrate.add_unique('account', '{visits}', advance => 'manual') AS c \gset
 \set VERBOSITY terse
 CALL migrate.advance(:c);
-SELECT phase, state, error FROM migrate.changes WHERE id = :c;
+-- which of the keys is found first is left to chance
+SELECT phase, state, regexp_replace(error, '\d', 'n') AS error FROM migrate.changes WHERE id = :c;
 SELECT migrate.cancel(:c);
 CALL migrate.advance(:c);
 SELECT phase, state FROM migrate.changes WHERE id = :c;

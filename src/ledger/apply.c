@@ -88,7 +88,7 @@ apply_migrations(List *pending)
 	}
 	PG_FINALLY();
 	{
-		note_deferred_tasks(false);
+		note_deferred_tasks(false, InvalidOid);
 		end_fingerprints();
 		set_migration_running(false);
 	}
@@ -111,7 +111,7 @@ apply_migration(const LedgerEntry *pending)
 	entry = read_pending(pending);
 	require_deferred(entry->tasks, entry->label);
 	tell_late(entry);
-	note_deferred_tasks(true);
+	note_deferred_tasks(true, InvalidOid);
 	attempt.entry = entry;
 	attempt.out_of_order = entry->runs_after != NULL;
 	attempt.started_at = GetCurrentTimestamp();

@@ -18,6 +18,7 @@
 #include "utils/memutils.h"
 
 static void run_if_left_to_us(int64 id);
+static void run_here(Task *task);
 
 /*
  * See deferred.h.
@@ -58,7 +59,7 @@ wait_for_deferred(List *tasks, const char *version)
 	progress_waits_for(NULL);
 }
 
-/* One that no worker can run, for it was asked for by this role. */
+/* One that no worker can run, and that was asked for by this role. */
 static void
 run_if_left_to_us(int64 id)
 {
@@ -67,19 +68,49 @@ run_if_left_to_us(int64 id)
 												  "safe_migrate left task",
 												  ALLOCSET_DEFAULT_SIZES);
 	TaskStatus *status;
+	Oid			connect_as;
+	char	   *reason;
 
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 	MemoryContextSwitchTo(context);
 	status = task_status(id);
-	if (status != NULL && !status->deferred && status->runner == 0 &&
+	if (status != NULL)
+		require_task_from_here(status);
+	if (status != NULL && status->runner == 0 &&
+		(!status->deferred ||
+		 !task_can_be_served(status, &connect_as, &reason)) &&
 		status->role_oid == GetUserId() &&
 		strcmp(status->state, "done") != 0 &&
 		strcmp(status->state, "cancelled") != 0 && task_lock(id))
-		run_task_as_asked(task_read(id));
+		run_here(task_read(id));
 	CommitTransactionCommand();
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(context);
+}
+
+/* Nothing goes on in the background, as the error is told of others. */
+static void
+run_here(Task *task)
+{
+	MemoryContext context = CurrentMemoryContext;
+
+	PG_TRY();
+	{
+		run_task_as_asked(task);
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		FlushErrorState();
+		if (error->hint == NULL)
+			error->hint = pstrdup("CALL migrate.deploy() goes on with it");
+		ReThrowError(error);
+	}
+	PG_END_TRY();
 }
 
 /*

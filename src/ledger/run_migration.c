@@ -86,7 +86,7 @@ run_migration(const LedgerEntry *pending, const char *role)
 	run->pending = pending;
 	run->entry = pending;
 	run->role = role;
-	note_deferred_tasks(true);
+	note_deferred_tasks(true, GetUserId());
 	PG_TRY();
 	{
 		run_statements(run);
@@ -102,7 +102,7 @@ run_migration(const LedgerEntry *pending, const char *role)
 		ReThrowError(error);
 	}
 	PG_END_TRY();
-	note_deferred_tasks(false);
+	note_deferred_tasks(false, InvalidOid);
 	MemoryContextSwitchTo(parent);
 	MemoryContextDelete(context);
 }
@@ -113,7 +113,7 @@ settle_failure(Deployment *run, ErrorData *error)
 {
 	arm_statement_timeout(false);
 	host_next_statement(NULL);
-	note_deferred_tasks(false);
+	note_deferred_tasks(false, InvalidOid);
 
 	AbortOutOfAnyTransaction();
 	settle_deployment_progress(run);
@@ -323,6 +323,7 @@ finish_migration(Deployment *run)
 		commit_deployment(run, ATTEMPT_APPLIED);
 	if (run->committed.state != ATTEMPT_APPLIED)
 	{
+		restore_deployment_settings(run);
 		run->waiting = true;
 		wait_for_deferred(run->committed.tasks, run->entry->version);
 		run->waiting = false;

@@ -250,11 +250,12 @@ fill_leaf(Backfill *b, BackfillLeaf *leaf)
 				rows += fill_share(b, leaf, end, share, share == shares - 1);
 		}
 		if (shares == 1)
-			rows = fill_all_rows(b, leaf, leaf->next, &end);
+			rows += fill_all_rows(b, leaf, leaf->next, &end);
 		leaf->is_sparse = rows < (end - leaf->next) / 2;
-		prune_later(leaf, leaf->next, end, leaf->xid);
+		if (rows > 0)
+			prune_later(leaf, leaf->next, end, leaf->xid);
 		leaf->next = end;
-		if (rows == 0)
+		if (rows == 0 || end == leaf->pages)
 			store_progress(b, leaf);
 	}
 	fill_skipped(b, leaf);
@@ -401,7 +402,7 @@ range_with_error(RowSearch *search, ErrorData *error)
 	search->count = search->limit;
 }
 
-/* Of pages in which there was nothing to do. */
+/* Of pages in which there was nothing to do, or of the last ones. */
 static void
 store_progress(Backfill *b, BackfillLeaf *leaf)
 {

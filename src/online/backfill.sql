@@ -192,7 +192,7 @@ COMMENT ON COLUMN migrate.progress.rows_per_second IS
 COMMENT ON COLUMN migrate.progress.time_left IS
 	'how long the first pass will take yet, at the rate of the pages since its last start; null while all tables are read again';
 COMMENT ON COLUMN migrate.progress.pass IS
-	'1 while the table is gone through first, then one more each time that rows are found which are still to be set';
+	'1 while the table is gone through first, then one more for each reading of all tables that looks for rows which are still to be set';
 COMMENT ON COLUMN migrate.progress.waits_for IS
 	'what it waits for, null if for nothing';
 COMMENT ON COLUMN migrate.progress.pid IS

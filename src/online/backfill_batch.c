@@ -367,6 +367,9 @@ pages_of_range(TidRange range)
 	BlockNumber first = ItemPointerGetBlockNumberNoCheck(&range.first);
 	BlockNumber end = ItemPointerGetBlockNumberNoCheck(&range.end);
 
+	/* it may end within a page */
+	if (ItemPointerGetOffsetNumberNoCheck(&range.end) > 0)
+		end++;
 	return Max(end - first, 1);
 }
 

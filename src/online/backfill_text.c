@@ -188,12 +188,14 @@ check_text(const Backfill *b, const BackfillLeaf *leaf)
 char *
 search_text(const Backfill *b, const BackfillLeaf *leaf)
 {
+	/* an index, in which a row could be looked up, would have another order */
 	return psprintf("SELECT %s.ctid FROM ONLY %s AS %s "
 					"WHERE %s.ctid OPERATOR(pg_catalog.>=) $1 "
 					"AND %s.ctid OPERATOR(pg_catalog.<) $2 "
-					"AND (%s\n) IS TRUE",
+					"AND (CASE WHEN %s.ctid OPERATOR(pg_catalog.<) $2 "
+					"THEN (%s\n) END) IS TRUE",
 					b->alias, leaf->name, b->alias, b->alias, b->alias,
-					leaf->condition);
+					b->alias, leaf->condition);
 }
 
 static Query *

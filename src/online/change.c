@@ -68,7 +68,8 @@ start_change(FunctionCallInfo fcinfo, const ChangeKind *kind)
 	{
 		if (task->deferred)
 			task_after_commit();
-		if (change->advance == ADVANCE_BACKGROUND)
+		if (change->advance == ADVANCE_BACKGROUND &&
+			(change->no_worker == NULL || OidIsValid(role_that_waits())))
 			is_left = note_deferred_task(task->id);
 	}
 	tell_change(change, is_left);
@@ -360,6 +361,13 @@ find_worker(Change *change)
 		task_role_can_be_served(&reason))
 		return;
 	change->no_worker = reason;
+	if (change->advance == ADVANCE_BACKGROUND &&
+		OidIsValid(role_that_waits()) && role_that_waits() != GetUserId())
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the change of %s would not be advanced by itself: %s; SET ROLE %s before CALL migrate.deploy(), which advances it then, or start it with advance => 'manual'",
+						change->relation, reason,
+						quote_identifier(GetUserNameFromId(GetUserId(), false)))));
 	ereport(NOTICE,
 			(errmsg("change " INT64_FORMAT " is not advanced by itself: %s",
 					change->id, reason)));

@@ -36,7 +36,7 @@ typedef struct FillingStep
 	bool		has_rows;		/* that are yet to be set */
 } FillingStep;
 
-static List *late_tables(const Change *change, char **step);
+static List *late_tables(const Change *change, List **unfilled, char **step);
 static void require_beginner(const Change *change);
 static char *condition_of_step(const char *text);
 static bool clients_may_empty(const Change *change);
@@ -50,7 +50,8 @@ List *
 check_late_tables(const Change *change)
 {
 	FillingStep step = {0};
-	List	   *tables = late_tables(change, &step.text);
+	List	   *unfilled;
+	List	   *tables = late_tables(change, &unfilled, &step.text);
 	ListCell   *cell;
 
 	if (tables == NIL)
@@ -68,7 +69,8 @@ check_late_tables(const Change *change)
 		if (error != NULL)
 			ReThrowError(error);
 		if (step.has_rows)
-			ereport(clients_may_empty(change) ? WARNING : ERROR,
+			ereport(clients_may_empty(change) &&
+					!list_member_oid(unfilled, step.relid) ? WARNING : ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 					 errmsg("%s became a part of %s with rows that were not filled: %s first",
 							relation_display_name(step.relid),
@@ -83,10 +85,11 @@ check_late_tables(const Change *change)
 void
 refuse_later_tables(const Change *change, const List *checked)
 {
+	List	   *unfilled;
 	char	   *step;
 	ListCell   *cell;
 
-	foreach(cell, late_tables(change, &step))
+	foreach(cell, late_tables(change, &unfilled, &step))
 	{
 		if (!list_member_oid(checked, lfirst_oid(cell)))
 			ereport(ERROR,
@@ -98,12 +101,12 @@ refuse_later_tables(const Change *change, const List *checked)
 }
 
 /*
- * Their OIDs, in order, and the text of the step that has filled the others.  A
- * partition that was detached and came back has a trigger that is younger than
- * that of the table.
+ * Their OIDs, in order, those of them that no backfill has seen, and the text of
+ * the step that has filled the others.  A partition that was detached and came
+ * back has a trigger that is younger than that of the table.
  */
 static List *
-late_tables(const Change *change, char **step)
+late_tables(const Change *change, List **unfilled, char **step)
 {
 	OwnAccess	access;
 	OwnArguments arguments = {0};
@@ -115,14 +118,10 @@ late_tables(const Change *change, char **step)
 					 find_all_inheritors(change->relid, NoLock, NULL));
 	add_own_text(&arguments,
 				 psprintf("~~~safe_migrate_change_" INT64_FORMAT, change->id));
-	run_own_query("SELECT r.oid, t.steps[c.filling] FROM migrate.task_log t "
-				  "JOIN migrate.change_log c ON c.id OPERATOR(pg_catalog.=) t.id "
-				  "CROSS JOIN pg_catalog.unnest($2) u (oid) "
-				  "JOIN pg_catalog.pg_class r ON r.oid OPERATOR(pg_catalog.=) u.oid "
-				  "WHERE t.id OPERATOR(pg_catalog.=) $1 "
-				  "AND c.filling OPERATOR(pg_catalog.>) 1 "
-				  "AND r.relkind OPERATOR(pg_catalog.=) 'r' "
-				  "AND (NOT EXISTS (SELECT FROM migrate.backfill_log b "
+	run_own_query("SELECT s.relid, s.step, CASE WHEN NOT s.is_filled "
+				  "THEN s.relid ELSE 0::pg_catalog.oid END FROM ("
+				  "SELECT r.oid AS relid, t.steps[c.filling] AS step, "
+				  "EXISTS (SELECT FROM migrate.backfill_log b "
 				  "JOIN migrate.backfill_table_log l "
 				  "ON l.backfill OPERATOR(pg_catalog.=) b.id "
 				  "WHERE l.relid OPERATOR(pg_catalog.=) r.oid "
@@ -130,16 +129,25 @@ late_tables(const Change *change, char **step)
 				  "AND b.finished_at OPERATOR(pg_catalog.>=) t.created_at "
 				  "AND pg_catalog.strpos(t.steps[c.filling], "
 				  "pg_catalog.quote_literal(b.set_list)) "
-				  "OPERATOR(pg_catalog.>) 0) OR (SELECT p.xmin "
-				  "FROM pg_catalog.pg_trigger p "
+				  "OPERATOR(pg_catalog.>) 0) AS is_filled, "
+				  "(SELECT p.xmin FROM pg_catalog.pg_trigger p "
 				  "WHERE p.tgrelid OPERATOR(pg_catalog.=) r.oid "
 				  "AND p.tgname OPERATOR(pg_catalog.=) $3) "
 				  "OPERATOR(pg_catalog.<>) (SELECT p.xmin "
 				  "FROM pg_catalog.pg_trigger p "
 				  "WHERE p.tgrelid OPERATOR(pg_catalog.=) c.relid "
-				  "AND p.tgname OPERATOR(pg_catalog.=) $3)) ORDER BY r.oid",
+				  "AND p.tgname OPERATOR(pg_catalog.=) $3) AS is_back "
+				  "FROM migrate.task_log t "
+				  "JOIN migrate.change_log c ON c.id OPERATOR(pg_catalog.=) t.id "
+				  "CROSS JOIN pg_catalog.unnest($2) u (oid) "
+				  "JOIN pg_catalog.pg_class r ON r.oid OPERATOR(pg_catalog.=) u.oid "
+				  "WHERE t.id OPERATOR(pg_catalog.=) $1 "
+				  "AND c.filling OPERATOR(pg_catalog.>) 1 "
+				  "AND r.relkind OPERATOR(pg_catalog.=) 'r') s "
+				  "WHERE NOT s.is_filled OR s.is_back ORDER BY s.relid",
 				  &arguments, SPI_OK_SELECT);
 	tables = own_oid_column(&access, 1);
+	*unfilled = own_oid_column(&access, 3);
 	*step = tables != NIL ? own_text_column(&access, 0, 2) : NULL;
 	end_own_access(&access);
 	return tables;

@@ -16,6 +16,7 @@ static int64 *deferred = NULL;
 static int	deferred_count = 0;
 static int	deferred_room = 0;
 static bool noting_deferred = false;
+static Oid	waiting_role = InvalidOid;
 
 /*
  * See host.h.
@@ -42,10 +43,20 @@ take_script_host(void)
  * See host.h.
  */
 void
-note_deferred_tasks(bool on)
+note_deferred_tasks(bool on, Oid waits)
 {
 	noting_deferred = on;
+	waiting_role = waits;
 	deferred_count = 0;
+}
+
+/*
+ * See host.h.
+ */
+Oid
+role_that_waits(void)
+{
+	return noting_deferred ? waiting_role : InvalidOid;
 }
 
 /*

@@ -46,10 +46,12 @@ extern const ScriptHost *take_script_host(void);
 
 /*
  * Begin to note, from none, which tasks statements leave to the background,
- * or end it; note one, true if that is done; the IDs of those noted, some of
+ * or end it; waits is the role as which somebody will wait for them, InvalidOid
+ * if nobody does; note one, true if that is done; the IDs of those noted, some of
  * which a savepoint may have rolled back again.
  */
-extern void note_deferred_tasks(bool on);
+extern void note_deferred_tasks(bool on, Oid waits);
+extern Oid	role_that_waits(void);
 extern bool note_deferred_task(int64 id);
 extern const int64 *deferred_tasks(int *count);
 

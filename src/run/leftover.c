@@ -16,6 +16,7 @@
 #include "catalog/namespace.h"
 #include "catalog/partition.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_constraint.h"
 #include "catalog/pg_index.h"
 #include "catalog/pg_inherits.h"
 #include "commands/defrem.h"
@@ -38,7 +39,10 @@ static void find_invalid_made(const Task *task, StepRemains *remains);
 static char *predecessor_of(Oid index);
 static bool is_invalid_index(Oid relid);
 static void add_index_to_drop(StepRemains *remains, const char *name);
-static bool is_missing_part(const Task *task, const RangeVar *relation);
+static bool is_lost_part(const Task *task, const RangeVar *relation,
+						 const AlterTableCmd *command);
+static bool is_about_reference(const AlterTableCmd *command, Oid table,
+							   Oid referenced);
 static bool is_index_below(const RangeVar *index, Oid root);
 
 /*
@@ -219,7 +223,7 @@ step_has_lost_its_part(const Task *task, const char *text)
 		return false;
 	statement = ((ScriptStatement *) linitial(statements))->raw->stmt;
 	if (IsA(statement, IndexStmt))
-		return is_missing_part(task, ((IndexStmt *) statement)->relation);
+		return is_lost_part(task, ((IndexStmt *) statement)->relation, NULL);
 	if (IsA(statement, AlterTableStmt))
 	{
 		AlterTableStmt *stmt = (AlterTableStmt *) statement;
@@ -228,19 +232,54 @@ step_has_lost_its_part(const Task *task, const char *text)
 		if (command->subtype == AT_AttachPartition)
 			return !is_index_below(castNode(PartitionCmd, command->def)->name,
 								   task->relid);
-		return is_missing_part(task, stmt->relation);
+		return is_lost_part(task, stmt->relation, command);
 	}
 	return false;
 }
 
-/* The table itself is never missing, but has got another name. */
+/*
+ * Dropped, or no part of the table any more.  The table itself is never lost, but
+ * has got another name; nor is one that refers to it, as the command, or NULL,
+ * tells.
+ */
 static bool
-is_missing_part(const Task *task, const RangeVar *relation)
+is_lost_part(const Task *task, const RangeVar *relation,
+			 const AlterTableCmd *command)
 {
-	return !OidIsValid(RangeVarGetRelid(relation, NoLock, true)) &&
-		strcmp(quote_qualified_identifier(relation->schemaname,
-										  relation->relname),
-			   task->relation) != 0;
+	Oid			oid = RangeVarGetRelid(relation, NoLock, true);
+
+	if (!OidIsValid(oid))
+		return strcmp(quote_qualified_identifier(relation->schemaname,
+												 relation->relname),
+					  task->relation) != 0;
+	return oid != task->relid &&
+		!list_member_oid(get_partition_ancestors(oid), task->relid) &&
+		(command == NULL || !is_about_reference(command, oid, task->relid));
+}
+
+static bool
+is_about_reference(const AlterTableCmd *command, Oid table, Oid referenced)
+{
+	Oid			constraint;
+	HeapTuple	tuple;
+	bool		result;
+
+	if (command->subtype == AT_AddConstraint)
+	{
+		const RangeVar *pktable = castNode(Constraint, command->def)->pktable;
+
+		return pktable != NULL &&
+			RangeVarGetRelid(pktable, NoLock, true) == referenced;
+	}
+	if (command->subtype != AT_ValidateConstraint)
+		return true;
+	constraint = get_relation_constraint_oid(table, command->name, true);
+	tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(constraint));
+	result = HeapTupleIsValid(tuple) &&
+		((Form_pg_constraint) GETSTRUCT(tuple))->confrelid == referenced;
+	if (HeapTupleIsValid(tuple))
+		ReleaseSysCache(tuple);
+	return result;
 }
 
 static bool

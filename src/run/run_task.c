@@ -302,7 +302,7 @@ run_next_step(TaskRun *run)
 	reach_step("before", number);
 	if (step_has_lost_its_part(task, step->text))
 		ereport(NOTICE,
-				(errmsg("task " INT64_FORMAT " leaves a step out, for its partition is gone: %s",
+				(errmsg("task " INT64_FORMAT " leaves a step out, for what it is about is gone: %s",
 						task->id, step->text)));
 	else if (clear_way(run, step->text))
 	{

@@ -305,6 +305,29 @@ is(value('SELECT state FROM migrate.tasks ORDER BY id DESC LIMIT 1'), 'done', 't
 value("CALL migrate.backfill('later', 'v = 1 / (id - 500)', background => true)");
 ($status, $out, $error) = $node->psql('postgres', 'CALL migrate.wait(' . value('SELECT max(id) FROM migrate.tasks') . ')');
 like($error, qr/division by zero \(the row of public.later with \(id\)=\(500\)\)/, 'a row that cannot be set is named');
+# ---- the first batch ends within a page
+
+value(q{
+CREATE TABLE padded (id int PRIMARY KEY, a int, b int, pad text);
+INSERT INTO padded SELECT g, CASE WHEN g = 48 THEN 0 ELSE 1 END, NULL, repeat('x', 170) FROM generate_series(1, 200) g});
+cmp_ok(value(q{SELECT (ctid::text::point)[0] FROM padded WHERE id = 48}), '>', 0, 'a row that is not in the first page');
+($status, $out, $error) = $node->psql('postgres', q{CALL migrate.backfill('padded', 'b = 10 / a', 'b IS NULL')});
+like($error, qr/division by zero \(the row of public\.padded with \(id\)=\(48\)\)/, 'is named when it cannot be set');
+is(value('SELECT count(*) FILTER (WHERE id < 48), count(*) FROM padded WHERE b = 10'), '47|47', 'and all before it are set');
+
+# ---- an index has the rows that are to be set in another order
+
+value(q{
+CREATE TABLE flagged (id int PRIMARY KEY, dirty bool, k int, b int);
+INSERT INTO flagged SELECT g, g % 10000 IN (7, 8, 9), -g, NULL FROM generate_series(1, 100000) g;
+CREATE INDEX ON flagged (dirty, k);
+CREATE INDEX ON flagged (id) WHERE dirty});
+value('VACUUM ANALYZE flagged');
+($status, $out, $error) = $node->psql('postgres', q{CALL migrate.backfill('flagged', 'b = id, dirty = false', 'dirty')});
+is($status, 0, 'rows that are found by an index') or diag($error);
+is(value('SELECT count(*), bool_or(dirty), count(*) FILTER (WHERE b = id) FROM flagged'), '100000|f|30', 'are set');
+is(value('SELECT pages_done = pages FROM migrate.progress ORDER BY id DESC LIMIT 1'), 't', 'and all pages are done');
+
 $node->stop;
 
 done_testing();
