@@ -42,7 +42,8 @@ static void add_index_to_drop(StepRemains *remains, const char *name);
 static bool is_lost_part(const Task *task, const RangeVar *relation,
 						 const AlterTableCmd *command);
 static bool is_about_reference(const AlterTableCmd *command, Oid table,
-							   Oid referenced);
+							   Oid root);
+static bool is_in_tree(Oid relid, Oid root);
 static bool is_index_below(const RangeVar *index, Oid root);
 
 /*
@@ -252,13 +253,12 @@ is_lost_part(const Task *task, const RangeVar *relation,
 		return strcmp(quote_qualified_identifier(relation->schemaname,
 												 relation->relname),
 					  task->relation) != 0;
-	return oid != task->relid &&
-		!list_member_oid(get_partition_ancestors(oid), task->relid) &&
+	return !is_in_tree(oid, task->relid) &&
 		(command == NULL || !is_about_reference(command, oid, task->relid));
 }
 
 static bool
-is_about_reference(const AlterTableCmd *command, Oid table, Oid referenced)
+is_about_reference(const AlterTableCmd *command, Oid table, Oid root)
 {
 	Oid			constraint;
 	HeapTuple	tuple;
@@ -269,14 +269,14 @@ is_about_reference(const AlterTableCmd *command, Oid table, Oid referenced)
 		const RangeVar *pktable = castNode(Constraint, command->def)->pktable;
 
 		return pktable != NULL &&
-			RangeVarGetRelid(pktable, NoLock, true) == referenced;
+			is_in_tree(RangeVarGetRelid(pktable, NoLock, true), root);
 	}
 	if (command->subtype != AT_ValidateConstraint)
 		return true;
 	constraint = get_relation_constraint_oid(table, command->name, true);
 	tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(constraint));
 	result = HeapTupleIsValid(tuple) &&
-		((Form_pg_constraint) GETSTRUCT(tuple))->confrelid == referenced;
+		is_in_tree(((Form_pg_constraint) GETSTRUCT(tuple))->confrelid, root);
 	if (HeapTupleIsValid(tuple))
 		ReleaseSysCache(tuple);
 	return result;
@@ -288,6 +288,14 @@ is_index_below(const RangeVar *index, Oid root)
 	Oid			oid = RangeVarGetRelid(index, NoLock, true);
 	Oid			table = OidIsValid(oid) ? IndexGetRelation(oid, true) : InvalidOid;
 
-	return OidIsValid(table) &&
-		list_member_oid(get_partition_ancestors(table), root);
+	return is_in_tree(table, root);
+}
+
+/* A table or a partition below it. */
+static bool
+is_in_tree(Oid relid, Oid root)
+{
+	return relid == root ||
+		(OidIsValid(relid) &&
+		 list_member_oid(get_partition_ancestors(relid), root));
 }

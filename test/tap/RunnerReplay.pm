@@ -151,6 +151,8 @@ sub decisions
 {
 	my ($node, $database) = @_;
 
+	# one that is just being written is in neither place for a moment
+	$node->poll_query_until($database, 'SELECT count(*) = 0 FROM migrate.pending_decisions()');
 	return $node->safe_psql($database,
 		q{SELECT coalesce(string_agg(outcome || ' ' || coalesce(rule, ''), ', ' ORDER BY decided_at), '') FROM migrate.decisions}
 	);
