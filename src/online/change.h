@@ -28,6 +28,9 @@ typedef enum ChangeAdvance
 	ADVANCE_MANUAL				/* whoever calls migrate.advance() */
 } ChangeAdvance;
 
+/* Name of the trigger of a change, by its number; not quoted. */
+#define CHANGE_TRIGGER "~~~safe_migrate_change_" INT64_FORMAT
+
 typedef struct Change
 {
 	int64		id;				/* of its task, too */

@@ -162,7 +162,7 @@ require_triggers(const Change *change)
 	add_own_oid_list(&arguments,
 					 find_all_inheritors(change->relid, NoLock, NULL));
 	add_own_text(&arguments,
-				 psprintf("~~~safe_migrate_change_" INT64_FORMAT, change->id));
+				 psprintf(CHANGE_TRIGGER, change->id));
 	add_own_argument(&arguments, OIDOID, ObjectIdGetDatum(change->relid),
 					 false);
 	run_own_query("SELECT r.oid::pg_catalog.regclass::pg_catalog.text "

@@ -21,6 +21,7 @@
 #include "commands/trigger.h"
 #include "common/catalog.h"
 #include "common/script.h"
+#include "online/change.h"
 #include "online/column_copy_internal.h"
 #include "tcop/tcopprot.h"
 #include "utils/builtins.h"
@@ -108,7 +109,7 @@ refuse_other_change(ColumnCopier *copier, Form_pg_trigger form)
 {
 	if (!copier->at_contract ||
 		strcmp(NameStr(form->tgname),
-			   psprintf("~~~safe_migrate_change_" INT64_FORMAT,
+			   psprintf(CHANGE_TRIGGER,
 						copier->change_id)) != 0)
 		refuse_copy(copier,
 					psprintf("trigger %s of table %s keeps the column equal to another: end that change by its contract first, or cancel it",

@@ -27,8 +27,6 @@
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
-#define TRIGGER_NAME	"\"~~~safe_migrate_change_" INT64_FORMAT "\""
-
 static List *read_expressions(Relation rel, List *texts, List *columns,
 							  const char *argument);
 static void refuse_variable(Node *expression, const char *text);
@@ -200,8 +198,8 @@ depends_on_output(Node *node, void *context)
 static void
 make_trigger(Change *change, const char *events, const char *arguments)
 {
-	char	   *name = psprintf(TRIGGER_NAME, change->id);
-	char	   *bare_name = pnstrdup(name + 1, strlen(name) - 2);
+	char	   *bare_name = psprintf(CHANGE_TRIGGER, change->id);
+	const char *name = quote_identifier(bare_name);
 	Oid			trigger;
 
 	start_with(change,

@@ -117,7 +117,7 @@ late_tables(const Change *change, List **unfilled, char **step)
 	add_own_oid_list(&arguments,
 					 find_all_inheritors(change->relid, NoLock, NULL));
 	add_own_text(&arguments,
-				 psprintf("~~~safe_migrate_change_" INT64_FORMAT, change->id));
+				 psprintf(CHANGE_TRIGGER, change->id));
 	run_own_query("SELECT s.relid, s.step, CASE WHEN NOT s.is_filled "
 				  "THEN s.relid ELSE 0::pg_catalog.oid END FROM ("
 				  "SELECT r.oid AS relid, t.steps[c.filling] AS step, "
