@@ -11,18 +11,10 @@ use lib $FindBin::RealBin;
 
 use ChangeCases;
 use ChangeOracle;
-use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node = PostgreSQL::Test::Cluster->new('versions');
-
-$node->init;
-$node->append_conf('postgresql.conf', <<'END');
-shared_preload_libraries = 'safe_migrate'
-END
-$node->start;
-$node->safe_psql('postgres', 'CREATE EXTENSION safe_migrate');
+my $node = ChangeOracle::start_node('versions');
 
 # Through the views a column has the same name before and after the contract, and
 # a change of type has none of its own.

@@ -8,18 +8,10 @@ use FindBin;
 use lib $FindBin::RealBin;
 
 use ChangeOracle;
-use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node = PostgreSQL::Test::Cluster->new('change_cancel');
-
-$node->init;
-$node->append_conf('postgresql.conf', <<'END');
-shared_preload_libraries = 'safe_migrate'
-END
-$node->start;
-$node->safe_psql('postgres', 'CREATE EXTENSION safe_migrate');
+my $node = ChangeOracle::start_node('change_cancel');
 
 ChangeOracle::run_cases($node, qr/^(rename|change_type|split|merge|drop|add_column, a comp|set_not_null, w)/,
 	sub { my ($oracle, $case) = @_; $oracle->run_to_cancel($case) });

@@ -8,20 +8,11 @@ use FindBin;
 use lib $FindBin::RealBin;
 
 use ChangeKill;
-use PostgreSQL::Test::Cluster;
+use ChangeOracle;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node = PostgreSQL::Test::Cluster->new('change_kill_server');
-
-$node->init;
-$node->append_conf('postgresql.conf', <<'END');
-shared_preload_libraries = 'safe_migrate'
-safe_migrate.small_table = 0
-restart_after_crash = on
-END
-$node->start;
-$node->safe_psql('postgres', 'CREATE EXTENSION safe_migrate');
+my $node = ChangeOracle::start_node('change_kill_server', 'safe_migrate.small_table = 0', 'restart_after_crash = on');
 if ($node->psql('postgres', "SET safe_migrate.fault_point = ''", stderr => \my $ignored) != 0)
 {
 	plan skip_all => 'needs a build with make FAULT_POINTS=1';

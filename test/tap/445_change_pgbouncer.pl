@@ -24,18 +24,11 @@ my ($major, $minor) = `$program --version` =~ /PgBouncer (\d+)\.(\d+)/
   or plan skip_all => "$program does not tell its version";
 my $knows_statements = $major > 1 || $minor >= 21;
 
-my $node = PostgreSQL::Test::Cluster->new('change_pgbouncer');
+my $node = ChangeOracle::start_node('change_pgbouncer');
 my $directory = PostgreSQL::Test::Utils::tempdir_short();
 my $port = PostgreSQL::Test::Cluster::get_free_port();
 my $host = $node->host;
 my $server_port = $node->port;
-
-$node->init;
-$node->append_conf('postgresql.conf', <<'END');
-shared_preload_libraries = 'safe_migrate'
-END
-$node->start;
-$node->safe_psql('postgres', 'CREATE EXTENSION safe_migrate');
 
 # fewer connections than clients
 my $user = $node->safe_psql('postgres', 'SELECT current_user');

@@ -11,18 +11,10 @@ use lib $FindBin::RealBin;
 use ChangeCases qw(change_case);
 use ChangeOracle;
 use IPC::Run;
-use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node = PostgreSQL::Test::Cluster->new('change_together');
-
-$node->init;
-$node->append_conf('postgresql.conf', <<'END');
-shared_preload_libraries = 'safe_migrate'
-END
-$node->start;
-$node->safe_psql('postgres', 'CREATE EXTENSION safe_migrate');
+my $node = ChangeOracle::start_node('change_together');
 
 # ---- two changes of one table, of which the one is contracted before the other
 

@@ -7,19 +7,10 @@ use FindBin;
 use lib $FindBin::RealBin;
 
 use ChangeOracle;
-use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node = PostgreSQL::Test::Cluster->new('change_partitioned');
-
-$node->init;
-$node->append_conf('postgresql.conf', <<'END');
-shared_preload_libraries = 'safe_migrate'
-safe_migrate.small_table = 0
-END
-$node->start;
-$node->safe_psql('postgres', 'CREATE EXTENSION safe_migrate');
+my $node = ChangeOracle::start_node('change_partitioned', 'safe_migrate.small_table = 0');
 
 # before 18 there is no safe way to add a foreign key to a partitioned table
 my $kinds = $node->pg_version < 18 ? qr/^(?!add_foreign_key)/ : qr/./;

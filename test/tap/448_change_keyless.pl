@@ -7,19 +7,10 @@ use FindBin;
 use lib $FindBin::RealBin;
 
 use ChangeOracle;
-use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node = PostgreSQL::Test::Cluster->new('change_keyless');
-
-$node->init;
-$node->append_conf('postgresql.conf', <<'END');
-shared_preload_libraries = 'safe_migrate'
-safe_migrate.small_table = 0
-END
-$node->start;
-$node->safe_psql('postgres', 'CREATE EXTENSION safe_migrate');
+my $node = ChangeOracle::start_node('change_keyless', 'safe_migrate.small_table = 0');
 
 ChangeOracle::run_cases($node, qr/./,
 	sub { my ($oracle, $case) = @_; $oracle->run_to_contract($case) },

@@ -202,11 +202,12 @@ sub run
 	$oracle->start_change;
 	$self->kill_steps($what, @places);
 	$oracle->advance;
-	is($oracle->phase, 'verified', "$name: is verified in the end");
 	$oracle->start_clients('new');
 	$oracle->let_run(10);
 	$oracle->compare('verified');
+	return if $self->is_over;
 
+	is($oracle->phase, 'verified', "$name: is verified in the end");
 	$state = $self->state_of_table;
 	$self->kill_in_transaction($what, "SELECT migrate.contract($oracle->{id}, force := true)");
 	$self->go_on("$name, $what killed in the contract", 'old', 'new');
@@ -216,21 +217,30 @@ sub run
 	return;
 }
 
+# What only adds to the table has no old shape, and is contracted with its last step.
+sub is_over
+{
+	my ($self) = @_;
+
+	return $self->{oracle}->phase eq 'contracted';
+}
+
 sub kill_steps
 {
 	my ($self, $what, @places) = @_;
 	my $oracle = $self->{oracle};
-	my $steps = $oracle->query("SELECT steps FROM migrate.tasks WHERE id = $oracle->{id}");
+	my $number = $oracle->query("SELECT done FROM migrate.task_log WHERE id = $oracle->{id}");
+	my @all;
 
-	my @all = ('backfill_begun', 'backfill_batch');
-
-	foreach my $step (2 .. $steps)
+	foreach my $step (split /\n/, $oracle->query(
+		"SELECT translate(unnest(steps[done + 1:]), E'\n', ' ') FROM migrate.task_log WHERE id = $oracle->{id}"))
 	{
-		push @all, map { "step_${step}_$_" } @places;
+		$number++;
+		push @all, $step =~ /^CALL migrate\.backfill/ ? ('backfill_begun', 'backfill_batch') : map { "step_${number}_$_" } @places;
 	}
 	foreach my $place (@all)
 	{
-		my $when = "$what killed at $place of $steps steps";
+		my $when = "$what killed at $place of $number steps";
 
 		$self->kill_at($what, $place);
 		$self->go_on("$oracle->{case}{name}, $when", 'old');
@@ -244,9 +254,12 @@ sub contract
 	my ($self) = @_;
 	my $oracle = $self->{oracle};
 
-	$oracle->stop_clients($oracle->{case}{renamed} ? 'new' : 'old');
-	$oracle->contract;
-	$oracle->let_run(10);
+	if (!$self->is_over)
+	{
+		$oracle->stop_clients($oracle->{case}{renamed} ? 'new' : 'old');
+		$oracle->contract;
+		$oracle->let_run(10);
+	}
 	$oracle->stop_clients;
 	$oracle->compare('contracted');
 	return;
@@ -276,14 +289,13 @@ WHERE t.id = $oracle->{id} AND t.state = 'undoing'}) or die 'nobody cancels it';
 	return;
 }
 
-# Every case that has a contract.
+# Every case.
 sub run_all
 {
 	my ($self, @what) = @_;
 
 	foreach my $case (ChangeCases::change_cases())
 	{
-		next if $case->{name} =~ /^(rename_table|drop|add_[cfu]|set_not_null$)/ && $case->{name} !~ /computed/;
 		foreach my $what (@what)
 		{
 			$self->run($case->{name}, $what, 'before', 'behind', 'committed');

@@ -2,6 +2,7 @@
 # never changed: whatever a client writes, it writes to both in one transaction,
 # so that a row which was lost, or is wrong, is one in which they differ.
 #
+#     my $node = ChangeOracle::start_node('change');
 #     my $oracle = ChangeOracle->new($node, 'prepared');	# or simple, extended
 #     $oracle->set_up($case);				# see ChangeCases.pm
 #     $oracle->start_clients('old');
@@ -21,6 +22,7 @@ use warnings;
 
 use ChangeCases;
 use IPC::Run;
+use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(usleep);
@@ -33,6 +35,23 @@ our $rows = $long ? 200_000 : 4000;
 
 my $transactions = $long ? 3000 : 40;
 my $patience = 60;
+
+# A server with the extension, and with these lines in its configuration.  Not
+# observed: that lets go of the locks a statement has waited for patiently, to see
+# it take its own, which it then stands in line for, in an order in which clients
+# may deadlock with it.
+sub start_node
+{
+	my ($name, @settings) = @_;
+	my $node = PostgreSQL::Test::Cluster->new($name);
+
+	$node->init;
+	$node->append_conf('postgresql.conf',
+		join("\n", q{shared_preload_libraries = 'safe_migrate'}, 'safe_migrate.observation = off', @settings));
+	$node->start;
+	$node->safe_psql('postgres', 'CREATE EXTENSION safe_migrate');
+	return $node;
+}
 
 sub new
 {
