@@ -110,14 +110,16 @@ write()
 }
 
 # waits STARTED ENDED SERIES LINES: of clients that were at it between the two, and
-# for locks, of which the log tells behind so many lines.
+# for locks, of which the log tells behind so many lines.  With a rate a client that
+# is late begins the next write late: that is told by itself.
 waits()
 {
 	cat "$SM_WORK"/log/wait* |
-		awk -v s="$1" -v e="$2" '{ t = $5 + $6 / 1e6; if (t >= s && t - $3 / 1e6 <= e) print $3 / 1000 }' |
+		awk -v s="$1" -v e="$2" '{ t = $5 + $6 / 1e6; if (t >= s && t - $3 / 1e6 <= e) print ($3 - $7) / 1000, $3 / 1000 }' |
 		sort -n >"$SM_WORK/waits"
 	awk '{ a[NR] = $1 } END { print a[int(NR * 0.99)] + 0 }' "$SM_WORK/waits" >>"$3-p99"
-	tail -n 1 "$SM_WORK/waits" >>"$3-worst"
+	awk 'END { print $1 + 0 }' "$SM_WORK/waits" >>"$3-worst"
+	awk '$2 > worst { worst = $2 } END { print worst + 0 }' "$SM_WORK/waits" >>"$3-late"
 	tail -n "+$(($4 + 1))" "$SM_LOG" |
 		sed -n 's/.* acquired [A-Za-z]* on .* after \([0-9.]*\) ms.*/\1/p' |
 		sort -n | awk '{ worst = $1 } END { print worst + 0 }' >>"$3-lock"
@@ -152,6 +154,8 @@ report()	# ROWS WRITERS
 			figure "$way: 99 % of the waits" "$way-$1-$2-p99" ms
 			figure "$way: worst wait for a lock" "$way-$1-$2-lock" ms
 			figure "$way: worst wait" "$way-$1-$2-worst" ms "${target:+$WAIT_TARGET_MS}"
+			[ "${2#*@}" = "$2" ] ||
+				figure "$way: worst delay, waits before it too" "$way-$1-$2-late" ms
 		fi
 	done
 	paste -d ' ' "$SM_WORK/series/backfill-$1-$2-ms" "$SM_WORK/series/single-$1-$2-ms" \

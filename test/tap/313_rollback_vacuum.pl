@@ -114,13 +114,17 @@ sub run_case
 	return;
 }
 
+# Each third of the pairs, with SAFE_MIGRATE_KILL=few each fifth: all cases and all
+# works come up, in both modes.  SAFE_MIGRATE_ROLLBACK=all takes all of them.
+my $distance = ($ENV{SAFE_MIGRATE_ROLLBACK} // '') eq 'all' ? 1 : ($ENV{SAFE_MIGRATE_KILL} // '') eq 'few' ? 5 : 3;
 my $number = 0;
 
 foreach my $name (@cases)
 {
 	foreach my $work (@works)
 	{
-		run_case($world->case($name), $work, $number++ % 2 ? 'as_of' : 'keep');
+		next if $number++ % $distance;
+		run_case($world->case($name), $work, $number % 2 ? 'keep' : 'as_of');
 	}
 }
 

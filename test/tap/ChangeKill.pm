@@ -106,29 +106,43 @@ sub pid_of_task
 	return $self->{oracle}->query("SELECT pid FROM migrate.tasks WHERE id = $self->{oracle}{id}");
 }
 
-# What is killed, when it waits at that place of the change.  Clients write
-# meanwhile, unless it is in a step, whose lock they may have to wait for.
+# What is killed, when it waits at that place of the change, to be gone on with up to
+# the next one.  Clients write meanwhile, unless it is in a step, whose lock they may
+# have to wait for.
 sub kill_at
 {
-	my ($self, $what, $place) = @_;
+	my ($self, $what, $place, $next) = @_;
 	my $oracle = $self->{oracle};
-	my $position = -s $self->{node}->logfile;
+	my $position = $self->{position} // -s $self->{node}->logfile;
 	my $session;
 
 	if ($what eq 'worker')
 	{
-		# it reads the setting when it starts
-		$oracle->query("ALTER DATABASE postgres SET safe_migrate.fault_point = '$place:wait'");
-		$oracle->query("SELECT migrate.retry($oracle->{id})");
+		$self->stop_workers_at($place) unless $self->{position};
+
+		# that of the server's own accord may have come first
+		$self->{node}->psql('postgres', "SELECT migrate.retry($oracle->{id})", stderr => \my $ignored);
 	}
 	else
 	{
 		$session = $self->start_session("SET safe_migrate.fault_point = '$place:wait'", "CALL migrate.advance($oracle->{id})");
 	}
 	$self->{node}->wait_for_log(qr/waiting at fault point "\Q$place\E"/, $position);
-	$oracle->query('ALTER DATABASE postgres RESET safe_migrate.fault_point') if $what eq 'worker';
 	$oracle->let_run(10) if $place !~ /behind|batch/;
+	$self->{position} = -s $self->{node}->logfile;
+	$self->stop_workers_at($next) if $what eq 'worker';
 	$self->kill($what, $self->pid_of_task, $session);
+	return;
+}
+
+# They read the setting when they start, which may be at once after the one before
+# was killed.
+sub stop_workers_at
+{
+	my ($self, $place) = @_;
+
+	$self->{oracle}->query('ALTER DATABASE postgres '
+		  . (defined $place ? "SET safe_migrate.fault_point = '$place:wait'" : 'RESET safe_migrate.fault_point'));
 	return;
 }
 
@@ -238,11 +252,12 @@ sub kill_steps
 		$number++;
 		push @all, $step =~ /^CALL migrate\.backfill/ ? ('backfill_begun', 'backfill_batch') : map { "step_${number}_$_" } @places;
 	}
-	foreach my $place (@all)
+	delete $self->{position};
+	while (defined(my $place = shift @all))
 	{
 		my $when = "$what killed at $place of $number steps";
 
-		$self->kill_at($what, $place);
+		$self->kill_at($what, $place, $all[0]);
 		$self->go_on("$oracle->{case}{name}, $when", 'old');
 		$oracle->compare('old', $when);
 	}
