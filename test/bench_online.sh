@@ -9,9 +9,9 @@
 # rows: rows a second, how much the table grows, WAL, and how long the clients
 # wait.  Clients that write as fast as they can leave the CPU to nobody, and wait
 # for each other: the way "nothing" tells how long; and the log of the server, how
-# long a client waited for a lock.  And what the trigger of a change costs an UPDATE of all rows: one that
-# writes none of its columns, and one that writes one.  The ways take turns, so
-# that what else the machine does hits all.
+# long a client waited for a lock.  And what the trigger of a change costs an UPDATE
+# of all rows: one that writes none of its columns, and one that writes one.  The
+# ways take turns, so that what else the machine does hits all.
 #
 # Exits with 1 if a target is missed for sure: by the whole interval, which with
 # fewer than six rounds is that from the smallest to the largest.
@@ -40,6 +40,9 @@ WAIT_TARGET_MS=15
 TRIGGER_TARGET=1.15	# time of an UPDATE with the trigger, by that without
 
 PARTS=${BENCH_PARTS:-backfill trigger}
+
+# Of a table, that are set with the trigger and without in turns
+PARTS_OF_TABLE=200
 
 WAYS=${BENCH_WAYS:-nothing single keyset1000 keyset10000 skip1000 backfill}
 
@@ -166,33 +169,52 @@ report()	# ROWS WRITERS
 	[ "$2" != 0 ] || surely_below 'time: backfill / one UPDATE' "$SPEED_TARGET"
 }
 
-# update ROWS SET WAY: an UPDATE of all rows, with the trigger of a rename or, for
-# the way "plain", without.  The new column has its values by then.
-update()
+# chunks SET: statements that set all rows, part of the pages by part, with the
+# trigger and without in turns: plain dual dual plain, as long as there are parts.
+# So a machine that becomes slower, or faster, tells nothing.
+chunks()
+{
+	pages=$(value "SELECT pg_relation_size('bench_rows') / current_setting('block_size')::int")
+	part=0
+	while [ "$part" -lt "$PARTS_OF_TABLE" ]
+	do
+		case $((part % 4)) in
+			0 | 3) way=DISABLE ;;
+			1 | 2) way=ENABLE ;;
+		esac
+		cat <<SQL
+ALTER TABLE bench_rows $way TRIGGER "~~~safe_migrate_change_0";
+\\timing on
+UPDATE bench_rows SET $1 WHERE ctid >= '($((pages * part / PARTS_OF_TABLE)),0)'
+	AND ctid < '($((pages * (part + 1) / PARTS_OF_TABLE)),0)';
+\\timing off
+SQL
+		part=$((part + 1))
+	done
+}
+
+# trigger LABEL ROWS SET: with the trigger of a change or, for the way "plain",
+# without.  The new column has its values by then.
+trigger()
 {
 	unjudged sm_psql -q -c 'SET safe_migrate.restore_points = off' -c 'DROP TABLE IF EXISTS bench_rows CASCADE'
-	unjudged sm_psql -q -v "rows=$1" -f "$BENCH/restore_rows.sql" -c 'ALTER TABLE bench_rows ADD name2 text'
+	unjudged sm_psql -q -v "rows=$2" -f "$BENCH/restore_rows.sql" -c 'ALTER TABLE bench_rows ADD name2 text'
 	unjudged sm_psql -q -c 'UPDATE bench_rows SET name2 = lower(name)' -c 'VACUUM FULL ANALYZE bench_rows'
-	[ "$3" = plain ] || unjudged sm_psql -q -c "CREATE TRIGGER \"~~~safe_migrate_change_0\"
+	unjudged sm_psql -q -c "CREATE TRIGGER \"~~~safe_migrate_change_0\"
 		BEFORE INSERT OR UPDATE ON bench_rows FOR EACH ROW
 		EXECUTE FUNCTION migrate.dual_write('sync', 'error', '{name}', '{name2}', '{lower(name)}', '{}')"
 	unjudged sm_psql -q -c CHECKPOINT
-	started=$(date +%s.%N)
-	unjudged sm_psql -q -c "UPDATE bench_rows SET $2"
-	measured "1000 * ($(date +%s.%N) - $started)" >>"$SM_WORK/series/$3-$1-ms"
-}
-
-# trigger LABEL ROWS SET
-trigger()
-{
-	rm -f "$SM_WORK/series/plain-$2-ms" "$SM_WORK/series/dual-$2-ms"
-	for _ in $(seq "$ROUNDS")
-	do
-		update "$2" "$3" plain
-		update "$2" "$3" dual
-	done
-	paste -d ' ' "$SM_WORK/series/dual-$2-ms" "$SM_WORK/series/plain-$2-ms" \
-		>"$SM_WORK/series/trigger-$2"
+	chunks "$3" >"$SM_WORK/chunks.sql"
+	unjudged sm_psql -q -f "$SM_WORK/chunks.sql" | awk '
+		/^Time: / {
+			if (part % 2 == 0)
+				first = $2
+			else if (part % 4 == 1)
+				print $2, first
+			else
+				print first, $2
+			part++
+		}' >"$SM_WORK/series/trigger-$2"
 	analyse ratio "trigger-$2"
 	note "$(printf '%-36s %10s [%s, %s] (%s)' "$1" "$(calculate "$median")" \
 		"$(calculate "$low")" "$(calculate "$high")" "$count")"
