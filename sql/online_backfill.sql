@@ -198,6 +198,15 @@ SET search_path = fill2, public;
 SELECT DISTINCT who FROM evil.log WHERE who <> 'safe_migrate_bf3';
 SELECT rolsuper FROM pg_roles WHERE rolname = 'safe_migrate_bf3';
 
+-- a value becomes one of its column's type first
+CREATE TABLE casts (id int PRIMARY KEY, n numeric, p numeric(10, 2), f float8, d date, v varchar(3), price numeric, at timestamp);
+INSERT INTO casts SELECT g, NULL, NULL, NULL, NULL, NULL, g * 1.5, '2026-01-01'::timestamp + g * interval '7 hours' FROM generate_series(1, 100) g;
+CALL migrate.backfill('casts', 'n = 0, f = id');
+CALL migrate.backfill('casts', 'p = price * 1.19, d = at, v = id');
+SELECT DISTINCT n FROM casts;
+SELECT * FROM casts WHERE p IS DISTINCT FROM round(price * 1.19, 2) OR d <> at::date OR f <> id OR v <> id::text;
+CALL migrate.backfill('casts', 'p = price * 1.19, d = at, v = id');
+
 -- rules about many rows, and an isolation level, are not for it
 SET safe_migrate.row_limit = 10;
 SET default_transaction_isolation = serializable;

@@ -38,7 +38,7 @@ extern void run_backfill(const BackfillRequest *request);
 /*
  * The condition that a column has not that value, or another one which only
  * counts as equal: for types without an equality too.  Palloc'd.  The texts are
- * expressions over the row, the second one of the column's type.
+ * expressions over the row, the second one assigned to the column.
  */
 extern char *values_differ(Form_pg_attribute attribute, const char *column,
 						   const char *value);

@@ -154,7 +154,7 @@ update_text(const Backfill *b, const BackfillLeaf *leaf, bool one_share)
 
 		appendStringInfo(&text,
 						 " RETURNING %s.%s AS counted) "
-						 "SELECT pg_catalog.count(counted) FROM filled",
+						 "SELECT pg_catalog.count(counted), pg_catalog.count(*) FROM filled",
 						 b->alias, column);
 	}
 	return text.data;
@@ -271,16 +271,24 @@ difference(const BackfillRequest *request, Relation rel, TargetEntry *target,
 }
 
 /*
- * See backfill.h.  Without the cast it would be a comparison column by column.
+ * See backfill.h.  The value is that of the column, whose type and length an
+ * assignment would give it; and without the cast to record it would be a
+ * comparison column by column.
  */
 char *
 values_differ(Form_pg_attribute attribute, const char *column,
 			  const char *value)
 {
+	char	   *assigned = psprintf("(%s)::%s", value,
+									format_type_extended(attribute->atttypid,
+														 attribute->atttypmod,
+														 FORMAT_TYPE_TYPEMOD_GIVEN |
+														 FORMAT_TYPE_FORCE_QUALIFY));
+
 	if (differs_by_equality(attribute))
-		return psprintf("%s IS DISTINCT FROM (%s)", column, value); /* as the user */
+		return psprintf("%s IS DISTINCT FROM %s", column, assigned);	/* as the user */
 	return psprintf("(ROW(%s)::pg_catalog.record OPERATOR(pg_catalog.*<>) ROW(%s))",
-					column, value);
+					column, assigned);
 }
 
 /* DEFAULT is known by name until the statement is rewritten. */

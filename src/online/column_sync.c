@@ -336,16 +336,11 @@ differs(const Change *change, const ColumnSync *sync)
 		Form_pg_attribute attribute =
 		TupleDescAttr(RelationGetDescr(rel),
 					  get_attnum(change->relid, lfirst(column)) - 1);
-		char	   *type = format_type_extended(attribute->atttypid,
-												attribute->atttypmod,
-												FORMAT_TYPE_TYPEMOD_GIVEN |
-												FORMAT_TYPE_FORCE_QUALIFY);
 
 		appendStringInfo(&condition, "%s%s", condition.len > 0 ? " OR " : "",
 						 values_differ(attribute,
 									   quote_identifier(lfirst(column)),
-									   psprintf("(%s)::%s",
-												(char *) lfirst(up), type)));
+									   lfirst(up)));
 	}
 	table_close(rel, NoLock);
 	return condition.data;
