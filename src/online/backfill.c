@@ -36,7 +36,7 @@
 #include "utils/timestamp.h"
 
 /* Readings that may find rows before it is given up. */
-#define MAX_PASSES 10
+#define MAX_READINGS 10
 
 /* Pages of a step of a reading. */
 #define SEARCH_PAGES 256
@@ -206,15 +206,15 @@ static void
 fill_and_verify(Backfill *b)
 {
 	fill_leaves(b);
-	while (search_leaves(b))
+	for (int readings = 1; search_leaves(b); readings++)
 	{
-		if (b->pass > MAX_PASSES && b->request->counted != NULL)
+		if (readings == MAX_READINGS && b->request->counted != NULL)
 			break;
-		if (b->pass > MAX_PASSES)
+		if (readings == MAX_READINGS)
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 					 errmsg("%s was gone through %d times, and each time there were rows to be set: clients write such rows all the time",
-							b->alias, b->pass),
+							b->alias, readings + 1),
 					 errhint("Have a trigger or a default set them as well, then call it once more.")));
 		fill_leaves(b);
 	}
@@ -408,8 +408,9 @@ store_progress(Backfill *b, BackfillLeaf *leaf)
 {
 	throttle_backfill(b, leaf);
 	begin_backfill_transaction(b);
-	store_backfill_batch(b, leaf, leaf->next, 0);
+	store_backfill_batch(b, leaf, leaf->next, leaf->unstored_rows);
 	commit_backfill_transaction(b);
+	note_stored(leaf, true, 0);
 	tell_progress(b);
 }
 
@@ -426,8 +427,15 @@ fill_skipped(Backfill *b, BackfillLeaf *leaf)
 
 		leaf->skipped = NIL;
 		foreach(cell, skipped)
-			(void) fill_range(b, leaf, *(TidRange *) lfirst(cell), ALL_SHARES,
-							  leaf->next, true);
+		{
+			TidRange	range = *(TidRange *) lfirst(cell);
+			BlockNumber first = ItemPointerGetBlockNumberNoCheck(&range.first);
+			BlockNumber end = ItemPointerGetBlockNumberNoCheck(&range.end);
+
+			throttle_backfill(b, leaf);
+			if (fill_range(b, leaf, range, ALL_SHARES, leaf->next, true) > 0)
+				prune_later(leaf, first, Max(end, first + 1), leaf->xid);
+		}
 		list_free_deep(skipped);
 		if (leaf->skipped == NIL)
 			break;
@@ -520,11 +528,16 @@ search_leaf(Backfill *b, BackfillLeaf *leaf)
 
 			PopActiveSnapshot();
 			commit_backfill_transaction(b);
+			leaf->touched = 0;
 			rows = fill_all_rows(b, leaf,
 								 ItemPointerGetBlockNumberNoCheck(&to_set.first),
 								 &end);
 			fill_skipped(b, leaf);
-			found |= rows > 0 || b->request->counted == NULL;
+
+
+			/* to null, by the default; or it has moved to where we have been */
+			found |= rows > 0 || b->request->counted == NULL ||
+				leaf->touched == 0;
 			found |= begin_reading(b);
 			if ((rel = lock_backfill_leaf(b, leaf)) == NULL)
 				break;
@@ -582,6 +595,7 @@ finish_backfill(Backfill *b)
 {
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
+	store_unstored_rows(b);
 	store_backfill_end(b, "done", NULL);
 	CommitTransactionCommand();
 	StartTransactionCommand();
@@ -610,6 +624,7 @@ record_error(void *arg)
 	ERRCODE_OPERATOR_INTERVENTION;
 
 	StartTransactionCommand();
+	store_unstored_rows(end->backfill);
 	store_backfill_end(end->backfill, was_stopped ? "interrupted" : "failed",
 					   end->error);
 	unlock_backfill(end->backfill);

@@ -44,6 +44,7 @@ typedef struct Batch
 	TidRange	range;
 	int			share;
 	uint64		rows;			/* that were set */
+	uint64		touched;		/* the same, with those set to null */
 	TransactionId xid;			/* of the subtransaction */
 	bool		is_endless;		/* its rows still fulfil the condition */
 } Batch;
@@ -124,6 +125,7 @@ run_batch(Batch *batch, BlockNumber next, ErrorData **error)
 	Backfill   *b = batch->backfill;
 	BackfillLeaf *leaf = batch->leaf;
 	BatchOutcome outcome = BATCH_DONE;
+	bool		is_stored = is_to_be_stored(leaf);
 	bool		others_waited;
 	instr_time	start;
 	instr_time	duration;
@@ -137,7 +139,7 @@ run_batch(Batch *batch, BlockNumber next, ErrorData **error)
 		commit_backfill_transaction(b);
 		return BATCH_DONE;
 	}
-	prune_behind(leaf, rel);
+	(void) prune_behind(leaf, rel);
 	relation_close(rel, NoLock);
 
 	INSTR_TIME_SET_CURRENT(start);
@@ -150,7 +152,8 @@ run_batch(Batch *batch, BlockNumber next, ErrorData **error)
 		commit_backfill_transaction(b);
 		return outcome;
 	}
-	store_backfill_batch(b, leaf, next, batch->rows);
+	if (is_stored)
+		store_backfill_batch(b, leaf, next, leaf->unstored_rows + batch->rows);
 	reach_fault_point("backfill_batch");
 	others_waited = others_wait(batch->xid);
 	commit_backfill_transaction(b);
@@ -158,6 +161,8 @@ run_batch(Batch *batch, BlockNumber next, ErrorData **error)
 	INSTR_TIME_SUBTRACT(duration, start);
 
 	b->rows += batch->rows;
+	note_stored(leaf, is_stored, batch->rows);
+	leaf->touched += batch->touched;
 	leaf->is_checked |= batch->rows > 0;
 	leaf->xid = TransactionIdIsValid(batch->xid) ? batch->xid : leaf->xid;
 	adjust_pace(b, leaf, batch->share, pages_of_range(batch->range),
@@ -170,6 +175,7 @@ static bool
 set_rows(void *arg)
 {
 	Batch	   *batch = arg;
+	int			nest_level = NewGUCNestLevel();
 	char		timeout[32];
 
 	/*
@@ -178,7 +184,7 @@ set_rows(void *arg)
 	snprintf(timeout, sizeof(timeout), "%d",
 			 Max(setting_backfill_max_wait / 2, 1));
 	(void) set_config_option("lock_timeout", timeout, PGC_USERSET,
-							 PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
+							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 	MemoryContextSwitchTo(batch->backfill->batch_context);
 	PushActiveSnapshot(GetTransactionSnapshot());
 	SPI_connect();
@@ -188,6 +194,7 @@ set_rows(void *arg)
 	fire_deferred_triggers();
 	PopActiveSnapshot();
 	batch->xid = GetCurrentTransactionIdIfAny();
+	AtEOXact_GUC(true, nest_level);
 	return true;
 }
 
@@ -205,11 +212,14 @@ update_range(Batch *batch)
 										  leaf->update, values, NULL, false, 0);
 	bool		isnull;
 
+	batch->touched = SPI_processed;
 	if (result == SPI_OK_UPDATE)
 		return SPI_processed;
 	if (result != SPI_OK_SELECT)
 		elog(ERROR, "could not update %s: %s", leaf->name,
 			 SPI_result_code_string(result));
+	batch->touched = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0],
+												 SPI_tuptable->tupdesc, 2, &isnull));
 	return DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0],
 									   SPI_tuptable->tupdesc, 1, &isnull));
 }
@@ -234,7 +244,7 @@ update_and_check(Batch *batch)
 							  2, types, values, NULL, false, 0) !=
 		SPI_OK_UPDATE_RETURNING)
 		elog(ERROR, "could not update %s", batch->leaf->name);
-	count = SPI_processed;
+	count = batch->touched = SPI_processed;
 	tids = palloc(count * sizeof(Datum));
 	for (uint64 i = 0; i < count; i++)
 		tids[i] = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc,

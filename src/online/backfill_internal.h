@@ -81,6 +81,9 @@ typedef struct BackfillLeaf
 	BlockNumber next;			/* of these, the first that is not done */
 	List	   *columns;		/* of BackfillColumn */
 	List	   *skipped;		/* of TidRange *: others had locked rows there */
+	uint64		touched;		/* rows that were updated, whatever they got */
+	uint64		unstored_rows;	/* set, which the log does not say yet */
+	TimestampTz stored_at;		/* when it was told last */
 	char	   *name;			/* for which the plans were made, or NULL */
 	char	   *condition;
 	SPIPlanPtr	update;			/* of a range of ctids: $1 and $2 */
@@ -197,7 +200,7 @@ extern char *key_expression(Oid relid, const char *alias);
 /* backfill_prune.c */
 extern void prune_later(BackfillLeaf *leaf, BlockNumber first,
 						BlockNumber end, TransactionId xid);
-extern void prune_behind(BackfillLeaf *leaf, Relation rel);
+extern bool prune_behind(BackfillLeaf *leaf, Relation rel);
 extern bool prune_is_behind(const BackfillLeaf *leaf, BlockNumber pages);
 
 /* backfill_pace.c: before the first batch. */
@@ -233,6 +236,11 @@ extern void store_backfill_begin(Backfill *b, bool *is_resumed);
 extern void store_backfill_leaf(Backfill *b, BackfillLeaf *leaf);
 extern void store_backfill_batch(const Backfill *b, const BackfillLeaf *leaf,
 								 BlockNumber next, uint64 rows);
+extern void store_unstored_rows(Backfill *b);
+
+/* Whether a batch is to be stored; then, after its commit, whether it was. */
+extern bool is_to_be_stored(const BackfillLeaf *leaf);
+extern void note_stored(BackfillLeaf *leaf, bool is_stored, uint64 rows);
 extern void store_backfill_pass(const Backfill *b);
 extern void store_backfill_wait(const Backfill *b, const char *reason);
 extern void store_backfill_end(const Backfill *b, const char *state,

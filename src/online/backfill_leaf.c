@@ -35,7 +35,7 @@
 #include "utils/syscache.h"
 
 static BackfillLeaf *find_leaf(const Backfill *b, Oid relid);
-static BackfillLeaf *add_leaf(Backfill *b, Oid relid);
+static void add_leaf(Backfill *b, Oid relid);
 static bool rows_may_stay(const BackfillLeaf *leaf, Relation rel);
 static double rows_of_pages(Relation rel);
 static int	shares_of_rows(double page_rows);
@@ -65,7 +65,7 @@ find_backfill_leaves(Backfill *b)
 		if (get_rel_relkind(relid) == RELKIND_RELATION &&
 			find_leaf(b, relid) == NULL)
 		{
-			b->leaves = lappend(b->leaves, add_leaf(b, relid));
+			add_leaf(b, relid);
 			is_new = true;
 		}
 	}
@@ -131,7 +131,7 @@ find_leaf(const Backfill *b, Oid relid)
 	return NULL;
 }
 
-static BackfillLeaf *
+static void
 add_leaf(Backfill *b, Oid relid)
 {
 	MemoryContext old = MemoryContextSwitchTo(b->context);
@@ -148,8 +148,8 @@ add_leaf(Backfill *b, Oid relid)
 	leaf->columns = columns_of_texts(b->request, relid, b->alias);
 	relation_close(rel, NoLock);
 	store_backfill_leaf(b, leaf);
+	b->leaves = lappend(b->leaves, leaf);
 	MemoryContextSwitchTo(old);
-	return leaf;
 }
 
 /*
@@ -170,6 +170,11 @@ lock_backfill_leaf(Backfill *b, BackfillLeaf *leaf)
 	}
 	if (rel == NULL)
 		throw_dropped(b);
+
+	/* its owner may be another by now, and with him whose functions run here */
+	require_owner_himself(leaf->relid, psprintf("migrate.%s()",
+												b->request->procedure));
+	leaf->is_heap = rel->rd_rel->relam == HEAP_TABLE_AM_OID;
 	check_columns(b, leaf);
 	name = relation_display_name(leaf->relid);
 	if (leaf->name == NULL || strcmp(leaf->name, name) != 0)

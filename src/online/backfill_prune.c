@@ -14,6 +14,7 @@
 
 #include "access/heapam.h"
 #include "common/compat.h"
+#include "miscadmin.h"
 #include "online/backfill_internal.h"
 #include "storage/bufmgr.h"
 #include "storage/freespace.h"
@@ -23,8 +24,11 @@
 /* What the transactions of clients usually take is less. */
 #define LONG_WAIT_MS 500
 
+/* In one transaction: its snapshot keeps old versions of rows everywhere. */
+#define MAX_PAGES_AT_ONCE 256
+
 static PrunedRange *oldest_range(const BackfillLeaf *leaf);
-static void prune_range(Relation rel, const PrunedRange *range);
+static void prune_pages(Relation rel, BlockNumber first, BlockNumber end);
 static void drop_oldest_range(BackfillLeaf *leaf);
 
 /*
@@ -55,27 +59,42 @@ prune_later(BackfillLeaf *leaf, BlockNumber first, BlockNumber end,
 }
 
 /*
- * Prune what can be, of a table that is locked; needs a transaction that holds
- * no lock on rows yet.
+ * Prune some pages of those that can be, of a table that is locked; needs a
+ * transaction that holds no lock on rows yet.  True if there are more.
  */
-void
+bool
 prune_behind(BackfillLeaf *leaf, Relation rel)
 {
+	BlockNumber left = MAX_PAGES_AT_ONCE;
+	bool		is_removable = false;
 	GlobalVisState *state;
 
+	/* it may have another access method by now */
+	if (!leaf->is_heap)
+		leaf->prune.count = leaf->prune.pages = 0;
 	if (leaf->prune.count == 0)
-		return;
+		return false;
 
 	/* taking one is what makes the horizon move */
 	PushActiveSnapshot(GetTransactionSnapshot());
 	state = GlobalVisTestFor(rel);
-	while (leaf->prune.count > 0 &&
-		   compat_xid_is_removable(state, oldest_range(leaf)->xid))
+	while (leaf->prune.count > 0)
 	{
-		prune_range(rel, oldest_range(leaf));
-		drop_oldest_range(leaf);
+		PrunedRange *range = oldest_range(leaf);
+		BlockNumber end = range->first + Min(left, range->end - range->first);
+
+		is_removable = compat_xid_is_removable(state, range->xid);
+		if (!is_removable || left == 0)
+			break;
+		prune_pages(rel, range->first, end);
+		left -= end - range->first;
+		leaf->prune.pages -= end - range->first;
+		range->first = end;
+		if (range->first == range->end)
+			drop_oldest_range(leaf);
 	}
 	PopActiveSnapshot();
+	return leaf->prune.count > 0 && is_removable;
 }
 
 /*
@@ -97,16 +116,18 @@ oldest_range(const BackfillLeaf *leaf)
 }
 
 static void
-prune_range(Relation rel, const PrunedRange *range)
+prune_pages(Relation rel, BlockNumber first, BlockNumber end)
 {
-	BlockNumber end = Min(range->end, RelationGetNumberOfBlocks(rel));
 	Buffer		map PG_USED_FOR_ASSERTS_ONLY = InvalidBuffer;
 
-	for (BlockNumber block = range->first; block < end; block++)
+	end = Min(end, RelationGetNumberOfBlocks(rel));
+	for (BlockNumber block = first; block < end; block++)
 	{
-		Buffer		buffer = ReadBuffer(rel, block);
+		Buffer		buffer;
 		Size		space;
 
+		CHECK_FOR_INTERRUPTS();
+		buffer = ReadBuffer(rel, block);
 		compat_prune_page(rel, buffer, &map);
 		LockBuffer(buffer, BUFFER_LOCK_SHARE);
 		space = PageGetHeapFreeSpace(BufferGetPage(buffer));
@@ -115,14 +136,13 @@ prune_range(Relation rel, const PrunedRange *range)
 	}
 	if (BufferIsValid(map))
 		ReleaseBuffer(map);
-	if (range->first < end)
-		FreeSpaceMapVacuumRange(rel, range->first, end);
+	if (first < end)
+		FreeSpaceMapVacuumRange(rel, first, end);
 }
 
 static void
 drop_oldest_range(BackfillLeaf *leaf)
 {
-	leaf->prune.pages -= oldest_range(leaf)->end - oldest_range(leaf)->first;
 	leaf->prune.start = (leaf->prune.start + 1) % MAX_PRUNED_RANGES;
 	leaf->prune.count--;
 }

@@ -25,6 +25,7 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/timestamp.h"
 
 #define FIND_QUERY \
 	"SELECT l.id, l.pass FROM migrate.backfill_log l " \
@@ -92,6 +93,9 @@
 	"UPDATE migrate.backfill_log SET state = $2, error = $3, sqlstate = $4, " \
 	"waits_for = NULL, finished_at = pg_catalog.clock_timestamp() " \
 	"WHERE id OPERATOR(pg_catalog.=) $1"
+
+/* Of what batches have done, in a time in which the log cannot be pruned. */
+#define STORE_INTERVAL_MS 200
 
 static void find_or_insert(Backfill *b, bool *is_resumed);
 static Datum columns_of_root(const Backfill *b);
@@ -262,6 +266,42 @@ store_backfill_batch(const Backfill *b, const BackfillLeaf *leaf,
 	add_own_argument(&arguments, INT8OID, Int64GetDatum(rows), false);
 	run_own_query(BATCH_QUERY, &arguments, SPI_OK_UPDATE);
 	end_own_access(&access);
+}
+
+/*
+ * While old versions of rows are kept, those of the row in the log are as well,
+ * and each batch has to go through all of them: so it is told some times a second.
+ * What is not told yet is done again after a crash, with nothing to be set.
+ */
+bool
+is_to_be_stored(const BackfillLeaf *leaf)
+{
+	return !prune_is_behind(leaf, 0) ||
+		TimestampDifferenceExceeds(leaf->stored_at, GetCurrentTimestamp(),
+								   STORE_INTERVAL_MS);
+}
+
+void
+note_stored(BackfillLeaf *leaf, bool is_stored, uint64 rows)
+{
+	leaf->unstored_rows = is_stored ? 0 : leaf->unstored_rows + rows;
+	if (is_stored)
+		leaf->stored_at = GetCurrentTimestamp();
+}
+
+void
+store_unstored_rows(Backfill *b)
+{
+	ListCell   *cell;
+
+	foreach(cell, b->leaves)
+	{
+		BackfillLeaf *leaf = lfirst(cell);
+
+		if (leaf->unstored_rows > 0)
+			store_backfill_batch(b, leaf, leaf->next, leaf->unstored_rows);
+		note_stored(leaf, true, 0);
+	}
 }
 
 void

@@ -25,10 +25,12 @@
 #include "parser/parse_coerce.h"
 #include "pgstat.h"
 #include "postmaster/bgwriter.h"
+#include "postmaster/interrupt.h"
 #include "replication/walsender.h"
 #include "storage/latch.h"
 #include "tcop/tcopprot.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
@@ -53,6 +55,7 @@
 	"ORDER BY GREATEST(pg_catalog.age(a.backend_xmin), " \
 	"pg_catalog.age(a.backend_xid)) DESC LIMIT 1"
 
+static void reload_configuration(void);
 static char *reason_to_pause(Backfill *b, BackfillLeaf *leaf);
 static char *lag_reason(void);
 static char *archive_reason(void);
@@ -74,6 +77,7 @@ throttle_backfill(Backfill *b, BackfillLeaf *leaf)
 	{
 		char	   *reason;
 
+		reload_configuration();
 		begin_backfill_transaction(b);
 		reason = reason_to_pause(b, leaf);
 		if (reason != NULL)
@@ -87,6 +91,19 @@ throttle_backfill(Backfill *b, BackfillLeaf *leaf)
 	pause_backfill(b, NULL, 0);
 	b->throttle.next_look = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
 														LOOK_INTERVAL_MS);
+}
+
+/*
+ * What it waits for may be switched off meanwhile.  Outside of a transaction, as
+ * PostgreSQL does it between two statements, of which this is one.
+ */
+static void
+reload_configuration(void)
+{
+	if (!ConfigReloadPending)
+		return;
+	ConfigReloadPending = false;
+	ProcessConfigFile(PGC_SIGHUP);
 }
 
 /*
@@ -207,6 +224,7 @@ horizon_reason(Backfill *b, BackfillLeaf *leaf)
 	BackfillThrottle *throttle = &b->throttle;
 	TimestampTz now = GetCurrentTimestamp();
 	Relation	rel;
+	bool		is_free;
 	int			pid;
 
 	if (!prune_is_behind(leaf, HELD_PAGES))
@@ -219,9 +237,9 @@ horizon_reason(Backfill *b, BackfillLeaf *leaf)
 	rel = lock_backfill_leaf(b, leaf);
 	if (rel == NULL)
 		return NULL;
-	prune_behind(leaf, rel);
+	is_free = prune_behind(leaf, rel);
 	relation_close(rel, NoLock);
-	if (!prune_is_behind(leaf, HELD_PAGES))
+	if (is_free || !prune_is_behind(leaf, HELD_PAGES))
 		return NULL;
 	pid = holder_of_horizon();
 	if (throttle->horizon_since == 0)

@@ -18,6 +18,7 @@
 #include "common/worker.h"
 #include "miscadmin.h"
 #include "pgstat.h"
+#include "postmaster/interrupt.h"
 #include "run/run_task.h"
 #include "storage/ipc.h"
 #include "task/task.h"
@@ -46,6 +47,7 @@ safe_migrate_task_main(Datum main_arg)
 	ErrorData  *error;
 
 	memcpy(&assignment, MyBgworkerEntry->bgw_extra, sizeof(assignment));
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	pqsignal(SIGTERM, die);
 	BackgroundWorkerUnblockSignals();
 

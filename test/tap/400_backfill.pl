@@ -205,7 +205,21 @@ $call = start_call("CALL migrate.backfill('twice', 'c = upper(name)')");
 wait_for("SELECT state = 'paused' $newest", 'the pause');
 value('UPDATE gate SET closed = false');
 is_deeply(end_of($call), [ 'done CALL', 'idle' ], 'the setting pauses it too');
-value('ALTER SYSTEM RESET safe_migrate.backfill_throttle_query; SELECT pg_reload_conf()');
+
+# who has to wait for what never ends can switch it off
+my $always = q{ALTER SYSTEM SET safe_migrate.backfill_throttle_query = 'SELECT true'; SELECT pg_reload_conf()};
+my $never = 'ALTER SYSTEM RESET safe_migrate.backfill_throttle_query; SELECT pg_reload_conf()';
+value($always);
+$call = start_call("CALL migrate.backfill('twice', 'c = lower(name)')");
+wait_for("SELECT state = 'paused' $newest", 'the pause');
+value($never);
+is_deeply(end_of($call), [ 'done CALL', 'idle' ], 'a reload ends the pause of a session');
+value($always);
+value("CALL migrate.backfill('twice', 'c = upper(name)', background => true)");
+wait_for("SELECT state = 'paused' $newest", 'the pause');
+value($never);
+value('CALL migrate.wait(' . value('SELECT max(id) FROM migrate.tasks') . ')');
+is(value('SELECT count(*) FROM twice WHERE c <> upper(name)'), '0', 'and that of a worker');
 
 # ---- tables that change in the middle
 
@@ -228,6 +242,14 @@ value('UPDATE gate SET closed = false');
 is_deeply(end_of($call), [ 'error 42703', 'idle' ], 'another column');
 is($call->error('M'), 'column "c" of public.recolumned was dropped or renamed while migrate.backfill() filled it', 'is an error');
 is(value('SELECT count(c) FROM recolumned'), '0', 'and not set');
+
+make_table('sold');
+value('UPDATE gate SET closed = true');
+$call = start_call("CALL migrate.backfill('sold', 'c = lower(name)', throttle => '$gated')");
+wait_for("SELECT state = 'paused' $newest", 'the pause');
+value('SET safe_migrate.mode = off; CREATE ROLE buyer; ALTER TABLE sold OWNER TO buyer');
+value('UPDATE gate SET closed = false');
+is_deeply(end_of($call), [ 'error SM009', 'idle' ], 'another owner, whose functions would run with our rights');
 
 value(q{
 SET safe_migrate.mode = off;
@@ -292,6 +314,7 @@ $old->query('SELECT 1');
 ($status, $out, $error) = $node->psql('postgres', "SET safe_migrate.backfill_max_horizon_wait = 300; SET safe_migrate.backfill_max_wait = 1; CALL migrate.backfill('kept', 'c = lower(name)')");
 is(value("SELECT count(*) FROM kept WHERE $undone"), '0', 'behind an old snapshot it ends');
 like($error, qr/goes on without reusing space, because old versions of rows have been kept/, 'and says what that costs');
+is(value("SELECT rows_done $newest"), '500000', 'and all its rows are counted');
 $old->query('COMMIT');
 
 # ---- in the background
