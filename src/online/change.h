@@ -214,6 +214,18 @@ extern void refuse_beside_other_changes(Oid relid, const char *kind);
  */
 extern void refuse_late_triggers(const Change *change);
 
+/*
+ * Warns of those that fire before that of the change: what a client writes into
+ * the new side alone, they do not find in the old one.  Needs a lock on the table.
+ */
+extern void tell_early_triggers(const Change *change);
+
+/*
+ * Throws if rows of the table, or of a partition, come from a subscription that
+ * would not find them any more when they have a value in a new column.
+ */
+extern void refuse_subscribed_without_key(const Change *change);
+
 /* Register what this folder does.  Called once each, from _PG_init. */
 extern void register_change_procedures(void);
 extern void register_change_refusal(void);

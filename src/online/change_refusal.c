@@ -398,6 +398,70 @@ refuse_late_triggers(const Change *change)
 						quote_identifier(trigger), relation_display_name(relid))));
 }
 
+/*
+ * See change.h.
+ */
+void
+tell_early_triggers(const Change *change)
+{
+	OwnAccess	access;
+	OwnArguments arguments = {0};
+	StringInfoData triggers;
+
+	initStringInfo(&triggers);
+	begin_own_access(&access);
+	add_own_oid_list(&arguments, relations_below(change->relid, true));
+	run_own_query("SELECT DISTINCT o.tgname::pg_catalog.text "
+				  "FROM pg_catalog.pg_trigger o "
+				  "JOIN pg_catalog.pg_proc p ON p.oid OPERATOR(pg_catalog.=) o.tgfoid "
+				  "AND p.pronamespace OPERATOR(pg_catalog.<>) "
+				  "'migrate'::pg_catalog.regnamespace::pg_catalog.oid "
+				  "WHERE o.tgrelid OPERATOR(pg_catalog.=) ANY ($1) "
+				  "AND o.tgenabled OPERATOR(pg_catalog.<>) 'D' "
+				  "AND " WRITES_ROWS("o") " ORDER BY 1",
+				  &arguments, SPI_OK_SELECT);
+	for (uint64 i = 0; i < SPI_processed; i++)
+		appendStringInfo(&triggers, "%s%s", i > 0 ? ", " : "",
+						 quote_identifier(own_text_column(&access, i, 1)));
+	end_own_access(&access);
+	if (triggers.len > 0)
+		ereport(WARNING,
+				(errmsg("triggers of %s fire before the columns are brought into step: %s",
+						change->relation, triggers.data),
+				 errhint("What a client writes into the new side alone, they find there, and not in the old one: have them look at both, or let clients write the new side only when the change is contracted.")));
+}
+
+/*
+ * See change.h.  Without an index for its identity a row is looked up by all
+ * columns, of which those that the publisher does not have count as null.
+ */
+void
+refuse_subscribed_without_key(const Change *change)
+{
+	OwnAccess	access;
+	OwnArguments arguments = {0};
+	Oid			relid = InvalidOid;
+
+	begin_own_access(&access);
+	add_own_oid_list(&arguments, relations_below(change->relid, true));
+	run_own_query("SELECT s.srrelid::pg_catalog.int8 "
+				  "FROM pg_catalog.pg_subscription_rel s "
+				  "WHERE s.srrelid OPERATOR(pg_catalog.=) ANY ($1) "
+				  "AND NOT EXISTS (SELECT FROM pg_catalog.pg_index i "
+				  "WHERE i.indrelid OPERATOR(pg_catalog.=) s.srrelid "
+				  "AND i.indisvalid AND (i.indisprimary OR i.indisreplident)) "
+				  "ORDER BY 1 LIMIT 1",
+				  &arguments, SPI_OK_SELECT);
+	if (SPI_processed > 0)
+		relid = (Oid) own_bigint_column(0, 1);
+	end_own_access(&access);
+	if (OidIsValid(relid))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("a subscription finds rows of %s by all their columns, and would not find them with a new one: give it a primary key, or a replica identity index, first",
+						relation_display_name(relid))));
+}
+
 static void
 check_alter(AlterTableStmt *alter)
 {

@@ -103,6 +103,7 @@ sync_by_trigger(Change *change, ColumnSync *sync)
 						  array_literal(sync->new_columns),
 						  array_literal(sync->ups),
 						  array_literal(sync->downs)));
+	tell_early_triggers(change);
 }
 
 /*
@@ -202,6 +203,7 @@ make_trigger(Change *change, const char *events, const char *arguments)
 	const char *name = quote_identifier(bare_name);
 	Oid			trigger;
 
+	refuse_subscribed_without_key(change);
 	start_with(change,
 			   "CREATE TRIGGER %s BEFORE %s ON %s FOR EACH ROW EXECUTE FUNCTION migrate.dual_write(%s)",
 			   name, events, change->relation, arguments);

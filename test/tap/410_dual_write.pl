@@ -203,6 +203,19 @@ query(q{UPDATE r SET a = 'changed' WHERE id = 2; INSERT INTO r VALUES (3, 'new')
 $node->wait_for_catchup('sub');
 is(query('SELECT * FROM r ORDER BY id', 'target'), "1|copied|COPIED\n2|changed|CHANGED\n3|new|NEW",
 	'what replication writes is kept equal, by an ALWAYS trigger');
+
+# and one whose rows are looked up by all columns cannot have another
+$node->append_conf('postgresql.conf', q{shared_preload_libraries = 'safe_migrate'});
+$node->restart;
+query('CREATE TABLE keyless (id int, a text)', $_) foreach 'postgres', 'target';
+query('ALTER TABLE keyless REPLICA IDENTITY FULL; ALTER PUBLICATION pub ADD TABLE keyless');
+query('ALTER SUBSCRIPTION sub REFRESH PUBLICATION', 'target');
+$node->wait_for_subscription_sync($node, 'sub', 'target');
+my ($status, undef, $error) = $node->psql('target', q{SELECT migrate.rename_column('keyless', 'a', 'b', advance => 'manual')});
+like($error, qr/a subscription finds rows of public\.keyless by all their columns/, 'a change is refused');
+query('ALTER TABLE keyless ADD PRIMARY KEY (id)', 'target');
+($status, undef, $error) = $node->psql('target', q{SELECT migrate.rename_column('keyless', 'a', 'b', advance => 'manual')});
+is($status, 0, 'with a key it is not') or diag($error);
 query('DROP SUBSCRIPTION sub', 'target');
 
 $node->stop;
