@@ -17,6 +17,7 @@
 
 #include "datatype/timestamp.h"
 #include "fmgr.h"
+#include "nodes/nodes.h"
 #include "nodes/pg_list.h"
 #include "utils/array.h"
 
@@ -127,6 +128,13 @@ extern void run_change_as_one(const List *statements, const char *text);
 extern void try_change_statements(List *statements);
 
 /*
+ * change_removal.c: run the statements that take back the start of a change, but
+ * for what others have dropped or made anew since.  The table is locked in
+ * AccessExclusiveLock.
+ */
+extern void run_removal(const Change *change);
+
+/*
  * Take AccessExclusiveLock on the table and what inherits from it, and what
  * these statements (char *) lock besides, such as the other side of foreign
  * keys, without making anybody queue: see lock/lock.h for what that throws.
@@ -158,8 +166,18 @@ extern void renew_column_contract(Change *change);
 extern List *check_late_tables(const Change *change);
 extern void refuse_later_tables(const Change *change, const List *checked);
 
+/*
+ * change_contract.c: throw if the table has another name than when the change
+ * started, for what that has left to do goes by it; after rename_table(), by
+ * the old one.
+ */
+extern void require_name_of_table(const Change *change);
+
 /* change_run.c: ALTER TABLE ... DROP COLUMN, palloc'd. */
 extern char *drop_column_statement(const Change *change, const char *column);
+
+/* change_run.c: the column that a statement drops; NULL: it does something else. */
+extern char *dropped_column(Node *statement);
 
 /*
  * change_store.c: all SQL that writes migrate.change_log, with the rights of
@@ -177,6 +195,13 @@ extern void change_insert(const Change *change);
 
 /* NULL if there is no change with that number. */
 extern Change *change_read(int64 id);
+
+/*
+ * True if the column of the table that bears the name is one that the contract
+ * drops or, for is_new, that the start has added.
+ */
+extern bool change_has_column(const Change *change, const char *column,
+							  bool is_new);
 
 /* Write that it is contracted.  label is that of the restore point, or NULL. */
 extern void change_write_contracted(int64 id, const char *label, bool forced);

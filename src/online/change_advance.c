@@ -157,7 +157,8 @@ migrate_remove_change(PG_FUNCTION_ARGS)
 						change->id, change->relation)));
 	lock_for_change("migrate.cancel()", change->relid, change->removal, false);
 	require_owner_himself(change->relid, "migrate.cancel()");
-	run_change_statements(change->removal, false);
+	require_name_of_table(change);
+	run_removal(change);
 	PG_RETURN_VOID();
 }
 

@@ -70,6 +70,7 @@ migrate_contract(PG_FUNCTION_ARGS)
 	/* views as well: who reads one has locked it before the table */
 	lock_for_change("migrate.contract()", change->relid, script, false);
 	require_owner_himself(change->relid, "migrate.contract()");
+	require_name_of_table(change);
 	require_triggers(change);
 	refuse_late_triggers(change);
 	refuse_later_tables(change, late_tables);
@@ -110,20 +111,25 @@ change_to_contract(int64 id)
 					   change->relation);
 	require_owner_himself(change->relid, "migrate.contract()");
 
-	/*
-	 * what it has left to do goes by that name; after a rename, by the old
-	 * one
-	 */
+	require_name_of_table(change);
+	change_lock(id);
+	require_verified(change);
+	return change;
+}
+
+/*
+ * See change.h.
+ */
+void
+require_name_of_table(const Change *change)
+{
 	if (strcmp(change->kind, "rename_table") != 0 &&
 		strcmp(relation_display_name(change->relid), change->relation) != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("the table of change " INT64_FORMAT " is called %s now, and was %s when the change started: give it that name back first",
-						id, relation_display_name(change->relid),
+						change->id, relation_display_name(change->relid),
 						change->relation)));
-	change_lock(id);
-	require_verified(change);
-	return change;
 }
 
 static void

@@ -157,6 +157,21 @@ drop_column_statement(const Change *change, const char *column)
 /*
  * See change.h.
  */
+char *
+dropped_column(Node *statement)
+{
+	AlterTableCmd *command;
+
+	if (!IsA(statement, AlterTableStmt))
+		return NULL;
+	command = linitial_node(AlterTableCmd,
+							((AlterTableStmt *) statement)->cmds);
+	return command->subtype == AT_DropColumn ? command->name : NULL;
+}
+
+/*
+ * See change.h.
+ */
 void
 tell_what_goes(const Change *change, const char *column)
 {

@@ -13,6 +13,7 @@
 #include "miscadmin.h"
 #include "online/change.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
 /* Names may be given to others; $3 is the table. */
@@ -94,6 +95,31 @@ change_read(int64 id)
 	}
 	end_own_access(&access);
 	return change;
+}
+
+/*
+ * See change.h.
+ */
+bool
+change_has_column(const Change *change, const char *column, bool is_new)
+{
+	OwnAccess	access;
+	OwnArguments arguments = {0};
+	bool		result;
+
+	begin_own_access(&access);
+	add_own_argument(&arguments, INT8OID, Int64GetDatum(change->id), false);
+	add_own_argument(&arguments, INT2OID,
+					 Int16GetDatum(get_attnum(change->relid, column)), false);
+	add_own_argument(&arguments, BOOLOID, BoolGetDatum(is_new), false);
+	run_own_query("SELECT FROM migrate.change_log "
+				  "WHERE id OPERATOR(pg_catalog.=) $1 "
+				  "AND $2 OPERATOR(pg_catalog.=) ANY "
+				  "(CASE WHEN $3 THEN new_columns ELSE old_columns END)",
+				  &arguments, SPI_OK_SELECT);
+	result = SPI_processed > 0;
+	end_own_access(&access);
+	return result;
 }
 
 /*

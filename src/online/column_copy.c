@@ -38,7 +38,6 @@
 static void init_copier(ColumnCopier *copier, Oid relid, AttrNumber column);
 static ColumnCopy *run_plan(ColumnCopier *copier);
 static bool collect_copies(void *arg);
-static void use_portable_settings(void);
 static void set_for_now(const char *name, const char *value);
 static void look_at(ColumnCopier *copier, Oid relid,
 					void (*look) (ColumnCopier *copier));
@@ -154,9 +153,9 @@ collect_copies(void *arg)
 
 /*
  * What is written must be read in the same way by any session: as pg_dump
- * does.  The subtransaction puts the settings back.
+ * does.  The subtransaction, or nest level, puts the settings back.
  */
-static void
+void
 use_portable_settings(void)
 {
 	set_for_now("search_path", "pg_catalog");

@@ -67,4 +67,10 @@ extern ColumnCopy *plan_column_contract(Oid relid, AttrNumber old_column,
 										AttrNumber new_column,
 										int64 change_id);
 
+/*
+ * A trigger as the statements of a plan make it, for comparison with them;
+ * palloc'd.
+ */
+extern char *portable_trigger_definition(Oid trigger);
+
 #endif							/* SAFE_MIGRATE_COLUMN_COPY_H */

@@ -65,6 +65,7 @@ typedef struct OldTrigger
 } OldTrigger;
 
 /* column_copy.c */
+extern void use_portable_settings(void);
 extern void add_sql(List **list, char *statement);
 extern void refuse_copy(ColumnCopier *copier, char *sentence);
 extern char *name_of_copy(ColumnCopier *copier, const char *name);

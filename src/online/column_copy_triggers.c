@@ -26,8 +26,10 @@
 #include "tcop/tcopprot.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
+#include "utils/guc.h"
 
 static char *definition_of(Oid trigger);
+static char *as_script(const List *statements);
 static void refuse_other_change(ColumnCopier *copier, Form_pg_trigger form);
 static bool try_trigger(ColumnCopier *copier, Form_pg_trigger form);
 static void replace_trigger(ColumnCopier *copier, List **list,
@@ -38,6 +40,21 @@ static bool names_column(Form_pg_trigger form, AttrNumber attnum);
 static char *with_other_column(const char *definition, const char *column);
 static const char *enabled_clause(char enabled);
 static HeapTuple trigger_with_oid(Relation catalog, Oid oid);
+
+/*
+ * See column_copy.h.
+ */
+char *
+portable_trigger_definition(Oid trigger)
+{
+	int			nest_level = NewGUCNestLevel();
+	char	   *definition;
+
+	use_portable_settings();
+	definition = definition_of(trigger);
+	AtEOXact_GUC(true, nest_level);
+	return definition;
+}
 
 /* While the column still has its own name. */
 void
@@ -94,13 +111,29 @@ copy_trigger(ColumnCopier *copier, Oid trigger)
 	foreach(cell, copier->triggers)
 	{
 		const OldTrigger *old = lfirst(cell);
+		List	   *undo = NIL;
 
 		if (old->oid != trigger)
 			continue;
 		replace_trigger(copier, &copier->start, form,
 						with_other_column(old->definition, copier->new_name));
-		replace_trigger(copier, &copier->start_undo, form, old->definition);
+		replace_trigger(copier, &undo, form, old->definition);
+		add_sql(&copier->start_undo, as_script(undo));
 	}
+}
+
+/* They are left out together, if the trigger is another by then. */
+static char *
+as_script(const List *statements)
+{
+	StringInfoData text;
+	ListCell   *cell;
+
+	initStringInfo(&text);
+	foreach(cell, statements)
+		appendStringInfo(&text, "%s%s", text.len > 0 ? ";\n" : "",
+						 (char *) lfirst(cell));
+	return text.data;
 }
 
 /* At the contract that of the change itself is still there. */

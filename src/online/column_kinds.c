@@ -48,7 +48,7 @@ static void replace_column(Change *change, ColumnSync *sync,
 						   const ColumnType *type);
 static void contract_copy(Change *change, const ColumnCopy *copy,
 						  const char *column, const char *new_column);
-static char *dropped_column(List *statements);
+static char *first_dropped_column(List *statements);
 static void replace_columns(Change *change, ColumnSync *sync, List *types);
 static void refuse_what_is_lost(const Change *change, const char *column,
 								List *refused);
@@ -282,8 +282,8 @@ renew_column_contract(Change *change)
 	if (strcmp(change->kind, rename_column.name) != 0 &&
 		strcmp(change->kind, change_type.name) != 0)
 		return;
-	column = dropped_column(stored);
-	new_column = dropped_column(change->removal);
+	column = first_dropped_column(stored);
+	new_column = first_dropped_column(change->removal);
 	copy = plan_column_contract(change->relid, column_of_change(change, column),
 								column_of_change(change, new_column),
 								change->id);
@@ -295,9 +295,9 @@ renew_column_contract(Change *change)
 	contract_copy(change, copy, column, new_column);
 }
 
-/* The column that one of the statements drops. */
+/* The first column that one of the statements drops. */
 static char *
-dropped_column(List *statements)
+first_dropped_column(List *statements)
 {
 	ListCell   *cell;
 
@@ -305,14 +305,10 @@ dropped_column(List *statements)
 	{
 		ScriptStatement *parsed = linitial(parse_script(lfirst(cell),
 														"statement", 1));
-		AlterTableStmt *stmt = (AlterTableStmt *) parsed->raw->stmt;
-		AlterTableCmd *command;
+		char	   *column = dropped_column(parsed->raw->stmt);
 
-		if (!IsA(stmt, AlterTableStmt))
-			continue;
-		command = linitial_node(AlterTableCmd, stmt->cmds);
-		if (command->subtype == AT_DropColumn)
-			return command->name;
+		if (column != NULL)
+			return column;
 	}
 	elog(ERROR, "no column is dropped");
 }

@@ -62,7 +62,7 @@ static void reach_step(const char *place, int number);
 static void undo_steps(TaskRun *run);
 static void undo_step(TaskRun *run, const PlanStep *step);
 static void take_lock_again(Task *task);
-static bool is_gone(int sqlerrcode);
+static bool is_call(const char *text);
 static char *settle_failure(TaskRun *run, ErrorData *error);
 static void decide_failure(TaskRun *run, const ErrorData *error);
 static bool will_never_succeed(int sqlerrcode);
@@ -436,7 +436,8 @@ undo_steps(TaskRun *run)
 
 /*
  * Leaves a transaction open.  What is gone already, because somebody else has
- * dropped it, need not be taken back.
+ * dropped it, need not be taken back.  But a procedure has more to do than what
+ * its error is about, and sees to what is gone itself.
  */
 static void
 undo_step(TaskRun *run, const PlanStep *step)
@@ -457,7 +458,7 @@ undo_step(TaskRun *run, const PlanStep *step)
 	}
 	PG_CATCH();
 	{
-		if (!is_gone(geterrcode()))
+		if (!error_says_gone(geterrcode()) || is_call(step->undo))
 			PG_RE_THROW();
 		mark_step(false);
 		watch_made(NULL, false);
@@ -487,7 +488,18 @@ take_lock_again(Task *task)
 }
 
 static bool
-is_gone(int sqlerrcode)
+is_call(const char *text)
+{
+	ScriptStatement *first = linitial(parse_script(text, "step", 1));
+
+	return IsA(first->raw->stmt, CallStmt);
+}
+
+/*
+ * See run_task.h.
+ */
+bool
+error_says_gone(int sqlerrcode)
 {
 	return sqlerrcode == ERRCODE_UNDEFINED_OBJECT ||
 		sqlerrcode == ERRCODE_UNDEFINED_TABLE ||

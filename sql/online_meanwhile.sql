@@ -1,0 +1,73 @@
+--
+-- What others do to a table while it is being changed: neither a cancel nor a
+-- contract takes what is theirs, or leaves what is not.
+--
+\set VERBOSITY terse
+SET client_min_messages = warning;
+SET safe_migrate.mode = off;
+CREATE SCHEMA meanwhile;
+SET search_path = meanwhile;
+ALTER SEQUENCE migrate.task_log_id_seq RESTART 8000;
+CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN new; END';
+CREATE FUNCTION triggers(name regclass) RETURNS SETOF text LANGUAGE sql AS $$
+	SELECT pg_get_triggerdef(oid) FROM pg_trigger
+	WHERE tgrelid = name AND NOT tgisinternal ORDER BY tgname $$;
+CREATE FUNCTION columns(name regclass) RETURNS text LANGUAGE sql AS $$
+	SELECT string_agg(attname, ', ' ORDER BY attnum) FROM pg_attribute
+	WHERE attrelid = name AND attnum > 0 AND NOT attisdropped $$;
+CREATE FUNCTION phase(id bigint) RETURNS text LANGUAGE sql AS $$
+	SELECT phase || ' ' || state FROM migrate.changes c WHERE c.id = $1 $$;
+
+-- cancel: triggers that are gone, or are others by now
+CREATE TABLE orders (id int PRIMARY KEY, status text);
+CREATE TRIGGER audit AFTER UPDATE OF status ON orders FOR EACH ROW EXECUTE FUNCTION note();
+CREATE TRIGGER kept AFTER UPDATE OF status ON orders FOR EACH ROW EXECUTE FUNCTION note();
+CREATE TRIGGER other AFTER UPDATE OF status ON orders FOR EACH ROW EXECUTE FUNCTION note();
+COMMENT ON TRIGGER audit ON orders IS 'a comment';
+ALTER TABLE orders ENABLE ALWAYS TRIGGER audit;
+SELECT migrate.rename_column('orders', 'status', 'state', advance => 'manual') AS c \gset
+DROP TRIGGER audit ON orders;
+DROP TRIGGER other ON orders;
+CREATE TRIGGER other AFTER INSERT ON orders FOR EACH ROW EXECUTE FUNCTION note();
+SELECT migrate.cancel(:c);
+CALL migrate.advance(:c);
+SELECT phase(:c), columns('orders');
+SELECT triggers('orders');
+
+-- cancel: one that is another and still needs the new column is for its owner
+SELECT migrate.rename_column('orders', 'status', 'state', advance => 'manual') AS c \gset
+CREATE OR REPLACE TRIGGER kept BEFORE UPDATE OF status, state ON orders FOR EACH ROW EXECUTE FUNCTION note();
+SELECT migrate.cancel(:c);
+CALL migrate.advance(:c);
+SELECT phase(:c), columns('orders');
+DROP TRIGGER kept ON orders;
+CALL migrate.advance(:c);
+SELECT phase(:c), columns('orders');
+SELECT triggers('orders');
+
+-- cancel: a column that is gone, and one that has its name by now
+CREATE TABLE people (id int PRIMARY KEY, name text);
+SELECT migrate.set_not_null('people', 'name', $$''$$, advance => 'manual') AS c \gset
+SELECT migrate.add_column('people', 'short', 'text', 'left(id::text, 1)', advance => 'manual') AS d \gset
+ALTER TABLE people DROP COLUMN name CASCADE;
+ALTER TABLE people DROP COLUMN short CASCADE;
+ALTER TABLE people ADD COLUMN short text;
+SELECT migrate.cancel(:c);
+CALL migrate.advance(:c);
+SELECT migrate.cancel(:d);
+CALL migrate.advance(:d);
+SELECT phase(:c), phase(:d), columns('people');
+SELECT triggers('people');
+
+-- cancel: the table has another name
+SELECT migrate.rename_column('people', 'short', 'brief', advance => 'manual') AS c \gset
+ALTER TABLE people RENAME TO persons;
+SELECT migrate.cancel(:c);
+CALL migrate.advance(:c);
+SELECT phase(:c), columns('persons');
+ALTER TABLE persons RENAME TO people;
+CALL migrate.advance(:c);
+SELECT phase(:c), columns('people');
+SELECT triggers('people');
+
+DROP SCHEMA meanwhile CASCADE;

@@ -1,0 +1,129 @@
+/*-------------------------------------------------------------------------
+ *
+ * change_removal.c
+ *	  Taking back the start of an online change.
+ *
+ * Others may have dropped meanwhile what it is about, or made something else
+ * under the same name, which stays.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "commands/trigger.h"
+#include "common/script.h"
+#include "common/subtransaction.h"
+#include "nodes/parsenodes.h"
+#include "online/change.h"
+#include "online/column_copy.h"
+#include "plan/plan.h"
+#include "run/made.h"
+#include "run/run_task.h"
+#include "task/task.h"
+#include "utils/lsyscache.h"
+
+static bool is_of_others(const Change *change, const Task *task,
+						 Node *statement);
+static bool drops_of_others(const Task *task, const DropStmt *stmt);
+static bool trigger_is_of_others(const Task *task, List *name);
+static void run_unless_gone(const ScriptStatement *statement);
+static bool run_and_keep(void *arg);
+
+/*
+ * See change.h.  The first statement of a script tells what all of it is about.
+ */
+void
+run_removal(const Change *change)
+{
+	Task	   *task = task_read(change->id);
+	ListCell   *cell;
+	ListCell   *part;
+
+	foreach(cell, change->removal)
+	{
+		List	   *parts = parse_script(lfirst(cell), "statement", 1);
+
+		if (is_of_others(change, task,
+						 ((ScriptStatement *) linitial(parts))->raw->stmt))
+			continue;
+		foreach(part, parts)
+			run_unless_gone(lfirst(part));
+	}
+}
+
+static bool
+is_of_others(const Change *change, const Task *task, Node *statement)
+{
+	char	   *column = dropped_column(statement);
+
+	if (column != NULL)
+		return get_attnum(change->relid, column) != InvalidAttrNumber &&
+			!change_has_column(change, column, true);
+	return IsA(statement, DropStmt) &&
+		drops_of_others(task, (DropStmt *) statement);
+}
+
+/* The name of the trigger of the change itself nobody else uses. */
+static bool
+drops_of_others(const Task *task, const DropStmt *stmt)
+{
+	List	   *name = linitial(stmt->objects);
+	Oid			relid;
+
+	if (stmt->removeType == OBJECT_TRIGGER && !stmt->missing_ok)
+		return trigger_is_of_others(task, name);
+	if (stmt->removeType != OBJECT_VIEW)
+		return false;
+	relid = RangeVarGetRelid(makeRangeVarFromNameList(name), NoLock, true);
+	return OidIsValid(relid) &&
+		!task_has_made(task, RelationRelationId, relid, 0);
+}
+
+/* True as well if it is gone. */
+static bool
+trigger_is_of_others(const Task *task, List *name)
+{
+	List	   *table = list_truncate(list_copy(name), list_length(name) - 1);
+	Oid			relid = RangeVarGetRelid(makeRangeVarFromNameList(table),
+										 NoLock, true);
+	const PlanStep *start = linitial(task->steps);
+	Oid			trigger = InvalidOid;
+	char	   *definition;
+	ListCell   *cell;
+
+	if (OidIsValid(relid))
+		trigger = get_trigger_oid(relid, strVal(llast(name)), true);
+	if (!OidIsValid(trigger))
+		return true;
+	definition = portable_trigger_definition(trigger);
+	foreach(cell, parse_script(start->text, "step", 1))
+	{
+		const ScriptStatement *statement = lfirst(cell);
+
+		if (strcmp(statement->text + first_token_offset(statement->text),
+				   definition) == 0)
+			return false;
+	}
+	return true;
+}
+
+/* A definition that is put back has lost its trigger just before. */
+static void
+run_unless_gone(const ScriptStatement *statement)
+{
+	ErrorData  *error = run_in_subtransaction(run_and_keep,
+											  list_make1(unconstify(char *, statement->text)));
+
+	if (error != NULL && (!error_says_gone(error->sqlerrcode) ||
+						  IsA(statement->raw->stmt, CreateTrigStmt)))
+		ReThrowError(error);
+}
+
+static bool
+run_and_keep(void *arg)
+{
+	run_change_statements(arg, false);
+	return true;
+}
