@@ -70,4 +70,43 @@ CALL migrate.advance(:c);
 SELECT phase(:c), columns('people');
 SELECT triggers('people');
 
+-- contract: what bears the name by now is another column
+CREATE TABLE items (id int PRIMARY KEY, old text, a text, b text);
+SELECT migrate.drop_column('items', 'old', advance => 'manual') AS c \gset
+ALTER TABLE items DROP COLUMN old;
+ALTER TABLE items ADD COLUMN old text DEFAULT 'precious';
+INSERT INTO items VALUES (1);
+SELECT migrate.contract(:c, force := true);
+SELECT migrate.cancel(:c);
+CALL migrate.advance(:c);
+SELECT phase(:c), columns('items');
+SELECT migrate.rename_column('items', 'a', 'aa', advance => 'manual') AS c \gset
+CALL migrate.advance(:c);
+ALTER TABLE items DROP COLUMN a CASCADE;
+SELECT migrate.contract(:c, force := true);
+ALTER TABLE items ADD COLUMN a text;
+SELECT migrate.contract(:c, force := true);
+SELECT migrate.cancel(:c);
+CALL migrate.advance(:c);
+SELECT phase(:c), columns('items');
+SELECT migrate.change_type('items', 'b', 'varchar(10)', advance => 'manual') AS c \gset
+CALL migrate.advance(:c);
+ALTER TABLE items DROP COLUMN b_new CASCADE;
+ALTER TABLE items ADD COLUMN b_new varchar(10);
+SELECT migrate.contract(:c, force := true);
+SELECT migrate.cancel(:c);
+CALL migrate.advance(:c);
+SELECT phase(:c), columns('items');
+
+-- contract: the same of the view under the old name of a table
+SELECT migrate.rename_table('items', 'things', advance => 'manual') AS c \gset
+CALL migrate.advance(:c);
+DROP VIEW items;
+CREATE VIEW items AS SELECT 1 AS theirs;
+SELECT migrate.contract(:c, force := true);
+SELECT phase(:c), columns('items');
+ALTER VIEW items RENAME TO theirs;
+SELECT migrate.contract(:c, force := true);
+SELECT phase(:c), columns('theirs'), columns('things');
+
 DROP SCHEMA meanwhile CASCADE;

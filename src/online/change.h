@@ -176,6 +176,13 @@ extern void require_name_of_table(const Change *change);
 /* change_run.c: ALTER TABLE ... DROP COLUMN, palloc'd. */
 extern char *drop_column_statement(const Change *change, const char *column);
 
+/*
+ * change_contract.c: throw unless the column of that name is the one that the
+ * change was begun for, see change_has_column().
+ */
+extern void require_own_column(const Change *change, const char *column,
+							   bool is_new);
+
 /* change_run.c: the column that a statement drops; NULL: it does something else. */
 extern char *dropped_column(Node *statement);
 

@@ -7,16 +7,20 @@
  */
 #include "postgres.h"
 
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_type.h"
 #include "common/catalog.h"
 #include "common/compat.h"
 #include "common/errors.h"
 #include "common/own_tables.h"
+#include "common/script.h"
 #include "common/table_owner.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "nodes/parsenodes.h"
 #include "online/change.h"
 #include "online/version_views.h"
 #include "preserve/point.h"
@@ -32,6 +36,8 @@ PG_FUNCTION_INFO_V1(migrate_contract);
 
 static Change *change_to_contract(int64 id);
 static void require_verified(const Change *change);
+static void require_own_objects(const Change *change);
+static void require_own_view(const Change *change, DropStmt *stmt);
 static void require_triggers(const Change *change);
 static void refuse_while_used(const Change *change);
 static char *make_point_before_contract(const Change *change);
@@ -71,6 +77,7 @@ migrate_contract(PG_FUNCTION_ARGS)
 	lock_for_change("migrate.contract()", change->relid, script, false);
 	require_owner_himself(change->relid, "migrate.contract()");
 	require_name_of_table(change);
+	require_own_objects(change);
 	require_triggers(change);
 	refuse_late_triggers(change);
 	refuse_later_tables(change, late_tables);
@@ -151,6 +158,59 @@ require_verified(const Change *change)
 						change->id, change->relation, change->id),
 				 status != NULL && status->error != NULL ?
 				 errdetail("%s", status->error) : 0));
+}
+
+/*
+ * Names may be those of others by now, which the contract must not drop with
+ * what they hold.
+ */
+static void
+require_own_objects(const Change *change)
+{
+	ListCell   *cell;
+
+	foreach(cell, change->contract)
+	{
+		ScriptStatement *parsed = linitial(parse_script(lfirst(cell),
+														"statement", 1));
+		Node	   *statement = parsed->raw->stmt;
+		char	   *column = dropped_column(statement);
+
+		if (column != NULL)
+			require_own_column(change, column, false);
+		else if (IsA(statement, DropStmt) &&
+				 ((DropStmt *) statement)->removeType == OBJECT_VIEW)
+			require_own_view(change, (DropStmt *) statement);
+	}
+}
+
+/*
+ * See change.h.
+ */
+void
+require_own_column(const Change *change, const char *column, bool is_new)
+{
+	if (!change_has_column(change, column, is_new))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("column %s of %s is not the one that change " INT64_FORMAT " is about: that was dropped or renamed meanwhile; SELECT migrate.cancel(" INT64_FORMAT ") ends the change",
+						quote_identifier(column), change->relation, change->id,
+						change->id)));
+}
+
+/* One that is gone is what the contract is for. */
+static void
+require_own_view(const Change *change, DropStmt *stmt)
+{
+	Oid			relid = RangeVarGetRelid(makeRangeVarFromNameList(linitial(stmt->objects)),
+										 NoLock, true);
+
+	if (OidIsValid(relid) &&
+		!task_has_made(task_read(change->id), RelationRelationId, relid, 0))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("%s is not the view that change " INT64_FORMAT " has made: give it another name, and contract again",
+						relation_display_name(relid), change->id)));
 }
 
 /*

@@ -284,6 +284,7 @@ renew_column_contract(Change *change)
 		return;
 	column = first_dropped_column(stored);
 	new_column = first_dropped_column(change->removal);
+	require_own_column(change, new_column, true);
 	copy = plan_column_contract(change->relid, column_of_change(change, column),
 								column_of_change(change, new_column),
 								change->id);

@@ -142,7 +142,7 @@ build_rename_table(Change *change, FunctionCallInfo fcinfo)
 				 quote_qualified_identifier(schema, new_name),
 				 quote_identifier(old_name));
 	first_remove(change, "DROP VIEW IF EXISTS %s", change->relation);
-	then_contract(change, "DROP VIEW %s", change->relation);
+	then_contract(change, "DROP VIEW IF EXISTS %s", change->relation);
 }
 
 /* Who reads a view needs a privilege on all the columns that it has. */
