@@ -109,4 +109,17 @@ ALTER VIEW items RENAME TO theirs;
 SELECT migrate.contract(:c, force := true);
 SELECT phase(:c), columns('theirs'), columns('things');
 
+-- no trigger where tables are inherited: children have no part in it
+CREATE TABLE parent (id int, name text, n int);
+CREATE TABLE child (c int) INHERITS (parent);
+SELECT migrate.rename_column('parent', 'name', 'x', advance => 'manual');
+SELECT migrate.split_column('parent', 'name', '{a}', '{text}', '{name}', advance => 'manual');
+SELECT migrate.merge_columns('parent', '{name}', 'a', 'text', 'name', advance => 'manual');
+SELECT migrate.drop_column('parent', 'name', $$''$$, advance => 'manual');
+SELECT migrate.set_not_null('parent', 'name', $$''$$, advance => 'manual');
+SELECT migrate.add_column('parent', 'a', 'int', 'n + 1', advance => 'manual');
+SELECT migrate.set_not_null('child', 'c', '0', advance => 'manual');
+SELECT columns('parent'), columns('child');
+SELECT triggers('parent');
+
 DROP SCHEMA meanwhile CASCADE;

@@ -73,4 +73,10 @@ extern ColumnCopy *plan_column_contract(Oid relid, AttrNumber old_column,
  */
 extern char *portable_trigger_definition(Oid trigger);
 
+/*
+ * Why the table cannot have a trigger that all rows go through, which inherited
+ * ones have to; a sentence with a remedy, palloc'd, or NULL.
+ */
+extern char *inheritance_in_words(Oid relid);
+
 #endif							/* SAFE_MIGRATE_COLUMN_COPY_H */

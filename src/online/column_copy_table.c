@@ -47,6 +47,7 @@ static void
 refuse_kind(ColumnCopier *copier, Relation rel)
 {
 	char		relkind = rel->rd_rel->relkind;
+	char	   *inheritance = inheritance_in_words(copier->root);
 	Oid			extension = getExtensionOfObject(RelationRelationId,
 												 copier->root);
 
@@ -62,12 +63,8 @@ refuse_kind(ColumnCopier *copier, Relation rel)
 		refuse_copy(copier,
 					psprintf("table %s is a partition: change the partitioned table",
 							 copier->table));
-	else if (has_superclass(copier->root) ||
-			 (relkind == RELKIND_RELATION &&
-			  find_inheritance_children(copier->root, NoLock) != NIL))
-		refuse_copy(copier,
-					psprintf("table %s is inherited or inherits: end that with ALTER TABLE NO INHERIT first",
-							 copier->table));
+	else if (inheritance != NULL)
+		refuse_copy(copier, inheritance);
 	if (OidIsValid(rel->rd_rel->reloftype))
 		refuse_copy(copier,
 					psprintf("table %s is one of type %s: end that with ALTER TABLE NOT OF first",
@@ -78,6 +75,21 @@ refuse_kind(ColumnCopier *copier, Relation rel)
 					psprintf("table %s belongs to extension %s: change the extension",
 							 copier->table,
 							 quote_identifier(get_extension_name(extension))));
+}
+
+/*
+ * See column_copy.h.  Partitions get their parent's triggers.
+ */
+char *
+inheritance_in_words(Oid relid)
+{
+	if (get_rel_relispartition(relid) ||
+		(!has_superclass(relid) &&
+		 (get_rel_relkind(relid) != RELKIND_RELATION ||
+		  find_inheritance_children(relid, NoLock) == NIL)))
+		return NULL;
+	return psprintf("table %s is inherited or inherits: end that with ALTER TABLE NO INHERIT first",
+					relation_display_name(relid));
 }
 
 /* The table itself is among them. */

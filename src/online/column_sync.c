@@ -16,6 +16,7 @@
 #include "executor/spi.h"
 #include "lib/stringinfo.h"
 #include "online/backfill.h"
+#include "online/column_copy.h"
 #include "nodes/nodeFuncs.h"
 #include "online/column_sync.h"
 #include "online/dual_write.h"
@@ -201,9 +202,15 @@ make_trigger(Change *change, const char *events, const char *arguments)
 {
 	char	   *bare_name = psprintf(CHANGE_TRIGGER, change->id);
 	const char *name = quote_identifier(bare_name);
+	char	   *inheritance = inheritance_in_words(change->relid);
 	Oid			trigger;
 
 	refuse_subscribed_without_key(change);
+	if (inheritance != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("%s cannot be changed online: %s", change->relation,
+						inheritance)));
 	start_with(change,
 			   "CREATE TRIGGER %s BEFORE %s ON %s FOR EACH ROW EXECUTE FUNCTION migrate.dual_write(%s)",
 			   name, events, change->relation, arguments);
