@@ -6,6 +6,9 @@
 SET client_min_messages = warning;
 SET safe_migrate.mode = off;
 CREATE SCHEMA meanwhile;
+CREATE ROLE meanwhile_reader;
+CREATE ROLE meanwhile_writer;
+CREATE ROLE meanwhile_former;
 SET search_path = meanwhile;
 ALTER SEQUENCE migrate.task_log_id_seq RESTART 8000;
 CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN new; END';
@@ -122,4 +125,28 @@ SELECT migrate.set_not_null('child', 'c', '0', advance => 'manual');
 SELECT columns('parent'), columns('child');
 SELECT triggers('parent');
 
+-- contract: privileges and a comment that the new column has got by itself
+CREATE TABLE notes (id int PRIMARY KEY, a text, b text);
+GRANT SELECT (a), INSERT (a) ON notes TO meanwhile_former;
+GRANT SELECT (a) ON notes TO meanwhile_reader WITH GRANT OPTION;
+GRANT SELECT (b) ON notes TO meanwhile_former;
+COMMENT ON COLUMN notes.b IS 'of the old one';
+SELECT migrate.rename_column('notes', 'a', 'aa', advance => 'manual') AS c \gset
+SELECT migrate.rename_column('notes', 'b', 'bb', advance => 'manual') AS d \gset
+CALL migrate.advance(:c);
+CALL migrate.advance(:d);
+GRANT SELECT (aa), UPDATE (aa) ON notes TO meanwhile_writer;
+GRANT UPDATE (aa) ON notes TO meanwhile_former;
+GRANT SELECT (bb) ON notes TO PUBLIC;
+REVOKE INSERT (a) ON notes FROM meanwhile_former;
+REVOKE SELECT (b) ON notes FROM meanwhile_former;
+COMMENT ON COLUMN notes.aa IS 'of the new one';
+COMMENT ON COLUMN notes.b IS NULL;
+SELECT migrate.contract(:c, force := true) IS NOT NULL AS contracted;
+SELECT migrate.contract(:d, force := true) IS NOT NULL AS contracted;
+SELECT attname, grantee::regrole, string_agg(privilege_type || CASE WHEN is_grantable THEN '*' ELSE '' END, ', ' ORDER BY privilege_type),
+	col_description(attrelid, attnum)
+	FROM pg_attribute, aclexplode(attacl) WHERE attrelid = 'notes'::regclass AND NOT attisdropped GROUP BY 1, 2, attrelid, attnum ORDER BY 1, 2::text;
+
 DROP SCHEMA meanwhile CASCADE;
+DROP ROLE meanwhile_reader, meanwhile_writer, meanwhile_former;

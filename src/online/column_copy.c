@@ -77,7 +77,7 @@ plan_column_copy(Oid relid, AttrNumber old_column, const char *new_name,
  */
 ColumnCopy *
 plan_column_contract(Oid relid, AttrNumber old_column, AttrNumber new_column,
-					 int64 change_id)
+					 int64 change_id, List *begun)
 {
 	ColumnCopier copier = {0};
 	Oid			old_type;
@@ -96,6 +96,7 @@ plan_column_contract(Oid relid, AttrNumber old_column, AttrNumber new_column,
 	copier.new_name = get_attname(relid, new_column, false);
 	copier.change_id = change_id;
 	copier.at_contract = true;
+	copier.begun = begun;
 	copier.root_new_column = new_column;
 	copier.hidden_name = psprintf("safe_migrate_hidden_" INT64_FORMAT, change_id);
 	return run_plan(&copier);

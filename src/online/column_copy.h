@@ -61,11 +61,12 @@ extern ColumnCopy *plan_column_copy(Oid relid, AttrNumber old_column,
  * what others have changed of the old one since the start is carried as it is
  * now.  start makes what the new column itself has equal to that again, before
  * contract_before; start_undo and builds are of no use.  What has come since
- * and has no copy is refused.
+ * and has no copy is refused.  begun are the statements (of ScriptStatement) that
+ * have begun the change: what else the new column has it keeps.
  */
 extern ColumnCopy *plan_column_contract(Oid relid, AttrNumber old_column,
 										AttrNumber new_column,
-										int64 change_id);
+										int64 change_id, List *begun);
 
 /*
  * A trigger as the statements of a plan make it, for comparison with them;

@@ -13,11 +13,14 @@
 #include "access/table.h"
 #include "access/toast_compression.h"
 #include "catalog/indexing.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_seclabel.h"
 #include "commands/defrem.h"
+#include "common/catalog.h"
 #include "common/compat.h"
+#include "common/script.h"
 #include "miscadmin.h"
 #include "online/column_copy_internal.h"
 #include "utils/acl.h"
@@ -26,7 +29,8 @@
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
-static void clear_attributes(ColumnCopier *copier);
+static void clear_attributes(ColumnCopier *copier, List *grants);
+static void revoke_grant(ColumnCopier *copier, const GrantStmt *stmt);
 static void alter_column(ColumnCopier *copier, const char *change);
 static void copy_options(ColumnCopier *copier, Datum options);
 static void copy_storage(ColumnCopier *copier, Form_pg_attribute attribute);
@@ -42,6 +46,7 @@ copy_attributes(ColumnCopier *copier)
 	Oid			relid = RelationGetRelid(copier->rel);
 	HeapTuple	tuple = SearchSysCacheAttNum(relid, copier->attnum);
 	Form_pg_attribute attribute;
+	List	   *grants = NIL;
 	int			target;
 	Datum		datum;
 	bool		isnull;
@@ -50,12 +55,13 @@ copy_attributes(ColumnCopier *copier)
 		elog(ERROR, "cache lookup failed for attribute %d of relation %u",
 			 copier->attnum, relid);
 	attribute = (Form_pg_attribute) GETSTRUCT(tuple);
-	if (copier->at_contract)
-		clear_attributes(copier);
 	datum = SysCacheGetAttr(ATTNUM, tuple, Anum_pg_attribute_attacl, &isnull);
 	if (!isnull)
-		add_privileges(&copier->start, datum, copier->rel->rd_rel->relowner,
+		add_privileges(&grants, datum, copier->rel->rd_rel->relowner,
 					   copier->new_name, copier->table);
+	if (copier->at_contract)
+		clear_attributes(copier, grants);
+	copier->start = list_concat(copier->start, grants);
 	add_comment(&copier->start, RelationRelationId, relid, copier->attnum,
 				psprintf("COLUMN %s.%s", copier->table,
 						 quote_identifier(copier->new_name)));
@@ -71,32 +77,69 @@ copy_attributes(ColumnCopier *copier)
 	ReleaseSysCache(tuple);
 }
 
-/* What the old column may have lost since the start. */
+/*
+ * What the new column has from the old one, which may have lost it since.  What
+ * it has got by itself stays.
+ */
 static void
-clear_attributes(ColumnCopier *copier)
+clear_attributes(ColumnCopier *copier, List *grants)
 {
-	HeapTuple	tuple = SearchSysCacheAttNum(RelationGetRelid(copier->rel),
-											 copier->new_attnum);
-	const char *column = quote_identifier(copier->new_name);
-	Datum		datum;
-	bool		isnull;
+	const char *column = psprintf("COLUMN %s.%s", copier->table,
+								  quote_identifier(copier->new_name));
+	List	   *comment = NIL;
+	ListCell   *cell;
 
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for attribute %d of relation %u",
-			 copier->new_attnum, RelationGetRelid(copier->rel));
-	datum = SysCacheGetAttr(ATTNUM, tuple, Anum_pg_attribute_attacl, &isnull);
-	for (int i = 0; !isnull && i < ACL_NUM(DatumGetAclP(datum)); i++)
+	add_comment(&comment, RelationRelationId, RelationGetRelid(copier->rel),
+				copier->new_attnum, column);
+	foreach(cell, copier->begun)
 	{
-		Oid			grantee = ACL_DAT(DatumGetAclP(datum))[i].ai_grantee;
+		const ScriptStatement *statement = lfirst(cell);
+		char	   *text = pstrdup(statement->text +
+								   first_token_offset(statement->text));
 
-		add_sql(&copier->start,
-				psprintf("REVOKE ALL (%s) ON %s FROM %s CASCADE", column,
-						 copier->table, grantee == ACL_ID_PUBLIC ? "PUBLIC" :
-						 quote_identifier(GetUserNameFromId(grantee, false))));
+		if (IsA(statement->raw->stmt, GrantStmt) &&
+			!name_is_listed(grants, text))
+			revoke_grant(copier, (GrantStmt *) statement->raw->stmt);
+		else if (name_is_listed(comment, text))
+			add_sql(&copier->start, psprintf("COMMENT ON %s IS NULL", column));
 	}
-	add_sql(&copier->start, psprintf("COMMENT ON COLUMN %s.%s IS NULL",
-									 copier->table, column));
-	ReleaseSysCache(tuple);
+}
+
+/* If it is one on the new column of the table that is looked at. */
+static void
+revoke_grant(ColumnCopier *copier, const GrantStmt *stmt)
+{
+	StringInfoData privileges;
+	ListCell   *cell;
+
+	if (stmt->objtype != OBJECT_TABLE ||
+		RangeVarGetRelid(linitial(stmt->objects), NoLock, true) !=
+		RelationGetRelid(copier->rel))
+		return;
+	initStringInfo(&privileges);
+	foreach(cell, stmt->privileges)
+	{
+		const AccessPriv *privilege = lfirst(cell);
+
+		if (privilege->cols == NIL ||
+			strcmp(strVal(linitial(privilege->cols)), copier->new_name) != 0)
+			return;
+		appendStringInfo(&privileges, "%s%s (%s)",
+						 privileges.len > 0 ? ", " : "", privilege->priv_name,
+						 quote_identifier(copier->new_name));
+	}
+	foreach(cell, stmt->grantees)
+	{
+		const RoleSpec *role = lfirst(cell);
+		bool		is_public = role->roletype == ROLESPEC_PUBLIC;
+
+		if (is_public || OidIsValid(get_rolespec_oid(role, true)))
+			add_sql(&copier->start,
+					psprintf("REVOKE %s ON %s FROM %s CASCADE",
+							 privileges.data, copier->table,
+							 is_public ? "PUBLIC" :
+							 quote_identifier(role->rolename)));
+	}
 }
 
 static void

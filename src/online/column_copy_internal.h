@@ -32,6 +32,7 @@ typedef struct ColumnCopier
 
 	/* at the contract the new column is there, under another name for now */
 	bool		at_contract;
+	List	   *begun;			/* of ScriptStatement: by the start */
 	AttrNumber	root_new_column;
 	const char *hidden_name;
 	bool		is_renamed;		/* the old one has the name of the new one */

@@ -19,6 +19,7 @@
 #include "optimizer/optimizer.h"
 #include "parser/parse_type.h"
 #include "plan/plan.h"
+#include "task/task.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/ruleutils.h"
@@ -48,6 +49,7 @@ static void replace_column(Change *change, ColumnSync *sync,
 						   const ColumnType *type);
 static void contract_copy(Change *change, const ColumnCopy *copy,
 						  const char *column, const char *new_column);
+static List *statements_of_start(const Change *change);
 static char *first_dropped_column(List *statements);
 static void replace_columns(Change *change, ColumnSync *sync, List *types);
 static void refuse_what_is_lost(const Change *change, const char *column,
@@ -287,13 +289,22 @@ renew_column_contract(Change *change)
 	require_own_column(change, new_column, true);
 	copy = plan_column_contract(change->relid, column_of_change(change, column),
 								column_of_change(change, new_column),
-								change->id);
+								change->id, statements_of_start(change));
 	refuse_what_is_lost(change, column, copy->refused);
 
 	/* what is no part of the copies stays: the trigger goes first */
 	change->contract = list_make1(linitial(stored));
 	contract_all(change, copy->start);
 	contract_copy(change, copy, column, new_column);
+}
+
+/* Of ScriptStatement. */
+static List *
+statements_of_start(const Change *change)
+{
+	const PlanStep *start = linitial(task_read(change->id)->steps);
+
+	return parse_script(start->text, "step", 1);
 }
 
 /* The first column that one of the statements drops. */
