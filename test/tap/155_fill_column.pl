@@ -66,6 +66,7 @@ my $call = IPC::Run::start([ 'psql', '-X', '-d', $node->connstr('postgres'), '-c
 	'>', \my $ignored, '2>', \my $messages);
 $node->poll_query_until('postgres', 'SELECT EXISTS (SELECT FROM k WHERE n IS NOT NULL)')
   or die 'nothing was filled';
+$node->safe_psql('postgres', 'SELECT txid_current()');	# what was committed before is on disk
 $node->stop('immediate');
 $call->finish;
 $node->start;
