@@ -104,13 +104,16 @@ fill_old_shape(Oid relid, Oid trigger_oid)
 	return shape.where == NULL ? 0 : write_old_shape(relid, &shape);
 }
 
+/* Of a copy, since that of the relation may be renewed. */
 static Trigger *
 trigger_of_relation(Relation rel, Oid trigger_oid)
 {
-	for (int i = 0; rel->trigdesc != NULL && i < rel->trigdesc->numtriggers; i++)
+	TriggerDesc *triggers = CopyTriggerDesc(rel->trigdesc);
+
+	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
 	{
-		if (rel->trigdesc->triggers[i].tgoid == trigger_oid)
-			return &rel->trigdesc->triggers[i];
+		if (triggers->triggers[i].tgoid == trigger_oid)
+			return &triggers->triggers[i];
 	}
 	elog(ERROR, "could not find trigger %u of relation %u", trigger_oid,
 		 RelationGetRelid(rel));
