@@ -534,7 +534,6 @@ search_leaf(Backfill *b, BackfillLeaf *leaf)
 								 &end);
 			fill_skipped(b, leaf);
 
-
 			/* to null, by the default; or it has moved to where we have been */
 			found |= rows > 0 || b->request->counted == NULL ||
 				leaf->touched == 0;

@@ -44,14 +44,21 @@ prune_later(BackfillLeaf *leaf, BlockNumber first, BlockNumber end,
 
 	if (!leaf->is_heap || !TransactionIdIsValid(xid))
 		return;
-	queue->pages += end - first;
 	if (queue->count == MAX_PRUNED_RANGES)
+	{
 		range = &queue->ranges[(queue->start + queue->count - 1) % MAX_PRUNED_RANGES];
+
+		/* pages that others had locked come late: those are left to VACUUM */
+		if (end <= range->end)
+			return;
+		queue->pages += end - range->end;
+	}
 	else
 	{
 		range = &queue->ranges[(queue->start + queue->count) % MAX_PRUNED_RANGES];
 		range->first = first;
 		range->since = GetCurrentTimestamp();
+		queue->pages += end - first;
 		queue->count++;
 	}
 	range->end = end;
