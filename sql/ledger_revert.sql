@@ -194,9 +194,11 @@ SET ROLE revert_clerk;
 SELECT migrate.revert('2');
 RESET ROLE;
 GRANT USAGE ON SCHEMA revert TO revert_clerk;
-DELETE FROM two;
+-- an empty file; VACUUM would leave rows that the recorder's snapshot may see
+SET safe_migrate.mode = off;
+TRUNCATE two;
+RESET safe_migrate.mode;
 ALTER TABLE two OWNER TO revert_clerk;
-VACUUM two;
 SET ROLE revert_clerk;
 SELECT migrate.revert('2');
 RESET ROLE;
