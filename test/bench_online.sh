@@ -22,6 +22,7 @@
 #     BENCH_WRITERS="0 8@2000 8"       clients, and how many rows they write a second
 #     BENCH_WAYS="single backfill"     beside these two, others may be left out
 #     BENCH_PARTS="backfill trigger"
+#     BENCH_FSYNC=on                   off: waits without those for the disk
 
 set -eu
 
@@ -243,7 +244,7 @@ sm_workdir
 sm_build
 mkdir "$SM_WORK/series"
 sm_start online "shared_buffers = '2GB'" "max_wal_size = '8GB'" "min_wal_size = '4GB'" \
-	"deadlock_timeout = '1ms'" "log_lock_waits = on" "checkpoint_timeout = '1h'" "autovacuum = off" "fsync = on" "safe_migrate.mode = observe"
+	"deadlock_timeout = '1ms'" "log_lock_waits = on" "checkpoint_timeout = '1h'" "autovacuum = off" "fsync = ${BENCH_FSYNC:-on}" "safe_migrate.mode = observe"
 sm_psql -q -c 'CREATE EXTENSION safe_migrate'
 unjudged sm_psql -q -v ON_ERROR_STOP=1 -f "$BENCH/online.sql"
 cat >"$SM_WORK/writer.sql" <<'SQL'
