@@ -143,6 +143,19 @@ run_isolation()
 	count_regress isolation "$SM_BUILD/output_iso/regression.diffs"
 }
 
+# All of them, those first that take minutes, so that none is left to run alone.
+tap_in_order()
+{
+	(
+		cd "$SM_TOP/test/tap"
+		{
+			printf '%s\n' 310_rollback_matrix.pl 311_rollback_crash.pl \
+				170_kill.pl 110_work_rates.pl 312_rollback_standby.pl
+			ls ./*.pl
+		} | sed 's,^\./,,' | awk '!seen[$0]++ { printf "test/tap/%s ", $0 }'
+	)
+}
+
 run_tap()
 {
 	printf '\n==== tap\n'
@@ -153,6 +166,8 @@ run_tap()
 	then
 		sm_say "there are none"
 		return
+	else
+		set -- PROVE_TESTS="$(tap_in_order)"
 	fi
 	echo 'safe_migrate.observation = on' >"$SM_WORK/tap.conf"
 	# They wait more than they work: three at a time.

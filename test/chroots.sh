@@ -323,6 +323,9 @@ for_each()
 			case $line in
 				'' | *' 0 failed') line='0 passed, 1 failed' ;;
 			esac
+			echo "---- PostgreSQL $version" >>"$report.failures"
+			grep -E -A 20 '^not ok |^diff -|^---- end of ' "$report.output" |
+				head -n 200 >>"$report.failures" || true
 		fi
 		echo "PostgreSQL $version: $line" >>"$report"
 		[ "$line" != ready ] || continue
@@ -331,8 +334,9 @@ for_each()
 		failed=$((failed + ${line%% failed*}))
 	done
 
+	# what failed, again, for it is far above
 	printf '\n======== all versions\n'
-	cat "$report"
+	cat "$report.failures" "$report" 2>/dev/null || true
 	[ "$passed$failed" = 00 ] || echo "$passed passed, $failed failed"
 	[ "$failed" -eq 0 ]
 }

@@ -311,10 +311,14 @@ value('SET safe_migrate.mode = off; ALTER TABLE kept SET (fillfactor = 20); VACU
 my $old = WireSession->new($node, 'postgres');
 $old->query('BEGIN ISOLATION LEVEL REPEATABLE READ');
 $old->query('SELECT 1');
+my $log_writes = q{SELECT pg_stat_get_tuples_updated('migrate.backfill_table_log'::regclass)};
+my @before = (value($log_writes), value('SELECT pg_current_xact_id()'));
 ($status, $out, $error) = $node->psql('postgres', "SET safe_migrate.backfill_max_horizon_wait = 300; SET safe_migrate.backfill_max_wait = 1; CALL migrate.backfill('kept', 'c = lower(name)')");
 is(value("SELECT count(*) FROM kept WHERE $undone"), '0', 'behind an old snapshot it ends');
 like($error, qr/goes on without reusing space, because old versions of rows have been kept/, 'and says what that costs');
 is(value("SELECT rows_done $newest"), '500000', 'and all its rows are counted');
+cmp_ok(2 * (value($log_writes) - $before[0]), '<', value('SELECT pg_current_xact_id()') - $before[1],
+	'but not in each batch, whose old versions of the row in the log would be kept too');
 $old->query('COMMIT');
 
 # ---- in the background
