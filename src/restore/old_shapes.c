@@ -15,6 +15,7 @@
 #include "common/catalog.h"
 #include "executor/spi.h"
 #include "lib/stringinfo.h"
+#include "miscadmin.h"
 #include "online/backfill.h"
 #include "online/dual_write_rule.h"
 #include "online/row_expression.h"
@@ -92,14 +93,21 @@ static int64
 fill_old_shape(Oid relid, Oid trigger_oid)
 {
 	Relation	rel = table_open(relid, AccessShareLock);
-	const DualWriteRule *rule = find_dual_write_rule(rel,
-													 trigger_of_relation(rel, trigger_oid));
 	OldShape	shape = {0};
+	const DualWriteRule *rule;
+	Oid			user;
+	int			security_context;
 
+	/* reading an expression again runs the input functions of its literals */
+	GetUserIdAndSecContext(&user, &security_context);
+	SetUserIdAndSecContext(rel->rd_rel->relowner,
+						   security_context | SECURITY_RESTRICTED_OPERATION);
+	rule = find_dual_write_rule(rel, trigger_of_relation(rel, trigger_oid));
 	if (rule->fills)
 		describe_filling(&shape, rel, rule);
 	else
 		describe_sync(&shape, rel, rule);
+	SetUserIdAndSecContext(user, security_context);
 	table_close(rel, NoLock);
 	return shape.where == NULL ? 0 : write_old_shape(relid, &shape);
 }

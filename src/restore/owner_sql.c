@@ -7,16 +7,26 @@
  */
 #include "postgres.h"
 
+#include "access/relation.h"
+#include "access/table.h"
 #include "access/xact.h"
+#include "catalog/indexing.h"
+#include "catalog/pg_attribute.h"
 #include "common/catalog.h"
 #include "common/own_tables.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
+#include "nodes/bitmapset.h"
 #include "restore/owner_sql.h"
 #include "utils/guc.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
 
 static int64 execute(Oid relid, const char *query, int expected,
 					 bool is_count);
+static Bitmapset *identities_of(Oid relid);
+static void set_identities(Oid relid, const Bitmapset *columns,
+						   char identity);
 
 /*
  * See owner_sql.h.
@@ -24,9 +34,14 @@ static int64 execute(Oid relid, const char *query, int expected,
 int64
 run_as_owner(Oid relid, const char *query, int expected)
 {
-	int64		rows = execute(relid, query, expected, false);
+	Bitmapset  *identities = expected == SPI_OK_UPDATE ?
+	identities_of(relid) : NULL;
+	int64		rows;
 
+	set_identities(relid, identities, ATTRIBUTE_IDENTITY_BY_DEFAULT);
+	rows = execute(relid, query, expected, false);
 	CommandCounterIncrement();
+	set_identities(relid, identities, ATTRIBUTE_IDENTITY_ALWAYS);
 	return rows;
 }
 
@@ -51,15 +66,17 @@ execute(Oid relid, const char *query, int expected, bool is_count)
 	int64		rows;
 
 	begin_own_access(&access);
+	GetUserIdAndSecContext(&user, &security_context);
+	level = NewGUCNestLevel();
+
+	/* before the analysis, which runs the input functions of literals */
+	SetUserIdAndSecContext(relation_owner(relid),
+						   security_context | SECURITY_RESTRICTED_OPERATION |
+						   SECURITY_NOFORCE_RLS);
 	plan = SPI_prepare(query, 0, NULL);
 	if (plan == NULL)
 		elog(ERROR, "could not plan a query of a rollback: %s",
 			 SPI_result_code_string(SPI_result));
-	GetUserIdAndSecContext(&user, &security_context);
-	level = NewGUCNestLevel();
-	SetUserIdAndSecContext(relation_owner(relid),
-						   security_context | SECURITY_RESTRICTED_OPERATION |
-						   SECURITY_NOFORCE_RLS);
 	/* the planner must not believe what is being found out */
 	(void) set_config_option("constraint_exclusion", "off", PGC_USERSET,
 							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
@@ -72,6 +89,49 @@ execute(Oid relid, const char *query, int expected, bool is_count)
 	SetUserIdAndSecContext(user, security_context);
 	end_own_access(&access);
 	return rows;
+}
+
+/*
+ * Columns that are GENERATED ALWAYS: UPDATE has no OVERRIDING SYSTEM VALUE for them.
+ */
+static Bitmapset *
+identities_of(Oid relid)
+{
+	Relation	rel = relation_open(relid, NoLock);
+	TupleDesc	desc = RelationGetDescr(rel);
+	Bitmapset  *columns = NULL;
+
+	for (int i = 0; i < desc->natts; i++)
+	{
+		if (TupleDescAttr(desc, i)->attidentity == ATTRIBUTE_IDENTITY_ALWAYS)
+			columns = bms_add_member(columns, i + 1);
+	}
+	relation_close(rel, NoLock);
+	return columns;
+}
+
+static void
+set_identities(Oid relid, const Bitmapset *columns, char identity)
+{
+	Relation	catalog;
+	int			attnum = -1;
+
+	if (bms_is_empty(columns))
+		return;
+	catalog = table_open(AttributeRelationId, RowExclusiveLock);
+	while ((attnum = bms_next_member(columns, attnum)) >= 0)
+	{
+		HeapTuple	row = SearchSysCacheCopyAttNum(relid, attnum);
+
+		if (!HeapTupleIsValid(row))
+			elog(ERROR, "cache lookup failed for attribute %d of relation %u",
+				 attnum, relid);
+		((Form_pg_attribute) GETSTRUCT(row))->attidentity = identity;
+		CatalogTupleUpdate(catalog, &row->t_self, row);
+		heap_freetuple(row);
+	}
+	table_close(catalog, RowExclusiveLock);
+	CommandCounterIncrement();
 }
 
 /*

@@ -17,9 +17,10 @@
 
 /*
  * Run a query with the rights of a table's owner, in a security-restricted
- * operation, without row level security; names are looked up with those of the
- * extension's owner.  Returns the number of rows, or the count that the query
- * selects.  Throws what PostgreSQL says.
+ * operation, without row level security; an UPDATE, which is of that table, may
+ * set columns that are GENERATED ALWAYS AS IDENTITY.  The caller has the table
+ * locked.  Returns the number of rows, or the count that the query selects.
+ * Throws what PostgreSQL says.
  */
 extern int64 run_as_owner(Oid relid, const char *query, int expected);
 extern int64 count_as_owner(Oid relid, const char *query);
