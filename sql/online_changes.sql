@@ -95,6 +95,12 @@ DROP VIEW account_view;
 BEGIN ISOLATION LEVEL SERIALIZABLE READ ONLY;
 SELECT migrate.rename_column('account', 'mail', 'x');
 ROLLBACK;
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+SELECT migrate.rename_column('account', 'mail', 'x');
+ROLLBACK;
+BEGIN ISOLATION LEVEL SERIALIZABLE;
+SELECT migrate.contract(0);
+ROLLBACK;
 
 -- a second change of the same column, new names, and cancel
 \set VERBOSITY sqlstate

@@ -11,6 +11,7 @@
 #include "access/htup_details.h"
 #include "access/relation.h"
 #include "access/table.h"
+#include "access/xact.h"
 #include "catalog/dependency.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
@@ -49,6 +50,19 @@ require_preloaded(void)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("safe_migrate is not loaded: add it to shared_preload_libraries and restart the server"),
 				 errhint("shared_preload_libraries = 'safe_migrate'")));
+}
+
+/*
+ * See catalog.h.
+ */
+void
+require_read_committed(const char *function)
+{
+	if (IsolationUsesXactSnapshot())
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TRANSACTION_STATE),
+				 errmsg("%s cannot run in a transaction that is REPEATABLE READ or SERIALIZABLE: use READ COMMITTED",
+						function)));
 }
 
 /*

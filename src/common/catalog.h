@@ -23,6 +23,12 @@ extern bool library_is_preloaded;
 extern void require_preloaded(void);
 
 /*
+ * Raise an error in a transaction that sees the catalogs as they were when it
+ * began, for a function that must not judge by those.
+ */
+extern void require_read_committed(const char *function);
+
+/*
  * True if our extension is created in this database.  Costs two syscache
  * look-ups; needs a transaction.  A schema or table of the same name that
  * does not belong to the extension does not count.

@@ -86,6 +86,7 @@ begin_change(FunctionCallInfo fcinfo, const ChangeKind *kind)
 	PreventCommandDuringRecovery(function);
 	PreventCommandIfReadOnly(function);
 	PreventCommandIfParallelMode(function);
+	require_read_committed(function);
 	change->kind = kind->name;
 	change->statement = call_as_text(fcinfo, kind->name);
 	change->advance = parse_advance(needed_text(fcinfo, kind->advance,

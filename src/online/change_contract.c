@@ -60,6 +60,7 @@ migrate_contract(PG_FUNCTION_ARGS)
 	PreventCommandDuringRecovery("migrate.contract()");
 	PreventCommandIfReadOnly("migrate.contract()");
 	PreventCommandIfParallelMode("migrate.contract()");
+	require_read_committed("migrate.contract()");
 	change = change_to_contract(id);
 	if (change->contract == NIL)
 	{

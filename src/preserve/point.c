@@ -127,10 +127,7 @@ migrate_create_restore_point(PG_FUNCTION_ARGS)
 	require_preloaded();
 	PreventCommandDuringRecovery("migrate.create_restore_point()");
 	PreventCommandIfReadOnly("migrate.create_restore_point()");
-	if (IsolationUsesXactSnapshot())
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_TRANSACTION_STATE),
-				 errmsg("migrate.create_restore_point() cannot run in a transaction that is REPEATABLE READ or SERIALIZABLE: use READ COMMITTED")));
+	require_read_committed("migrate.create_restore_point()");
 	if (!preserving())
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

@@ -104,11 +104,7 @@ begin_dropping(const char *function)
 	require_preloaded();
 	PreventCommandDuringRecovery(function);
 	PreventCommandIfReadOnly(function);
-	if (IsolationUsesXactSnapshot())
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_TRANSACTION_STATE),
-				 errmsg("%s cannot run in a transaction that is REPEATABLE READ or SERIALIZABLE: use READ COMMITTED",
-						function)));
+	require_read_committed(function);
 }
 
 static void

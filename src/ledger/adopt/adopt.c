@@ -57,10 +57,7 @@ migrate_adopt(PG_FUNCTION_ARGS)
 
 	require_preloaded();
 	PreventCommandIfReadOnly("migrate.adopt()");
-	if (IsolationUsesXactSnapshot())
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_TRANSACTION_STATE),
-				 errmsg("migrate.adopt() cannot run in a transaction that is REPEATABLE READ or SERIALIZABLE: use READ COMMITTED")));
+	require_read_committed("migrate.adopt()");
 	InitMaterializedSRF(fcinfo, 0);
 	lock_ledger_for_transaction();
 	ledger = choose_foreign_ledger(tool, relid);
