@@ -22,7 +22,8 @@
 PG_FUNCTION_INFO_V1(migrate_add_column);
 
 static void build_add_column(Change *change, FunctionCallInfo fcinfo);
-static char *type_name(const char *name);
+static char *type_name(const Change *change, const char *column,
+					   const char *name);
 static char *default_of(const Change *change, const char *column,
 						const char *value);
 
@@ -44,7 +45,8 @@ build_add_column(Change *change, FunctionCallInfo fcinfo)
 {
 	char	   *column = needed_name(fcinfo, 1, "column");
 	const char *quoted = quote_identifier(column);
-	char	   *type = type_name(needed_text(fcinfo, 2, "type"));
+	char	   *type = type_name(change, column,
+								 needed_text(fcinfo, 2, "type"));
 	char	   *value = needed_text(fcinfo, 3, "value");
 	bool		not_null = !PG_ARGISNULL(4) && PG_GETARG_BOOL(4);
 	char	   *computed;
@@ -73,13 +75,14 @@ build_add_column(Change *change, FunctionCallInfo fcinfo)
 }
 
 static char *
-type_name(const char *name)
+type_name(const Change *change, const char *column, const char *name)
 {
 	Oid			type;
 	int32		typmod;
 
 	/* the last argument is a flag on 15, and a pointer since */
 	parseTypeString(name, &type, &typmod, 0);
+	refuse_default_of_type(change, column, type);
 	return format_type_extended(type, typmod, FORMAT_TYPE_TYPEMOD_GIVEN |
 								FORMAT_TYPE_FORCE_QUALIFY);
 }

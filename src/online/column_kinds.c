@@ -426,6 +426,7 @@ add_new_column(Change *change, const char *column, const ColumnType *type)
 {
 	char	   *collate = "";
 
+	refuse_default_of_type(change, column, type->type);
 	if (OidIsValid(type->collation) &&
 		type->collation != get_typcollation(type->type))
 		collate = psprintf(" COLLATE %s",

@@ -69,6 +69,22 @@ column_of_change(const Change *change, const char *column)
 /*
  * See column_sync.h.
  */
+void
+refuse_default_of_type(const Change *change, const char *column, Oid type)
+{
+	if (get_typdefault(type) == NULL)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("column %s of type %s cannot be added to %s online: the type has a default, which rows would have in place of their value",
+					quote_identifier(column), format_type_be(type),
+					change->relation),
+			 errhint("Drop the default of the type, and give its columns one of their own.")));
+}
+
+/*
+ * See column_sync.h.
+ */
 bool
 column_needs_value(Oid relid, AttrNumber attnum)
 {

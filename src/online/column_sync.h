@@ -30,6 +30,13 @@ typedef struct ColumnSync
 /* The column, or an error if there is none that can be changed. */
 extern AttrNumber column_of_change(const Change *change, const char *column);
 
+/*
+ * Throw if a new column of that type would have the default of the type, such
+ * as that of a domain, where clients and the backfill expect none.
+ */
+extern void refuse_default_of_type(const Change *change, const char *column,
+								   Oid type);
+
 /* True if whoever inserts a row has to give it. */
 extern bool column_needs_value(Oid relid, AttrNumber attnum);
 

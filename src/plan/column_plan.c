@@ -341,7 +341,8 @@ has_work(const AlterPlan *plan, int subcommand, EffectWork work)
 /*
  * True if UPDATE ... SET column = DEFAULT gives old rows what the rewrite
  * would give them, and does nothing else.  Not for sequences that the column
- * brings along, nor for a domain whose constraints NULL may not fulfil.
+ * brings along, nor for a domain whose constraints NULL may not fulfil, or whose
+ * default would be there before.
  */
 static bool
 can_be_filled(const NewColumn *column)
@@ -350,18 +351,20 @@ can_be_filled(const NewColumn *column)
 	AlterPlan  *plan = column->plan;
 	ListCell   *cell;
 	bool		has_default = false;
+	Oid			type;
 
 	foreach(cell, definition->constraints)
 	{
-		ConstrType	type = lfirst_node(Constraint, cell)->contype;
+		ConstrType	kind = lfirst_node(Constraint, cell)->contype;
 
-		if (type == CONSTR_IDENTITY || type == CONSTR_GENERATED)
+		if (kind == CONSTR_IDENTITY || kind == CONSTR_GENERATED)
 			return false;
-		has_default |= type == CONSTR_DEFAULT;
+		has_default |= kind == CONSTR_DEFAULT;
 	}
-	if (!has_default || type_is_serial(definition->typeName) ||
-		compat_domain_has_constraints(typenameTypeId(NULL,
-													 definition->typeName)))
+	if (!has_default || type_is_serial(definition->typeName))
+		return false;
+	type = typenameTypeId(NULL, definition->typeName);
+	if (compat_domain_has_constraints(type) || get_typdefault(type) != NULL)
 		return false;
 	if (!plan->stmt->relation->inh ||
 		!is_owner_himself(plan->relation->relid))

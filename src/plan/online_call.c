@@ -203,11 +203,12 @@ call_of_new_column(Oid relid, const char *piece)
 	char	   *value;
 	bool		not_null = false;
 
-	/* NULL need not fulfil what a domain asks for */
+	/* NULL need not fulfil what a domain asks for, nor be what it begins with */
 	if (type == NULL || definition->collClause != NULL ||
 		has_column(relid, definition->colname) ||
 		compat_domain_has_constraints(typenameTypeId(NULL,
 													 definition->typeName)) ||
+		get_typdefault(typenameTypeId(NULL, definition->typeName)) != NULL ||
 		has_storage_clause(piece, definition->typeName->location - offset))
 		return NULL;
 	value = default_expression(definition, piece, offset, &not_null);
