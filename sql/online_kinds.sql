@@ -29,4 +29,17 @@ SELECT migrate.add_column('codes', 'd', 'code', $$'some'$$, advance => 'manual')
 SELECT migrate.rename_column('codes', 'c', 'cc', advance => 'manual');
 SELECT columns('codes');
 
+-- a collation that only the user's search_path finds
+CREATE COLLATION mine (provider = libc, locale = 'C');
+CREATE COLLATION "odd ""name" FROM mine;
+CREATE TABLE words (id int PRIMARY KEY, a text COLLATE mine, b text COLLATE "odd ""name", c text COLLATE "C");
+INSERT INTO words VALUES (1, 'a', 'b', 'c');
+SELECT migrate.rename_column('words', 'a', 'aa', advance => 'manual') AS c \gset
+SELECT migrate.rename_column('words', 'b', 'bb', advance => 'manual') AS d \gset
+SELECT migrate.rename_column('words', 'c', 'cc', advance => 'manual') AS e \gset
+CALL migrate.advance(:c);
+CALL migrate.advance(:d);
+CALL migrate.advance(:e);
+SELECT attname, attcollation::regcollation FROM pg_attribute WHERE attrelid = 'words'::regclass AND attnum > 1 ORDER BY attnum;
+
 DROP SCHEMA kinds CASCADE;

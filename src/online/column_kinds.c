@@ -7,6 +7,8 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
+#include "catalog/pg_collation.h"
 #include "fmgr.h"
 #include "lib/stringinfo.h"
 #include "commands/defrem.h"
@@ -22,7 +24,7 @@
 #include "task/task.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
-#include "utils/ruleutils.h"
+#include "utils/syscache.h"
 
 PG_FUNCTION_INFO_V1(migrate_rename_column);
 PG_FUNCTION_INFO_V1(migrate_change_type);
@@ -57,6 +59,7 @@ static void refuse_what_is_lost(const Change *change, const char *column,
 static ColumnType column_type(const Change *change, const char *column);
 static ColumnType named_type(const char *name);
 static char *type_in_words(const ColumnType *type);
+static char *collation_name(Oid collation);
 static void add_new_column(Change *change, const char *column,
 						   const ColumnType *type);
 static char *columns_in_words(const Change *change, List *columns);
@@ -420,6 +423,23 @@ type_in_words(const ColumnType *type)
 								FORMAT_TYPE_FORCE_QUALIFY);
 }
 
+/* Qualified, for it is read under another search_path. */
+static char *
+collation_name(Oid collation)
+{
+	HeapTuple	tuple = SearchSysCache1(COLLOID, ObjectIdGetDatum(collation));
+	Form_pg_collation form;
+	char	   *name;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for collation %u", collation);
+	form = (Form_pg_collation) GETSTRUCT(tuple);
+	name = quote_qualified_identifier(get_namespace_name(form->collnamespace),
+									  NameStr(form->collname));
+	ReleaseSysCache(tuple);
+	return name;
+}
+
 /* It has no default until the contract: see the trigger. */
 static void
 add_new_column(Change *change, const char *column, const ColumnType *type)
@@ -430,7 +450,7 @@ add_new_column(Change *change, const char *column, const ColumnType *type)
 	if (OidIsValid(type->collation) &&
 		type->collation != get_typcollation(type->type))
 		collate = psprintf(" COLLATE %s",
-						   generate_collation_name(type->collation));
+						   collation_name(type->collation));
 	start_with(change, "ALTER TABLE %s ADD COLUMN %s %s%s", change->relation,
 			   quote_identifier(column), type_in_words(type), collate);
 	first_remove(change, "ALTER TABLE %s DROP COLUMN IF EXISTS %s",
