@@ -42,4 +42,34 @@ CALL migrate.advance(:d);
 CALL migrate.advance(:e);
 SELECT attname, attcollation::regcollation FROM pg_attribute WHERE attrelid = 'words'::regclass AND attnum > 1 ORDER BY attnum;
 
+-- a row of which some or all fields are null is a value
+CREATE TYPE pair AS (x int, y int);
+CREATE DOMAIN pair_domain AS pair;
+CREATE TABLE pairs (id int PRIMARY KEY, x int, p pair NOT NULL, d pair_domain NOT NULL, r pair);
+INSERT INTO pairs SELECT g, NULLIF(g, 2), ROW(g, NULLIF(g, 2))::pair, ROW(g, NULL)::pair, ROW(NULL, NULL)::pair FROM generate_series(1, 3) g;
+UPDATE pairs SET p = ROW(NULL, NULL) WHERE id = 3;
+UPDATE pairs SET r = NULL WHERE id = 1;
+SELECT migrate.add_column('pairs', 'added', 'pair', 'ROW(id, x)::pair', advance => 'manual') AS c \gset
+CALL migrate.advance(:c);
+SELECT phase(:c);
+SELECT migrate.contract(:c, force := true) IS NOT NULL AS contracted;
+SELECT id, added FROM pairs ORDER BY id;
+SELECT migrate.add_column('pairs', 'empty', 'pair_domain', 'ROW(NULLIF(x, x), NULL)::pair', not_null => true, advance => 'manual') AS c \gset
+CALL migrate.advance(:c);
+SELECT phase(:c);
+SELECT migrate.contract(:c, force := true) IS NOT NULL AS contracted;
+SELECT id, empty FROM pairs ORDER BY id;
+SELECT migrate.rename_column('pairs', 'p', 'pp', advance => 'manual') AS c \gset
+CALL migrate.advance(:c);
+SELECT migrate.rename_column('pairs', 'd', 'dd', advance => 'manual') AS d \gset
+CALL migrate.advance(:d);
+SELECT phase(:c), phase(:d);
+SELECT migrate.contract(:c, force := true) IS NOT NULL AS contracted;
+SELECT migrate.contract(:d, force := true) IS NOT NULL AS contracted;
+SELECT migrate.set_not_null('pairs', 'r', 'ROW(NULL, x)::pair', advance => 'manual') AS c \gset
+CALL migrate.advance(:c);
+SELECT phase(:c), columns('pairs');
+SELECT id, r, pp, dd FROM pairs ORDER BY id;
+SELECT conname FROM pg_constraint WHERE conrelid = 'pairs'::regclass AND contype = 'c';
+
 DROP SCHEMA kinds CASCADE;

@@ -279,6 +279,18 @@ size_in_words(uint64 bytes)
 /*
  * See catalog.h.
  */
+char *
+null_test(const char *expression, Oid type, bool is_null)
+{
+	if (type_is_rowtype(type))
+		return psprintf("%s IS %sDISTINCT FROM NULL", expression,
+						is_null ? "NOT " : "");
+	return psprintf("%s IS %sNULL", expression, is_null ? "" : "NOT ");
+}
+
+/*
+ * See catalog.h.
+ */
 bool
 name_is_listed(List *names, const char *name)
 {

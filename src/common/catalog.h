@@ -66,6 +66,12 @@ extern Oid	relation_owner(Oid relid);
 /* True if a partitioned table has a default partition. */
 extern bool relation_has_default_partition(Oid relid);
 
+/*
+ * "<expression> IS NULL", or what that would be for a value that is a row: IS
+ * NULL would ask for its fields.  Not for is_null, the opposite.
+ */
+extern char *null_test(const char *expression, Oid type, bool is_null);
+
 /* True if a list of strings has that one. */
 extern bool name_is_listed(List *names, const char *name);
 

@@ -227,7 +227,8 @@ copy_not_null(ColumnCopier *copier)
 	require_constraint(copier, RelationGetRelid(copier->rel), "NOT NULL", name);
 	name = quote_identifier(name);
 	add_constraint(copier, name,
-				   psprintf("CHECK (%s IS NOT NULL) NOT VALID", column));
+				   psprintf("CHECK (%s) NOT VALID",
+							null_test(column, copier->new_type, false)));
 	add_step(&copier->validations, NULL,
 			 "ALTER TABLE %s VALIDATE CONSTRAINT %s", copier->table, name);
 	add_sql(&copier->values, psprintf("ALTER TABLE %s ALTER COLUMN %s SET NOT NULL",

@@ -12,6 +12,7 @@
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
+#include "common/catalog.h"
 #include "common/own_tables.h"
 #include "executor/spi.h"
 #include "lib/stringinfo.h"
@@ -378,11 +379,14 @@ void
 add_fill_step(Change *change, const char *column, const char *value)
 {
 	const char *quoted = quote_identifier(column);
-	char	   *where = psprintf("%s IS NULL", quoted);
+	Oid			type = get_atttype(change->relid,
+								   get_attnum(change->relid, column));
+	char	   *where = null_test(quoted, type, true);
 
 	/* where there is no value nothing is left to do */
 	if (!is_volatile(change, column, value))
-		where = psprintf("%s AND (%s) IS NOT NULL", where, value);
+		where = psprintf("%s AND %s", where,
+						 null_test(psprintf("(%s)", value), type, false));
 	add_backfill_step(change, psprintf("%s = %s", quoted, value), where);
 }
 

@@ -40,7 +40,9 @@ fill_column(int nargs, const ProcedureArgument *args)
 	column = quote_identifier(args[1].value);
 	request.table = args[0].value;
 	request.set = psprintf("%s = DEFAULT", column);
-	request.condition = psprintf("%s IS NULL", column);
+
+	/* as IS NULL, but false of a row whose fields are null */
+	request.condition = psprintf("%s IS NOT DISTINCT FROM NULL", column);
 	request.counted = args[1].value;
 	request.quiet = true;
 	run_backfill(&request);

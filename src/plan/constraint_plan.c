@@ -18,6 +18,7 @@
 #include "common/catalog.h"
 #include "common/compat.h"
 #include "nodes/value.h"
+#include "parser/parse_type.h"
 #include "plan/alter_plan.h"
 #include "plan/tree_plan.h"
 #include "utils/builtins.h"
@@ -33,6 +34,7 @@ static char *drop_of_constraint(AlterPlan *plan, const char *name);
 static bool plan_not_null_constraint(AlterPlan *plan, const char *column,
 									 const char *name);
 static bool plan_not_null_proof(AlterPlan *plan, const char *column);
+static Oid	type_of_column(AlterPlan *plan, const char *column);
 static char *drop_of_not_null(AlterPlan *plan, const char *column);
 static bool prove_key_columns(AlterPlan *plan, List *columns);
 static List *columns_of_index(Oid index);
@@ -232,14 +234,37 @@ plan_not_null_proof(AlterPlan *plan, const char *column)
 		find_inheritance_children(plan->relation->relid, NoLock) != NIL)
 		return false;
 	add_step(plan->not_valid, drop,
-			 "%s ADD CONSTRAINT %s CHECK (%s IS NOT NULL) NOT VALID",
-			 plan->prefix, quote_identifier(proof), quoted);
+			 "%s ADD CONSTRAINT %s CHECK (%s) NOT VALID", plan->prefix,
+			 quote_identifier(proof),
+			 null_test(quoted, type_of_column(plan, column), false));
 	add_step(plan->validate, NULL, "%s VALIDATE CONSTRAINT %s", plan->prefix,
 			 quote_identifier(proof));
 	add_step(plan->finish, drop_of_not_null(plan, column),
 			 "%s ALTER COLUMN %s SET NOT NULL", plan->prefix, quoted);
 	add_step(plan->finish, NULL, "%s", drop);
 	return true;
+}
+
+/* Of one that is there, or that the statement adds; InvalidOid: not known. */
+static Oid
+type_of_column(AlterPlan *plan, const char *column)
+{
+	AttrNumber	attnum = get_attnum(plan->relation->relid, column);
+	ListCell   *cell;
+
+	if (attnum != InvalidAttrNumber)
+		return get_atttype(plan->relation->relid, attnum);
+	foreach(cell, plan->stmt->cmds)
+	{
+		AlterTableCmd *command = lfirst_node(AlterTableCmd, cell);
+
+		if (command->subtype == AT_AddColumn &&
+			strcmp(castNode(ColumnDef, command->def)->colname, column) == 0)
+			return LookupTypeNameOid(NULL,
+									 castNode(ColumnDef, command->def)->typeName,
+									 true);
+	}
+	return InvalidOid;
 }
 
 /* NULL if a child would lose a NOT NULL that it has had before. */
