@@ -72,4 +72,20 @@ SELECT phase(:c), columns('pairs');
 SELECT id, r, pp, dd FROM pairs ORDER BY id;
 SELECT conname FROM pg_constraint WHERE conrelid = 'pairs'::regclass AND contype = 'c';
 
+-- cancel: a partition keeps the NOT NULL that it had
+CREATE TABLE parts (id int, v text, w text) PARTITION BY RANGE (id);
+CREATE TABLE parts_1 PARTITION OF parts FOR VALUES FROM (0) TO (10);
+CREATE TABLE parts_2 PARTITION OF parts FOR VALUES FROM (10) TO (20);
+ALTER TABLE parts_1 ALTER v SET NOT NULL;
+SELECT migrate.set_not_null('parts', 'v', $$''$$, advance => 'manual') AS c \gset
+SELECT migrate.cancel(:c);
+CALL migrate.advance(:c);
+SELECT phase(:c), columns('parts'), columns('parts_1'), columns('parts_2');
+SELECT migrate.set_not_null('parts', 'w', $$''$$, advance => 'manual') AS c \gset
+CALL migrate.advance(:c);
+SELECT columns('parts'), columns('parts_1'), columns('parts_2');
+SELECT migrate.cancel(:c);
+CALL migrate.advance(:c);
+SELECT phase(:c), columns('parts'), columns('parts_1'), columns('parts_2');
+
 DROP SCHEMA kinds CASCADE;

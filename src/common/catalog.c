@@ -17,6 +17,7 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_extension.h"
+#include "catalog/pg_inherits.h"
 #include "catalog/pg_partitioned_table.h"
 #include "catalog/pg_proc.h"
 #include "commands/extension.h"
@@ -274,6 +275,24 @@ size_in_words(uint64 bytes)
 		unit++;
 	}
 	return psprintf(UINT64_FORMAT " %s", bytes, units[unit]);
+}
+
+/*
+ * See catalog.h.  From 18 on a child keeps a constraint of its own.
+ */
+bool
+is_marked_not_null_below(Oid relid, const char *column)
+{
+	ListCell   *cell;
+
+	if (COMPAT_NOT_NULL_NOT_VALID)
+		return compat_column_is_marked_not_null(relid, column);
+	foreach(cell, find_all_inheritors(relid, NoLock, NULL))
+	{
+		if (compat_column_is_marked_not_null(lfirst_oid(cell), column))
+			return true;
+	}
+	return false;
 }
 
 /*

@@ -60,6 +60,12 @@ extern char *range_var_display_name(const RangeVar *relation);
 /* True if a column is NOT NULL and all rows are known to have a value. */
 extern bool column_has_valid_not_null(Oid relid, AttrNumber attnum);
 
+/*
+ * True if a column, or that of a partition or child, has a NOT NULL that DROP
+ * NOT NULL would take from it.
+ */
+extern bool is_marked_not_null_below(Oid relid, const char *column);
+
 /* Role that owns a relation. */
 extern Oid	relation_owner(Oid relid);
 

@@ -11,7 +11,7 @@
  */
 #include "postgres.h"
 
-#include "common/compat.h"
+#include "common/catalog.h"
 #include "fmgr.h"
 #include "lib/stringinfo.h"
 #include "online/change.h"
@@ -68,7 +68,7 @@ build_set_not_null(Change *change, FunctionCallInfo fcinfo)
 	}
 	change->old_shape = psprintf("rows of %s without a value for column %s",
 								 change->relation, quote_identifier(column));
-	if (!compat_column_is_marked_not_null(change->relid, column))
+	if (!is_marked_not_null_below(change->relid, column))
 		first_remove(change, "ALTER TABLE %s ALTER COLUMN %s DROP NOT NULL",
 					 change->relation, quote_identifier(column));
 	value = fill_by_trigger(change, column, value, "INSERT OR UPDATE");

@@ -271,14 +271,9 @@ type_of_column(AlterPlan *plan, const char *column)
 static char *
 drop_of_not_null(AlterPlan *plan, const char *column)
 {
-	ListCell   *cell;
-
-	foreach(cell, plan->stmt->relation->inh ?
-			find_all_inheritors(plan->relation->relid, NoLock, NULL) : NIL)
-	{
-		if (compat_column_is_marked_not_null(lfirst_oid(cell), column))
-			return NULL;
-	}
+	if (plan->stmt->relation->inh &&
+		is_marked_not_null_below(plan->relation->relid, column))
+		return NULL;
 	return psprintf("%s ALTER COLUMN %s DROP NOT NULL", plan->prefix,
 					quote_identifier(column));
 }
