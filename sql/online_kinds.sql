@@ -88,4 +88,24 @@ SELECT migrate.cancel(:c);
 CALL migrate.advance(:c);
 SELECT phase(:c), columns('parts'), columns('parts_1'), columns('parts_2');
 
+-- a foreign key of the column that the new type cannot have
+CREATE TABLE numbers (id int PRIMARY KEY, a int, b int, UNIQUE (a, b));
+CREATE TYPE mood AS ENUM ('good', 'bad');
+CREATE TYPE temper AS ENUM ('good', 'bad');
+CREATE TABLE moods (m mood PRIMARY KEY);
+CREATE TABLE users (id int PRIMARY KEY, r int REFERENCES numbers, a int, b int, m mood REFERENCES moods,
+	boss int REFERENCES users, FOREIGN KEY (a, b) REFERENCES numbers (a, b));
+SELECT migrate.change_type('users', 'r', 'text', up => 'r::text', down => 'r_new::int', advance => 'manual');
+SELECT migrate.change_type('users', 'b', 'text', up => 'b::text', down => 'b_new::int', advance => 'manual');
+SELECT migrate.change_type('users', 'm', 'temper', up => 'm::text::temper', down => 'm_new::text::mood', advance => 'manual');
+SELECT migrate.change_type('users', 'boss', 'text', up => 'boss::text', down => 'boss_new::int', advance => 'manual');
+SELECT columns('users');
+SELECT migrate.change_type('users', 'r', 'bigint', advance => 'manual') AS c \gset
+CALL migrate.advance(:c);
+SELECT migrate.change_type('users', 'b', 'smallint', advance => 'manual') AS d \gset
+CALL migrate.advance(:d);
+SELECT migrate.change_type('users', 'boss', 'numeric', advance => 'manual') AS e \gset
+CALL migrate.advance(:e);
+SELECT phase(:c), phase(:d), phase(:e);
+
 DROP SCHEMA kinds CASCADE;

@@ -49,6 +49,9 @@ static void refuse_changed_end(ColumnCopier *copier, const ForeignKey *key,
 static void copy_reference(ColumnCopier *copier, const ForeignKey *key);
 static bool may_refer(ColumnCopier *copier, const ForeignKey *key);
 static bool is_comparable(ColumnCopier *copier, const ForeignKey *key);
+static bool is_copied(ColumnCopier *copier, Oid relid, AttrNumber attnum);
+static Oid	type_at_end(ColumnCopier *copier, Oid relid, AttrNumber attnum);
+static bool types_are_comparable(Oid to, Oid from);
 
 /* All but keys, which belong to their indexes. */
 void
@@ -104,6 +107,16 @@ copy_constraint(ColumnCopier *copier, Form_pg_constraint form)
 
 		refuse_changed_end(copier, foreign_key, foreign_key->referenced,
 						   foreign_key->referenced_columns);
+		if (!copier->same_type && !is_comparable(copier, foreign_key))
+		{
+			refuse_copy(copier,
+						psprintf("foreign key %s of table %s could not compare type %s with the column that it refers to: drop it first",
+								 quote_identifier(NameStr(form->conname)),
+								 copier->table,
+								 format_type_with_typemod(copier->new_type,
+														  copier->new_typmod)));
+			return;
+		}
 	}
 
 	/* of two keys the one without a default to set might be the first */
@@ -366,36 +379,63 @@ may_refer(ColumnCopier *copier, const ForeignKey *key)
 	return false;
 }
 
-/* As PostgreSQL looks for the operator of a foreign key. */
+/*
+ * As PostgreSQL looks for the operator of a foreign key.  The column may be at
+ * either end of it, or at both.
+ */
 static bool
 is_comparable(ColumnCopier *copier, const ForeignKey *key)
 {
 	int16	   *referenced = (int16 *) ARR_DATA_PTR(key->referenced_columns);
 	int16	   *columns = (int16 *) ARR_DATA_PTR(key->columns);
-	Oid			opclass = GetDefaultOpClass(getBaseType(copier->new_type),
-											BTREE_AM_OID);
 
-	if (!OidIsValid(opclass))
-		return false;
 	for (int i = 0; i < ARR_DIMS(key->referenced_columns)[0]; i++)
 	{
-		Oid			input = get_opclass_input_type(opclass);
-		Oid			type;
+		Oid			to = type_at_end(copier, key->referenced, referenced[i]);
+		Oid			from = type_at_end(copier, key->referencing, columns[i]);
 
-		if (referenced[i] != copier->attnum)
-			continue;
-
-		/* a key of the column to itself gets the new type at both ends */
-		type = key->referencing == key->referenced &&
-			columns[i] == copier->attnum ? copier->new_type :
-			get_atttype(key->referencing, columns[i]);
-		type = getBaseType(type);
-		if (!OidIsValid(get_opfamily_member(get_opclass_family(opclass), input,
-											type, BTEqualStrategyNumber)) &&
-			!can_coerce_type(1, &type, &input, COERCION_IMPLICIT))
+		if ((is_copied(copier, key->referenced, referenced[i]) ||
+			 is_copied(copier, key->referencing, columns[i])) &&
+			!types_are_comparable(to, from))
 			return false;
 	}
 	return true;
+}
+
+static bool
+is_copied(ColumnCopier *copier, Oid relid, AttrNumber attnum)
+{
+	return relid == RelationGetRelid(copier->rel) && attnum == copier->attnum;
+}
+
+/* Of a column as it will be. */
+static Oid
+type_at_end(ColumnCopier *copier, Oid relid, AttrNumber attnum)
+{
+	return getBaseType(is_copied(copier, relid, attnum) ? copier->new_type :
+					   get_atttype(relid, attnum));
+}
+
+static bool
+types_are_comparable(Oid to, Oid from)
+{
+	Oid			opclass = GetDefaultOpClass(to, BTREE_AM_OID);
+	Oid			family;
+	Oid			input;
+	Oid			both[2] = {to, from};
+	Oid			wanted[2];
+
+	if (!OidIsValid(opclass))
+		return false;
+	family = get_opclass_family(opclass);
+	input = get_opclass_input_type(opclass);
+	if (OidIsValid(get_opfamily_member(family, input, from,
+									   BTEqualStrategyNumber)) &&
+		OidIsValid(get_opfamily_member(family, from, from,
+									   BTEqualStrategyNumber)))
+		return true;
+	wanted[0] = wanted[1] = input;
+	return can_coerce_type(2, both, wanted, COERCION_IMPLICIT);
 }
 
 /* Without its name. */
