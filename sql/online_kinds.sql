@@ -108,4 +108,20 @@ SELECT migrate.change_type('users', 'boss', 'numeric', advance => 'manual') AS e
 CALL migrate.advance(:e);
 SELECT phase(:c), phase(:d), phase(:e);
 
+-- old clients write what the check forbids until it is there
+CREATE TABLE sums (id int PRIMARY KEY, n int);
+INSERT INTO sums SELECT g, -g FROM generate_series(1, 3) g;
+CREATE FUNCTION another() RETURNS event_trigger LANGUAGE plpgsql AS $$
+	BEGIN
+		INSERT INTO kinds.sums SELECT 4, -4 WHERE NOT EXISTS (SELECT FROM kinds.sums WHERE id = 4);
+	END $$;
+CREATE EVENT TRIGGER online_kinds_another ON ddl_command_start WHEN tag IN ('ALTER TABLE') EXECUTE FUNCTION another();
+SELECT migrate.add_check('sums', 'n > 0', "set" => 'n = abs(n)', advance => 'manual') AS c \gset
+SELECT step FROM migrate.task_log, unnest(steps) step WHERE id = :c;
+CALL migrate.advance(:c);
+SELECT phase(:c);
+SELECT * FROM sums ORDER BY id;
+SELECT conname, convalidated FROM pg_constraint WHERE conrelid = 'sums'::regclass AND contype = 'c';
+
+DROP EVENT TRIGGER online_kinds_another;
 DROP SCHEMA kinds CASCADE;

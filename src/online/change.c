@@ -275,15 +275,18 @@ add_change_step(Change *change, char *text, char *undo)
 /*
  * See change.h.
  */
-void
+int
 add_planned_steps(Change *change, const char *statement)
 {
 	SafePlan   *plan = plan_of(statement);
 
 	if (plan == NULL)
+	{
 		add_change_step(change, pstrdup(statement), NULL);
-	else
-		change->steps = list_concat(change->steps, plan->steps);
+		return 0;
+	}
+	change->steps = list_concat(change->steps, plan->steps);
+	return Max(plan->quick_steps, 0);
 }
 
 /*

@@ -98,9 +98,10 @@ extern void add_change_step(Change *change, char *text, char *undo);
 
 /*
  * Add the steps of the safe plan for a statement, or the statement itself where
- * there is none.
+ * there is none.  Returns how many of them are quick: with those, new rows are
+ * checked.
  */
-extern void add_planned_steps(Change *change, const char *statement);
+extern int	add_planned_steps(Change *change, const char *statement);
 
 /*
  * The same, but what is quick of it belongs to the start: new rows are checked

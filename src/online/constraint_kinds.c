@@ -17,7 +17,9 @@
 #include "online/change.h"
 #include "online/change_arguments.h"
 #include "online/column_sync.h"
+#include "plan/plan.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 
 PG_FUNCTION_INFO_V1(migrate_set_not_null);
 PG_FUNCTION_INFO_V1(migrate_add_check);
@@ -83,7 +85,10 @@ migrate_add_check(PG_FUNCTION_ARGS)
 	return start_change(fcinfo, &add_check);
 }
 
-/* With a SET clause, rows that do not satisfy the condition are mended first. */
+/*
+ * With a SET clause, rows that do not satisfy the condition are mended first;
+ * and once more those that clients have written until new rows are checked.
+ */
 static void
 build_add_check(Change *change, FunctionCallInfo fcinfo)
 {
@@ -93,6 +98,9 @@ build_add_check(Change *change, FunctionCallInfo fcinfo)
 	char	   *statement = psprintf("ALTER TABLE %s ADD %sCHECK (%s\n)",
 									 change->relation,
 									 constraint_clause(name), check);
+	PlanStep   *mend;
+	int			quick;
+	int			nest_level;
 
 	require_single_subcommand(statement, "condition");
 	if (set == NULL)
@@ -101,7 +109,19 @@ build_add_check(Change *change, FunctionCallInfo fcinfo)
 		return;
 	}
 	add_backfill_step(change, set, psprintf("NOT (%s\n)", check));
-	add_planned_steps(change, statement);
+	mend = linitial(change->steps);
+
+	/* of a small table as well, for clients write between two steps */
+	nest_level = NewGUCNestLevel();
+	(void) set_config_option("safe_migrate.small_table", "0", PGC_SUSET,
+							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	quick = add_planned_steps(change, statement);
+	AtEOXact_GUC(true, nest_level);
+	if (quick > 0)
+	{
+		change->filling = quick + 2;
+		change->steps = list_insert_nth(change->steps, quick + 1, mend);
+	}
 }
 
 /*
