@@ -7,7 +7,10 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/transam.h"
+#include "catalog/pg_namespace.h"
+#include "catalog/pg_operator.h"
 #include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
 #include "online/row_expression.h"
@@ -20,8 +23,11 @@
 #include "parser/parser.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/regproc.h"
 #include "utils/rel.h"
 #include "utils/ruleutils.h"
+#include "utils/syscache.h"
 
 /* All that the text of an expression and its literals depend on. */
 static const struct
@@ -72,6 +78,10 @@ static Node *coerced_to_column(ParseState *pstate, Node *expression,
 							   Form_pg_attribute attribute);
 static bool refuse_columns(Node *node, UsedColumns *used);
 static void refuse_column(UsedColumns *used, Var *var);
+static bool refuse_unnamed_operators(Node *node, void *context);
+static bool are_of_one_schema(List *operators);
+static Oid	schema_of_operator(Oid operator);
+static void refuse_foreign_operators(List *operators);
 
 /*
  * See row_expression.h.
@@ -97,6 +107,8 @@ parse_row_expression(Relation rel, const char *text, AttrNumber target,
 		expression = analysed_as_owner(pstate, rel, expression, target);
 	else
 		expression = analysed_expression(pstate, rel, expression, target);
+	if (!fixed_search_path)
+		(void) refuse_unnamed_operators(expression, NULL);
 	free_parsestate(pstate);
 
 	error_context_stack = context.previous;
@@ -299,6 +311,87 @@ refuse_column(UsedColumns *used, Var *var)
 				 errmsg("cannot use generated column \"%s\" in the expression; write what it is generated from",
 						NameStr(attribute->attname)),
 				 parser_errposition(used->pstate, var->location)));
+}
+
+/*
+ * Expression tree walker.  The text of these leaves out which operator it is,
+ * and with fixed settings another one would be found than the user's.
+ */
+static bool
+refuse_unnamed_operators(Node *node, void *context)
+{
+	ListCell   *cell;
+
+	if (node == NULL)
+		return false;
+	if (IsA(node, DistinctExpr) || IsA(node, NullIfExpr))
+		refuse_foreign_operators(list_make1_oid(((OpExpr *) node)->opno));
+	else if (IsA(node, RowCompareExpr))
+	{
+		List	   *operators = ((RowCompareExpr *) node)->opnos;
+
+		if (!are_of_one_schema(operators))
+			refuse_foreign_operators(operators);
+	}
+	else if (IsA(node, CaseExpr) && ((CaseExpr *) node)->arg != NULL)
+	{
+		foreach(cell, ((CaseExpr *) node)->args)
+		{
+			Node	   *comparison = (Node *) lfirst_node(CaseWhen, cell)->expr;
+
+			if (IsA(comparison, OpExpr))
+				refuse_foreign_operators(list_make1_oid(((OpExpr *) comparison)->opno));
+		}
+	}
+	return expression_tree_walker(node, refuse_unnamed_operators, context);
+}
+
+/* Those of a comparison of rows have the name that the text gives the first. */
+static bool
+are_of_one_schema(List *operators)
+{
+	Oid			schema = schema_of_operator(linitial_oid(operators));
+	ListCell   *cell;
+
+	foreach(cell, operators)
+	{
+		if (schema_of_operator(lfirst_oid(cell)) != schema)
+			return false;
+	}
+	return true;
+}
+
+static Oid
+schema_of_operator(Oid operator)
+{
+	HeapTuple	tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(operator));
+	Oid			schema;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for operator %u", operator);
+	schema = ((Form_pg_operator) GETSTRUCT(tuple))->oprnamespace;
+	ReleaseSysCache(tuple);
+	return schema;
+}
+
+static void
+refuse_foreign_operators(List *operators)
+{
+	ListCell   *cell;
+
+	foreach(cell, operators)
+	{
+		Oid			operator = lfirst_oid(cell);
+		Oid			schema = schema_of_operator(operator);
+
+		if (schema != PG_CATALOG_NAMESPACE)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
+					 errmsg("CASE x WHEN y, NULLIF, IS DISTINCT FROM and comparisons of rows cannot name operator %s, and would mean another one where search_path is another; write a OPERATOR(%s.%s) b instead",
+							format_operator_qualified(operator),
+							quote_identifier(get_namespace_name(schema)),
+							get_opname(operator))));
+	}
 }
 
 /*

@@ -25,7 +25,8 @@
  * context, with garbage.  Throws what PostgreSQL throws, with "what" ("up
  * expression of column b") as context, for anything that an ALTER COLUMN ...
  * USING would refuse, and for system columns, whole rows, and generated
- * columns, which a BEFORE trigger does not have.
+ * columns, which a BEFORE trigger does not have; with the caller's settings,
+ * also for an operator of users that the text could not name.
  */
 extern Node *parse_row_expression(Relation rel, const char *text,
 								  AttrNumber target, const char *what,
