@@ -49,5 +49,43 @@ CALL migrate.advance(:c);
 INSERT INTO coded (id, status, n) VALUES (4, '(ACTIVE)', 1);
 SELECT * FROM coded ORDER BY id;
 
+-- a value that is too long is not cut off, by no way ----------------------------
+CREATE TABLE lp (id int, a text) PARTITION BY LIST (id);
+CREATE TABLE lp1 PARTITION OF lp FOR VALUES IN (1);
+INSERT INTO lp VALUES (1, 'A');
+SELECT migrate.change_type('lp', 'a', 'varchar(5)', advance => 'manual') AS c \gset
+CALL migrate.advance(:c);
+CREATE TABLE lp2 (id int, a text, a_new varchar(5));
+INSERT INTO lp2 VALUES (2, 'longer value', 'longe');
+ALTER TABLE lp ATTACH PARTITION lp2 FOR VALUES IN (2);
+SELECT migrate.contract(:c, force := true);
+SELECT phase, state FROM migrate.changes WHERE id = :c;
+SELECT * FROM lp ORDER BY id;
+CREATE DOMAIN short AS varchar(3);
+CREATE TABLE long (id int PRIMARY KEY, name text, bits varbit, names text[], many varbit[],
+	v varchar(3), c char(3), b bit(3), vb varbit(3), d short,
+	vs varchar(3)[], cs char(3)[], bs bit(3)[], ds short[], n numeric(5, 1), ns numeric(5, 1)[]);
+INSERT INTO long VALUES (1, 'abcdef', '101010', '{abcdef}', '{101010}',
+	'abc', 'abc', '101', '101', 'abc', '{abc}', '{abc}', '{101}', '{abc}', 1.2, '{1.2}');
+CALL migrate.backfill('long', 'v = name');
+CALL migrate.backfill('long', 'c = name');
+CALL migrate.backfill('long', 'b = bits');
+CALL migrate.backfill('long', 'vb = bits');
+CALL migrate.backfill('long', 'd = name');
+CALL migrate.backfill('long', 'vs = names');
+CALL migrate.backfill('long', 'cs = names');
+CALL migrate.backfill('long', 'bs = many');
+CALL migrate.backfill('long', 'ds = names');
+SELECT * FROM long;
+-- but for spaces, as SQL has it; and others are padded or rounded
+UPDATE long SET name = 'xy     ', names = '{"xy     ",NULL}', bits = '11', many = '{111}';
+CALL migrate.backfill('long', 'v = name, c = name, vb = bits, d = name, vs = names, cs = names, bs = many, ds = names, n = 1.26, ns = ARRAY[1.26]');
+SELECT xmin AS written FROM long \gset
+SELECT * FROM long;
+CALL migrate.backfill('long', 'v = name, c = name, vb = bits, d = name, vs = names, cs = names, bs = many, ds = names, n = 1.26, ns = ARRAY[1.26]');
+SELECT xmin = :written AS unchanged FROM long;
+CALL migrate.backfill('long', $$v = NULL, c = NULL, vs = NULL, d = 'z'$$);
+SELECT v, c, vs, d FROM long;
+
 SET client_min_messages = error;
 DROP SCHEMA "values" CASCADE;

@@ -46,6 +46,10 @@ static Query *analyze_texts(const BackfillRequest *request, Oid relid,
 static char *difference(const BackfillRequest *request, Relation rel,
 						TargetEntry *target, List *context,
 						const char *alias);
+static char *assigned_value(Form_pg_attribute attribute, const char *value);
+static char *elements_are_cut_off(Form_pg_attribute attribute,
+								  const char *value);
+static const char *type_of_limited_length(Oid type);
 static Node *value_of_target(Relation rel, TargetEntry *target);
 static bool changes_with_time(Node *node, void *context);
 static bool function_changes_with_time(Oid function, void *context);
@@ -271,24 +275,90 @@ difference(const BackfillRequest *request, Relation rel, TargetEntry *target,
 }
 
 /*
- * See backfill.h.  The value is that of the column, whose type and length an
- * assignment would give it; and without the cast to record it would be a
- * comparison column by column.
+ * See backfill.h.  Without the cast to record it would be a comparison column by
+ * column.
  */
 char *
 values_differ(Form_pg_attribute attribute, const char *column,
 			  const char *value)
 {
-	char	   *assigned = psprintf("(%s)::%s", value,
-									format_type_extended(attribute->atttypid,
-														 attribute->atttypmod,
-														 FORMAT_TYPE_TYPEMOD_GIVEN |
-														 FORMAT_TYPE_FORCE_QUALIFY));
+	char	   *assigned = assigned_value(attribute, value);
+	char	   *cut_off = elements_are_cut_off(attribute, value);
 
 	if (differs_by_equality(attribute))
 		return psprintf("%s IS DISTINCT FROM %s", column, assigned);	/* as the user */
-	return psprintf("(ROW(%s)::pg_catalog.record OPERATOR(pg_catalog.*<>) ROW(%s))",
-					column, assigned);
+	return psprintf("(ROW(%s)::pg_catalog.record OPERATOR(pg_catalog.*<>) ROW(%s)%s)",
+					column, assigned,
+					cut_off == NULL ? "" : psprintf(" OR %s", cut_off));
+}
+
+/*
+ * What an assignment would make of a value: a cast cuts off silently what is too
+ * long, where an assignment is refused.
+ */
+static char *
+assigned_value(Form_pg_attribute attribute, const char *value)
+{
+	int32		typmod = attribute->atttypmod;
+	const char *limited = type_of_limited_length(getBaseTypeAndTypmod(attribute->atttypid,
+																	  &typmod));
+
+	if (limited != NULL && typmod >= 0)
+		value = psprintf("pg_catalog.%s((%s)::pg_catalog.%s, %d, false)",
+						 limited, value, limited, typmod);
+	return psprintf("(%s)::%s", value,
+					format_type_extended(attribute->atttypid,
+										 attribute->atttypmod,
+										 FORMAT_TYPE_TYPEMOD_GIVEN |
+										 FORMAT_TYPE_FORCE_QUALIFY));
+}
+
+/*
+ * Of an array of such a type there is but the cast.  That it cuts off more than
+ * spaces, which an assignment does as well; NULL for other types.
+ */
+static char *
+elements_are_cut_off(Form_pg_attribute attribute, const char *value)
+{
+	int32		typmod = attribute->atttypmod;
+	Oid			element = get_element_type(getBaseTypeAndTypmod(attribute->atttypid,
+																&typmod));
+	const char *limited;
+	const char *compared;
+
+	if (!OidIsValid(element))
+		return NULL;
+	limited = type_of_limited_length(getBaseTypeAndTypmod(element, &typmod));
+	if (limited == NULL || typmod < 0)
+		return NULL;
+	compared = strstr(limited, "bit") == NULL ?
+		"pg_catalog.bpchar[] COLLATE pg_catalog.\"C\"" : "pg_catalog.varbit[]";
+	return psprintf("((%s)::%s)::%s OPERATOR(pg_catalog.<>) ((%s)::pg_catalog.%s[])::%s",
+					value,
+					format_type_extended(attribute->atttypid,
+										 attribute->atttypmod,
+										 FORMAT_TYPE_TYPEMOD_GIVEN |
+										 FORMAT_TYPE_FORCE_QUALIFY),
+					compared, value, limited, compared);
+}
+
+/* The name of a type that is cut off by a cast, and of the function that does it. */
+static const char *
+type_of_limited_length(Oid type)
+{
+	switch (type)
+	{
+		case VARCHAROID:
+			return "varchar";
+		case BPCHAROID:
+			return "bpchar";
+		case BITOID:
+			return "bit";
+		case VARBITOID:
+			return "varbit";
+		default:
+			return NULL;
+	}
 }
 
 /* DEFAULT is known by name until the statement is rewritten. */

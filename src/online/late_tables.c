@@ -67,7 +67,15 @@ check_late_tables(const Change *change)
 		step.relid = lfirst_oid(cell);
 		error = run_in_subtransaction(read_table, &step);
 		if (error != NULL)
+		{
+			/* a value that the new shape cannot have */
+			if (ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_DATA_EXCEPTION)
+				error->message = psprintf("%s (a row of %s, which became a part of %s)",
+										  error->message,
+										  relation_display_name(step.relid),
+										  change->relation);
 			ReThrowError(error);
+		}
 		if (step.has_rows)
 			ereport(clients_may_empty(change) &&
 					!list_member_oid(unfilled, step.relid) ? WARNING : ERROR,
