@@ -87,5 +87,25 @@ SELECT xmin = :written AS unchanged FROM long;
 CALL migrate.backfill('long', $$v = NULL, c = NULL, vs = NULL, d = 'z'$$);
 SELECT v, c, vs, d FROM long;
 
+-- a row that is not filled yet, and both sides are written -----------------------
+CREATE TABLE people (id int PRIMARY KEY, name text);
+INSERT INTO people SELECT i, 'Bob Miller' FROM generate_series(1, 6) i;
+SELECT migrate.split_column('people', 'name', '{first,last}', '{text,text}',
+	ARRAY[$$split_part(name, ' ', 1)$$, $$NULLIF(split_part(name, ' ', 2), '')$$],
+	$$CASE WHEN last IS NULL THEN first ELSE first || ' ' || last END$$, 'new', advance => 'manual') AS c \gset
+UPDATE people SET name = 'Rob Miller', first = 'Rob' WHERE id = 1 RETURNING *;
+UPDATE people SET name = 'Rob Miller', first = 'Bert' WHERE id = 2 RETURNING *;
+UPDATE people SET first = 'Rob' WHERE id = 3 RETURNING *;
+SELECT migrate.cancel(:c);
+CALL migrate.advance(:c);
+SELECT migrate.split_column('people', 'name', '{first,last}', '{text,text}',
+	ARRAY[$$split_part(name, ' ', 1)$$, $$NULLIF(split_part(name, ' ', 2), '')$$],
+	$$CASE WHEN last IS NULL THEN first ELSE first || ' ' || last END$$, advance => 'manual') AS c \gset
+UPDATE people SET name = 'Rob Miller', first = 'Rob' WHERE id = 4 RETURNING *;
+UPDATE people SET name = 'Rob Miller', last = 'Miller' WHERE id = 5 RETURNING *;
+UPDATE people SET name = 'Rob Miller', first = 'Bert' WHERE id = 6 RETURNING *;
+CALL migrate.advance(:c);
+SELECT * FROM people ORDER BY id;
+
 SET client_min_messages = error;
 DROP SCHEMA "values" CASCADE;

@@ -75,7 +75,7 @@ static bool old_side_is_default(DualWrite *work);
 static bool is_default(DualWrite *work, int column);
 static void resolve_conflict(DualWrite *work);
 static void write_old_side(DualWrite *work);
-static void complete_new_side(DualWrite *work, TupleTableSlot *before);
+static bool complete_new_side(DualWrite *work, TupleTableSlot *before);
 static void compute_ups(DualWrite *work);
 static void compute_downs(DualWrite *work);
 static void compute(DualWrite *work, List *states);
@@ -241,12 +241,18 @@ sync_update(DualWrite *work, TupleTableSlot *before)
 	if (computed_equals(work, &work->new_side))
 		return;
 	if (!new_changed)
-		set_computed(work, &work->new_side);
-	else if (!old_changed)
 	{
-		complete_new_side(work, before);
-		write_old_side(work);
+		set_computed(work, &work->new_side);
+		return;
 	}
+	if (complete_new_side(work, before))
+	{
+		compute_ups(work);
+		if (computed_equals(work, &work->new_side))
+			return;
+	}
+	if (!old_changed)
+		write_old_side(work);
 	else
 		resolve_conflict(work);
 }
@@ -398,15 +404,16 @@ write_old_side(DualWrite *work)
 /*
  * Of a row that the backfill has not reached, the new columns that the client
  * did not write are not null but unknown: they come from the old side, before
- * that is written from all of them.  What was computed is the ups.
+ * the two are compared, or that is written from all of them.  What was computed
+ * is the ups.  False if there was nothing to do.
  */
-static void
+static bool
 complete_new_side(DualWrite *work, TupleTableSlot *before)
 {
 	int			count = 0;
 
 	if (work->new_side.count == 1 || !side_is_null(&work->new_side, before))
-		return;
+		return false;
 	for (int i = 0; i < work->new_side.count; i++)
 	{
 		AttrNumber	attnum = work->new_side.columns[i].attnum;
@@ -418,11 +425,11 @@ complete_new_side(DualWrite *work, TupleTableSlot *before)
 		work->nulls[count] = work->nulls[i];
 		count++;
 	}
-	if (count > 0)
-	{
-		set_columns(work, count);
-		reread_row(work);
-	}
+	if (count == 0)
+		return false;
+	set_columns(work, count);
+	reread_row(work);
+	return true;
 }
 
 static void
