@@ -107,5 +107,13 @@ UPDATE people SET name = 'Rob Miller', first = 'Bert' WHERE id = 6 RETURNING *;
 CALL migrate.advance(:c);
 SELECT * FROM people ORDER BY id;
 
+-- a column that is to go: its value is for those who leave it out -----------------
+CREATE TABLE going (id int PRIMARY KEY, a text, c int);
+INSERT INTO going VALUES (1, NULL, 0);
+SELECT migrate.drop_column('going', 'a', value => $$'gone'$$, advance => 'manual') AS c \gset
+UPDATE going SET c = 1;
+INSERT INTO going (id, c) VALUES (2, 0);
+SELECT * FROM going ORDER BY id;
+
 SET client_min_messages = error;
 DROP SCHEMA "values" CASCADE;

@@ -74,7 +74,7 @@ build_drop_column(Change *change, FunctionCallInfo fcinfo)
 								  statement));
 	tell_what_goes(change, column);
 	if (value != NULL)
-		(void) fill_by_trigger(change, column, value, "INSERT OR UPDATE");
+		(void) fill_by_trigger(change, column, value, "INSERT");
 	then_contract(change, "%s", statement);
 }
 
