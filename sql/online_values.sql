@@ -115,5 +115,12 @@ UPDATE going SET c = 1;
 INSERT INTO going (id, c) VALUES (2, 0);
 SELECT * FROM going ORDER BY id;
 
+-- the text of a floating-point number, whichever way it comes about ---------------
+CREATE TABLE texts (id int PRIMARY KEY, f float8, fs float4[], b bytea, n numeric);
+SELECT migrate.split_column('texts', 'f', '{t}', '{text}', ARRAY[$$'f' || f$$], advance => 'manual');
+SELECT migrate.split_column('texts', 'f', '{t}', '{text}', ARRAY[$$'f' || fs::text$$], advance => 'manual');
+SELECT migrate.split_column('texts', 'f', '{t}', '{text}', ARRAY[$$b || ' '::text$$], advance => 'manual');
+SELECT migrate.split_column('texts', 'f', '{t}', '{text}', ARRAY[$$f::numeric || '' || n$$], advance => 'manual') > 0 AS started;
+
 SET client_min_messages = error;
 DROP SCHEMA "values" CASCADE;

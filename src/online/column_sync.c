@@ -179,12 +179,18 @@ read_expressions(Relation rel, List *texts, List *columns,
 	return result;
 }
 
-/* As planned, for an inlined function may be no less constant than its body. */
+/*
+ * As planned, for an inlined function may be no less constant than its body, and
+ * || makes texts of other types in its body only.
+ */
 static void
 refuse_variable(Node *expression, const char *text)
 {
-	if (contain_mutable_functions((Node *) expression_planner((Expr *) copyObject(expression))) ||
-		depends_on_output(expression, NULL))
+	Node	   *planned = (Node *) expression_planner((Expr *) copyObject(expression));
+
+	if (contain_mutable_functions(planned) ||
+		depends_on_output(expression, NULL) ||
+		depends_on_output(planned, NULL))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
 				 errmsg("%s is not immutable: another session might compute another value; name the time zone, as in AT TIME ZONE 'UTC'; write ::numeric::text for a floating-point number, and encode() for bytea",
