@@ -10,6 +10,8 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_type.h"
+#include "common/catalog.h"
 #include "online/backfill.h"
 #include "online/fill_column.h"
 #include "run/run.h"
@@ -41,8 +43,8 @@ fill_column(int nargs, const ProcedureArgument *args)
 	request.table = args[0].value;
 	request.set = psprintf("%s = DEFAULT", column);
 
-	/* as IS NULL, but false of a row whose fields are null */
-	request.condition = psprintf("%s IS NOT DISTINCT FROM NULL", column);
+	/* of whatever type: the test for a row is right for all */
+	request.condition = null_test(column, RECORDOID, true);
 	request.counted = args[1].value;
 	request.quiet = true;
 	run_backfill(&request);
