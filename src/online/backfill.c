@@ -636,17 +636,30 @@ record_error(void *arg)
 void
 begin_backfill_transaction(Backfill *b)
 {
+	static const struct
+	{
+		const char *name;
+		const char *value;
+	}			settings[] = {
+		/* the rule is about what users change */
+		{"safe_migrate.row_limit", "0"},
+		/* what a crash takes is done again */
+		{"synchronous_commit", "off"},
+		/* pages are read by a plan whose cost is said to be that of many */
+		{"jit", "off"},
+		{"enable_tidscan", "on"}
+	};
+
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 
 	/* a row that somebody else has changed is no reason to fail */
 	XactIsoLevel = XACT_READ_COMMITTED;
 
-	/* the rule is about what users change; what a crash takes is done again */
-	(void) set_config_option("safe_migrate.row_limit", "0", PGC_SUSET,
-							 PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
-	(void) set_config_option("synchronous_commit", "off", PGC_USERSET,
-							 PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
+	for (int i = 0; i < lengthof(settings); i++)
+		(void) set_config_option(settings[i].name, settings[i].value,
+								 PGC_SUSET, PGC_S_SESSION, GUC_ACTION_LOCAL,
+								 true, 0, false);
 	MemoryContextSwitchTo(b->batch_context);
 }
 
