@@ -149,6 +149,12 @@ collect_copies(void *arg)
 	copier->is_renamed = true;
 	foreach(cell, tree)
 		look_at(copier, lfirst_oid(cell), copy_all);
+	if (copier->at_contract)
+	{
+		foreach(cell, tree)
+			look_at(copier, lfirst_oid(cell), refuse_left_copies);
+		refuse_left_references(copier);
+	}
 	return false;
 }
 
@@ -369,7 +375,10 @@ name_of_copy(ColumnCopier *copier, const char *name)
 		label = psprintf("%08x_%s",
 						 hash_bytes((const unsigned char *) name, strlen(name)),
 						 label);
-	return makeObjectName(name, NULL, label);
+	label = makeObjectName(name, NULL, label);
+	if (copier->at_contract)
+		note_copy(copier, label);
+	return label;
 }
 
 /* A name in a schema, quoted. */

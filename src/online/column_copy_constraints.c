@@ -32,8 +32,6 @@
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 
-static bool constraint_has_column(Relation catalog, HeapTuple tuple,
-								  AttrNumber attnum);
 static void copy_constraint(ColumnCopier *copier, Form_pg_constraint form);
 static void add_constraint(ColumnCopier *copier, const char *name,
 						   const char *definition);
@@ -77,7 +75,7 @@ copy_constraints(ColumnCopier *copier)
 	copy_references(copier);
 }
 
-static bool
+bool
 constraint_has_column(Relation catalog, HeapTuple tuple, AttrNumber attnum)
 {
 	bool		isnull;
@@ -139,7 +137,7 @@ copy_constraint(ColumnCopier *copier, Form_pg_constraint form)
 	if (form->contype == CONSTRAINT_CHECK && !copier->same_type &&
 		!try_check(copier, form))
 		return;
-	require_constraint(copier, RelationGetRelid(copier->rel),
+	require_constraint(copier, RelationGetRelid(copier->rel), form->oid,
 					   NameStr(form->conname), name);
 	add_constraint(copier, quote_identifier(name),
 				   psprintf("%s%s", constraint_definition(form->oid),
@@ -183,17 +181,23 @@ try_check(ColumnCopier *copier, Form_pg_constraint form)
 								  copier->table));
 }
 
-/* At the contract its copy has to be there. */
+/* At the contract its copy has to be there; NOT NULL may be no constraint. */
 void
-require_constraint(ColumnCopier *copier, Oid relid, const char *name,
-				   const char *copy)
+require_constraint(ColumnCopier *copier, Oid relid, Oid constraint,
+				   const char *name, const char *copy)
 {
-	if (copier->at_contract &&
-		!OidIsValid(get_relation_constraint_oid(relid, copy, true)))
+	Oid			oid;
+
+	if (!copier->at_contract)
+		return;
+	oid = get_relation_constraint_oid(relid, copy, true);
+	if (!OidIsValid(oid))
 		refuse_newcomer(copier, psprintf("constraint %s of table %s",
 										 quote_identifier(name),
 										 relation_display_name(relid)),
 						copy);
+	else if (OidIsValid(constraint))
+		refuse_redefined_constraint(copier, constraint, oid);
 }
 
 /* What a partition has from above is made there. */
@@ -237,7 +241,8 @@ copy_not_null(ColumnCopier *copier)
 		(copier->is_partition && parent_is_not_null(copier)))
 		return;
 	name = name_of_copy(copier, psprintf("%s_not_null", copier->old_name));
-	require_constraint(copier, RelationGetRelid(copier->rel), "NOT NULL", name);
+	require_constraint(copier, RelationGetRelid(copier->rel), InvalidOid,
+					   "NOT NULL", name);
 	name = quote_identifier(name);
 	add_constraint(copier, name,
 				   psprintf("CHECK (%s) NOT VALID",
@@ -268,11 +273,14 @@ copy_references(ColumnCopier *copier)
 	foreach(cell,
 			foreign_keys_around(list_make1_oid(RelationGetRelid(copier->rel))))
 	{
-		const ForeignKey *key = lfirst(cell);
+		ForeignKey *key = lfirst(cell);
 
 		if (OidIsValid(key->parent) ||
 			key->referenced != RelationGetRelid(copier->rel))
 			continue;
+		if (copier->at_contract &&
+			array_has_attnum(key->referenced_columns, copier->new_attnum))
+			copier->references = lappend(copier->references, key);
 		if (!refers_to_column(copier, key))
 			refuse_included(copier, key);
 		else if (may_refer(copier, key))
@@ -330,7 +338,7 @@ copy_reference(ColumnCopier *copier, const ForeignKey *key)
 	char	   *name = name_of_copy(copier, key->name);
 	const char *quoted = quote_identifier(name);
 
-	require_constraint(copier, key->referencing, key->name, name);
+	require_constraint(copier, key->referencing, key->oid, key->name, name);
 	add_step(&copier->reference_builds,
 			 psprintf("ALTER TABLE %s DROP CONSTRAINT IF EXISTS %s", table,
 					  quoted),

@@ -34,8 +34,6 @@
 #include "utils/syscache.h"
 
 static void copy_index(ColumnCopier *copier, Relation index);
-static char *index_statement(Relation index, const char *definition,
-							 const char *copy, const char *how);
 static bool is_on_small_table(Relation index);
 static void refuse_deferrable(ColumnCopier *copier, Oid constraint);
 static void refuse_users_of_key(ColumnCopier *copier, Oid constraint);
@@ -81,6 +79,7 @@ copy_index(ColumnCopier *copier, Relation index)
 
 	if (index->rd_rel->relispartition)
 		return;
+	copy = name_of_copy(copier, RelationGetRelationName(index));
 	if (index->rd_index->indisexclusion)
 		refuse_copy(copier,
 					psprintf("index %s of table %s excludes rows, and cannot be built beforehand: drop its constraint first, and add it again after the contract",
@@ -93,7 +92,6 @@ copy_index(ColumnCopier *copier, Relation index)
 						name, copier->new_name)));
 	else
 	{
-		copy = name_of_copy(copier, RelationGetRelationName(index));
 		build_index(copier, &copier->index_builds, index, copy);
 		if (OidIsValid(constraint))
 		{
@@ -133,6 +131,8 @@ build_index(ColumnCopier *copier, SafePlan *plan, Relation index,
 							psprintf("index %s",
 									 relation_display_name(RelationGetRelid(index))),
 							copy);
+		else
+			refuse_redefined_index(copier, index, oid);
 	}
 	else if (OidIsValid(oid))
 		refuse_copy(copier,
@@ -152,7 +152,7 @@ build_index(ColumnCopier *copier, SafePlan *plan, Relation index,
 }
 
 /* how is "CONCURRENTLY ", or nothing. */
-static char *
+char *
 index_statement(Relation index, const char *definition, const char *copy,
 				const char *how)
 {

@@ -11,6 +11,7 @@
 #ifndef SAFE_MIGRATE_COLUMN_COPY_INTERNAL_H
 #define SAFE_MIGRATE_COLUMN_COPY_INTERNAL_H
 
+#include "access/htup.h"
 #include "catalog/objectaddress.h"
 #include "nodes/nodes.h"
 #include "online/column_copy.h"
@@ -33,6 +34,8 @@ typedef struct ColumnCopier
 	/* at the contract the new column is there, under another name for now */
 	bool		at_contract;
 	List	   *begun;			/* of ScriptStatement: by the start */
+	struct HTAB *copies;		/* names of those that have an original */
+	List	   *references;		/* of ForeignKey: to the new column */
 	AttrNumber	root_new_column;
 	const char *hidden_name;
 	bool		is_renamed;		/* the old one has the name of the new one */
@@ -90,6 +93,8 @@ extern void add_privileges(List **list, Datum acl, Oid owner,
 /* column_copy_indexes.c */
 extern void copy_indexes(ColumnCopier *copier);
 extern bool index_uses_column(Relation index, AttrNumber attnum);
+extern char *index_statement(Relation index, const char *definition,
+							 const char *copy, const char *how);
 extern void build_index(ColumnCopier *copier, SafePlan *plan,
 						Relation index, const char *copy);
 extern void drop_key(ColumnCopier *copier, Oid constraint);
@@ -104,11 +109,23 @@ extern void copy_foreign_key_tree(ColumnCopier *copier, Oid constraint);
 
 /* column_copy_constraints.c */
 extern void copy_constraints(ColumnCopier *copier);
+extern bool constraint_has_column(Relation catalog, HeapTuple tuple,
+								  AttrNumber attnum);
 extern void require_constraint(ColumnCopier *copier, Oid relid,
-							   const char *name, const char *copy);
+							   Oid constraint, const char *name,
+							   const char *copy);
 extern void restore_constraint(ColumnCopier *copier, Oid constraint,
 							   const char *table, const char *copy);
 extern char *constraint_definition(Oid constraint);
+
+/* column_copy_redefined.c */
+extern void refuse_redefined_constraint(ColumnCopier *copier, Oid constraint,
+										Oid copy);
+extern void refuse_redefined_index(ColumnCopier *copier, Relation index,
+								   Oid copy);
+extern void note_copy(ColumnCopier *copier, const char *name);
+extern void refuse_left_copies(ColumnCopier *copier);
+extern void refuse_left_references(ColumnCopier *copier);
 
 /* column_copy_values.c */
 extern void copy_values(ColumnCopier *copier);

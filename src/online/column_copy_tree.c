@@ -220,7 +220,7 @@ add_foreign_key(ColumnCopier *copier, Oid constraint, List *below,
 							part_copy : name_of_copy(copier, part->name));
 		}
 	}
-	require_constraint(copier, key->referencing, key->name, copy);
+	require_constraint(copier, key->referencing, constraint, key->name, copy);
 	if (get_rel_relkind(key->referencing) == RELKIND_PARTITIONED_TABLE)
 		add_step(&copier->validations,
 				 psprintf("ALTER TABLE %s DROP CONSTRAINT IF EXISTS %s", table,
