@@ -109,4 +109,22 @@ SELECT migrate.contract(:c, force := true);
 SELECT constraints('parts_3');
 SELECT pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid::regclass::text LIKE 'parts%' ORDER BY indexrelid::regclass::text;
 
+-- cancel: what others have set of a trigger stays
+CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN new; END';
+CREATE TABLE noted (id int, a text) PARTITION BY RANGE (id);
+CREATE TABLE noted_1 PARTITION OF noted FOR VALUES FROM (0) TO (10);
+CREATE TRIGGER audit AFTER UPDATE OF a ON noted FOR EACH ROW EXECUTE FUNCTION note();
+CREATE TRIGGER other AFTER UPDATE OF a ON noted FOR EACH ROW EXECUTE FUNCTION note();
+ALTER TABLE noted DISABLE TRIGGER audit;
+COMMENT ON TRIGGER audit ON noted IS 'old comment';
+SELECT migrate.rename_column('noted', 'a', 'b', advance => 'manual') AS c \gset
+ALTER TABLE noted ENABLE TRIGGER audit;
+ALTER TABLE noted_1 DISABLE TRIGGER other;
+COMMENT ON TRIGGER audit ON noted IS 'new comment';
+SELECT migrate.cancel(:c);
+CALL migrate.advance(:c);
+SELECT phase(:c);
+SELECT tgrelid::regclass, tgname, tgenabled, obj_description(oid, 'pg_trigger') FROM pg_trigger
+	WHERE tgrelid IN ('noted'::regclass, 'noted_1'::regclass) ORDER BY tgrelid, tgname;
+
 DROP SCHEMA redefined CASCADE;

@@ -28,6 +28,9 @@ static bool is_of_others(const Change *change, const Task *task,
 						 Node *statement);
 static bool drops_of_others(const Task *task, const DropStmt *stmt);
 static bool trigger_is_of_others(const Task *task, List *name);
+static bool replaces_trigger(const DropStmt *stmt);
+static Oid	replaced_trigger(Node *statement);
+static Oid	trigger_with_name(List *name);
 static void run_unless_gone(const ScriptStatement *statement);
 static bool run_and_keep(void *arg);
 
@@ -44,12 +47,19 @@ run_removal(const Change *change)
 	foreach(cell, change->removal)
 	{
 		List	   *parts = parse_script(lfirst(cell), "statement", 1);
+		Node	   *first = ((ScriptStatement *) linitial(parts))->raw->stmt;
+		Oid			trigger = replaced_trigger(first);
+		List	   *settings = NIL;
 
-		if (is_of_others(change, task,
-						 ((ScriptStatement *) linitial(parts))->raw->stmt))
+		if (is_of_others(change, task, first))
 			continue;
+
+		/* whoever has switched it off meanwhile, say, has meant that */
+		if (OidIsValid(trigger))
+			settings = trigger_settings(trigger);
 		foreach(part, parts)
 			run_unless_gone(lfirst(part));
+		run_change_statements(settings, false);
 	}
 }
 
@@ -67,12 +77,18 @@ is_of_others(const Change *change, const Task *task, Node *statement)
 
 /* The name of the trigger of the change itself nobody else uses. */
 static bool
+replaces_trigger(const DropStmt *stmt)
+{
+	return stmt->removeType == OBJECT_TRIGGER && !stmt->missing_ok;
+}
+
+static bool
 drops_of_others(const Task *task, const DropStmt *stmt)
 {
 	List	   *name = linitial(stmt->objects);
 	Oid			relid;
 
-	if (stmt->removeType == OBJECT_TRIGGER && !stmt->missing_ok)
+	if (replaces_trigger(stmt))
 		return trigger_is_of_others(task, name);
 	if (stmt->removeType != OBJECT_VIEW)
 		return false;
@@ -85,16 +101,11 @@ drops_of_others(const Task *task, const DropStmt *stmt)
 static bool
 trigger_is_of_others(const Task *task, List *name)
 {
-	List	   *table = list_truncate(list_copy(name), list_length(name) - 1);
-	Oid			relid = RangeVarGetRelid(makeRangeVarFromNameList(table),
-										 NoLock, true);
 	const PlanStep *start = linitial(task->steps);
-	Oid			trigger = InvalidOid;
+	Oid			trigger = trigger_with_name(name);
 	char	   *definition;
 	ListCell   *cell;
 
-	if (OidIsValid(relid))
-		trigger = get_trigger_oid(relid, strVal(llast(name)), true);
 	if (!OidIsValid(trigger))
 		return true;
 	definition = portable_trigger_definition(trigger);
@@ -107,6 +118,27 @@ trigger_is_of_others(const Task *task, List *name)
 			return false;
 	}
 	return true;
+}
+
+/* InvalidOid if the statement drops none, or there is none. */
+static Oid
+replaced_trigger(Node *statement)
+{
+	if (!IsA(statement, DropStmt) || !replaces_trigger((DropStmt *) statement))
+		return InvalidOid;
+	return trigger_with_name(linitial(((DropStmt *) statement)->objects));
+}
+
+static Oid
+trigger_with_name(List *name)
+{
+	List	   *table = list_truncate(list_copy(name), list_length(name) - 1);
+	Oid			relid = RangeVarGetRelid(makeRangeVarFromNameList(table),
+										 NoLock, true);
+
+	if (!OidIsValid(relid))
+		return InvalidOid;
+	return get_trigger_oid(relid, strVal(llast(name)), true);
 }
 
 /* A definition that is put back has lost its trigger just before. */

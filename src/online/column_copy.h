@@ -75,6 +75,12 @@ extern ColumnCopy *plan_column_contract(Oid relid, AttrNumber old_column,
 extern char *portable_trigger_definition(Oid trigger);
 
 /*
+ * Statements that give a new trigger with that name what CREATE TRIGGER does not
+ * say of the one there is; a list of char *.
+ */
+extern List *trigger_settings(Oid trigger);
+
+/*
  * Why the table cannot have a trigger that all rows go through, which inherited
  * ones have to; a sentence with a remedy, palloc'd, or NULL.
  */

@@ -34,6 +34,9 @@ static void refuse_other_change(ColumnCopier *copier, Form_pg_trigger form);
 static bool try_trigger(ColumnCopier *copier, Form_pg_trigger form);
 static void replace_trigger(ColumnCopier *copier, List **list,
 							Form_pg_trigger form, char *definition);
+static void redefine_trigger(ColumnCopier *copier, List **list,
+							 Form_pg_trigger form, char *definition);
+static void add_settings(List **list, Form_pg_trigger form);
 static void set_clones(List **list, Form_pg_trigger parent);
 static HeapTuple clone_of_trigger(Relation partition, Oid parent);
 static bool names_column(Form_pg_trigger form, AttrNumber attnum);
@@ -117,7 +120,7 @@ copy_trigger(ColumnCopier *copier, Oid trigger)
 			continue;
 		replace_trigger(copier, &copier->start, form,
 						with_other_column(old->definition, copier->new_name));
-		replace_trigger(copier, &undo, form, old->definition);
+		redefine_trigger(copier, &undo, form, old->definition);
 		add_sql(&copier->start_undo, as_script(undo));
 	}
 }
@@ -168,14 +171,46 @@ static void
 replace_trigger(ColumnCopier *copier, List **list, Form_pg_trigger form,
 				char *definition)
 {
+	redefine_trigger(copier, list, form, definition);
+	add_settings(list, form);
+}
+
+static void
+redefine_trigger(ColumnCopier *copier, List **list, Form_pg_trigger form,
+				 char *definition)
+{
+	add_sql(list, psprintf("DROP TRIGGER %s ON %s",
+						   quote_identifier(NameStr(form->tgname)),
+						   copier->table));
+	add_sql(list, definition);
+}
+
+/*
+ * See column_copy.h.
+ */
+List *
+trigger_settings(Oid trigger)
+{
+	Relation	catalog = table_open(TriggerRelationId, AccessShareLock);
+	List	   *statements = NIL;
+
+	add_settings(&statements,
+				 (Form_pg_trigger) GETSTRUCT(trigger_with_oid(catalog, trigger)));
+	table_close(catalog, AccessShareLock);
+	return statements;
+}
+
+/* What CREATE TRIGGER does not say. */
+static void
+add_settings(List **list, Form_pg_trigger form)
+{
 	const char *name = quote_identifier(NameStr(form->tgname));
-	char	   *object = psprintf("TRIGGER %s ON %s", name, copier->table);
+	char	   *table = relation_display_name(form->tgrelid);
+	char	   *object = psprintf("TRIGGER %s ON %s", name, table);
 	ListCell   *cell;
 
-	add_sql(list, psprintf("DROP %s", object));
-	add_sql(list, definition);
 	if (form->tgenabled != TRIGGER_FIRES_ON_ORIGIN)
-		add_sql(list, psprintf("ALTER TABLE %s %s TRIGGER %s", copier->table,
+		add_sql(list, psprintf("ALTER TABLE %s %s TRIGGER %s", table,
 							   enabled_clause(form->tgenabled), name));
 	set_clones(list, form);
 	add_comment(list, TriggerRelationId, form->oid, 0, object);
