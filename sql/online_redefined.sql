@@ -127,4 +127,12 @@ SELECT phase(:c);
 SELECT tgrelid::regclass, tgname, tgenabled, obj_description(oid, 'pg_trigger') FROM pg_trigger
 	WHERE tgrelid IN ('noted'::regclass, 'noted_1'::regclass) ORDER BY tgrelid, tgname;
 
+-- a version with too long a name: both functions cut it
+CREATE SCHEMA redefined_app;
+CREATE TABLE redefined_app.t (id int);
+SELECT migrate.create_version(repeat('v', 70), 'redefined_app', 'old');
+SELECT length(version) FROM migrate.versions WHERE version LIKE 'vvv%';
+SELECT migrate.drop_version(repeat('v', 70));
+DROP SCHEMA redefined_app CASCADE;
+
 DROP SCHEMA redefined CASCADE;

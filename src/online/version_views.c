@@ -74,8 +74,8 @@ static void delete_version(const char *version);
 Datum
 migrate_create_version(PG_FUNCTION_ARGS)
 {
-	char	   *version = needed_text(fcinfo, 0, "version");
-	char	   *schema_name = needed_text(fcinfo, 1, "schema");
+	char	   *version = needed_name(fcinfo, 0, "version");
+	char	   *schema_name = needed_name(fcinfo, 1, "schema");
 	char	   *shape = needed_text(fcinfo, 2, "shape");
 	List	   *views;
 	List	   *script;
@@ -308,7 +308,7 @@ delete_version(const char *version)
 Datum
 migrate_drop_version(PG_FUNCTION_ARGS)
 {
-	char	   *version = needed_text(fcinfo, 0, "version");
+	char	   *version = needed_name(fcinfo, 0, "version");
 	Oid			schema;
 	List	   *views;
 
