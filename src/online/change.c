@@ -95,14 +95,16 @@ begin_change(FunctionCallInfo fcinfo, const ChangeKind *kind)
 	change->relid = table_of_change(needed_text(fcinfo, 0, "table"));
 	require_owner_himself(change->relid, function);
 	change->relation = relation_display_name(change->relid);
+
+	/* it may take a while, which nobody has to wait for */
+	if (kind->reshapes)
+		warn_of_star_queries(change->relid);
 	lock_for_change(function, change->relid,
 					kind->locking == NULL ? NIL : kind->locking(change, fcinfo),
 					true);
 	require_owner_himself(change->relid, function);
 	refuse_beside_other_changes(change->relid, kind->name);
 	change->relation = relation_display_name(change->relid);
-	if (kind->reshapes)
-		warn_of_star_queries(change->relid);
 	change->id = task_reserve_id();
 	return change;
 }

@@ -30,7 +30,8 @@
 /* What is looked for, and what was found. */
 typedef struct StarSearch
 {
-	Oid			relid;
+	const char *schema;			/* of the table, which nobody has locked */
+	const char *table;
 	const char *query;			/* that is run to get statements */
 	const char *text;			/* of one, while it is looked at */
 	bool		has_star;		/* for the table, in that */
@@ -79,7 +80,10 @@ warn_of_star_queries(Oid relid)
 	char	   *statistics;
 	int			count;
 
-	state.relid = relid;
+	state.table = get_rel_name(relid);
+	if (state.table == NULL)
+		return;
+	state.schema = get_namespace_name(get_rel_namespace(relid));
 	search(&state, sessions_query);
 	statistics = statistics_query();
 	if (statistics != NULL)
@@ -281,8 +285,7 @@ takes_all_columns(const QueryLevel *level)
 static bool
 is_searched(const StarSearch *state, const RangeVar *table)
 {
-	return strcmp(table->relname, get_rel_name(state->relid)) == 0 &&
-		(table->schemaname == NULL ||
-		 strcmp(table->schemaname,
-				get_namespace_name(get_rel_namespace(state->relid))) == 0);
+	return strcmp(table->relname, state->table) == 0 &&
+		(table->schemaname == NULL || state->schema == NULL ||
+		 strcmp(table->schemaname, state->schema) == 0);
 }
