@@ -135,4 +135,13 @@ SELECT length(version) FROM migrate.versions WHERE version LIKE 'vvv%';
 SELECT migrate.drop_version(repeat('v', 70));
 DROP SCHEMA redefined_app CASCADE;
 
+-- contract: counters that were reset say nothing of who uses a table
+CREATE TABLE unused (id int);
+SELECT migrate.drop_table('unused', grace => '0') AS c \gset
+INSERT INTO unused VALUES (1);
+SELECT pg_stat_reset();
+SELECT migrate.contract(:c);
+SELECT phase(:c);
+SELECT migrate.contract(:c, force := true);
+
 DROP SCHEMA redefined CASCADE;

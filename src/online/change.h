@@ -233,6 +233,9 @@ extern void change_lock(int64 id);
 /* change_uses.c: how often the table was read or written, by the counters. */
 extern int64 count_uses(Oid relid);
 
+/* Were the counters set back since the change has started? */
+extern bool uses_were_reset(const Change *change);
+
 /*
  * change_refusal.c: throw if the table has an unfinished change beside which one
  * of that kind cannot be: its name is in what either of them has left to do.

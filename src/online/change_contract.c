@@ -275,6 +275,11 @@ refuse_while_used(const Change *change)
 	{
 		int64		uses = count_uses(change->relid);
 
+		if (uses < change->uses || uses_were_reset(change))
+			ereport(ERROR,
+					(errcode(ERRCODE_SM_BREAKS_CLIENT),
+					 errmsg("contract: clients may have used %s since change " INT64_FORMAT " has started, as the counters that would tell were reset: make sure that none does, or SELECT migrate.contract(" INT64_FORMAT ", force := true)",
+							change->old_shape, change->id, change->id)));
 		if (uses == change->uses)
 			return;
 		ereport(ERROR,

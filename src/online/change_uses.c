@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_inherits.h"
+#include "catalog/pg_type.h"
 #include "common/own_tables.h"
 #include "executor/spi.h"
 #include "online/change.h"
@@ -15,8 +16,7 @@
 
 /*
  * See change.h.  Scans of tables and indexes and changed rows, by the counters
- * of the cumulative statistics: -1 when they are switched off.  A reset makes
- * the number smaller, which is a change as well.
+ * of the cumulative statistics: -1 when they are switched off.
  */
 int64
 count_uses(Oid relid)
@@ -43,4 +43,30 @@ count_uses(Oid relid)
 	uses = own_bigint_column(0, 1);
 	end_own_access(&access);
 	return uses;
+}
+
+/*
+ * See change.h.  A crash takes all counters with it: those of the archiver, which
+ * hardly anybody resets, then say when.
+ */
+bool
+uses_were_reset(const Change *change)
+{
+	OwnAccess	access;
+	OwnArguments arguments = {0};
+	bool		result;
+
+	begin_own_access(&access);
+	add_own_argument(&arguments, INT8OID, Int64GetDatum(change->id), false);
+	run_own_query("SELECT FROM migrate.task_log t "
+				  "WHERE t.id OPERATOR(pg_catalog.=) $1 "
+				  "AND t.created_at OPERATOR(pg_catalog.<=) "
+				  "GREATEST((SELECT pg_catalog.pg_stat_get_db_stat_reset_time(d.oid) "
+				  "FROM pg_catalog.pg_database d WHERE d.datname "
+				  "OPERATOR(pg_catalog.=) pg_catalog.current_database()), "
+				  "(SELECT a.stats_reset FROM pg_catalog.pg_stat_archiver a))",
+				  &arguments, SPI_OK_SELECT);
+	result = SPI_processed > 0;
+	end_own_access(&access);
+	return result;
 }
