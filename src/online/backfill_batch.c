@@ -127,6 +127,7 @@ run_batch(Batch *batch, BlockNumber next, ErrorData **error)
 	BatchOutcome outcome = BATCH_DONE;
 	bool		is_stored = is_to_be_stored(leaf);
 	bool		others_waited;
+	FullTransactionId next_xid;
 	instr_time	start;
 	instr_time	duration;
 	Relation	rel;
@@ -140,8 +141,10 @@ run_batch(Batch *batch, BlockNumber next, ErrorData **error)
 		return BATCH_DONE;
 	}
 	(void) prune_behind(leaf, rel);
+	write_back_new_pages(b, leaf, rel);
 	relation_close(rel, NoLock);
 
+	next_xid = ReadNextFullTransactionId();
 	INSTR_TIME_SET_CURRENT(start);
 	MemoryContextSwitchTo(b->context);
 	*error = run_in_subtransaction(set_rows, batch);
@@ -157,6 +160,7 @@ run_batch(Batch *batch, BlockNumber next, ErrorData **error)
 	reach_fault_point("backfill_batch");
 	others_waited = others_wait(batch->xid);
 	commit_backfill_transaction(b);
+	flush_beside_others(b, next_xid);
 	INSTR_TIME_SET_CURRENT(duration);
 	INSTR_TIME_SUBTRACT(duration, start);
 

@@ -9,6 +9,7 @@
 #define SAFE_MIGRATE_BACKFILL_INTERNAL_H
 
 #include "access/attnum.h"
+#include "access/transam.h"
 #include "datatype/timestamp.h"
 #include "executor/spi.h"
 #include "nodes/parsenodes.h"
@@ -91,6 +92,8 @@ typedef struct BackfillLeaf
 	SPIPlanPtr	search;			/* for a row that is still to be set */
 	TransactionId xid;			/* the last that has set rows of it */
 	PruneQueue	prune;
+	List	   *known_sizes;	/* of backfill_disk.c */
+	TimestampTz next_write_back;
 } BackfillLeaf;
 
 /* How much a transaction takes, of each kind of turn. */
@@ -130,6 +133,7 @@ typedef struct Backfill
 	BackfillPace moving_pace;	/* of the first share, of which rows move */
 	BackfillPace staying_pace;	/* of the others, which stay in their pages */
 	BackfillThrottle throttle;
+	TimestampTz others_expected_until;	/* to write, beside it */
 } Backfill;
 
 /* backfill.c: the transactions, in b->batch_context. */
@@ -203,6 +207,14 @@ extern void prune_later(BackfillLeaf *leaf, BlockNumber first,
 extern bool prune_behind(BackfillLeaf *leaf, Relation rel);
 extern bool prune_is_behind(const BackfillLeaf *leaf, BlockNumber pages);
 
+/*
+ * backfill_disk.c.  See there; the first one within a transaction that holds no
+ * lock on rows yet, the second one behind it.
+ */
+extern void write_back_new_pages(Backfill *b, BackfillLeaf *leaf,
+								 Relation rel);
+extern void flush_beside_others(Backfill *b, FullTransactionId next_xid);
+
 /* backfill_pace.c: before the first batch. */
 extern void begin_pace(Backfill *b);
 
@@ -215,8 +227,9 @@ extern BlockNumber pages_of_batch(Backfill *b, const BackfillLeaf *leaf,
 								  int share);
 
 /*
- * A transaction took that many pages, and milliseconds from its first row to its
- * commit, and has set so many rows; others waited for it.
+ * A transaction took that many pages, and milliseconds from its first row until
+ * nobody has to wait for it any more, and has set so many rows; others waited
+ * for it.
  */
 extern void adjust_pace(Backfill *b, BackfillLeaf *leaf, int share,
 						BlockNumber pages, uint64 rows, double duration,

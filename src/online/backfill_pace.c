@@ -3,9 +3,10 @@
  * backfill_pace.c
  *	  How much of a table a transaction takes.
  *
- * Whoever needs a row that is just being set waits until the transaction ends.
- * So what counts is the time from its first row to its commit, whatever the
- * reason for it is: triggers, indexes, other processes that need the CPU.
+ * Whoever needs a row that is just being set waits until the transaction ends,
+ * and whoever commits waits until the WAL before is on disk.  So what counts is
+ * the time from its first row to the end of both, whatever the reason for it is:
+ * triggers, indexes, other processes that need the CPU, the disk.
  *
  *-------------------------------------------------------------------------
  */
