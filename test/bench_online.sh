@@ -13,6 +13,8 @@
 # of all rows: one that writes none of its columns, and one that writes one.  The
 # ways take turns, so that what else the machine does hits all.
 #
+# It takes some 20 GB of disk, most of it WAL.
+#
 # Exits with 1 if a target is missed for sure: by the whole interval, which with
 # fewer than six rounds is that from the smallest to the largest.
 #
@@ -47,8 +49,8 @@ PARTS_OF_TABLE=200
 
 WAYS=${BENCH_WAYS:-nothing single keyset1000 keyset10000 skip1000 backfill}
 
-# statement_of WAY ROWS.  Nothing takes as long as ours: the worst of a longer time is
-# worse.
+# statement_of WAY ROWS.  Nothing takes about as long as the others, for the worst of a
+# longer time is worse.
 statement_of()
 {
 	case $1 in
@@ -252,7 +254,7 @@ sm_start online "shared_buffers = '2GB'" "max_wal_size = '16GB'" "min_wal_size =
 for _ in $(seq 520)
 do
 	echo "SELECT pg_logical_emit_message(false, 'bench', ''), pg_switch_wal();"
-done | unjudged sm_psql -q >/dev/null
+done | unjudged sm_psql -q -v ON_ERROR_STOP=1 >/dev/null
 unjudged sm_psql -q -c CHECKPOINT
 sm_psql -q -c 'CREATE EXTENSION safe_migrate'
 unjudged sm_psql -q -v ON_ERROR_STOP=1 -f "$BENCH/online.sql"

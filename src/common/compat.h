@@ -212,6 +212,18 @@
 	RelationGetIndexAttrBitmap(rel, INDEX_ATTR_BITMAP_HOT_BLOCKING)
 #endif
 
+/* 16: there is nothing to write back where the kernel caches nothing */
+#if PG_VERSION_NUM < 160000
+#define compat_write_back(rel, first, pages) \
+	smgrwriteback(RelationGetSmgr(rel), MAIN_FORKNUM, first, pages)
+#else
+#define compat_write_back(rel, first, pages) \
+	do { \
+		if ((io_direct_flags & IO_DIRECT_DATA) == 0) \
+			smgrwriteback(RelationGetSmgr(rel), MAIN_FORKNUM, first, pages); \
+	} while (0)
+#endif
+
 /* 19: the visibility map's page is kept between calls; no look without update */
 #if PG_VERSION_NUM < 190000
 #define compat_prune_page(rel, buffer, map) heap_page_prune_opt(rel, buffer)

@@ -315,7 +315,7 @@ define_backfill_settings(void)
 {
 	DefineCustomIntVariable("safe_migrate.backfill_max_wait",
 							"Longest time for which a batch of a backfill should hold the locks of its rows.",
-							"Batches become smaller when they take longer.",
+							"Batches become smaller when they take longer, with the flush of their WAL while others write.",
 							&setting_backfill_max_wait, 5, 1, 60000,
 							PGC_SUSET, GUC_UNIT_MS, NULL, NULL, NULL);
 	DefineCustomIntVariable("safe_migrate.backfill_max_lag",

@@ -259,6 +259,7 @@ fill_leaf(Backfill *b, BackfillLeaf *leaf)
 			store_progress(b, leaf);
 	}
 	fill_skipped(b, leaf);
+	write_back_rest(b, leaf);
 }
 
 /*

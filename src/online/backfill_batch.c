@@ -127,9 +127,10 @@ run_batch(Batch *batch, BlockNumber next, ErrorData **error)
 	BatchOutcome outcome = BATCH_DONE;
 	bool		is_stored = is_to_be_stored(leaf);
 	bool		others_waited;
-	FullTransactionId next_xid;
+	BatchWal	wal;
 	instr_time	start;
 	instr_time	duration;
+	double		flush_ms;
 	Relation	rel;
 
 	CHECK_FOR_INTERRUPTS();
@@ -144,7 +145,7 @@ run_batch(Batch *batch, BlockNumber next, ErrorData **error)
 	write_back_new_pages(b, leaf, rel);
 	relation_close(rel, NoLock);
 
-	next_xid = ReadNextFullTransactionId();
+	begin_batch_wal(&wal);
 	INSTR_TIME_SET_CURRENT(start);
 	MemoryContextSwitchTo(b->context);
 	*error = run_in_subtransaction(set_rows, batch);
@@ -159,10 +160,11 @@ run_batch(Batch *batch, BlockNumber next, ErrorData **error)
 		store_backfill_batch(b, leaf, next, leaf->unstored_rows + batch->rows);
 	reach_fault_point("backfill_batch");
 	others_waited = others_wait(batch->xid);
+	end_batch_wal(&wal);
 	commit_backfill_transaction(b);
-	flush_beside_others(b, next_xid);
 	INSTR_TIME_SET_CURRENT(duration);
 	INSTR_TIME_SUBTRACT(duration, start);
+	flush_ms = flush_beside_others(b, &wal);
 
 	b->rows += batch->rows;
 	note_stored(leaf, is_stored, batch->rows);
@@ -170,7 +172,8 @@ run_batch(Batch *batch, BlockNumber next, ErrorData **error)
 	leaf->is_checked |= batch->rows > 0;
 	leaf->xid = TransactionIdIsValid(batch->xid) ? batch->xid : leaf->xid;
 	adjust_pace(b, leaf, batch->share, pages_of_range(batch->range),
-				batch->rows, INSTR_TIME_GET_MILLISEC(duration), others_waited);
+				batch->rows, INSTR_TIME_GET_MILLISEC(duration), flush_ms,
+				others_waited);
 	return outcome;
 }
 

@@ -8,13 +8,18 @@
 #include "postgres.h"
 
 #include "access/genam.h"
+#include "access/relation.h"
 #include "access/table.h"
 #include "access/transam.h"
 #include "access/xact.h"
 #include "access/xlog.h"
-#include "catalog/pg_class.h"
+#include "common/compat.h"
+#include "executor/instrument.h"
 #include "online/backfill_internal.h"
+#include "portability/instr_time.h"
 #include "storage/bufmgr.h"
+#include "storage/fd.h"
+#include "storage/lmgr.h"
 #include "storage/smgr.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
@@ -24,8 +29,8 @@
 /* So long are others expected to write again. */
 #define OTHERS_MS 1000
 
-/* That a batch takes for itself: the transaction and the subtransaction. */
-#define OWN_XIDS 2
+/* How long the flush of less takes is up to the disk. */
+#define SMALL_FLUSH_BYTES 65536.0
 
 /* How much of a relation was there at the last look. */
 typedef struct KnownSize
@@ -37,37 +42,59 @@ typedef struct KnownSize
 static void write_back_with_indexes(Backfill *b, BackfillLeaf *leaf,
 									Relation rel);
 static void write_back_relation(Backfill *b, BackfillLeaf *leaf, Relation rel);
-static KnownSize *known_size(Backfill *b, BackfillLeaf *leaf, Relation rel);
+static KnownSize *known_size(Backfill *b, BackfillLeaf *leaf, Relation rel,
+							 BlockNumber pages);
 
 /*
  * Have the kernel begin to write the pages by which a table has grown, with its
  * indexes and what belongs to its TOAST table, since the last look, some times a
- * second.  The table is locked in RowExclusiveLock; so are the others, until the
- * transaction ends.
+ * second.  The table is locked; so are the others then, for reading, until the
+ * transaction ends, but those that somebody else has locked.
  *
  * A relation is extended by a page of zeros, which Linux keeps for 30 s, to write
  * all of that age at once.  At the pace of a backfill that is hundreds of MB,
- * behind which WAL waits.  PostgreSQL asks early for what backends and checkpoints
- * write, but not for these pages (seen in 15).
+ * behind which WAL waits.  PostgreSQL asks early for what the background writer
+ * and checkpoints write, but not for these pages (seen in 15).
  */
 void
 write_back_new_pages(Backfill *b, BackfillLeaf *leaf, Relation rel)
 {
 	TimestampTz now = GetCurrentTimestamp();
+	Oid			toast = rel->rd_rel->reltoastrelid;
 
 	if (now < leaf->next_write_back || RelationUsesLocalBuffers(rel))
 		return;
 	leaf->next_write_back = TimestampTzPlusMilliseconds(now,
 														WRITE_BACK_INTERVAL_MS);
 	write_back_with_indexes(b, leaf, rel);
-	if (OidIsValid(rel->rd_rel->reltoastrelid))
+	if (OidIsValid(toast) && ConditionalLockRelationOid(toast, AccessShareLock))
 	{
-		Relation	toast = table_open(rel->rd_rel->reltoastrelid,
-									   RowExclusiveLock);
-
-		write_back_with_indexes(b, leaf, toast);
-		table_close(toast, NoLock);
+		rel = table_open(toast, NoLock);
+		write_back_with_indexes(b, leaf, rel);
+		table_close(rel, NoLock);
 	}
+}
+
+/*
+ * See backfill_internal.h.
+ */
+void
+write_back_rest(Backfill *b, BackfillLeaf *leaf)
+{
+	Relation	rel;
+
+	if (leaf->next_write_back == 0)
+		return;
+	begin_backfill_transaction(b);
+	rel = lock_backfill_leaf(b, leaf);
+	if (rel != NULL)
+	{
+		leaf->next_write_back = 0;
+		write_back_new_pages(b, leaf, rel);
+		relation_close(rel, NoLock);
+	}
+	commit_backfill_transaction(b);
+	leaf->next_write_back = 0;
 }
 
 static void
@@ -78,8 +105,11 @@ write_back_with_indexes(Backfill *b, BackfillLeaf *leaf, Relation rel)
 	write_back_relation(b, leaf, rel);
 	foreach(cell, RelationGetIndexList(rel))
 	{
-		Relation	index = index_open(lfirst_oid(cell), RowExclusiveLock);
+		Relation	index;
 
+		if (!ConditionalLockRelationOid(lfirst_oid(cell), AccessShareLock))
+			continue;
+		index = index_open(lfirst_oid(cell), NoLock);
 		write_back_relation(b, leaf, index);
 		index_close(index, NoLock);
 	}
@@ -88,22 +118,17 @@ write_back_with_indexes(Backfill *b, BackfillLeaf *leaf, Relation rel)
 static void
 write_back_relation(Backfill *b, BackfillLeaf *leaf, Relation rel)
 {
-	BlockNumber pages;
-	KnownSize  *known;
+	BlockNumber pages = RelationGetNumberOfBlocks(rel);
+	KnownSize  *known = known_size(b, leaf, rel, pages);
 
-	if (!RELKIND_HAS_STORAGE(rel->rd_rel->relkind))
-		return;
-	pages = RelationGetNumberOfBlocks(rel);
-	known = known_size(b, leaf, rel);
 	if (known->pages < pages)
-		smgrwriteback(RelationGetSmgr(rel), MAIN_FORKNUM, known->pages,
-					  pages - known->pages);
+		compat_write_back(rel, known->pages, pages - known->pages);
 	known->pages = pages;
 }
 
 /* Of a relation that is seen for the first time, the size that it has. */
 static KnownSize *
-known_size(Backfill *b, BackfillLeaf *leaf, Relation rel)
+known_size(Backfill *b, BackfillLeaf *leaf, Relation rel, BlockNumber pages)
 {
 	KnownSize  *known;
 	ListCell   *cell;
@@ -118,27 +143,59 @@ known_size(Backfill *b, BackfillLeaf *leaf, Relation rel)
 	old = MemoryContextSwitchTo(b->context);
 	known = palloc(sizeof(KnownSize));
 	known->relid = RelationGetRelid(rel);
-	known->pages = RelationGetNumberOfBlocks(rel);
+	known->pages = pages;
 	leaf->known_sizes = lappend(leaf->known_sizes, known);
 	MemoryContextSwitchTo(old);
 	return known;
 }
 
 /*
- * After the commit of a batch, before which next_xid was the next number of a
- * transaction: if others write, flush what it has written.  It commits
- * asynchronously, so whoever commits next would have to flush all that has come
- * together.  Alone, that can wait for the WAL writer.
+ * See backfill_internal.h.
  */
 void
-flush_beside_others(Backfill *b, FullTransactionId next_xid)
+begin_batch_wal(BatchWal *wal)
+{
+	wal->next_xid = ReadNextFullTransactionId();
+	wal->bytes_before = pgWalUsage.wal_bytes;
+}
+
+/*
+ * See backfill_internal.h.  Numbers of subtransactions that were rolled back
+ * count as those of others: then a batch is flushed though it is alone.
+ */
+void
+end_batch_wal(BatchWal *wal)
+{
+	TransactionId *children;
+
+	wal->own_xids = xactGetCommittedChildren(&children) +
+		(TransactionIdIsValid(GetTopTransactionIdIfAny()) ? 1 : 0);
+}
+
+/*
+ * See backfill_internal.h.  A batch commits asynchronously, so whoever commits
+ * next would have to flush all that has come together; alone, that can wait for
+ * the WAL writer.
+ */
+double
+flush_beside_others(Backfill *b, const BatchWal *wal)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	uint64		xids = U64FromFullTransactionId(ReadNextFullTransactionId()) -
-	U64FromFullTransactionId(next_xid);
+	U64FromFullTransactionId(wal->next_xid);
+	double		bytes = pgWalUsage.wal_bytes - wal->bytes_before;
+	instr_time	start;
+	instr_time	duration;
 
-	if (xids > OWN_XIDS)
+	if (xids > wal->own_xids)
 		b->others_expected_until = TimestampTzPlusMilliseconds(now, OTHERS_MS);
-	if (now < b->others_expected_until)
-		XLogFlush(XactLastCommitEnd);
+	if (now >= b->others_expected_until)
+		return 0;
+	INSTR_TIME_SET_CURRENT(start);
+	XLogFlush(XactLastCommitEnd);
+	INSTR_TIME_SET_CURRENT(duration);
+	INSTR_TIME_SUBTRACT(duration, start);
+	if (bytes <= SMALL_FLUSH_BYTES)
+		return 0;
+	return INSTR_TIME_GET_MILLISEC(duration) * (1 - SMALL_FLUSH_BYTES / bytes);
 }

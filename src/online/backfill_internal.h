@@ -136,6 +136,14 @@ typedef struct Backfill
 	TimestampTz others_expected_until;	/* to write, beside it */
 } Backfill;
 
+/* What a batch, and others meanwhile, have written. */
+typedef struct BatchWal
+{
+	FullTransactionId next_xid; /* when it began */
+	uint64		bytes_before;	/* of this session */
+	uint64		own_xids;		/* of the batch */
+} BatchWal;
+
 /* backfill.c: the transactions, in b->batch_context. */
 extern void begin_backfill_transaction(Backfill *b);
 extern void commit_backfill_transaction(Backfill *b);
@@ -208,12 +216,21 @@ extern bool prune_behind(BackfillLeaf *leaf, Relation rel);
 extern bool prune_is_behind(const BackfillLeaf *leaf, BlockNumber pages);
 
 /*
- * backfill_disk.c.  See there; the first one within a transaction that holds no
- * lock on rows yet, the second one behind it.
+ * backfill_disk.c.  Pages by which a leaf has grown are sent to the disk: before a
+ * batch locks rows, and what is left of them when the leaf is done, outside of a
+ * transaction.
  */
 extern void write_back_new_pages(Backfill *b, BackfillLeaf *leaf,
 								 Relation rel);
-extern void flush_beside_others(Backfill *b, FullTransactionId next_xid);
+extern void write_back_rest(Backfill *b, BackfillLeaf *leaf);
+
+/*
+ * Before the first row of a batch, before its commit, and behind it: flush its WAL
+ * if others write.  Returns the milliseconds that smaller batches would spare them.
+ */
+extern void begin_batch_wal(BatchWal *wal);
+extern void end_batch_wal(BatchWal *wal);
+extern double flush_beside_others(Backfill *b, const BatchWal *wal);
 
 /* backfill_pace.c: before the first batch. */
 extern void begin_pace(Backfill *b);
@@ -227,13 +244,13 @@ extern BlockNumber pages_of_batch(Backfill *b, const BackfillLeaf *leaf,
 								  int share);
 
 /*
- * A transaction took that many pages, and milliseconds from its first row until
- * nobody has to wait for it any more, and has set so many rows; others waited
+ * A transaction took that many pages, and milliseconds from its first row to its
+ * commit and for the flush of its WAL, and has set so many rows; others waited
  * for it.
  */
 extern void adjust_pace(Backfill *b, BackfillLeaf *leaf, int share,
 						BlockNumber pages, uint64 rows, double duration,
-						bool others_waited);
+						double flush_ms, bool others_waited);
 
 /*
  * backfill_throttle.c.  Wait while something speaks against going on; outside

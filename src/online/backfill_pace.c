@@ -74,7 +74,7 @@ pages_of_batch(Backfill *b, const BackfillLeaf *leaf, int share)
 void
 adjust_pace(Backfill *b, BackfillLeaf *leaf, int share,
 			BlockNumber pages, uint64 rows, double duration,
-			bool others_waited)
+			double flush_ms, bool others_waited)
 {
 	BackfillPace *pace = pace_of_share(b, share);
 	double		wanted = Max(setting_backfill_max_wait, 1);
@@ -89,6 +89,7 @@ adjust_pace(Backfill *b, BackfillLeaf *leaf, int share,
 		if (rows > 0 && rows >= pages * rows_of_page(leaf) / 2)
 			pace->row_ms += (duration / rows - pace->row_ms) * LAST_BATCH_WEIGHT;
 	}
+	duration += flush_ms;
 	if (duration > wanted)
 		pace->size = Min(pace->size, size * Max(0.8 * wanted / duration, 0.25));
 	else if (others_waited)
