@@ -29,8 +29,9 @@
 /* So long are others expected to write again. */
 #define OTHERS_MS 1000
 
-/* How long the flush of less takes is up to the disk. */
-#define SMALL_FLUSH_BYTES 65536.0
+/* How long the flush of less takes is up to the disk: an average that moves. */
+#define SMALL_FLUSH_BYTES 65536
+#define LAST_FLUSH_WEIGHT 0.2
 
 /* How much of a relation was there at the last look. */
 typedef struct KnownSize
@@ -44,6 +45,8 @@ static void write_back_with_indexes(Backfill *b, BackfillLeaf *leaf,
 static void write_back_relation(Backfill *b, BackfillLeaf *leaf, Relation rel);
 static KnownSize *known_size(Backfill *b, BackfillLeaf *leaf, Relation rel,
 							 BlockNumber pages);
+static double flush_time_of_batch(Backfill *b, double own_bytes, double bytes,
+								  double ms);
 
 /*
  * Have the kernel begin to write the pages by which a table has grown, with its
@@ -54,7 +57,8 @@ static KnownSize *known_size(Backfill *b, BackfillLeaf *leaf, Relation rel,
  * A relation is extended by a page of zeros, which Linux keeps for 30 s, to write
  * all of that age at once.  At the pace of a backfill that is hundreds of MB,
  * behind which WAL waits.  PostgreSQL asks early for what the background writer
- * and checkpoints write, but not for these pages (seen in 15).
+ * and checkpoints write, but not for these pages (seen in 15); who has switched
+ * that off for checkpoints does not want it here.
  */
 void
 write_back_new_pages(Backfill *b, BackfillLeaf *leaf, Relation rel)
@@ -62,7 +66,8 @@ write_back_new_pages(Backfill *b, BackfillLeaf *leaf, Relation rel)
 	TimestampTz now = GetCurrentTimestamp();
 	Oid			toast = rel->rd_rel->reltoastrelid;
 
-	if (now < leaf->next_write_back || RelationUsesLocalBuffers(rel))
+	if (now < leaf->next_write_back || checkpoint_flush_after == 0 ||
+		RelationUsesLocalBuffers(rel))
 		return;
 	leaf->next_write_back = TimestampTzPlusMilliseconds(now,
 														WRITE_BACK_INTERVAL_MS);
@@ -183,19 +188,33 @@ flush_beside_others(Backfill *b, const BatchWal *wal)
 	TimestampTz now = GetCurrentTimestamp();
 	uint64		xids = U64FromFullTransactionId(ReadNextFullTransactionId()) -
 	U64FromFullTransactionId(wal->next_xid);
-	double		bytes = pgWalUsage.wal_bytes - wal->bytes_before;
+	XLogRecPtr	flushed = GetFlushRecPtr(NULL);
 	instr_time	start;
 	instr_time	duration;
 
 	if (xids > wal->own_xids)
 		b->others_expected_until = TimestampTzPlusMilliseconds(now, OTHERS_MS);
-	if (now >= b->others_expected_until)
+	if (now >= b->others_expected_until || XactLastCommitEnd <= flushed)
 		return 0;
 	INSTR_TIME_SET_CURRENT(start);
 	XLogFlush(XactLastCommitEnd);
 	INSTR_TIME_SET_CURRENT(duration);
 	INSTR_TIME_SUBTRACT(duration, start);
-	if (bytes <= SMALL_FLUSH_BYTES)
-		return 0;
-	return INSTR_TIME_GET_MILLISEC(duration) * (1 - SMALL_FLUSH_BYTES / bytes);
+	return flush_time_of_batch(b, pgWalUsage.wal_bytes - wal->bytes_before,
+							   XactLastCommitEnd - flushed,
+							   INSTR_TIME_GET_MILLISEC(duration));
+}
+
+/*
+ * Of a flush of so many bytes, which took that many ms, the part that is there
+ * because of the batch: not what any flush takes, nor what others have written.
+ */
+static double
+flush_time_of_batch(Backfill *b, double own_bytes, double bytes, double ms)
+{
+	if (bytes > SMALL_FLUSH_BYTES)
+		b->small_flush_ms = Min(b->small_flush_ms, ms);
+	else
+		b->small_flush_ms += (ms - b->small_flush_ms) * LAST_FLUSH_WEIGHT;
+	return Max(ms - b->small_flush_ms, 0) * Min(own_bytes / bytes, 1);
 }

@@ -134,6 +134,7 @@ typedef struct Backfill
 	BackfillPace staying_pace;	/* of the others, which stay in their pages */
 	BackfillThrottle throttle;
 	TimestampTz others_expected_until;	/* to write, beside it */
+	double		small_flush_ms; /* what a flush of little WAL takes */
 } Backfill;
 
 /* What a batch, and others meanwhile, have written. */
@@ -226,7 +227,7 @@ extern void write_back_rest(Backfill *b, BackfillLeaf *leaf);
 
 /*
  * Before the first row of a batch, before its commit, and behind it: flush its WAL
- * if others write.  Returns the milliseconds that smaller batches would spare them.
+ * if others write.  Returns about the milliseconds that they wait because of it.
  */
 extern void begin_batch_wal(BatchWal *wal);
 extern void end_batch_wal(BatchWal *wal);

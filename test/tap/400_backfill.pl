@@ -314,9 +314,7 @@ $old->query('SELECT 1');
 my $log_writes = q{SELECT pg_stat_get_tuples_updated('migrate.backfill_table_log'::regclass)};
 my @before = (value($log_writes), value('SELECT pg_current_xact_id()'));
 # a second, within which the snapshot is found to be old
-my $second = value(q{SELECT clock_timestamp() + '1 s'});
-my $waits = qq{SELECT clock_timestamp() < '$second' AND (SELECT rows_done > 0 $newest)};
-$waits =~ s/'/''/g;
+my $waits = "SELECT rows_done > 0 AND clock_timestamp() < started_at + ''1 s'' $newest";
 ($status, $out, $error) = $node->psql('postgres', "SET safe_migrate.backfill_max_horizon_wait = 300; SET safe_migrate.backfill_max_wait = 1; CALL migrate.backfill('kept', 'c = lower(name)', throttle => '$waits')");
 is(value("SELECT count(*) FROM kept WHERE $undone"), '0', 'behind an old snapshot it ends');
 like($error, qr/goes on without reusing space, because old versions of rows have been kept/, 'and says what that costs');
