@@ -245,12 +245,16 @@ sub kill_steps
 	my $oracle = $self->{oracle};
 	my $number = $oracle->query("SELECT done FROM migrate.task_log WHERE id = $oracle->{id}");
 	my @all;
+	my %backfilled;
 
 	foreach my $step (split /\n/, $oracle->query(
 		"SELECT translate(unnest(steps[done + 1:]), E'\n', ' ') FROM migrate.task_log WHERE id = $oracle->{id}"))
 	{
 		$number++;
-		push @all, $step =~ /^CALL migrate\.backfill/ ? ('backfill_begun', 'backfill_batch') : map { "step_${number}_$_" } @places;
+		# a second time there may be nothing to be set
+		push @all, $step =~ /^CALL migrate\.backfill/
+		  ? ('backfill_begun', $backfilled{$step}++ ? () : 'backfill_batch')
+		  : map { "step_${number}_$_" } @places;
 	}
 	delete $self->{position};
 	while (defined(my $place = shift @all))
