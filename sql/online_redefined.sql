@@ -127,6 +127,34 @@ SELECT phase(:c);
 SELECT tgrelid::regclass, tgname, tgenabled, obj_description(oid, 'pg_trigger') FROM pg_trigger
 	WHERE tgrelid IN ('noted'::regclass, 'noted_1'::regclass) ORDER BY tgrelid, tgname;
 
+-- cancel: a constraint that others made anew under the name
+SET safe_migrate.small_table = 0;
+CREATE TABLE renewed (x int, y int, c int);
+INSERT INTO renewed VALUES (1, 1, 1);
+SELECT migrate.add_check('renewed', 'x > 0', 'x_fits', advance => 'manual') AS c \gset
+ALTER TABLE renewed DROP CONSTRAINT x_fits;
+ALTER TABLE renewed ADD CONSTRAINT x_fits CHECK (x > -9) NOT VALID;
+SELECT migrate.cancel(:c);
+CALL migrate.advance(:c);
+SELECT phase(:c);
+SELECT migrate.add_check('renewed', 'y > 0', 'y_fits', advance => 'manual') AS c \gset
+SELECT conname FROM pg_constraint WHERE conrelid = 'renewed'::regclass ORDER BY conname;
+SELECT migrate.cancel(:c);
+CALL migrate.advance(:c);
+SELECT phase(:c);
+SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = 'renewed'::regclass ORDER BY conname;
+
+-- cancel: a NOT NULL that a key needs by now
+SELECT migrate.set_not_null('renewed', 'c', '0', advance => 'manual') AS c \gset
+CALL migrate.advance(:c);
+ALTER TABLE renewed ADD PRIMARY KEY (c);
+SELECT migrate.cancel(:c);
+CALL migrate.advance(:c);
+SELECT phase(:c);
+SELECT attnotnull FROM pg_attribute WHERE attrelid = 'renewed'::regclass AND attname = 'c';
+SELECT count(*) FROM pg_trigger WHERE tgrelid = 'renewed'::regclass;
+RESET safe_migrate.small_table;
+
 -- a version with too long a name: both functions cut it
 CREATE SCHEMA redefined_app;
 CREATE TABLE redefined_app.t (id int);

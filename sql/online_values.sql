@@ -122,5 +122,19 @@ SELECT migrate.split_column('texts', 'f', '{t}', '{text}', ARRAY[$$'f' || fs::te
 SELECT migrate.split_column('texts', 'f', '{t}', '{text}', ARRAY[$$b || ' '::text$$], advance => 'manual');
 SELECT migrate.split_column('texts', 'f', '{t}', '{text}', ARRAY[$$f::numeric || '' || n$$], advance => 'manual') > 0 AS started;
 
+-- a row in a column of text: a value although a field is null ----------------------
+CREATE TYPE point_of AS (x int, y int);
+CREATE TABLE places (id int PRIMARY KEY, p point_of);
+INSERT INTO places VALUES (1, '(1,)'), (2, '(1,2)'), (3, NULL);
+SELECT migrate.add_column('places', 'd', 'text', 'p', advance => 'manual') AS c \gset
+CALL migrate.advance(:c);
+SELECT * FROM places ORDER BY id;
+CALL migrate.backfill('places', 'd = random()::text');
+CALL migrate.backfill('places', 'p = ROW(random(), 1)::point_of');
+
+-- columns that are merged: at least one, and each once ------------------------------
+SELECT migrate.merge_columns('people', '{}', 'whole', 'text', 'name');
+SELECT migrate.merge_columns('people', '{first,last,first}', 'whole', 'text', 'first');
+
 SET client_min_messages = error;
 DROP SCHEMA "values" CASCADE;

@@ -263,8 +263,8 @@ difference(const BackfillRequest *request, Relation rel, TargetEntry *target,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("column %s of %s gets a value that differs from time to time: a backfill needs a \"where\" that is false for rows that are done",
 						name, relation_display_name(RelationGetRelid(rel))),
-				 errhint("For example, for a column that was null: \"where\" => '%s IS NULL'.",
-						 name)));
+				 errhint("For example, for a column that was null: \"where\" => '%s'.",
+						 null_test(name, attribute->atttypid, true))));
 	if (is_partial_assignment(value, NULL))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

@@ -12,6 +12,7 @@
 
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_constraint.h"
 #include "commands/trigger.h"
 #include "common/script.h"
 #include "common/subtransaction.h"
@@ -26,6 +27,8 @@
 
 static bool is_of_others(const Change *change, const Task *task,
 						 Node *statement);
+static bool constraint_is_of_others(const Task *task,
+									const AlterTableStmt *stmt);
 static bool drops_of_others(const Task *task, const DropStmt *stmt);
 static bool trigger_is_of_others(const Task *task, List *name);
 static bool replaces_trigger(const DropStmt *stmt);
@@ -71,8 +74,24 @@ is_of_others(const Change *change, const Task *task, Node *statement)
 	if (column != NULL)
 		return get_attnum(change->relid, column) != InvalidAttrNumber &&
 			!change_has_column(change, column, true);
+	if (IsA(statement, AlterTableStmt))
+		return constraint_is_of_others(task, (AlterTableStmt *) statement);
 	return IsA(statement, DropStmt) &&
 		drops_of_others(task, (DropStmt *) statement);
+}
+
+static bool
+constraint_is_of_others(const Task *task, const AlterTableStmt *stmt)
+{
+	const AlterTableCmd *cmd = linitial(stmt->cmds);
+	Oid			relid = RangeVarGetRelid(stmt->relation, NoLock, true);
+	Oid			constraint;
+
+	if (cmd->subtype != AT_DropConstraint || !OidIsValid(relid))
+		return false;
+	constraint = get_relation_constraint_oid(relid, cmd->name, true);
+	return OidIsValid(constraint) &&
+		!task_has_made(task, ConstraintRelationId, constraint, 0);
 }
 
 /* The name of the trigger of the change itself nobody else uses. */
@@ -145,11 +164,12 @@ trigger_with_name(List *name)
 static void
 run_unless_gone(const ScriptStatement *statement)
 {
+	Node	   *stmt = statement->raw->stmt;
 	ErrorData  *error = run_in_subtransaction(run_and_keep,
 											  list_make1(unconstify(char *, statement->text)));
 
-	if (error != NULL && (!error_says_gone(error->sqlerrcode) ||
-						  IsA(statement->raw->stmt, CreateTrigStmt)))
+	if (error != NULL && (!error_says_gone(stmt, error->sqlerrcode) ||
+						  IsA(stmt, CreateTrigStmt)))
 		ReThrowError(error);
 }
 

@@ -12,6 +12,7 @@
 #include "fmgr.h"
 #include "lib/stringinfo.h"
 #include "commands/defrem.h"
+#include "common/catalog.h"
 #include "common/script.h"
 #include "online/change.h"
 #include "online/change_arguments.h"
@@ -337,7 +338,20 @@ replace_columns(Change *change, ColumnSync *sync, List *types)
 {
 	ListCell   *cell;
 
-	if (sync->old_columns == NIL || sync->new_columns == NIL ||
+	if (sync->old_columns == NIL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("there is no column to be merged")));
+	for (int i = 1; i < list_length(sync->old_columns); i++)
+	{
+		const char *column = list_nth(sync->old_columns, i);
+
+		if (name_is_listed(list_truncate(list_copy(sync->old_columns), i), column))
+			ereport(ERROR,
+					(errcode(ERRCODE_DUPLICATE_COLUMN),
+					 errmsg("column \"%s\" is to be merged twice", column)));
+	}
+	if (sync->new_columns == NIL ||
 		list_length(types) != list_length(sync->new_columns) ||
 		list_length(sync->ups) != list_length(sync->new_columns))
 		ereport(ERROR,

@@ -38,8 +38,8 @@ static void make_trigger(Change *change, const char *events,
 static void refuse_shared_column(const Change *change, Oid trigger);
 static char *array_literal(List *texts);
 static char *differs(const Change *change, const ColumnSync *sync);
-static bool is_volatile(const Change *change, const char *column,
-						const char *value);
+static Node *expression_of_column(const Change *change, const char *column,
+								  const char *value);
 
 /*
  * See column_sync.h.
@@ -388,16 +388,20 @@ add_fill_step(Change *change, const char *column, const char *value)
 	Oid			type = get_atttype(change->relid,
 								   get_attnum(change->relid, column));
 	char	   *where = null_test(quoted, type, true);
+	Node	   *expression = expression_of_column(change, column, value);
 
-	/* where there is no value nothing is left to do */
-	if (!is_volatile(change, column, value))
+	/* where there is no value nothing is left to do; its text has no cast */
+	if (!contain_volatile_functions((Node *) expression_planner((Expr *) expression)))
 		where = psprintf("%s AND %s", where,
-						 null_test(psprintf("(%s)", value), type, false));
+						 null_test(psprintf("(%s)", value),
+								   exprType(strip_implicit_coercions(expression)),
+								   false));
 	add_backfill_step(change, psprintf("%s = %s", quoted, value), where);
 }
 
-static bool
-is_volatile(const Change *change, const char *column, const char *value)
+static Node *
+expression_of_column(const Change *change, const char *column,
+					 const char *value)
 {
 	Relation	rel = table_open(change->relid, NoLock);
 	Node	   *expression = parse_row_expression(rel, value,
@@ -408,7 +412,7 @@ is_volatile(const Change *change, const char *column, const char *value)
 												  true);
 
 	table_close(rel, NoLock);
-	return contain_volatile_functions((Node *) expression_planner((Expr *) expression));
+	return expression;
 }
 
 /*

@@ -58,7 +58,7 @@ static void check_column(List *differences, HTAB *relations, HeapTuple row);
 static void check_not_null_constraint(List *differences, HTAB *relations,
 									  HeapTuple row);
 static bool rows_may_violate(const RestoredRelation *relation);
-static void check_not_null(Oid relid, const char *column);
+static void check_not_null(Oid relid, Oid type, const char *column);
 static void check_values(Oid relid, Form_pg_attribute was,
 						 const char *column);
 static void check_bound(HTAB *relations, HeapTuple row);
@@ -367,7 +367,7 @@ check_column(List *differences, HTAB *relations, HeapTuple row)
 		return;
 	column = pstrdup(quote_identifier(NameStr(form->attname)));
 	if (form->attnotnull && !COMPAT_NOT_NULL_NOT_VALID)
-		check_not_null(form->attrelid, column);
+		check_not_null(form->attrelid, form->atttypid, column);
 	check_values(form->attrelid, form, column);
 }
 
@@ -383,6 +383,7 @@ check_not_null_constraint(List *differences, HTAB *relations, HeapTuple row)
 						   compat_not_null_attnum(row)))
 		return;
 	check_not_null(form->conrelid,
+				   get_atttype(form->conrelid, compat_not_null_attnum(row)),
 				   quote_identifier(get_attname(form->conrelid,
 												compat_not_null_attnum(row),
 												false)));
@@ -399,12 +400,12 @@ rows_may_violate(const RestoredRelation *relation)
 
 /* Of IS NULL, the planner knows by now that it is false. */
 static void
-check_not_null(Oid relid, const char *column)
+check_not_null(Oid relid, Oid type, const char *column)
 {
 	refuse_rows(relid,
 				psprintf("pg_catalog.num_nulls(%s) OPERATOR(pg_catalog.>) 0",
 						 column),
-				psprintf("%s IS NULL", column),
+				null_test(column, type, true),
 				psprintf("have no value in column %s, which was NOT NULL",
 						 column));
 }

@@ -168,11 +168,13 @@ describe_sync(OldShape *shape, Relation rel, const DualWriteRule *rule)
 
 /*
  * Where null is a value like any other, nobody knows which rows had it before.
- * Of IS NULL, the planner knows by now that it is false.
+ * Of IS NULL, the planner knows by now that it is false.  A rule that fills has
+ * one column, so the rows are those without it.
  */
 static void
 describe_filling(OldShape *shape, Relation rel, const DualWriteRule *rule)
 {
+	Assert(rule->new_side.count == 1);
 	for (int i = 0; i < rule->new_side.count; i++)
 	{
 		const RuleColumn *column = &rule->new_side.columns[i];
@@ -184,9 +186,9 @@ describe_filling(OldShape *shape, Relation rel, const DualWriteRule *rule)
 		value = row_expression_text(rel, list_nth(rule->ups, i));
 		shape->columns = shape->columns == NULL ? name :
 			psprintf("%s, %s", shape->columns, name);
-		shape->set = psprintf("%s%s = COALESCE(%s, %s)",
+		shape->set = psprintf("%s%s = %s",
 							  shape->set == NULL ? "" : psprintf("%s, ", shape->set),
-							  name, name, value);
+							  name, value);
 		shape->where = psprintf("%s%s",
 								shape->where == NULL ? "" : psprintf("%s OR ", shape->where),
 								psprintf("pg_catalog.num_nulls(%s) OPERATOR(pg_catalog.>) 0", name));

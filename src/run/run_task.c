@@ -62,7 +62,8 @@ static void reach_step(const char *place, int number);
 static void undo_steps(TaskRun *run);
 static void undo_step(TaskRun *run, const PlanStep *step);
 static void take_lock_again(Task *task);
-static bool is_call(const char *text);
+static Node *first_statement(const char *text);
+static bool drops_not_null(const Node *statement);
 static char *settle_failure(TaskRun *run, ErrorData *error);
 static void decide_failure(TaskRun *run, const ErrorData *error);
 static bool will_never_succeed(int sqlerrcode);
@@ -458,7 +459,9 @@ undo_step(TaskRun *run, const PlanStep *step)
 	}
 	PG_CATCH();
 	{
-		if (!error_says_gone(geterrcode()) || is_call(step->undo))
+		Node	   *undo = first_statement(step->undo);
+
+		if (!error_says_gone(undo, geterrcode()) || IsA(undo, CallStmt))
 			PG_RE_THROW();
 		mark_step(false);
 		watch_made(NULL, false);
@@ -487,24 +490,43 @@ take_lock_again(Task *task)
 						task->id)));
 }
 
-static bool
-is_call(const char *text)
+static Node *
+first_statement(const char *text)
 {
 	ScriptStatement *first = linitial(parse_script(text, "step", 1));
 
-	return IsA(first->raw->stmt, CallStmt);
+	return first->raw->stmt;
 }
 
 /*
  * See run_task.h.
  */
 bool
-error_says_gone(int sqlerrcode)
+error_says_gone(const Node *undo, int sqlerrcode)
 {
-	return sqlerrcode == ERRCODE_UNDEFINED_OBJECT ||
-		sqlerrcode == ERRCODE_UNDEFINED_TABLE ||
-		sqlerrcode == ERRCODE_UNDEFINED_COLUMN ||
-		sqlerrcode == ERRCODE_UNDEFINED_SCHEMA;
+	switch (sqlerrcode)
+	{
+		case ERRCODE_UNDEFINED_OBJECT:
+		case ERRCODE_UNDEFINED_TABLE:
+		case ERRCODE_UNDEFINED_COLUMN:
+		case ERRCODE_UNDEFINED_SCHEMA:
+			return true;
+		case ERRCODE_INVALID_TABLE_DEFINITION:	/* a key, a parent */
+		case ERRCODE_SYNTAX_ERROR:	/* an identity */
+			return drops_not_null(undo);
+	}
+	return false;
+}
+
+static bool
+drops_not_null(const Node *statement)
+{
+	const AlterTableCmd *cmd;
+
+	if (!IsA(statement, AlterTableStmt))
+		return false;
+	cmd = linitial(((const AlterTableStmt *) statement)->cmds);
+	return cmd->subtype == AT_DropNotNull;
 }
 
 /*

@@ -46,8 +46,11 @@ extern void run_task_as_asked(Task *task);
 /* What is written of an error: its message, and its detail, which names the row. */
 extern char *task_error_text(const ErrorData *error);
 
-/* True if the error of a statement says that what it is about is not there. */
-extern bool error_says_gone(int sqlerrcode);
+/*
+ * True if the error of a statement that takes something back says that what it is
+ * about is not there, or is somebody else's: a NOT NULL that a key needs by now.
+ */
+extern bool error_says_gone(const Node *undo, int sqlerrcode);
 
 /* True while run_task() or undo_task() is at work. */
 extern bool task_is_running(void);

@@ -375,6 +375,20 @@ for my $mode ('keep', 'as_of')
 		'id|integer|a id_new|bigint|', 'it is given by the server again');
 }
 
+# A value of another type than the column that is filled with it
+
+{
+	my $id = start(q{
+		CREATE TABLE t (id int PRIMARY KEY, code text NOT NULL);
+		INSERT INTO t VALUES (1, 'x')},
+		q{migrate.drop_column('t', 'code', value => 'id', advance => 'manual')});
+	my $label = contract($id);
+
+	query('INSERT INTO t (id) VALUES (2)');
+	query("CALL migrate.rollback_to('$label')");
+	is(rows('SELECT id, code FROM t ORDER BY id'), '1|x 2|2', 'is assigned to it');
+}
+
 # What belongs to the owner is run with no other rights than his own
 
 {
