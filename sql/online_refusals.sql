@@ -164,6 +164,16 @@ SELECT statement, tried(statement) FROM unnest(ARRAY[
 	'ALTER TABLE whole OWNER TO refusals_next',
 	'CREATE TRIGGER "überall" BEFORE INSERT ON whole FOR EACH ROW EXECUTE FUNCTION late()']) statement;
 
+-- a table that gets another name online, and a change of its partitions
+CREATE TABLE halves (id int, a text) PARTITION BY LIST (id);
+CREATE TABLE half_2 PARTITION OF halves FOR VALUES IN (2);
+SELECT migrate.rename_table('half_2', 'half_b', advance => 'manual') > 0 AS started;
+SELECT migrate.rename_column('halves', 'a', 'b', advance => 'manual');
+CREATE TABLE others (id int, a text) PARTITION BY LIST (id);
+CREATE TABLE other_1 PARTITION OF others FOR VALUES IN (1);
+SELECT migrate.rename_column('others', 'a', 'b', advance => 'manual') > 0 AS started;
+SELECT migrate.rename_table('other_1', 'other_b', advance => 'manual');
+
 SELECT migrate.cancel(id) IS NOT NULL AS cancelled FROM migrate.changes WHERE relation ~ '^refusals' AND phase NOT IN ('contracted', 'cancelled');
 DO $$BEGIN
 	WHILE EXISTS (SELECT FROM migrate.changes WHERE relation ~ '^refusals' AND state IN ('undoing', 'waiting', 'running')) LOOP

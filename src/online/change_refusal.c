@@ -655,16 +655,18 @@ refuse_beside_other_changes(Oid relid, const char *kind)
 
 	if (!own_table_has_pages("change_log"))
 		return;
-	add_own_argument(&arguments, OIDOID, ObjectIdGetDatum(relid), false);
+
+	/* steps of a change name the partitions */
 	if (strcmp(kind, "rename_table") == 0)
-		found = find_change(UNFINISHED("NULL", "")
-							"c.relid OPERATOR(pg_catalog.=) $1 ORDER BY c.id LIMIT 1",
-							&arguments);
+		found = find_change_of(relations_above(relid));
 	else
+	{
+		add_own_oid_list(&arguments, relations_below(relid, true));
 		found = find_change(UNFINISHED("NULL", "")
-							"c.relid OPERATOR(pg_catalog.=) $1 "
+							"c.relid OPERATOR(pg_catalog.=) ANY ($1) "
 							"AND c.kind OPERATOR(pg_catalog.=) 'rename_table' ORDER BY c.id LIMIT 1",
 							&arguments);
+	}
 	if (found.id != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_IN_USE),
