@@ -14,6 +14,7 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_constraint.h"
 #include "commands/trigger.h"
+#include "common/catalog.h"
 #include "common/script.h"
 #include "common/subtransaction.h"
 #include "nodes/parsenodes.h"
@@ -23,6 +24,7 @@
 #include "run/made.h"
 #include "run/run_task.h"
 #include "task/task.h"
+#include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
 static bool is_of_others(const Change *change, const Task *task,
@@ -80,6 +82,10 @@ is_of_others(const Change *change, const Task *task, Node *statement)
 		drops_of_others(task, (DropStmt *) statement);
 }
 
+/*
+ * Also one of the change itself, if an ALTER COLUMN ... TYPE has made it anew: so
+ * it is told.
+ */
 static bool
 constraint_is_of_others(const Task *task, const AlterTableStmt *stmt)
 {
@@ -90,8 +96,15 @@ constraint_is_of_others(const Task *task, const AlterTableStmt *stmt)
 	if (cmd->subtype != AT_DropConstraint || !OidIsValid(relid))
 		return false;
 	constraint = get_relation_constraint_oid(relid, cmd->name, true);
-	return OidIsValid(constraint) &&
-		!task_has_made(task, ConstraintRelationId, constraint, 0);
+	if (!OidIsValid(constraint) ||
+		task_has_made(task, ConstraintRelationId, constraint, 0))
+		return false;
+	ereport(WARNING,
+			(errmsg("change " INT64_FORMAT " leaves constraint \"%s\" of %s, which was made anew since: ALTER TABLE %s DROP CONSTRAINT %s, if nobody needs it",
+					task->id, cmd->name, relation_display_name(relid),
+					relation_display_name(relid),
+					quote_identifier(cmd->name))));
+	return true;
 }
 
 /* The name of the trigger of the change itself nobody else uses. */

@@ -13,6 +13,7 @@
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_trigger.h"
 #include "common/catalog.h"
+#include "common/errors.h"
 #include "executor/spi.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
@@ -33,6 +34,8 @@ typedef struct OldShape
 	char	   *set;			/* NULL: the values are not known */
 	char	   *where;			/* NULL: no row can lack any */
 	char	   *columns;
+	bool		is_exact;		/* then no row is left that fulfils "where" */
+	char	   *new_set;		/* for those that do; NULL: they are refused */
 } OldShape;
 
 static bool comes_back_on_table(HTAB *relations, Form_pg_trigger trigger);
@@ -44,6 +47,7 @@ static void describe_filling(OldShape *shape, Relation rel,
 							 const DualWriteRule *rule);
 static char *column_name(Relation rel, const RuleColumn *column);
 static int64 write_old_shape(Oid relid, const OldShape *shape);
+static void settle_lost_rows(Oid relid, const OldShape *shape);
 
 /*
  * See old_shapes.h.
@@ -138,10 +142,12 @@ describe_sync(OldShape *shape, Relation rel, const DualWriteRule *rule)
 	StringInfoData set;
 	StringInfoData where;
 	StringInfoData columns;
+	StringInfoData new_set;
 
 	initStringInfo(&set);
 	initStringInfo(&where);
 	initStringInfo(&columns);
+	initStringInfo(&new_set);
 	for (int i = 0; i < rule->old_side.count; i++)
 	{
 		char	   *name = column_name(rel, &rule->old_side.columns[i]);
@@ -155,12 +161,17 @@ describe_sync(OldShape *shape, Relation rel, const DualWriteRule *rule)
 	{
 		const RuleColumn *column = &rule->new_side.columns[i];
 
+		char	   *name = column_name(rel, column);
+		char	   *value = row_expression_text(rel, list_nth(rule->ups, i));
+
 		appendStringInfo(&where, "%s%s", i > 0 ? " OR " : "",
 						 values_differ(TupleDescAttr(RelationGetDescr(rel),
 													 column->attnum - 1),
-									   column_name(rel, column),
-									   row_expression_text(rel, list_nth(rule->ups, i))));
+									   name, value));
+		appendStringInfo(&new_set, "%s%s = %s", i > 0 ? ", " : "", name, value);
 	}
+	shape->is_exact = true;
+	shape->new_set = rule->policy == CONFLICT_OLD_WINS ? new_set.data : NULL;
 	shape->set = rule->downs != NIL ? set.data : NULL;
 	shape->where = where.data;
 	shape->columns = columns.data;
@@ -218,6 +229,8 @@ write_old_shape(Oid relid, const OldShape *shape)
 							 psprintf("UPDATE %s SET %s WHERE %s", table,
 									  shape->set, shape->where),
 							 SPI_OK_UPDATE);
+	if (shape->set != NULL && shape->is_exact && count > 0)
+		settle_lost_rows(relid, shape);
 	AtEOXact_GUC(false, level);
 	if (count > 0 && shape->set != NULL)
 		ereport(NOTICE,
@@ -228,4 +241,30 @@ write_old_shape(Oid relid, const OldShape *shape)
 				(errmsg(INT64_FORMAT " rows of %s that were written since the contract do not have their values of %s: the online change has no expression for that; set them by hand",
 						count, table, shape->columns)));
 	return shape->set == NULL ? 0 : count;
+}
+
+/*
+ * Rows whose new shape the old one cannot tell: the trigger would not have let
+ * them in, or would have changed them.
+ */
+static void
+settle_lost_rows(Oid relid, const OldShape *shape)
+{
+	char	   *table = relation_display_name(relid);
+	int64		count = count_as_owner(relid,
+									   psprintf("SELECT pg_catalog.count(*) FROM %s WHERE %s",
+												table, shape->where));
+
+	if (count == 0)
+		return;
+	if (shape->new_set == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_SM_CANNOT_UNDO),
+				 errmsg(INT64_FORMAT " rows of %s that were written since the contract have values that %s could not tell: computed from there they would be others",
+						count, table, shape->columns),
+				 errhint("Change the values of those rows first, or keep the contract.")));
+	(void) run_as_owner(relid,
+						psprintf("UPDATE %s SET %s WHERE %s", table,
+								 shape->new_set, shape->where),
+						SPI_OK_UPDATE);
 }

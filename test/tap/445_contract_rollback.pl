@@ -375,6 +375,34 @@ for my $mode ('keep', 'as_of')
 		'id|integer|a id_new|bigint|', 'it is given by the server again');
 }
 
+# What the old shape cannot tell is refused, or follows it where that was agreed
+
+{
+	my $id = start(q{
+		CREATE TABLE t (id int PRIMARY KEY, a int);
+		INSERT INTO t VALUES (1, 1)},
+		q{migrate.change_type('t', 'a', 'numeric', advance => 'manual')});
+	my $label = contract($id);
+
+	query('INSERT INTO t VALUES (2, 1.5), (3, 3)');
+	like(told("CALL migrate.rollback_to('$label')"),
+		qr/ERROR: .*1 rows of public\.t that were written since the contract have values that a could not tell/,
+		'a value that would be rounded');
+	is(rows('SELECT id, a FROM t ORDER BY id'), '1|1 2|1.5 3|3', 'is kept');
+	query('UPDATE t SET a = 2 WHERE id = 2');
+	query("CALL migrate.rollback_to('$label')");
+	is(rows('SELECT id, a, a_new FROM t ORDER BY id'), '1|1|1 2|2|2 3|3|3', 'once it is another one, both shapes are there');
+
+	$id = start(q{
+		CREATE TABLE t (id int PRIMARY KEY, a int);
+		INSERT INTO t VALUES (1, 1)},
+		q{migrate.change_type('t', 'a', 'numeric', on_conflict => 'old', advance => 'manual')});
+	$label = contract($id);
+	query('INSERT INTO t VALUES (2, 1.5)');
+	query("CALL migrate.rollback_to('$label')");
+	is(rows('SELECT id, a, a_new FROM t ORDER BY id'), '1|1|1 2|2|2', 'the old side wins');
+}
+
 # A value of another type than the column that is filled with it
 
 {
