@@ -136,5 +136,28 @@ CALL migrate.backfill('places', 'p = ROW(random(), 1)::point_of');
 SELECT migrate.merge_columns('people', '{}', 'whole', 'text', 'name');
 SELECT migrate.merge_columns('people', '{first,last,first}', 'whole', 'text', 'first');
 
+-- what is carried to the new column ------------------------------------------------
+-- an identity below 1, a CHECK called as a NOT NULL would be, a trigger on both
+CREATE TABLE low (id int GENERATED ALWAYS AS IDENTITY (MINVALUE -2147483648 START -2147483648) PRIMARY KEY, a int);
+INSERT INTO low (a) VALUES (1), (2);
+SELECT migrate.change_type('low', 'id', 'bigint', advance => 'manual') AS c \gset
+CALL migrate.advance(:c);
+SELECT migrate.contract(:c, force := true);
+INSERT INTO low (a) VALUES (3);
+SELECT * FROM low ORDER BY a;
+SELECT seqtypid::regtype, seqstart, seqmin, seqmax FROM pg_sequence WHERE seqrelid = pg_get_serial_sequence('low', 'id')::regclass;
+CREATE TABLE given (id int PRIMARY KEY, a int NOT NULL, CONSTRAINT a_not_null CHECK (a IS NOT NULL));
+INSERT INTO given VALUES (1, 1);
+CREATE FUNCTION unchanged() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+SELECT migrate.rename_column('given', 'a', 'b', advance => 'manual') AS c \gset
+CREATE TRIGGER both_seen BEFORE UPDATE OF a, b ON given FOR EACH ROW
+	WHEN (COALESCE(NEW.b, NEW.a, OLD.a, OLD.b) = 7) EXECUTE FUNCTION unchanged();
+CALL migrate.advance(:c);
+SELECT migrate.contract(:c, force := true);
+SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = 'given'::regclass AND contype = 'c';
+SELECT attname, attnotnull FROM pg_attribute WHERE attrelid = 'given'::regclass AND attnum > 0 AND NOT attisdropped;
+SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE tgrelid = 'given'::regclass AND tgname = 'both_seen';
+INSERT INTO given VALUES (2, NULL);
+
 SET client_min_messages = error;
 DROP SCHEMA "values" CASCADE;

@@ -49,6 +49,7 @@ static void set_column_name(ColumnCopier *copier, AttrNumber attnum,
 static void copy_all(ColumnCopier *copier);
 static ColumnCopy *result_of(ColumnCopier *copier);
 static void show_new_column(ColumnCopier *copier, List *statements);
+static void remove_item(char *list, const char *item);
 
 /*
  * See column_copy.h.
@@ -294,19 +295,34 @@ show_new_column(ColumnCopier *copier, List *statements)
 	}
 }
 
-/* The same for a list of columns, in which each stands once. */
+/*
+ * The same for a list of columns, in which each stands once; also within a
+ * statement, where other places name them behind a dot.  Changes the list.
+ */
 char *
 without_hidden(ColumnCopier *copier, char *list)
 {
-	for (int i = 0; copier->at_contract && i < 2; i++)
-		list = TextDatumGetCString(DirectFunctionCall3Coll(replace_text,
-														   C_COLLATION_OID,
-														   CStringGetTextDatum(list),
-														   CStringGetTextDatum(i == 0 ?
-																			   psprintf(", %s", copier->hidden_name) :
-																			   psprintf("%s, ", copier->hidden_name)),
-														   CStringGetTextDatum("")));
+	if (copier->at_contract)
+	{
+		remove_item(list, psprintf(", %s", copier->hidden_name));
+		remove_item(list, psprintf("%s, ", copier->hidden_name));
+	}
 	return list;
+}
+
+static void
+remove_item(char *list, const char *item)
+{
+	size_t		length = strlen(item);
+
+	for (char *found = strstr(list, item); found != NULL;
+		 found = strstr(found + 1, item))
+	{
+		if (found > list && found[-1] == '.')
+			continue;
+		memmove(found, found + length, strlen(found + length) + 1);
+		break;
+	}
 }
 
 /* What others have made since the start would go with the old column. */

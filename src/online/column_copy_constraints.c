@@ -39,6 +39,8 @@ static bool try_check(ColumnCopier *copier, Form_pg_constraint form);
 static bool is_own(Form_pg_constraint form);
 static bool refers_to_column(ColumnCopier *copier, const ForeignKey *key);
 static void copy_not_null(ColumnCopier *copier);
+static const char *unused_constraint_name(ColumnCopier *copier,
+										  const char *name);
 static bool parent_is_not_null(ColumnCopier *copier);
 static void copy_references(ColumnCopier *copier);
 static void refuse_included(ColumnCopier *copier, const ForeignKey *key);
@@ -240,7 +242,9 @@ copy_not_null(ColumnCopier *copier)
 	if (!attribute->attnotnull || COMPAT_NOT_NULL_NOT_VALID ||
 		(copier->is_partition && parent_is_not_null(copier)))
 		return;
-	name = name_of_copy(copier, psprintf("%s_not_null", copier->old_name));
+	name = name_of_copy(copier, unused_constraint_name(copier,
+													   psprintf("%s_not_null",
+																copier->old_name)));
 	require_constraint(copier, RelationGetRelid(copier->rel), InvalidOid,
 					   "NOT NULL", name);
 	name = quote_identifier(name);
@@ -253,6 +257,16 @@ copy_not_null(ColumnCopier *copier)
 									  copier->table, column));
 	add_sql(&copier->values, psprintf("ALTER TABLE %s DROP CONSTRAINT %s",
 									  copier->table, name));
+}
+
+/* The copy of a constraint has its name; before 18, a CHECK is often called so. */
+static const char *
+unused_constraint_name(ColumnCopier *copier, const char *name)
+{
+	while (OidIsValid(get_relation_constraint_oid(RelationGetRelid(copier->rel),
+												  name, true)))
+		name = psprintf("%s_", name);
+	return name;
 }
 
 static bool

@@ -30,7 +30,8 @@
 static char *default_of_column(ColumnCopier *copier);
 static void move_identity(ColumnCopier *copier, Oid sequence, char kind);
 static char *sequence_options(ColumnCopier *copier, Oid sequence);
-static bool is_limit_of_type(Oid type, int64 limit);
+static int64 lowest(Oid type);
+static int64 highest(Oid type);
 static void refuse_users_of_sequence(ColumnCopier *copier, Oid sequence);
 static void restore_sequence(ColumnCopier *copier, Oid sequence);
 static bool is_integer(Oid type);
@@ -160,22 +161,29 @@ sequence_options(ColumnCopier *copier, Oid sequence)
 	initStringInfo(&options);
 	appendStringInfo(&options, " START WITH " INT64_FORMAT " INCREMENT BY " INT64_FORMAT,
 					 form->seqstart, form->seqincrement);
-	if (!is_limit_of_type(form->seqtypid, form->seqmin))
-		appendStringInfo(&options, " MINVALUE " INT64_FORMAT, form->seqmin);
-	if (!is_limit_of_type(form->seqtypid, form->seqmax))
-		appendStringInfo(&options, " MAXVALUE " INT64_FORMAT, form->seqmax);
+	appendStringInfo(&options, " MINVALUE " INT64_FORMAT " MAXVALUE " INT64_FORMAT,
+					 form->seqmin == lowest(form->seqtypid) ?
+					 lowest(copier->new_type) : form->seqmin,
+					 form->seqmax == highest(form->seqtypid) ?
+					 highest(copier->new_type) : form->seqmax);
 	appendStringInfo(&options, " CACHE " INT64_FORMAT "%s", form->seqcache,
 					 form->seqcycle ? " CYCLE" : "");
 	ReleaseSysCache(tuple);
 	return options.data;
 }
 
-static bool
-is_limit_of_type(Oid type, int64 limit)
+static int64
+lowest(Oid type)
 {
-	return type == INT2OID ? limit == PG_INT16_MAX || limit == PG_INT16_MIN :
-		type == INT4OID ? limit == PG_INT32_MAX || limit == PG_INT32_MIN :
-		limit == PG_INT64_MAX || limit == PG_INT64_MIN;
+	return type == INT2OID ? PG_INT16_MIN :
+		type == INT4OID ? PG_INT32_MIN : PG_INT64_MIN;
+}
+
+static int64
+highest(Oid type)
+{
+	return type == INT2OID ? PG_INT16_MAX :
+		type == INT4OID ? PG_INT32_MAX : PG_INT64_MAX;
 }
 
 /* Those that name it by its number, which the new one does not have. */
