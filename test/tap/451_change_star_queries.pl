@@ -25,6 +25,14 @@ sub warning
 	$node->safe_psql('postgres', 'SELECT pg_stat_statements_reset()')
 	  if $node->safe_psql('postgres', q{SELECT count(*) FROM pg_extension WHERE extname = 'pg_stat_statements'});
 	$node->safe_psql('postgres', $_) foreach @$queries;
+
+	# a session that has not quite gone would be a second one that sends it
+	my $texts = join(', ', map { "\$q\$$_\$q\$" } @$queries);
+	if (@$queries)
+	{
+		$node->poll_query_until('postgres', "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE query IN ($texts))")
+		  or die 'the sessions do not end';
+	}
 	my ($status, $out, $error) = $node->psql('postgres', ($session // '') . q{SELECT migrate.rename_column('t', 'a', 'b', advance => 'manual')});
 	is($status, 0, 'it starts') or diag($error);
 	return $error;
