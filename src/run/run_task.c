@@ -63,7 +63,7 @@ static void undo_steps(TaskRun *run);
 static void undo_step(TaskRun *run, const PlanStep *step);
 static void take_lock_again(Task *task);
 static Node *first_statement(const char *text);
-static bool drops_not_null(const Node *statement);
+static bool drops_constraint(const Node *statement);
 static char *settle_failure(TaskRun *run, ErrorData *error);
 static void decide_failure(TaskRun *run, const ErrorData *error);
 static bool will_never_succeed(int sqlerrcode);
@@ -513,20 +513,21 @@ error_says_gone(const Node *undo, int sqlerrcode)
 			return true;
 		case ERRCODE_INVALID_TABLE_DEFINITION:	/* a key, a parent */
 		case ERRCODE_SYNTAX_ERROR:	/* an identity */
-			return drops_not_null(undo);
+			return drops_constraint(undo);
 	}
 	return false;
 }
 
 static bool
-drops_not_null(const Node *statement)
+drops_constraint(const Node *statement)
 {
 	const AlterTableCmd *cmd;
 
 	if (!IsA(statement, AlterTableStmt))
 		return false;
 	cmd = linitial(((const AlterTableStmt *) statement)->cmds);
-	return cmd->subtype == AT_DropNotNull;
+	return cmd->subtype == AT_DropNotNull ||
+		cmd->subtype == AT_DropConstraint;	/* a NOT NULL is one from 18 on */
 }
 
 /*
