@@ -443,6 +443,8 @@ undo_steps(TaskRun *run)
 static void
 undo_step(TaskRun *run, const PlanStep *step)
 {
+	Node	   *undo;
+
 	if (step->undo == NULL)
 		return;
 	if (!undo_is_safe(run->task, step->undo, run->unchanged))
@@ -453,14 +455,13 @@ undo_step(TaskRun *run, const PlanStep *step)
 		run->kept = true;
 		return;
 	}
+	undo = first_statement(step->undo);
 	PG_TRY();
 	{
 		run_statements(run, step->undo);
 	}
 	PG_CATCH();
 	{
-		Node	   *undo = first_statement(step->undo);
-
 		if (!error_says_gone(undo, geterrcode()) || IsA(undo, CallStmt))
 			PG_RE_THROW();
 		mark_step(false);
